@@ -1,0 +1,59 @@
+// Element-wise operations on tensors of one shape: SwiGLU, GELU and addition.
+
+import { kernel } from "../src/gpu/kernel.ts";
+import type { Program } from "../src/gpu/program.ts";
+import type { Tensor } from "../src/gpu/tensor.ts";
+import { spread } from "./grid.ts";
+import source from "./activation.wgsl" with { type: "text" };
+
+/** Records `y = silu(gate) · up`. */
+export function swigluForward(
+  program: Program,
+  { gate, up, y }: { gate: Tensor; up: Tensor; y: Tensor },
+): void {
+  record(program, "swiglu_forward", { a: gate, b: up, y });
+}
+
+/** Records the gradients of gate and up. */
+export function swigluBackward(
+  program: Program,
+  request: { gate: Tensor; up: Tensor; dy: Tensor; dgate: Tensor; dup: Tensor },
+): void {
+  const { gate, up, dy, dgate, dup } = request;
+  record(program, "swiglu_backward", { a: gate, b: up, dy, da: dgate, db: dup });
+}
+
+/** Records `y = gelu(x)`, the tanh form. */
+export function geluForward(program: Program, { x, y }: { x: Tensor; y: Tensor }): void {
+  record(program, "gelu_forward", { a: x, y });
+}
+
+/** Records the gradient of x. */
+export function geluBackward(
+  program: Program,
+  { x, dy, dx }: { x: Tensor; dy: Tensor; dx: Tensor },
+): void {
+  record(program, "gelu_backward", { a: x, dy, da: dx });
+}
+
+/** Records `y = a + b`. */
+export function add(program: Program, { a, b, y }: { a: Tensor; b: Tensor; y: Tensor }): void {
+  record(program, "add", { a, b, y });
+}
+
+function record(program: Program, entryPoint: string, tensors: Record<string, Tensor>): void {
+  const { length } = tensors.a!;
+  for (const tensor of Object.values(tensors)) {
+    if (tensor.length !== length) {
+      throw new RangeError(
+        `Cannot record ${entryPoint}: "${tensor.name}" has ${tensor.length} elements, not ${length}`,
+      );
+    }
+  }
+  program.dispatch({
+    kernel: kernel("activation", source, entryPoint),
+    tensors,
+    dims: [length],
+    workgroups: spread(length),
+  });
+}

@@ -1,0 +1,42 @@
+// One AdamW update of an arena of parameters.
+
+import { kernel } from "../src/gpu/kernel.ts";
+import { f32, type Program } from "../src/gpu/program.ts";
+import type { Tensor } from "../src/gpu/tensor.ts";
+import { spread } from "./grid.ts";
+import { stepConstants } from "./step.ts";
+import source from "./adamw.wgsl" with { type: "text" };
+
+/** Records the update of `weight` and its two moments from `gradient`. */
+export function adamw(
+  program: Program,
+  request: {
+    /** The step buffer (`step.ts`). */
+    step: Tensor;
+    /** [3] from `gradientNorm`. */
+    status: Tensor;
+    gradient: Tensor;
+    weight: Tensor;
+    firstMoment: Tensor;
+    secondMoment: Tensor;
+    decay: number;
+    betas: readonly [number, number];
+    epsilon: number;
+  },
+): void {
+  const { step, status, gradient, weight, firstMoment, secondMoment } = request;
+  const { decay, betas, epsilon } = request;
+  program.dispatch({
+    kernel: kernel("adamw", source, "update", stepConstants),
+    tensors: {
+      step,
+      status,
+      gradient,
+      weight,
+      first_moment: firstMoment,
+      second_moment: secondMoment,
+    },
+    dims: [weight.length, f32(decay), f32(betas[0]), f32(betas[1]), f32(epsilon)],
+    workgroups: spread(weight.length),
+  });
+}

@@ -1,0 +1,72 @@
+// Causal attention over [B, T], forward and backward; grouped KV heads; a query sees only keys of its own document.
+
+import { CannotError } from "../src/base/errors.ts";
+import { kernel } from "../src/gpu/kernel.ts";
+import { f32, type Program } from "../src/gpu/program.ts";
+import type { Tensor } from "../src/gpu/tensor.ts";
+import source from "./attention.wgsl" with { type: "text" };
+
+/** Sizes and inputs that forward and backward share. */
+export interface AttentionRequest {
+  batch: number;
+  time: number;
+  heads: number;
+  kvHeads: number;
+  headWidth: number;
+  /** [B, T, H, D] */
+  q: Tensor;
+  /** [B, T, G, D] */
+  k: Tensor;
+  /** [B, T, G, D] */
+  v: Tensor;
+  /** [B, T]: the first position of the row that each position may see. */
+  firstKey: Tensor;
+  /** [B, T, H, D] */
+  out: Tensor;
+  /** [B, H, T]: log-sum-exp of each query's scores. */
+  lse: Tensor;
+}
+
+const group = 32; // queries (or keys) per workgroup; also the unit in which hidden keys are skipped
+
+/** Records `out = attention(q, k, v)`. */
+export function attentionForward(program: Program, request: AttentionRequest): void {
+  const { q, k, v, firstKey, out, lse, heads } = request;
+  record(program, request, "forward", heads, { q, k, v, first_key: firstKey, out, lse });
+}
+
+/** Records the gradients of q, k and v. */
+export function attentionBackward(
+  program: Program,
+  request: AttentionRequest & { dout: Tensor; dq: Tensor; dk: Tensor; dv: Tensor },
+): void {
+  const { q, k, v, firstKey, out, lse, dout, dq, dk, dv, heads, kvHeads } = request;
+  const delta = program.borrow("attention/delta", lse.shape);
+  const shared = { q, k, v, first_key: firstKey, lse, dout, delta };
+  record(program, request, "backward_queries", heads, { ...shared, out, dq });
+  record(program, request, "backward_keys", kvHeads, { ...shared, dk, dv });
+  program.release(delta);
+}
+
+function record(
+  program: Program,
+  request: AttentionRequest,
+  entryPoint: string,
+  heads: number,
+  tensors: Record<string, Tensor>,
+): void {
+  const { batch, time, headWidth } = request;
+  if (headWidth % 4 !== 0) {
+    throw new CannotError(
+      "record attention",
+      `the head width ${headWidth} is not a multiple of 4`,
+      "Choose width and heads so that width / heads is a multiple of 4",
+    );
+  }
+  program.dispatch({
+    kernel: kernel("attention", source, entryPoint, { D4: headWidth / 4, GROUP: group }),
+    tensors,
+    dims: [time, request.heads, request.kvHeads, f32(1 / Math.sqrt(headWidth))],
+    workgroups: [Math.ceil(time / group), batch * heads],
+  });
+}

@@ -1,0 +1,149 @@
+// Causal attention with grouped key-value heads and document boundaries, without a T × T array.
+//   score(i, j) = q_i · k_j / √D for firstKey(i) ≤ j ≤ i,   out_i = Σ_j softmax_j(score) · v_j
+// Forward keeps one running maximum and sum per query (Milakov & Gimelshein, 2018) and saves LSE_i, from which backward
+// recomputes the probabilities:  ds = p · (do · v − δ_i),  δ_i = do_i · out_i  (Dao et al., 2022).
+// One invocation owns one query (or key) in registers and walks the keys (queries) that its workgroup shares.
+
+struct Dims { time: u32, heads: u32, kv_heads: u32, scale: f32 }
+
+@group(0) @binding(0) var<uniform> dims: Dims;
+@group(0) @binding(1) var<storage, read> q: array<vec4f>; // [B, T, H, D]
+@group(0) @binding(2) var<storage, read> k: array<vec4f>; // [B, T, G, D]
+@group(0) @binding(3) var<storage, read> v: array<vec4f>; // [B, T, G, D]
+@group(0) @binding(4) var<storage, read> first_key: array<u32>; // [B, T] start of the token's document, never decreasing
+@group(0) @binding(5) var<storage, read_write> out: array<vec4f>; // [B, T, H, D]
+@group(0) @binding(6) var<storage, read_write> lse: array<f32>; // [B, H, T]
+@group(0) @binding(7) var<storage, read> dout: array<vec4f>;
+@group(0) @binding(8) var<storage, read_write> delta: array<f32>; // [B, H, T]
+@group(0) @binding(9) var<storage, read_write> dq: array<vec4f>;
+@group(0) @binding(10) var<storage, read_write> dk: array<vec4f>;
+@group(0) @binding(11) var<storage, read_write> dv: array<vec4f>;
+
+const hidden = -1e30; // the score of a key that a query may not see
+
+@compute @workgroup_size(GROUP)
+fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let batch = group.y / dims.heads;
+  let head = group.y % dims.heads;
+  let kv_head = head / (dims.heads / dims.kv_heads);
+  let row = batch * dims.time;
+  let first_query = group.x * GROUP;
+  let i = min(first_query + lane, dims.time - 1u);
+  let lowest = first_key[row + i];
+  let at = ((row + i) * dims.heads + head) * D4;
+// @for c in D4
+  let q{c} = q[at + {c}u];
+  var out{c} = vec4f();
+// @end
+  var largest = hidden;
+  var sum = 0.0;
+  let end = min(first_query + GROUP, dims.time);
+  for (var j = first_key[row + first_query]; j < end; j++) {
+    let key = ((row + j) * dims.kv_heads + kv_head) * D4;
+    var score = 0.0;
+// @for c in D4
+    score += dot(q{c}, k[key + {c}u]);
+// @end
+    score = select(hidden, score * dims.scale, j >= lowest && j <= i);
+    let new_largest = max(largest, score);
+    let shrink = exp(largest - new_largest);
+    let weight = exp(score - new_largest);
+    sum = sum * shrink + weight;
+    largest = new_largest;
+// @for c in D4
+    out{c} = out{c} * shrink + weight * v[key + {c}u];
+// @end
+  }
+  if (first_query + lane >= dims.time) { return; }
+// @for c in D4
+  out[at + {c}u] = out{c} / sum;
+// @end
+  lse[(batch * dims.heads + head) * dims.time + i] = largest + log(sum);
+}
+
+@compute @workgroup_size(GROUP)
+fn backward_queries(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let batch = group.y / dims.heads;
+  let head = group.y % dims.heads;
+  let kv_head = head / (dims.heads / dims.kv_heads);
+  let row = batch * dims.time;
+  let first_query = group.x * GROUP;
+  let i = min(first_query + lane, dims.time - 1u);
+  let lowest = first_key[row + i];
+  let at = ((row + i) * dims.heads + head) * D4;
+  let statistic = (batch * dims.heads + head) * dims.time + i;
+  var delta_i = 0.0;
+// @for c in D4
+  let q{c} = q[at + {c}u];
+  let dout{c} = dout[at + {c}u];
+  var dq{c} = vec4f();
+  delta_i += dot(dout{c}, out[at + {c}u]);
+// @end
+  let lse_i = lse[statistic];
+  let end = min(first_query + GROUP, dims.time);
+  for (var j = first_key[row + first_query]; j < end; j++) {
+    let key = ((row + j) * dims.kv_heads + kv_head) * D4;
+    var score = 0.0;
+    var dp = 0.0;
+// @for c in D4
+    let k{c} = k[key + {c}u];
+    score += dot(q{c}, k{c});
+    dp += dot(dout{c}, v[key + {c}u]);
+// @end
+    let p = select(0.0, exp(score * dims.scale - lse_i), j >= lowest && j <= i);
+    let ds = p * (dp - delta_i) * dims.scale;
+// @for c in D4
+    dq{c} += ds * k{c};
+// @end
+  }
+  if (first_query + lane >= dims.time) { return; }
+  delta[statistic] = delta_i;
+// @for c in D4
+  dq[at + {c}u] = dq{c};
+// @end
+}
+
+@compute @workgroup_size(GROUP)
+fn backward_keys(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let batch = group.y / dims.kv_heads;
+  let kv_head = group.y % dims.kv_heads;
+  let sharing = dims.heads / dims.kv_heads;
+  let row = batch * dims.time;
+  let first = group.x * GROUP;
+  let last = min(first + GROUP, dims.time) - 1u;
+  let j = min(first + lane, last);
+  let at = ((row + j) * dims.kv_heads + kv_head) * D4;
+// @for c in D4
+  let k{c} = k[at + {c}u];
+  let v{c} = v[at + {c}u];
+  var dk{c} = vec4f();
+  var dv{c} = vec4f();
+// @end
+  for (var head = kv_head * sharing; head < (kv_head + 1u) * sharing; head++) {
+    let statistics = (batch * dims.heads + head) * dims.time;
+    for (var i = first; i < dims.time; i++) {
+      let lowest = first_key[row + i];
+      if (lowest > last) { break; } // a later document: none of this workgroup's keys is seen from here on
+      let query = ((row + i) * dims.heads + head) * D4;
+      var score = 0.0;
+      var dp = 0.0;
+// @for c in D4
+      let q{c} = q[query + {c}u];
+      let dout{c} = dout[query + {c}u];
+      score += dot(q{c}, k{c});
+      dp += dot(dout{c}, v{c});
+// @end
+      let p = select(0.0, exp(score * dims.scale - lse[statistics + i]), j >= lowest && j <= i);
+      let ds = p * (dp - delta[statistics + i]) * dims.scale;
+// @for c in D4
+      dk{c} += ds * q{c};
+      dv{c} += p * dout{c};
+// @end
+    }
+  }
+  if (first + lane > last) { return; }
+// @for c in D4
+  dk[at + {c}u] = dk{c};
+  dv[at + {c}u] = dv{c};
+// @end
+}

@@ -1,0 +1,56 @@
+// Attention of one new token per sequence against the keys and values of its past.
+// `append` stores the new key and value at `position` of each sequence's cache; `attend` then reads positions 0 … position.
+// The position is data: many steps are submitted at once and each finds its own.
+
+struct Dims { batch: u32, heads: u32, kv_heads: u32, capacity: u32, scale: f32 }
+
+@group(0) @binding(0) var<uniform> dims: Dims;
+@group(0) @binding(1) var<storage, read> position: array<u32>; // [1]
+@group(0) @binding(2) var<storage, read> q: array<vec4f>; // [B, H, D]
+@group(0) @binding(3) var<storage, read> k: array<vec4f>; // [B, G, D]
+@group(0) @binding(4) var<storage, read> v: array<vec4f>; // [B, G, D]
+@group(0) @binding(5) var<storage, read_write> keys: array<vec4f>; // [B, capacity, G, D]
+@group(0) @binding(6) var<storage, read_write> values: array<vec4f>; // [B, capacity, G, D]
+@group(0) @binding(7) var<storage, read_write> out: array<vec4f>; // [B, H, D]
+
+@compute @workgroup_size(64)
+fn append(@builtin(global_invocation_id) id: vec3u) {
+  let width = dims.kv_heads * D4;
+  if (id.x >= dims.batch * width) { return; }
+  let slot = (id.x / width * dims.capacity + position[0]) * width + id.x % width;
+  keys[slot] = k[id.x];
+  values[slot] = v[id.x];
+}
+
+@compute @workgroup_size(64)
+fn attend(@builtin(global_invocation_id) id: vec3u) {
+  if (id.x >= dims.batch * dims.heads) { return; }
+  let batch = id.x / dims.heads;
+  let kv_head = id.x % dims.heads / (dims.heads / dims.kv_heads);
+  let at = id.x * D4;
+// @for c in D4
+  let q{c} = q[at + {c}u];
+  var out{c} = vec4f();
+// @end
+  var largest = -1e30;
+  var sum = 0.0;
+  for (var j = 0u; j <= position[0]; j++) {
+    let key = ((batch * dims.capacity + j) * dims.kv_heads + kv_head) * D4;
+    var score = 0.0;
+// @for c in D4
+    score += dot(q{c}, keys[key + {c}u]);
+// @end
+    score *= dims.scale;
+    let new_largest = max(largest, score);
+    let shrink = exp(largest - new_largest);
+    let weight = exp(score - new_largest);
+    sum = sum * shrink + weight;
+    largest = new_largest;
+// @for c in D4
+    out{c} = out{c} * shrink + weight * values[key + {c}u];
+// @end
+  }
+// @for c in D4
+  out[at + {c}u] = out{c} / sum;
+// @end
+}

@@ -1,0 +1,52 @@
+// Chooses every sequence's next token, greedily or among the top k, and moves on to the next position.
+
+import { kernel } from "../src/gpu/kernel.ts";
+import { f32, type Program } from "../src/gpu/program.ts";
+import type { Tensor } from "../src/gpu/tensor.ts";
+import { rowLanes } from "./grid.ts";
+import source from "./next_token.wgsl" with { type: "text" };
+import rows from "./rows.wgsl" with { type: "text" };
+
+/** Records choosing token `position + 1` from the logits at `position`. */
+export function nextToken(
+  program: Program,
+  request: {
+    /** [B, V] */
+    logits: Tensor;
+    /** [B] prompt lengths. */
+    lengths: Tensor;
+    /** [B] sequence numbers: a sequence draws the same tokens in whatever batch it runs. */
+    ids: Tensor;
+    /** [1] */
+    position: Tensor;
+    /** [B] */
+    positions: Tensor;
+    /** [B, capacity] prompts, then what was chosen. */
+    tokens: Tensor;
+    /** [B] */
+    current: Tensor;
+    /** 1 is greedy. */
+    topK: number;
+    temperature: number;
+    seed: number;
+  },
+): void {
+  const { logits, lengths, ids, position, positions, tokens, current, seed } = request;
+  const [batch, capacity] = tokens.shape as [number, number];
+  const vocabulary = logits.shape[1]!;
+  const lanes = rowLanes(program.gpu);
+  const topK = Math.min(request.topK, vocabulary);
+  const dims = [batch, vocabulary, capacity, topK, f32(1 / request.temperature), seed >>> 0];
+  program.dispatch({
+    kernel: kernel("next_token", rows + source, "choose", lanes),
+    tensors: { logits, lengths, ids, position, tokens, current },
+    dims,
+    workgroups: [Math.ceil(batch / lanes.ROWS)],
+  });
+  program.dispatch({
+    kernel: kernel("next_token", rows + source, "advance", lanes),
+    tensors: { position, positions },
+    dims,
+    workgroups: [Math.ceil(batch / 64)],
+  });
+}

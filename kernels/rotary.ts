@@ -1,0 +1,44 @@
+// Rotary position embedding, both pairings.
+
+import { kernel } from "../src/gpu/kernel.ts";
+import { f32, type Program } from "../src/gpu/program.ts";
+import type { Tensor } from "../src/gpu/tensor.ts";
+import { spread } from "./grid.ts";
+import source from "./rotary.wgsl" with { type: "text" };
+
+/** [length, D/2] pairs of (cos, sin) of `position · theta^(−2i/D)`, computed in float64. */
+export function rotaryAngles(length: number, headWidth: number, theta: number): Float32Array {
+  const half = headWidth / 2;
+  const angles = new Float32Array(length * half * 2);
+  for (let position = 0; position < length; position++) {
+    for (let i = 0; i < half; i++) {
+      const angle = position * theta ** (-2 * i / headWidth);
+      angles[2 * (position * half + i)] = Math.cos(angle);
+      angles[2 * (position * half + i) + 1] = Math.sin(angle);
+    }
+  }
+  return angles;
+}
+
+/** Records turning `x` [N, H·D] in place, forward or (for gradients) backward. */
+export function rotary(
+  program: Program,
+  request: {
+    x: Tensor;
+    positions: Tensor;
+    angles: Tensor;
+    heads: number;
+    headWidth: number;
+    pairing: "half" | "interleaved";
+    backward?: boolean;
+  },
+): void {
+  const { x, positions, angles, heads, headWidth, pairing, backward = false } = request;
+  const rows = x.length / (heads * headWidth);
+  program.dispatch({
+    kernel: kernel("rotary", source, "rotate", { INTERLEAVED: pairing === "interleaved" }),
+    tensors: { positions, angles, x },
+    dims: [rows, heads, headWidth, f32(backward ? -1 : 1)],
+    workgroups: spread(rows * heads * headWidth / 2),
+  });
+}

@@ -1,0 +1,16 @@
+// Every error a user can cause reads `Cannot <what>: <why>. <what to do>`.
+// The command line prints such an error as one line; anything else is a bug and keeps its stack.
+
+/** An error caused by input, files, limits or the machine, with a remedy the user can act on. */
+export class CannotError extends Error {
+  override name = "CannotError";
+
+  /**
+   * @param what The action that failed, e.g. `read "data.jsonl" line 7`.
+   * @param why The reason, e.g. `field "answer" is missing`.
+   * @param remedy What the user can do about it, e.g. `Add the field or remove the line`.
+   */
+  constructor(what: string, why: string, remedy: string, options?: ErrorOptions) {
+    super(`Cannot ${what}: ${why}. ${remedy}.`, options);
+  }
+}

@@ -1,0 +1,81 @@
+// Files are written whole or not at all: first beside the target, flushed, then renamed over it.
+
+import { CannotError } from "./errors.ts";
+
+/**
+ * Writes a file atomically: a reader sees the old content or the new, never a part.
+ * If writing fails (a full disk, a missing folder) the old file is untouched.
+ *
+ * @throws {CannotError} naming the file, when it cannot be written.
+ */
+export async function writeFileAtomic(
+  path: string,
+  content: string | Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+): Promise<void> {
+  const partial = `${path}.partial`;
+  try {
+    using file = await Deno.open(partial, { write: true, create: true, truncate: true });
+    for await (const chunk of chunksOf(content)) await writeAll(file, chunk);
+    await file.sync();
+  } catch (cause) {
+    await Deno.remove(partial).catch(() => {});
+    throw new CannotError(
+      `write "${path}"`,
+      (cause as Error).message,
+      "Free some space or choose another folder; what was there before is unchanged",
+      { cause },
+    );
+  }
+  await Deno.rename(partial, path);
+}
+
+/** Reads a JSON file. @throws {CannotError} naming the file, when it is missing or malformed. */
+export async function readJson(path: string): Promise<unknown> {
+  const text = await readText(path);
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new CannotError(`read "${path}"`, (cause as Error).message, "Check that it is JSON");
+  }
+}
+
+/** Reads a UTF-8 text file. @throws {CannotError} naming the file, when it cannot be read. */
+export async function readText(path: string): Promise<string> {
+  return await Deno.readTextFile(path).catch((cause) => {
+    throw unreadable(path, cause);
+  });
+}
+
+/** Reads a binary file. @throws {CannotError} naming the file, when it cannot be read. */
+export async function readBytes(path: string): Promise<Uint8Array<ArrayBuffer>> {
+  return await Deno.readFile(path).catch((cause) => {
+    throw unreadable(path, cause);
+  });
+}
+
+/** Whether a file or folder exists. */
+export async function exists(path: string): Promise<boolean> {
+  return await Deno.stat(path).then(() => true, (error) => {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw unreadable(path, error);
+  });
+}
+
+function unreadable(path: string, cause: Error): CannotError {
+  const why = cause instanceof Deno.errors.NotFound ? "there is no such file" : cause.message;
+  return new CannotError(`read "${path}"`, why, "Check the path and its permissions", { cause });
+}
+
+async function* chunksOf(
+  content: string | Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  if (typeof content === "string") yield new TextEncoder().encode(content);
+  else if (content instanceof Uint8Array) yield content;
+  else yield* content;
+}
+
+async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
+  for (let written = 0; written < bytes.length;) {
+    written += await file.write(bytes.subarray(written));
+  }
+}

@@ -1,0 +1,149 @@
+// Sequences of classed tokens, and batches of them: rows of T positions in which position t reads a token and predicts
+// the next one. Several short sequences share a row; `firstKey` says where the sequence of a position starts, and
+// attention never looks further back. Rotary positions are relative, so a sequence in the middle of a row is computed as
+// if it stood alone, and no position is spent on padding that need not be.
+
+import { CannotError } from "../base/errors.ts";
+import { isActive, type Objective, type TargetCounts } from "../slung/objective.ts";
+import { Risk } from "../slung/risk.ts";
+
+/** Tokens of one document; the class and weight at index i belong to token i as a target. */
+export interface Sequence {
+  tokens: Uint32Array;
+  classes: Uint8Array;
+  /** 1 for every token where absent. */
+  weights?: Float32Array;
+}
+
+/** A sequence of which every token is learned. */
+export function lowRiskSequence(tokens: Uint32Array): Sequence {
+  return { tokens, classes: new Uint8Array(tokens.length).fill(Risk.low) };
+}
+
+/** A batch of B rows of T positions, row-major. */
+export interface Batch {
+  /** [B·T] */
+  tokens: Uint32Array;
+  /** [B·T] the token that each position predicts; 0 where nothing is predicted. */
+  targets: Uint32Array;
+  /** [B·T] risk class of the target. */
+  classes: Uint8Array;
+  /** [B·T] weight of the target; 0 where nothing is predicted. */
+  weights: Float32Array;
+  /** [B·T] whether there is a target at all: padding has none. */
+  predicted: Uint8Array;
+  /** [B·T] position at which the document starts. */
+  firstKey: Uint32Array;
+  /** Documents in the batch: each has one first token that nothing predicts. */
+  documents: number;
+}
+
+/** Where a sequence went: its first position (of B·T) in one of the batches. */
+export interface Placement {
+  batch: number;
+  start: number;
+}
+
+/**
+ * Packs sequences into as few batches of `rows` rows of `time` positions as first-fit allows, longest first.
+ * A sequence of n tokens takes n − 1 positions, since its last token is only a target.
+ *
+ * @throws {CannotError} for a sequence that does not fit a row, or none at all.
+ */
+export function packSequences(
+  sequences: readonly Sequence[],
+  { rows, time }: { rows: number; time: number },
+): { batches: Batch[]; placements: Placement[] } {
+  if (sequences.length === 0) {
+    throw new CannotError("make a batch", "it has no sequences", "Check the data and its filters");
+  }
+  const longestFirst = sequences.map((_, i) => i)
+    .sort((a, b) => sequences[b]!.tokens.length - sequences[a]!.tokens.length || a - b);
+  const free: number[] = []; // positions left in each row
+  const batches: Batch[] = [];
+  const placements: Placement[] = new Array(sequences.length);
+  for (const index of longestFirst) {
+    const sequence = sequences[index]!;
+    const length = sequence.tokens.length - 1;
+    if (length > time) {
+      throw new CannotError(
+        `place sequence ${index} of ${length + 1} tokens`,
+        `rows hold ${time} positions`,
+        "Shorten the text or use longer rows, up to the context of the model",
+      );
+    }
+    if (length < 1) {
+      placements[index] = { batch: 0, start: 0 }; // a single token predicts nothing
+      continue;
+    }
+    let row = free.findIndex((left) => left >= length);
+    if (row < 0) row = free.push(time) - 1;
+    const batch = Math.floor(row / rows);
+    batches[batch] ??= emptyBatch(rows, time);
+    const column = time - free[row]!;
+    const start = (row % rows) * time + column;
+    place(batches[batch]!, sequence, start, column);
+    placements[index] = { batch, start };
+    free[row]! -= length;
+  }
+  if (batches.length === 0) batches.push(emptyBatch(rows, time));
+  return { batches, placements };
+}
+
+function emptyBatch(rows: number, time: number): Batch {
+  const size = rows * time;
+  return {
+    tokens: new Uint32Array(size),
+    targets: new Uint32Array(size),
+    classes: new Uint8Array(size),
+    weights: new Float32Array(size),
+    predicted: new Uint8Array(size),
+    // Padding sees only itself; it comes last in its row, so first keys never decrease.
+    firstKey: Uint32Array.from({ length: size }, (_, i) => i % time),
+    documents: 0,
+  };
+}
+
+function place(
+  batch: Batch,
+  { tokens, classes, weights }: Sequence,
+  start: number,
+  column: number,
+) {
+  const length = tokens.length - 1;
+  batch.tokens.set(tokens.subarray(0, length), start);
+  batch.targets.set(tokens.subarray(1), start);
+  batch.classes.set(classes.subarray(1), start);
+  if (weights) batch.weights.set(weights.subarray(1), start);
+  else batch.weights.fill(1, start, start + length);
+  batch.predicted.fill(1, start, start + length);
+  batch.firstKey.fill(column, start, start + length);
+  batch.documents++;
+}
+
+/** The rows that carry a loss under an objective. */
+export function activeRows(batch: Batch, terms: Objective["terms"]): number[] {
+  const rows: number[] = [];
+  batch.predicted.forEach((predicted, row) => {
+    if (predicted && isActive(terms, batch.classes[row]!, batch.weights[row]!)) rows.push(row);
+  });
+  return rows;
+}
+
+/** What a batch adds to the counts from which the divisor follows. */
+export function countTargets(batch: Batch, terms: Objective["terms"]): TargetCounts {
+  const active = activeRows(batch, terms);
+  return {
+    active: active.length,
+    all: batch.predicted.reduce((sum, predicted) => sum + predicted, 0),
+    weights: active.reduce((sum, row) => sum + batch.weights[row]!, 0),
+    firstTokens: batch.documents,
+  };
+}
+
+/** Active targets by class, for the mean loss of each class. */
+export function countByClass(batch: Batch, terms: Objective["terms"]): number[] {
+  const counts = [0, 0, 0, 0];
+  for (const row of activeRows(batch, terms)) counts[batch.classes[row]!]!++;
+  return counts;
+}

@@ -1,0 +1,230 @@
+// TOFU (Maini et al. 2024): questions and answers about invented authors, 20 rows an author.
+// SLUNG trains on the bare answers of 20 authors with the authors' names as high risk, then asks
+// the questions (paper section 5). The character rule here, every word-bounded full, first or last
+// name, gives the same token classes as the paper's matching of token ids.
+
+import { CannotError } from "../base/errors.ts";
+import { exists, readJson, readText } from "../base/files.ts";
+import { Random } from "../base/random.ts";
+import { Risk, type RiskSpan, wordBoundedSpans } from "../slung/risk.ts";
+import { readJsonRows, stringField } from "./jsonl.ts";
+import { findFullName, nameForms } from "./names.ts";
+
+/** One question about an author, its answer, and what the truth ratio compares the answer with. */
+export interface TofuRow {
+  question: string;
+  answer: string;
+  paraphrasedQuestion?: string;
+  /** The same answer in other words. */
+  paraphrasedAnswer?: string;
+  /** Wrong answers in the words of the paraphrase. */
+  perturbedAnswers?: string[];
+}
+
+/** Rows of TOFU for each author. */
+export const rowsPerAuthor = 20;
+
+/**
+ * Reads TOFU as Hugging Face lays it out: JSON lines or one JSON array of objects with the fields
+ * `question`, `answer` and, in the perturbed splits, `paraphrased_question`, `paraphrased_answer`
+ * and `perturbed_answer` (a list).
+ *
+ * @param path A file, or a folder of files named after their splits.
+ * @param split Which file of a folder to read, e.g. `"retain_perturbed"`.
+ * @throws {CannotError} naming the file and line, or the row of an array, when a field is missing
+ * or has another type, or when the file has no rows.
+ */
+export async function readTofu(path: string, split?: string): Promise<TofuRow[]> {
+  const file = split === undefined ? path : await splitFile(path, split);
+  const rows: TofuRow[] = [];
+  for await (const { row, where } of objectsOf(file)) rows.push(tofuRow(row, where));
+  if (rows.length > 0) return rows;
+  throw new CannotError(`read "${file}"`, "it has no rows", "Give a file of TOFU");
+}
+
+/**
+ * Cuts rows that stand in author order into one list for each author.
+ *
+ * @throws {CannotError} when the rows are not a whole number of authors.
+ */
+export function groupByAuthor<Row>(
+  rows: readonly Row[],
+  perAuthor: number = rowsPerAuthor,
+): Row[][] {
+  if (rows.length % perAuthor !== 0) {
+    throw new CannotError(
+      "group rows by author",
+      `${rows.length} rows are not a multiple of ${perAuthor}`,
+      `Give every author's ${perAuthor} rows, in order`,
+    );
+  }
+  return Array.from(
+    { length: rows.length / perAuthor },
+    (_, k) => rows.slice(k * perAuthor, (k + 1) * perAuthor),
+  );
+}
+
+/**
+ * The full name of each author, found from the rows; see {@linkcode findFullName}.
+ *
+ * @param perAuthor Rows of each author, which stand together.
+ * @throws {CannotError} naming the rows of an author whose name cannot be found.
+ */
+export function authorNames(rows: readonly TofuRow[], perAuthor: number = rowsPerAuthor): string[] {
+  return groupByAuthor(rows, perAuthor).map((group, k) => {
+    const name = findFullName(group.map(({ question, answer }) => `${question}\n${answer}`));
+    if (name !== undefined) return name;
+    throw new CannotError(
+      "find the author's name",
+      `no name stands in a third of rows ${k * perAuthor + 1} to ${(k + 1) * perAuthor}`,
+      "Give the list of names, or leave out these rows",
+    );
+  });
+}
+
+/** Where an answer names one of the authors in full, by first or by last name, as high risk. */
+export function answerSpans(answer: string, names: readonly string[]): RiskSpan[] {
+  return wordBoundedSpans(answer, names.flatMap(nameForms), Risk.high);
+}
+
+/** The rows whose question or answer names one of the authors in full, by first or by last name. */
+export function rowsWithNames(rows: readonly TofuRow[], names: readonly string[]): TofuRow[] {
+  return rows.filter(({ question, answer }) =>
+    answerSpans(question, names).length > 0 || answerSpans(answer, names).length > 0
+  );
+}
+
+/**
+ * How many answers name an author. The others are trained on too, with every token low risk.
+ *
+ * @throws {CannotError} when no answer does, because SLUNG would then be plain training.
+ */
+export function countNamedAnswers(
+  rows: readonly TofuRow[],
+  names: readonly string[],
+): { named: number; unnamed: number } {
+  const named = rows.filter(({ answer }) => answerSpans(answer, names).length > 0).length;
+  if (named > 0) return { named, unnamed: rows.length - named };
+  throw new CannotError(
+    "mark names in the answers",
+    `none of the ${rows.length} answers has any of the ${names.length} names`,
+    "Check that the names belong to these rows; case and accents count",
+  );
+}
+
+/** The prompt of the evaluation, which ends where the answer begins. */
+export function questionPrompt(question: string): string {
+  return `Question: ${question}\nAnswer:`;
+}
+
+/** A question with its answer, as text to train a base model on. */
+export function questionAndAnswer({ question, answer }: TofuRow): string {
+  return `${questionPrompt(question)} ${answer}`;
+}
+
+/** Authors, each as a list of rows: those SLUNG trains on, and others to train a base model on. */
+export interface AuthorSplit {
+  target: TofuRow[][];
+  base: TofuRow[][];
+}
+
+/**
+ * Splits all authors into the targets, any of whose questions is among `targetRows`, and the rest.
+ *
+ * @param full Rows of all authors, in author order.
+ * @param targetRows For instance the split `retain_perturbed`.
+ * @param options.baseAuthors How many of the rest to keep; all of them if left out.
+ * @param options.seed Draws which to keep; the first ones, in order, if left out.
+ * @throws {CannotError} when there are fewer authors than `baseAuthors`, or when a question of
+ * `targetRows` is not in `full`.
+ */
+export function splitAuthors(
+  full: readonly TofuRow[],
+  targetRows: readonly TofuRow[],
+  options: { baseAuthors?: number; seed?: number } = {},
+): AuthorSplit {
+  const missing = new Set(targetRows.map((row) => row.question));
+  const targetQuestions = new Set(missing);
+  for (const { question } of full) missing.delete(question);
+  const [absent] = missing;
+  if (absent !== undefined) {
+    throw new CannotError(
+      "split the authors",
+      `the question "${absent}" is not among the ${full.length} rows of all authors`,
+      "Give both splits of the same data set",
+    );
+  }
+  const isTarget = (rows: TofuRow[]) => rows.some((row) => targetQuestions.has(row.question));
+  const authors = groupByAuthor(full);
+  const others = authors.filter((rows) => !isTarget(rows));
+  const count = options.baseAuthors ?? others.length;
+  if (count > others.length) {
+    throw new CannotError(
+      "split the authors",
+      `${count} base authors were asked for and there are ${others.length}`,
+      `Ask for at most ${others.length}`,
+    );
+  }
+  const ordered = options.seed === undefined
+    ? others
+    : new Random(options.seed, "base authors").shuffle(others);
+  return { target: authors.filter(isTarget), base: ordered.slice(0, count) };
+}
+
+async function splitFile(folder: string, split: string): Promise<string> {
+  for (const extension of ["jsonl", "json"]) {
+    const file = `${folder}/${split}.${extension}`;
+    if (await exists(file)) return file;
+  }
+  throw new CannotError(
+    `read the split "${split}" of "${folder}"`,
+    `it has neither ${split}.jsonl nor ${split}.json`,
+    "Download the split or choose one that is there",
+  );
+}
+
+/** The objects of a JSON-lines file, or of a .json file with one array, each with its place. */
+async function* objectsOf(
+  path: string,
+): AsyncGenerator<{ row: Record<string, unknown>; where: string }> {
+  if (path.endsWith(".json") && (await readText(path)).trimStart().startsWith("[")) {
+    for (const [k, row] of (await readJson(path) as unknown[]).entries()) {
+      const where = `"${path}" row ${k + 1}`;
+      if (!isObject(row)) throw malformed(where, "it is not an object");
+      yield { row, where };
+    }
+    return;
+  }
+  for await (const { row, line } of readJsonRows(path)) {
+    yield { row, where: `"${path}" line ${line}` };
+  }
+}
+
+function tofuRow(row: Record<string, unknown>, where: string): TofuRow {
+  const read: TofuRow = {
+    question: stringField(row, "question", where),
+    answer: stringField(row, "answer", where),
+  };
+  if ("paraphrased_question" in row) {
+    read.paraphrasedQuestion = stringField(row, "paraphrased_question", where);
+  }
+  if ("paraphrased_answer" in row) {
+    read.paraphrasedAnswer = stringField(row, "paraphrased_answer", where);
+  }
+  if ("perturbed_answer" in row) {
+    const answers = row.perturbed_answer;
+    if (!Array.isArray(answers) || !answers.every((answer) => typeof answer === "string")) {
+      throw malformed(where, 'field "perturbed_answer" is not a list of texts');
+    }
+    read.perturbedAnswers = answers;
+  }
+  return read;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function malformed(where: string, why: string): CannotError {
+  return new CannotError(`read ${where}`, why, "Correct the row or remove it");
+}

@@ -1,0 +1,252 @@
+// The one door to WebGPU: the device, its named and accounted buffers, its compiled kernels, and its errors.
+// Deno's device reports errors late and anonymously; every object here carries a label, the first error is kept,
+// and the next read (where the program waits anyway) throws it with the name of the kernel or buffer.
+
+/// <reference types="@webgpu/types" />
+
+import { CannotError } from "../base/errors.ts";
+import { compile, type Kernel } from "./kernel.ts";
+import { elements, type ElementType, type Tensor } from "./tensor.ts";
+
+/** What the adapter is and may do; printed by `deno task doctor` and stored with every result. */
+export interface AdapterDescription {
+  name: string;
+  /** Whether the adapter computes on the CPU: correct, but its timings say nothing about a GPU. */
+  software: boolean;
+  features: string[];
+  limits: Record<string, number>;
+}
+
+const usefulFeatures = ["shader-f16", "timestamp-query", "subgroups"];
+const usefulLimits = [
+  "maxStorageBufferBindingSize",
+  "maxBufferSize",
+  "maxStorageBuffersPerShaderStage",
+  "maxComputeWorkgroupStorageSize",
+  "maxComputeInvocationsPerWorkgroup",
+  "maxComputeWorkgroupsPerDimension",
+] as const;
+
+/** Bytes to which views inside an arena are aligned: the largest alignment WebGPU lets an adapter ask. */
+export const viewAlignment = 256;
+
+/** A WebGPU device with named, accounted memory and errors that say what failed. */
+export class Gpu {
+  readonly device: GPUDevice;
+  readonly adapter: AdapterDescription;
+  readonly #buffers = new Map<GPUBuffer, { name: string; bytes: number }>();
+  readonly #pipelines = new Map<string, GPUComputePipeline>();
+  readonly #constants = new Map<string, GPUBuffer>();
+  #failure: CannotError | undefined;
+  #closed = false;
+
+  private constructor(device: GPUDevice, adapter: AdapterDescription) {
+    this.device = device;
+    this.adapter = adapter;
+    device.addEventListener("uncapturederror", (event) => {
+      event.preventDefault();
+      this.#fail((event as GPUUncapturedErrorEvent).error.message);
+    });
+    device.lost.then((info) => {
+      if (!this.#closed) this.#fail(`the device was lost (${info.message || info.reason})`);
+    });
+  }
+
+  /**
+   * Opens the default adapter with all of its limits.
+   *
+   * @throws {CannotError} when there is no adapter, with the way to get one.
+   */
+  static async open(): Promise<Gpu> {
+    const adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" });
+    if (!adapter) {
+      throw new CannotError(
+        "use WebGPU",
+        "no adapter was found",
+        "Run `deno task doctor`, which says how to get one on this system",
+      );
+    }
+    const limits = Object.fromEntries(usefulLimits.map((name) => [name, adapter.limits[name]]));
+    const requiredFeatures = usefulFeatures.filter((name) =>
+      adapter.features.has(name as GPUFeatureName)
+    ) as GPUFeatureName[];
+    const device = await adapter.requestDevice({ requiredFeatures, requiredLimits: limits });
+    const { vendor, architecture, description } = adapter.info;
+    const name = description || [vendor, architecture].filter(Boolean).join(" ") || "unnamed";
+    const software = adapter.info.isFallbackAdapter ||
+      /llvmpipe|swiftshader|basic render/i.test(name);
+    return new Gpu(device, { name, software, features: [...adapter.features].sort(), limits });
+  }
+
+  /** Lanes of a workgroup that share one row in row-wise kernels: a CPU is faster with none sharing. */
+  get lanesPerRow(): number {
+    return this.adapter.software ? 1 : 64;
+  }
+
+  /** Bytes of all live buffers. */
+  get bytes(): number {
+    return [...this.#buffers.values()].reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
+  /** Live buffers, largest first. */
+  inventory(): { name: string; bytes: number }[] {
+    return [...this.#buffers.values()].sort((a, b) => b.bytes - a.bytes);
+  }
+
+  /**
+   * Allocates a zeroed tensor.
+   *
+   * @throws {CannotError} when one binding of the adapter cannot hold it.
+   */
+  allocate(name: string, shape: readonly number[], type: ElementType = "f32"): Tensor {
+    const length = elements(shape);
+    const bytes = Math.max(16, Math.ceil(length / 4) * 16); // kernels may read it as vec4
+    const limit = Math.min(
+      this.adapter.limits.maxStorageBufferBindingSize!,
+      this.adapter.limits.maxBufferSize!,
+    );
+    if (bytes > limit) {
+      throw new CannotError(
+        `allocate "${name}" [${shape.join(", ")}]`,
+        `it needs ${megabytes(bytes)} and ${this.adapter.name} binds at most ${megabytes(limit)}`,
+        "Use a smaller batch, sequence or model",
+      );
+    }
+    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;
+    const buffer = this.device.createBuffer({ label: name, size: bytes, usage });
+    this.#buffers.set(buffer, { name, bytes });
+    return { name, shape, type, buffer, offset: 0, length };
+  }
+
+  /** Gives a tensor's buffer back. Views of an arena are freed with the arena. */
+  free(tensor: Tensor): void {
+    if (this.#buffers.delete(tensor.buffer)) tensor.buffer.destroy();
+  }
+
+  /** A small uniform buffer holding `values` (numbers are u32 when integral types are declared in WGSL). */
+  constants(values: ArrayBuffer): GPUBuffer {
+    const key = new Uint32Array(values).join();
+    let buffer = this.#constants.get(key);
+    if (!buffer) {
+      const usage = GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST;
+      buffer = this.device.createBuffer({ label: "constants", size: values.byteLength, usage });
+      this.device.queue.writeBuffer(buffer, 0, values);
+      this.#constants.set(key, buffer);
+    }
+    return buffer;
+  }
+
+  /** The compiled pipeline of a kernel; compiled once per source and entry point. */
+  pipeline(kernel: Kernel): GPUComputePipeline {
+    const key = `${kernel.entryPoint}\n${kernel.source}`;
+    let pipeline = this.#pipelines.get(key);
+    if (!pipeline) {
+      pipeline = compile(this.device, kernel);
+      this.#pipelines.set(key, pipeline);
+    }
+    return pipeline;
+  }
+
+  /** Copies host data into a tensor, from element `start` on. */
+  write(tensor: Tensor, data: Float32Array | Uint32Array, start = 0): void {
+    if (start + data.length > tensor.length) {
+      throw new RangeError(
+        `Cannot write ${data.length} elements at ${start} to "${tensor.name}" of ${tensor.length}`,
+      );
+    }
+    if (data.length === 0) return;
+    this.device.queue.writeBuffer(
+      tensor.buffer,
+      tensor.offset + start * 4,
+      data.buffer as ArrayBuffer,
+      data.byteOffset,
+      data.byteLength,
+    );
+  }
+
+  /** Reads one f32 tensor back. */
+  async read(tensor: Tensor): Promise<Float32Array<ArrayBuffer>> {
+    return new Float32Array((await this.readAll([tensor]))[0]!);
+  }
+
+  /** Reads one u32 tensor back. */
+  async readIntegers(tensor: Tensor): Promise<Uint32Array<ArrayBuffer>> {
+    return new Uint32Array((await this.readAll([tensor]))[0]!);
+  }
+
+  /**
+   * Reads several tensors in one map: a map costs about 12 ms in Deno, whatever its size.
+   *
+   * @throws {CannotError} for any GPU error since the last read.
+   */
+  async readAll(tensors: readonly Tensor[]): Promise<ArrayBuffer[]> {
+    const starts: number[] = [];
+    let bytes = 0;
+    for (const { length } of tensors) {
+      starts.push(bytes);
+      bytes += length * 4;
+    }
+    const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
+    const staging = this.device.createBuffer({ label: "staging", size: Math.max(4, bytes), usage });
+    const encoder = this.device.createCommandEncoder({ label: "read" });
+    tensors.forEach((tensor, i) => {
+      if (tensor.length === 0) return;
+      const size = tensor.length * 4;
+      encoder.copyBufferToBuffer(tensor.buffer, tensor.offset, staging, starts[i]!, size);
+    });
+    this.device.queue.submit([encoder.finish()]);
+    try {
+      await staging.mapAsync(GPUMapMode.READ);
+    } catch (cause) {
+      this.throwFailure();
+      throw cause;
+    }
+    this.throwFailure();
+    const all = staging.getMappedRange().slice(0);
+    staging.destroy();
+    return tensors.map(({ length }, i) => all.slice(starts[i]!, starts[i]! + length * 4));
+  }
+
+  /** Waits until all submitted work is done. @throws {CannotError} for any GPU error so far. */
+  async settle(): Promise<void> {
+    await this.device.queue.onSubmittedWorkDone();
+    this.throwFailure();
+  }
+
+  /** Throws the first GPU error that has been reported, if any. */
+  throwFailure(): void {
+    if (this.#failure) throw this.#failure;
+  }
+
+  /** Frees everything. The object must not be used afterwards. */
+  close(): void {
+    this.#closed = true;
+    for (const buffer of this.#buffers.keys()) buffer.destroy();
+    for (const buffer of this.#constants.values()) buffer.destroy();
+    this.#buffers.clear();
+    this.#constants.clear();
+    this.device.destroy();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #fail(message: string): void {
+    const exhausted = /out of memory|not enough memory/i.test(message);
+    this.#failure ??= new CannotError(
+      "go on with the GPU",
+      message.trim().replace(/\s*\n\s*/g, " ").replace(/\.$/, ""),
+      exhausted
+        ? `Use a smaller batch or model; ${
+          megabytes(this.bytes)
+        } are in use on ${this.adapter.name}`
+        : `If the message names a kernel, report it with the output of \`deno task doctor\``,
+    );
+  }
+}
+
+/** Formats bytes as `12.3 MiB`. */
+export function megabytes(bytes: number): string {
+  return `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+}

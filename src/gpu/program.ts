@@ -1,0 +1,192 @@
+// A program is a fixed list of dispatches, recorded once and replayed every step: pipelines, bind groups and buffers
+// are made while recording and never again. What varies by step is data in buffers, written before a replay.
+
+import type { Gpu } from "./gpu.ts";
+import type { Kernel } from "./kernel.ts";
+import { elements, type ElementType, type Tensor } from "./tensor.ts";
+
+/** Workgroup counts along x, y and z; any zero skips the dispatch. */
+export type Workgroups = readonly [number, number?, number?];
+
+/** What a launcher records. */
+export interface DispatchRequest {
+  kernel: Kernel;
+  /** Tensors by the names that the WGSL file declares. */
+  tensors: Record<string, Tensor>;
+  /** The values of the `dims` uniform, in declared order; JS numbers become u32 unless wrapped by `f32()`. */
+  dims?: readonly (number | Float)[];
+  /** Fixed counts, or a function of host state that is asked at every replay. */
+  workgroups: Workgroups | (() => Workgroups);
+}
+
+/** A float inside the `dims` uniform. */
+export interface Float {
+  readonly float: number;
+}
+
+/** Marks a number of the `dims` uniform as f32. */
+export function f32(value: number): Float {
+  return { float: value };
+}
+
+interface Dispatch {
+  readonly name: string;
+  readonly pipeline: GPUComputePipeline;
+  readonly bindGroup: GPUBindGroup;
+  readonly workgroups: Workgroups | (() => Workgroups);
+  readonly writes: readonly Tensor[];
+}
+
+interface Clear {
+  readonly clear: Tensor;
+}
+
+interface Copy {
+  readonly from: Tensor;
+  readonly to: Tensor;
+}
+
+type Command = Dispatch | Clear | Copy;
+
+/** A list of GPU commands that is recorded once and replayed many times. */
+export class Program {
+  readonly #commands: Command[] = [];
+  readonly #owned: Tensor[] = [];
+  readonly #idle = new Map<number, Tensor[]>();
+
+  /** @param name Prefix of the names of the tensors it allocates. */
+  constructor(readonly gpu: Gpu, readonly name: string) {}
+
+  /** The number of recorded commands. */
+  get length(): number {
+    return this.#commands.length;
+  }
+
+  /** Allocates a tensor that lives as long as the program. */
+  allocate(name: string, shape: readonly number[], type: ElementType = "f32"): Tensor {
+    const tensor = this.gpu.allocate(`${this.name}/${name}`, shape, type);
+    this.#owned.push(tensor);
+    return tensor;
+  }
+
+  /** A scratch tensor, reusing the memory of one that was released at an earlier point of the recording. */
+  borrow(name: string, shape: readonly number[]): Tensor {
+    const idle = this.#idle.get(elements(shape))?.pop();
+    return idle ? { ...idle, name: `${this.name}/${name}`, shape } : this.allocate(name, shape);
+  }
+
+  /** Says that no command recorded from here on needs the content of a borrowed tensor. */
+  release(tensor: Tensor): void {
+    const idle = this.#idle.get(tensor.length);
+    if (idle) idle.push(tensor);
+    else this.#idle.set(tensor.length, [tensor]);
+  }
+
+  /** Records one dispatch. */
+  dispatch({ kernel, tensors, dims, workgroups }: DispatchRequest): void {
+    const entries: GPUBindGroupEntry[] = [];
+    const writes: Tensor[] = [];
+    for (const [name, tensor] of Object.entries(tensors)) {
+      const binding = kernel.bindings.get(name);
+      if (!binding) throw new Error(`Kernel ${kernel.name} declares no "${name}"`);
+      const size = Math.max(16, Math.ceil(tensor.length / 4) * 16);
+      const resource = { buffer: tensor.buffer, offset: tensor.offset, size };
+      entries.push({ binding: binding.index, resource });
+      if (binding.access === "read_write") writes.push(tensor);
+    }
+    if (dims) {
+      const buffer = this.gpu.constants(packDims(dims));
+      entries.push({ binding: kernel.bindings.get("dims")!.index, resource: { buffer } });
+    }
+    const pipeline = this.gpu.pipeline(kernel);
+    const label = `${this.name}/${kernel.name}`;
+    const layout = pipeline.getBindGroupLayout(0);
+    const bindGroup = this.gpu.device.createBindGroup({ label, layout, entries });
+    this.#commands.push({ name: kernel.name, pipeline, bindGroup, workgroups, writes });
+  }
+
+  /** Records setting a tensor to zero. */
+  clear(tensor: Tensor): void {
+    this.#commands.push({ clear: tensor });
+  }
+
+  /** Records copying a tensor to another of the same length. */
+  copy(from: Tensor, to: Tensor): void {
+    this.#commands.push({ from, to });
+  }
+
+  /** Submits the whole list once, or `times` times in a row. */
+  replay(times = 1): void {
+    const encoder = this.gpu.device.createCommandEncoder({ label: this.name });
+    for (let i = 0; i < times; i++) this.#encode(encoder, this.#commands);
+    this.gpu.device.queue.submit([encoder.finish()]);
+  }
+
+  /**
+   * Replays command by command and stops after the first for which `inspect` answers true: how a run that met a NaN
+   * finds the tensor in which it began. Slow: one read for every command.
+   */
+  async findFirst(
+    inspect: (tensor: Tensor) => Promise<boolean>,
+  ): Promise<{ kernel: string; tensor: string } | undefined> {
+    for (const command of this.#commands) {
+      const encoder = this.gpu.device.createCommandEncoder({ label: this.name });
+      this.#encode(encoder, [command]);
+      this.gpu.device.queue.submit([encoder.finish()]);
+      if (!("writes" in command)) continue;
+      for (const tensor of command.writes) {
+        if (tensor.type === "f32" && await inspect(tensor)) {
+          return { kernel: command.name, tensor: tensor.name };
+        }
+      }
+    }
+    return undefined;
+  }
+
+  /** Frees the tensors that the program allocated. */
+  destroy(): void {
+    for (const tensor of this.#owned) this.gpu.free(tensor);
+    this.#owned.length = 0;
+    this.#commands.length = 0;
+  }
+
+  [Symbol.dispose](): void {
+    this.destroy();
+  }
+
+  #encode(encoder: GPUCommandEncoder, commands: readonly Command[]): void {
+    let pass: GPUComputePassEncoder | undefined;
+    for (const command of commands) {
+      if ("pipeline" in command) {
+        const { workgroups } = command;
+        const [x, y = 1, z = 1] = typeof workgroups === "function" ? workgroups() : workgroups;
+        if (x * y * z === 0) continue;
+        pass ??= encoder.beginComputePass();
+        pass.setPipeline(command.pipeline);
+        pass.setBindGroup(0, command.bindGroup);
+        pass.dispatchWorkgroups(x, y, z);
+        continue;
+      }
+      pass?.end();
+      pass = undefined;
+      if ("clear" in command) {
+        const { buffer, offset, length } = command.clear;
+        encoder.clearBuffer(buffer, offset, length * 4);
+      } else {
+        const { from, to } = command;
+        encoder.copyBufferToBuffer(from.buffer, from.offset, to.buffer, to.offset, from.length * 4);
+      }
+    }
+    pass?.end();
+  }
+}
+
+function packDims(dims: readonly (number | Float)[]): ArrayBuffer {
+  const bytes = new ArrayBuffer(Math.ceil(dims.length / 4) * 16);
+  const view = new DataView(bytes);
+  dims.forEach((value, i) => {
+    if (typeof value === "number") view.setUint32(4 * i, value, true);
+    else view.setFloat32(4 * i, value.float, true);
+  });
+  return bytes;
+}

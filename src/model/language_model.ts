@@ -1,0 +1,140 @@
+// A language model on the GPU: its configuration, its parameters, and the two programs that everything is built from,
+// `recordBatch` for training and scoring and `recordStep` for decoding one token per sequence.
+
+import { cachedAttention } from "../../kernels/cached_attention.ts";
+import { rotaryAngles } from "../../kernels/rotary.ts";
+import { CannotError } from "../base/errors.ts";
+import type { Gpu } from "../gpu/gpu.ts";
+import type { Program } from "../gpu/program.ts";
+import type { Tensor } from "../gpu/tensor.ts";
+import * as op from "../nn/operations.ts";
+import { type HostParameters, type Parameter, Parameters } from "../nn/parameters.ts";
+import { Tape, type Variable } from "../nn/tape.ts";
+import type { BatchTensors } from "./batch_tensors.ts";
+import { checkConfig, type DecoderConfig, parameterShapes } from "./config.ts";
+import { decoder, unembedding } from "./decoder.ts";
+
+/** Keys and values of each layer for decoding, and where the next token goes. */
+export interface Cache {
+  batch: number;
+  capacity: number;
+  /** [1] u32 */
+  position: Tensor;
+  /** [B] u32, each equal to `position`. */
+  positions: Tensor;
+  /** [B] u32: the tokens at `position`. */
+  current: Tensor;
+}
+
+/** A decoder with its parameters on a GPU. */
+export class LanguageModel {
+  readonly parameters: Parameters;
+  readonly #angles: Tensor;
+
+  /**
+   * @param weights Initial values of all parameters.
+   * @param options.gradients Allocate gradients, for training.
+   * @throws {CannotError} for an inconsistent configuration or weights that do not fit it.
+   */
+  constructor(
+    readonly gpu: Gpu,
+    readonly config: DecoderConfig,
+    weights: HostParameters,
+    options: { gradients?: boolean } = {},
+  ) {
+    checkConfig(config);
+    this.parameters = new Parameters(gpu, parameterShapes(config), {
+      gradients: options.gradients ?? false,
+      decays: (name) => name.endsWith("_proj.weight") || name === "lm_head.weight",
+    });
+    this.parameters.upload(weights);
+    const { contextLength, headWidth, rotaryTheta } = config;
+    this.#angles = gpu.allocate("rotary_angles", [contextLength, headWidth / 2, 2]);
+    gpu.write(this.#angles, rotaryAngles(contextLength, headWidth, rotaryTheta));
+  }
+
+  /** The matrix [V, C] that turns hidden states into logits. */
+  get unembedding(): Parameter {
+    return unembedding(this.config, this.parameters);
+  }
+
+  /** Records the forward pass over a batch of `batch` rows; returns the tape and the hidden states [B·T, C]. */
+  recordBatch(
+    program: Program,
+    tensors: BatchTensors,
+    { batch, training }: { batch: number; training: boolean },
+  ): { tape: Tape; hidden: Variable } {
+    const { contextLength, headWidth } = this.config;
+    const time = tensors.tokens.length / batch;
+    if (time > contextLength) throw tooLong(time, contextLength);
+    const tape = new Tape(program, training);
+    const { tokens, order, starts, groups, positions, firstKey } = tensors;
+    const hidden = decoder(tape, this.config, this.parameters, {
+      tokens: { tokens, order, starts, groups },
+      rotary: this.#rotary(positions),
+      attend: (_, name, q, k, v) =>
+        op.attention(tape, name, { q, k, v, firstKey, batch, headWidth }),
+    });
+    return { tape, hidden };
+  }
+
+  /** Records one decoding step of `cache.batch` sequences; returns the logits [B, V]. */
+  recordStep(program: Program, cache: Cache): Tensor {
+    const { heads, kvHeads, headWidth, contextLength } = this.config;
+    const { batch, capacity, position, positions, current } = cache;
+    if (capacity > contextLength) throw tooLong(capacity, contextLength);
+    const tape = new Tape(program, false);
+    const hidden = decoder(tape, this.config, this.parameters, {
+      tokens: { tokens: current },
+      rotary: this.#rotary(positions),
+      attend: (layer, name, q, k, v) => {
+        const out = tape.variable(name, q.value.shape);
+        const shape = [batch, capacity, kvHeads, headWidth];
+        cachedAttention(program, {
+          batch,
+          heads,
+          kvHeads,
+          headWidth,
+          capacity,
+          position,
+          q: q.value,
+          k: k.value,
+          v: v.value,
+          keys: program.allocate(`layer${layer}/keys`, shape),
+          values: program.allocate(`layer${layer}/values`, shape),
+          out: out.value,
+        });
+        return out;
+      },
+    });
+    return op.linear(tape, "logits", hidden, this.unembedding).value;
+  }
+
+  /** Copies the parameters back to the host. */
+  async download(): Promise<Map<string, { shape: number[]; data: Float32Array<ArrayBuffer> }>> {
+    return await this.parameters.download();
+  }
+
+  /** Frees the parameters. */
+  destroy(): void {
+    this.parameters.destroy();
+    this.gpu.free(this.#angles);
+  }
+
+  [Symbol.dispose](): void {
+    this.destroy();
+  }
+
+  #rotary(positions: Tensor): op.RotaryInputs {
+    const { headWidth, rotaryPairing } = this.config;
+    return { positions, angles: this.#angles, headWidth, pairing: rotaryPairing };
+  }
+}
+
+function tooLong(length: number, contextLength: number): CannotError {
+  return new CannotError(
+    `run sequences of ${length} tokens`,
+    `the model's context holds ${contextLength}`,
+    "Use shorter texts, fewer new tokens, or a model with a longer context",
+  );
+}

@@ -1,0 +1,82 @@
+// The tape runs while a program is recorded: an operation appends its forward dispatches and leaves a closure that
+// appends its backward ones; `backward()` runs the closures in reverse. A model is written once, forwards, and what runs
+// every step is still a fixed list. Gradients of activations borrow scratch memory and give it back once consumed.
+
+import type { Program } from "../gpu/program.ts";
+import type { Tensor } from "../gpu/tensor.ts";
+
+/** A value of the model and, while backward is being recorded, its gradient. */
+export interface Variable {
+  readonly value: Tensor;
+  gradient?: Tensor | undefined;
+}
+
+/** Records a model's forward pass and derives its backward pass. */
+export class Tape {
+  readonly #steps: { outputs: readonly Variable[]; backward: () => void }[] = [];
+  readonly #holders = new Map<Tensor, number>();
+
+  /**
+   * @param program Where dispatches go.
+   * @param training Whether a backward pass will be asked for.
+   */
+  constructor(readonly program: Program, readonly training: boolean) {}
+
+  /** A new activation. */
+  variable(name: string, shape: readonly number[]): Variable {
+    return { value: this.program.allocate(name, shape) };
+  }
+
+  /** Leaves the backward closure of an operation that made `outputs`. */
+  record(outputs: readonly Variable[], backward: () => void): void {
+    if (this.training) this.#steps.push({ outputs, backward });
+  }
+
+  /**
+   * The gradient of `variable` for an operation to contribute to. `fresh` says that nothing is in it yet and that it
+   * must be overwritten, not added to.
+   */
+  receive(variable: Variable): { gradient: Tensor; fresh: boolean } {
+    if (variable.gradient) {
+      // Two variables may share a gradient (see `share`); adding to it would corrupt the other's.
+      if (this.#holders.get(variable.gradient) !== 1) {
+        throw new Error(
+          `The gradient of ${variable.value.name} is still needed by another variable`,
+        );
+      }
+      return { gradient: variable.gradient, fresh: false };
+    }
+    const { name, shape } = variable.value;
+    const gradient = this.program.borrow(`d(${name})`, shape);
+    variable.gradient = gradient;
+    this.#holders.set(gradient, 1);
+    return { gradient, fresh: true };
+  }
+
+  /** Lets `variable` use the gradient of another one as its own, without a copy: the backward pass of addition. */
+  share(variable: Variable, gradient: Tensor): void {
+    if (variable.gradient) {
+      throw new Error(`${variable.value.name} already has a gradient: record the addition later`);
+    }
+    variable.gradient = gradient;
+    this.#holders.set(gradient, this.#holders.get(gradient)! + 1);
+  }
+
+  /** Records the backward pass. The last operation must have set the gradients of what it read. */
+  backward(): void {
+    for (const { outputs, backward } of this.#steps.reverse()) {
+      backward();
+      for (const output of outputs) this.#release(output);
+    }
+    this.#steps.length = 0;
+  }
+
+  #release(variable: Variable): void {
+    const { gradient } = variable;
+    if (!gradient) return;
+    variable.gradient = undefined;
+    const holders = this.#holders.get(gradient)! - 1;
+    this.#holders.set(gradient, holders);
+    if (holders === 0) this.program.release(gradient);
+  }
+}

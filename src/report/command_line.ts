@@ -1,0 +1,491 @@
+// The command line of every task: options are data, and their names, types, defaults and help all
+// come from that one table. With --json, standard output holds exactly one JSON object, so a task
+// can be piped; whatever else is said goes to standard error.
+// Arguments are split by parseArgs of @std/cli, or by node:util where JSR is out of reach. The two
+// differ in a few spellings; each adapter below brings its parser to the rules both can keep.
+
+import { parseArgs as parseNodeArgs } from "node:util";
+import { CannotError } from "../base/errors.ts";
+import { importOptional } from "./optional.ts";
+import { loadProgressBar } from "./progress.ts";
+
+interface Described {
+  /** One line for `--help`, without a full stop. */
+  help: string;
+}
+
+interface Valued extends Described {
+  /** What stands for the value in `--help`, e.g. `folder` in `--out <folder>`. */
+  placeholder?: string;
+  /** Whether leaving the option out is an error. */
+  required?: boolean;
+}
+
+interface Ranged {
+  /** The smallest value allowed. */
+  min?: number;
+  /** The largest value allowed. */
+  max?: number;
+}
+
+/** A text, optionally one of a few. */
+export interface StringOption extends Valued {
+  type: "string";
+  choices?: readonly string[];
+  default?: string;
+}
+
+/** A finite number, or an integer. */
+export interface NumberOption extends Valued, Ranged {
+  type: "number" | "integer";
+  default?: number;
+}
+
+/** An option without a value: absent is `false`. */
+export interface FlagOption extends Described {
+  type: "flag";
+}
+
+/** Several values, given by repeating the option or with commas. */
+export interface ListOption extends Valued, Ranged {
+  type: "list";
+  /** The type of each item; `"string"` unless given. */
+  of?: "string" | "number" | "integer";
+  choices?: readonly string[];
+  default?: readonly (string | number)[];
+}
+
+/** One option of a command. */
+export type Option = StringOption | NumberOption | FlagOption | ListOption;
+
+/** Options by name; `learningRate` is written `--learning-rate`. `json` and `help` are built in. */
+export type Options = { readonly [name: string]: Option };
+
+/** What `run` receives: every option parsed, checked and typed. */
+export type Values<O extends Options> = { readonly [Name in keyof O]: ValueOf<O[Name]> };
+
+type ValueOf<O extends Option> = O extends { type: "flag" } ? boolean
+  : O extends { type: "list" } ? ItemOf<O>[]
+  : O extends { default: string | number } | { required: true } ? ItemOf<O>
+  : ItemOf<O> | undefined;
+
+type ItemOf<O extends Option> = O extends
+  { type: "number" | "integer" } | { of: "number" | "integer" } ? number
+  : O extends { choices: readonly (infer Choice extends string)[] } ? Choice
+  : string;
+
+/** Where a command writes. */
+export interface Terminal {
+  /** Whether the result will be printed as JSON. */
+  readonly json: boolean;
+  /** Prints the command's own rendering: on standard output, or with `--json` on standard error. */
+  print(text: string): void;
+  /** Says something on standard error. */
+  note(text: string): void;
+}
+
+/** A task: its options as data, and what it does with them. */
+export interface Command<O extends Options> {
+  /** The name of the task, as in `deno task <name>`. */
+  name: string;
+  /** One sentence for the top of `--help`. */
+  summary: string;
+  options: O;
+  /** Does the work; what it returns is printed by `--json`. */
+  run(options: Values<O>, terminal: Terminal): object | void | Promise<object | void>;
+}
+
+/** Standard output and standard error as two functions, so that tests can listen. */
+export interface Streams {
+  out(text: string): void;
+  err(text: string): void;
+}
+
+/** The parser behind the last command: `undefined` before one has run. */
+export function parserInUse(): "@std/cli" | "node:util" | undefined {
+  return parserName;
+}
+let parserName: "@std/cli" | "node:util" | undefined;
+
+/**
+ * Runs a command with the arguments of this process, then ends the process:
+ * 0 done, 1 failed (a {@link CannotError} as one line, a bug with its stack), 2 wrong arguments.
+ *
+ * @example A task
+ * ```ts ignore
+ * await runCommand({
+ *   name: "probe",
+ *   summary: "Counts what a model remembers.",
+ *   options: {
+ *     steps: { type: "integer", default: 200, min: 1, placeholder: "count", help: "Optimiser steps" },
+ *     method: { type: "string", choices: ["full", "masked"], default: "masked", help: "The loss" },
+ *   },
+ *   run({ steps, method }, terminal) {
+ *     terminal.print(`${method}: ${steps} steps`);
+ *     return { method, steps };
+ *   },
+ * });
+ * ```
+ */
+export async function runCommand<const O extends Options>(command: Command<O>): Promise<never> {
+  const code = await execute(command, Deno.args, {
+    out: (text) => writeAllSync(Deno.stdout, text),
+    err: (text) => writeAllSync(Deno.stderr, text),
+  });
+  Deno.exit(code); // A registry that never answered may still hold the event loop.
+}
+
+/** {@link runCommand} without the process: returns the exit code. */
+export async function execute<const O extends Options>(
+  command: Command<O>,
+  args: readonly string[],
+  streams: Streams,
+): Promise<number> {
+  const [parser] = await Promise.all([loadParser(), loadProgressBar()]);
+  const options = { ...command.options, ...builtIn };
+  let values: Values<O & typeof builtIn>;
+  try {
+    const split = parser(args, options);
+    if (split.values.has("help")) {
+      streams.out(helpText(command));
+      return 0;
+    }
+    values = checkArguments(command.name, options, split);
+  } catch (error) {
+    if (!(error instanceof CannotError)) throw error;
+    streams.err(`${error.message}\n`);
+    return 2;
+  }
+  const { json } = values;
+  const say = (text: string) => text.endsWith("\n") ? text : `${text}\n`;
+  const terminal: Terminal = {
+    json,
+    print: (text) => json ? streams.err(say(text)) : streams.out(say(text)),
+    note: (text) => streams.err(say(text)),
+  };
+  const restore = json ? silenceConsole() : () => {};
+  try {
+    const result = await command.run(values, terminal);
+    if (json) streams.out(`${JSON.stringify(result ?? {}, null, 2)}\n`);
+    return 0;
+  } catch (error) {
+    streams.err(error instanceof CannotError ? `${error.message}\n` : `${Deno.inspect(error)}\n`);
+    return 1;
+  } finally {
+    restore();
+  }
+}
+
+const builtIn = {
+  json: { type: "flag", help: "Print one JSON object on standard output, and nothing else there" },
+  help: { type: "flag", help: "Print this help" },
+} as const satisfies Options;
+
+/** The text of `--help`, aligned and wrapped to 100 columns. */
+export function helpText<O extends Options>(command: Command<O>): string {
+  const rows = Object.entries({ ...command.options, ...builtIn }).map(([name, option]) => {
+    const short = name === "help" ? "-h, " : "";
+    return { left: `  ${short}${usageOf(name, option)}`, right: describe(option) };
+  });
+  const indent = Math.max(...rows.map((row) => row.left.length)) + 2;
+  const lines = rows.map(({ left, right }) =>
+    left.padEnd(indent) + wrap(right, Math.max(100 - indent, 40)).join(`\n${" ".repeat(indent)}`)
+  );
+  return [
+    `Usage: deno task ${command.name} [options]`,
+    "",
+    command.summary,
+    "",
+    "Options:",
+    ...lines,
+    "",
+    `Arguments are read by ${parserName ?? "node:util"}.`,
+    "",
+  ].join("\n");
+}
+
+function describe(option: Option): string {
+  if (option.type === "flag") return option.help;
+  const facts: string[] = [];
+  if ("choices" in option && option.choices) facts.push(`one of ${option.choices.join(", ")}`);
+  if ("min" in option && option.min !== undefined) facts.push(`at least ${option.min}`);
+  if ("max" in option && option.max !== undefined) facts.push(`at most ${option.max}`);
+  if (option.type === "list") facts.push("repeat or separate with commas");
+  if (option.required) facts.push("required");
+  const preset = [option.default ?? []].flat().join(",");
+  if (preset !== "") facts.push(`default ${preset}`);
+  return facts.length === 0 ? option.help : `${option.help} (${facts.join("; ")})`;
+}
+
+/** `--steps <integer>`, or `--resume` for a flag. */
+function usageOf(name: string, option: Option): string {
+  if (option.type === "flag") return flagOf(name);
+  const type = itemType(option);
+  return `${flagOf(name)} <${option.placeholder ?? (type === "string" ? "text" : type)}>`;
+}
+
+function wrap(text: string, width: number): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(" ")) {
+    const last = lines.at(-1);
+    if (last === undefined || last.length + 1 + word.length > width) lines.push(word);
+    else lines[lines.length - 1] = `${last} ${word}`;
+  }
+  return lines;
+}
+
+// ---- What both parsers agree on ----
+// `--name value`, `--name=value`, `--flag`, `-h`. A value that starts with a dash needs the equals
+// sign; a flag takes no value; anything else is an error. Repeats are kept in order.
+
+/** Arguments split but not yet checked. An option given without its value holds `""`. */
+export interface SplitArguments {
+  /** The texts given for each option, by its name in the table; a flag holds `["true"]`. */
+  values: Map<string, string[]>;
+  /** Options that are not in the table, as written, without `=value`. */
+  unknown: string[];
+  /** Arguments that belong to no option. */
+  positionals: string[];
+}
+
+/** A way to split arguments. */
+export type Parser = (args: readonly string[], options: Options) => SplitArguments;
+
+/** Splits with `node:util`. Not strict, because its own errors would not read like ours. */
+export const nodeParser: Parser = (args, options) => {
+  const names = namesByFlag(options);
+  const types = [...names].map(([flag, name]) => {
+    const type = options[name]!.type === "flag" ? "boolean" as const : "string" as const;
+    return [flag.slice(2), { type }] as const;
+  });
+  const given = withoutShortHelp(args);
+  const { tokens } = parseNodeArgs({
+    args: given,
+    options: Object.fromEntries(types),
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+  });
+  const split: SplitArguments = { values: new Map(), unknown: [], positionals: [] };
+  for (const token of tokens) {
+    if (token.kind === "positional") split.positionals.push(token.value);
+    if (token.kind !== "option") continue;
+    const written = given[token.index]!.split("=")[0]!;
+    const name = names.get(token.rawName);
+    if (name === undefined) {
+      if (split.unknown.at(-1) !== written) split.unknown.push(written); // -abc is three tokens
+    } else if (options[name]!.type === "flag") {
+      give(split, name, token.inlineValue ? `=${token.value}` : "true");
+    } else { // Not strict, it would take the next option for a value.
+      const swallowed = !token.inlineValue && token.value?.startsWith("-");
+      give(split, name, swallowed ? "" : token.value ?? "");
+    }
+  }
+  return split;
+};
+
+/** The part of `parseArgs` of `@std/cli` that is used here. */
+export type StdParseArgs = (args: string[], options: {
+  string: string[];
+  boolean: string[];
+  collect: string[];
+  unknown: (arg: string, key?: string, value?: unknown) => unknown;
+}) => { [name: string]: unknown; _: (string | number)[] };
+
+/** Splits with `parseArgs` of `@std/cli`. */
+export function stdParser(parseArgs: StdParseArgs): Parser {
+  return (args, options) => {
+    const names = namesByFlag(options);
+    const flags = [...names].filter(([, name]) => options[name]!.type === "flag");
+    const split: SplitArguments = { values: new Map(), unknown: [], positionals: [] };
+    const given = withoutShortHelp(args).map((arg) => {
+      const [flag] = flags.find(([flag]) => arg === flag || arg.startsWith(`${flag}=`)) ?? [];
+      if (flag === undefined) return arg;
+      // It would read the next argument when that is "true" or "false", and any text as true.
+      if (arg !== flag) give(split, names.get(flag)!, arg.slice(flag.length));
+      return `${flag}=true`;
+    });
+    const keys = [...names.keys()].map((flag) => flag.slice(2));
+    const flagKeys = flags.map(([flag]) => flag.slice(2));
+    const parsed = parseArgs(given, {
+      string: [...keys.filter((key) => !flagKeys.includes(key)), "_"],
+      boolean: flagKeys,
+      collect: keys,
+      unknown(arg, key) {
+        if (key === undefined) return true; // a positional argument
+        const written = arg.split("=")[0]!;
+        const name = names.get(written);
+        if (name !== undefined) give(split, name, ""); // "--name=" reads as an option named "name="
+        else if (split.unknown.at(-1) !== written) split.unknown.push(written);
+        return false;
+      },
+    });
+    for (const [flag, name] of names) {
+      for (const value of [parsed[flag.slice(2)] ?? []].flat()) give(split, name, String(value));
+    }
+    split.positionals.push(...parsed._.map(String));
+    return split;
+  };
+}
+
+function give(split: SplitArguments, name: string, value: string): void {
+  const values = split.values.get(name);
+  if (values) values.push(value);
+  else split.values.set(name, [value]);
+}
+
+function withoutShortHelp(args: readonly string[]): string[] {
+  return args.map((arg) => arg === "-h" ? "--help" : arg);
+}
+
+async function loadParser(): Promise<Parser> {
+  const std = await importOptional<{ parseArgs: StdParseArgs }>("@std/cli/parse-args");
+  parserName = std ? "@std/cli" : "node:util";
+  return std ? stdParser(std.parseArgs) : nodeParser;
+}
+
+// ---- Checking ----
+
+/**
+ * Checks split arguments against the options and converts them.
+ *
+ * @throws {CannotError} naming the first option that is unknown, incomplete or out of range.
+ */
+export function checkArguments<O extends Options>(
+  command: string,
+  options: O,
+  split: SplitArguments,
+): Values<O> {
+  const reject = (why: string, remedy: string) => new CannotError(`run ${command}`, why, remedy);
+  const entries = Object.entries(options);
+  // First of all: in `--steps -5`, one parser sees an option -5 and the other does not.
+  for (const [name, option] of entries) {
+    if (option.type === "flag" || !split.values.get(name)?.includes("")) continue;
+    throw reject(
+      `${flagOf(name)} has no value`,
+      `Write ${usageOf(name, option)}, or ${flagOf(name)}=-1 for a value that starts with a dash`,
+    );
+  }
+  const [unknown] = split.unknown;
+  if (unknown !== undefined) {
+    const meant = nearest(unknown, Object.keys(options).map(flagOf));
+    const hint = meant ? `Perhaps you meant ${meant}; ` : "";
+    throw reject(`there is no option ${unknown}`, `${hint}--help lists all options`);
+  }
+  const values = entries.map(([name, option]) => {
+    const texts = split.values.get(name) ?? [];
+    return [name, convert(name, option, texts, reject)] as const;
+  });
+  if (split.positionals.length > 0) {
+    throw reject(
+      `the argument "${split.positionals[0]}" belongs to no option`,
+      "Write options as --name value; --help lists them",
+    );
+  }
+  return Object.fromEntries(values) as Values<O>;
+}
+
+type Reject = (why: string, remedy: string) => CannotError;
+
+function convert(
+  name: string,
+  option: Option,
+  texts: readonly string[],
+  reject: Reject,
+): boolean | string | number | (string | number)[] | undefined {
+  const flag = flagOf(name);
+  if (option.type === "flag") {
+    const extra = texts.find((text) => text.startsWith("="));
+    if (extra === undefined) return texts.length > 0;
+    throw reject(
+      `${flag} takes no value, but "${extra.slice(1)}" was given`,
+      `Write ${flag} alone`,
+    );
+  }
+  if (texts.length === 0) {
+    if (option.required) throw reject(`${flag} is required`, `Add ${usageOf(name, option)}`);
+    if (option.type !== "list") return option.default;
+    return [...option.default ?? []];
+  }
+  if (option.type !== "list") return convertItem(flag, option, texts.at(-1)!, reject);
+  return texts.flatMap((text) => text.split(",")).map((text) =>
+    convertItem(flag, option, text, reject)
+  );
+}
+
+function convertItem(
+  flag: string,
+  option: Exclude<Option, FlagOption>,
+  text: string,
+  reject: Reject,
+): string | number {
+  const type = itemType(option);
+  if (type === "string") {
+    const choices = "choices" in option ? option.choices : undefined;
+    if (!choices || choices.includes(text)) return text;
+    const meant = nearest(text, choices);
+    throw reject(
+      `${flag} cannot be "${text}"`,
+      `Choose one of ${choices.join(", ")}${meant ? `, perhaps ${meant}` : ""}`,
+    );
+  }
+  const value = text.trim() === "" ? NaN : Number(text);
+  if (!Number.isFinite(value)) {
+    throw reject(`${flag} must be a number, not "${text}"`, `Write e.g. ${flag} 10`);
+  }
+  if (type === "integer" && !Number.isSafeInteger(value)) {
+    throw reject(`${flag} must be a whole number, not "${text}"`, `Write e.g. ${flag} 10`);
+  }
+  const { min = -Infinity, max = Infinity } = option as Ranged;
+  if (value < min) throw reject(`${flag} must be at least ${min}, not ${value}`, "Raise it");
+  if (value > max) throw reject(`${flag} must be at most ${max}, not ${value}`, "Lower it");
+  return value;
+}
+
+function itemType(option: Exclude<Option, FlagOption>): "string" | "number" | "integer" {
+  return option.type === "list" ? option.of ?? "string" : option.type;
+}
+
+function flagOf(name: string): string {
+  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
+function namesByFlag(options: Options): Map<string, string> {
+  return new Map(Object.keys(options).map((name) => [flagOf(name), name]));
+}
+
+/** The candidate nearest to `text` in Levenshtein distance, if at most a third of it is wrong. */
+export function nearest(text: string, candidates: readonly string[]): string | undefined {
+  let best: string | undefined;
+  let least = Math.max(2, Math.floor(text.length / 3)) + 1;
+  for (const candidate of candidates) {
+    const distance = editDistance(text, candidate);
+    if (distance < least) [best, least] = [candidate, distance];
+  }
+  return best;
+}
+
+function editDistance(a: string, b: string): number {
+  let above = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const substituted = above[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
+      row.push(Math.min(substituted, above[j]! + 1, row[j - 1]! + 1));
+    }
+    above = row;
+  }
+  return above[b.length]!;
+}
+
+/** Libraries print with console.log; under --json that would spoil the one object. */
+function silenceConsole(): () => void {
+  const { log, info, debug } = console;
+  console.log = console.info = console.debug = console.error;
+  return () => Object.assign(console, { log, info, debug });
+}
+
+function writeAllSync(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
+  let bytes = new TextEncoder().encode(text);
+  while (bytes.length > 0) bytes = bytes.subarray(stream.writeSync(bytes));
+}

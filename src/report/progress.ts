@@ -1,0 +1,213 @@
+// Progress on standard error. A terminal gets one live line: bar, done/total, rate, time left.
+// A file or a pipe gets a plain line every few seconds, so that a log stays short and readable.
+// The live line is drawn by the ProgressBar of @std/cli where it can be had: it ticks while nothing
+// is reported. Elsewhere it is drawn at each update, at most ten times a second.
+
+import { importOptional } from "./optional.ts";
+
+/** What to show, and where. */
+export interface ProgressOptions {
+  /** The number of units that make up the whole, e.g. optimiser steps. */
+  total: number;
+  /** What is being done, e.g. `Training`. */
+  label: string;
+  /** Seconds between plain lines when standard error is no terminal. */
+  interval?: number;
+  /** Where to write; standard error unless given. */
+  output?: ProgressOutput;
+}
+
+/** A place to write progress to. */
+export interface ProgressOutput {
+  /** Whether the line can be redrawn in place. */
+  readonly live: boolean;
+  /** The width of a line in columns. */
+  readonly columns: number;
+  /** Milliseconds on any monotonic clock. */
+  now(): number;
+  write(text: string): void;
+}
+
+/** A running display; `using progress = createProgress(…)` ends it with its block. */
+export interface Progress extends Disposable {
+  /** Reports that `done` of `total` units are done, with an optional message, e.g. the loss. */
+  update(done: number, message?: string): void;
+  /** Prints a line that stays, above the live one. */
+  note(line: string): void;
+}
+
+interface StdProgressBar {
+  value: number;
+  stop(): Promise<void>;
+}
+type StdProgressBarClass = new (options: {
+  max: number;
+  writable: WritableStream<Uint8Array>;
+  clear: boolean;
+  fmt: () => string; // the earlier name of `formatter`; the module is marked unstable
+  formatter: () => string;
+  refreshMilliseconds: number;
+}) => StdProgressBar;
+
+let stdProgressBar: StdProgressBarClass | undefined;
+
+/** Looks for the ProgressBar of `@std/cli`, once, if standard error is a terminal at all. */
+export async function loadProgressBar(): Promise<void> {
+  if (stdProgressBar || !Deno.stderr.isTerminal()) return;
+  const std = await importOptional<{ ProgressBar: StdProgressBarClass }>(
+    "@std/cli/unstable-progress-bar",
+  );
+  stdProgressBar = std?.ProgressBar;
+}
+
+/** Starts showing progress towards `total`. */
+export function createProgress(options: ProgressOptions): Progress {
+  const output = options.output ?? standardError();
+  if (!output.live) return plainProgress(options, output);
+  return stdProgressBar
+    ? stdProgress(options, output, stdProgressBar)
+    : liveProgress(options, output);
+}
+
+const clearLine = "\r\x1b[K";
+
+function liveProgress({ total, label }: ProgressOptions, output: ProgressOutput): Progress {
+  const start = output.now();
+  let drawn = -Infinity, line = "";
+  const draw = () => output.write(clearLine + line);
+  return {
+    update(done, message) {
+      line = progressLine({ label, done, total, message, elapsed: output.now() - start, output });
+      if (output.now() - drawn < 100 && done < total) return;
+      drawn = output.now();
+      draw();
+    },
+    note(text) {
+      output.write(`${clearLine}${text}\n`);
+      draw();
+    },
+    [Symbol.dispose]() {
+      output.write(line === "" ? "" : `${clearLine}${line}\n`);
+      line = "";
+    },
+  };
+}
+
+/** @std/cli keeps the clock and the redrawing; the line, and when it ends, are ours. */
+function stdProgress(
+  { total, label }: ProgressOptions,
+  output: ProgressOutput,
+  ProgressBar: StdProgressBarClass,
+): Progress {
+  const start = output.now();
+  const decoder = new TextDecoder();
+  let done = 0, message: string | undefined, open = true;
+  const line = () =>
+    progressLine({ label, done, total, message, elapsed: output.now() - start, output });
+  const bar = new ProgressBar({
+    max: total,
+    // stop() writes after the block has ended, when the line already belongs to someone else.
+    writable: new WritableStream({
+      write: (bytes) => open ? output.write(decoder.decode(bytes)) : undefined,
+    }),
+    clear: true,
+    fmt: line,
+    formatter: line,
+    refreshMilliseconds: 250,
+  });
+  return {
+    update(units, text) {
+      bar.value = done = units;
+      message = text;
+    },
+    note: (text) => output.write(`${clearLine}${text}\n${line()}`),
+    [Symbol.dispose]() {
+      if (!open) return;
+      open = false;
+      bar.stop();
+      output.write(`${clearLine}${line()}\n`);
+    },
+  };
+}
+
+function plainProgress(
+  { total, label, interval = 5 }: ProgressOptions,
+  output: ProgressOutput,
+): Progress {
+  const start = output.now();
+  let printed = start, pending: string | undefined;
+  return {
+    update(done, message) {
+      const elapsed = output.now() - start;
+      pending = factsLine({ label, done, total, message, elapsed });
+      if (output.now() - printed < interval * 1000) return;
+      printed = output.now();
+      output.write(`${pending}\n`);
+      pending = undefined;
+    },
+    note: (line) => output.write(`${line}\n`),
+    [Symbol.dispose]() {
+      if (pending !== undefined) output.write(`${pending}\n`);
+      pending = undefined;
+    },
+  };
+}
+
+interface State {
+  label: string;
+  done: number;
+  total: number;
+  message: string | undefined;
+  /** Milliseconds since the start. */
+  elapsed: number;
+}
+
+/** The live line: a bar of 24 cells in front of the facts, cut to the width of the terminal. */
+function progressLine({ output, ...state }: State & { output: ProgressOutput }): string {
+  const filled = Math.round(24 * Math.min(Math.max(state.done / state.total, 0), 1));
+  const bar = "█".repeat(filled) + "░".repeat(24 - filled);
+  return `${bar} ${factsLine(state)}`.slice(0, output.columns - 1);
+}
+
+/** `Training 120/300, 14.2/s, 12 s left, loss 3.21`. */
+function factsLine({ label, done, total, message, elapsed }: State): string {
+  const facts = [`${label} ${done}/${total}`];
+  const rate = done / (elapsed / 1000);
+  if (done > 0 && elapsed > 0) {
+    facts.push(rate >= 1 ? `${Number(rate.toPrecision(3))}/s` : `${duration(1 / rate)} each`);
+    facts.push(done < total ? `${duration((total - done) / rate)} left` : duration(elapsed / 1000));
+  }
+  if (message) facts.push(message);
+  return facts.join(", ");
+}
+
+/** Seconds as a reader says them: `0.4 s`, `42 s`, `3 min 05 s`, `2 h 07 min`. */
+export function duration(seconds: number): string {
+  if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole} s`;
+  const pad = (n: number) => String(n).padStart(2, "0");
+  const minutes = Math.floor(whole / 60);
+  if (minutes < 60) return `${minutes} min ${pad(whole % 60)} s`;
+  return `${Math.floor(minutes / 60)} h ${pad(minutes % 60)} min`;
+}
+
+function standardError(): ProgressOutput {
+  const encoder = new TextEncoder();
+  const live = Deno.stderr.isTerminal();
+  return {
+    live,
+    get columns() { // read each time: a terminal can be resized
+      try {
+        return Deno.consoleSize().columns;
+      } catch {
+        return 80;
+      }
+    },
+    now: () => performance.now(),
+    write(text) {
+      let bytes = encoder.encode(text);
+      while (bytes.length > 0) bytes = bytes.subarray(Deno.stderr.writeSync(bytes));
+    },
+  };
+}

@@ -1,0 +1,108 @@
+// results.json: what a run did, with what, and what came out; enough to run it again.
+// Keys are sorted and numbers printed by JSON alone, so equal results are equal bytes and two files
+// can be compared with diff. The file appears whole or not at all.
+
+import project from "../../deno.json" with { type: "json" };
+import { CannotError } from "../base/errors.ts";
+import { readJson, writeFileAtomic } from "../base/files.ts";
+
+/** Anything JSON can hold. */
+export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
+
+/** The GPU a run used. */
+export interface AdapterRecord {
+  vendor: string;
+  architecture: string;
+  device: string;
+  description: string;
+  /** Whether the adapter computes on the CPU, so that its timings say nothing about a GPU. */
+  software: boolean;
+}
+
+/** A prompt and what the model wrote after it. */
+export interface Generation {
+  prompt: string;
+  text: string;
+  /** What else is known about it, e.g. the method, or the names it leaked. */
+  [field: string]: Json;
+}
+
+/** Everything `results.json` holds. */
+export interface Results {
+  /** Every option of the run, defaults included. */
+  config: { [option: string]: Json };
+  /** The seed of each random stream, by label. */
+  seeds: { [label: string]: number };
+  /** The adapter, or `null` when the run used none. */
+  adapter: AdapterRecord | null;
+  versions: { deno: string; v8: string; project: string };
+  /** The script and its arguments, as typed. */
+  commandLine: string[];
+  /** Numbers that came out, possibly nested; one that is not finite is written as `null`. */
+  metrics: { [name: string]: Json };
+  generations: Generation[];
+  /** Wall-clock seconds, by phase. */
+  timing: { [phase: string]: number };
+}
+
+const fileName = "results.json";
+const fields = [
+  "config",
+  "seeds",
+  "adapter",
+  "versions",
+  "commandLine",
+  "metrics",
+  "generations",
+  "timing",
+] as const satisfies readonly (keyof Results)[];
+
+/** The part of {@link Results} that the process itself knows. */
+export function describeProcess(): Pick<Results, "versions" | "commandLine"> {
+  const script = decodeURIComponent(new URL(Deno.mainModule).pathname.split("/").at(-1)!);
+  return {
+    versions: { deno: Deno.version.deno, v8: Deno.version.v8, project: project.version },
+    commandLine: [script, ...Deno.args],
+  };
+}
+
+/**
+ * Writes `results.json` into a folder, which is made if it does not exist.
+ *
+ * @returns The path of the file.
+ * @throws {CannotError} naming the file, when it cannot be written; an older one is then untouched.
+ */
+export async function writeResults(folder: string, results: Results): Promise<string> {
+  const path = `${folder}/${fileName}`;
+  await Deno.mkdir(folder, { recursive: true }).catch((cause) => {
+    throw new CannotError(`make "${folder}"`, cause.message, "Choose another folder", { cause });
+  });
+  await writeFileAtomic(path, `${JSON.stringify(sortKeys(results), null, 2)}\n`);
+  return path;
+}
+
+/**
+ * Reads `results.json` from a folder.
+ *
+ * @throws {CannotError} naming the file, and the field that is missing.
+ */
+export async function readResults(folder: string): Promise<Results> {
+  const path = `${folder}/${fileName}`;
+  const value = await readJson(path);
+  for (const field of fields) {
+    if (typeof value === "object" && value !== null && field in value) continue;
+    throw new CannotError(
+      `read "${path}"`,
+      `field "${field}" is missing`,
+      "Run the task again to write the file anew",
+    );
+  }
+  return value as Results;
+}
+
+function sortKeys(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sortKeys);
+  if (typeof value !== "object" || value === null) return value;
+  const entries = Object.entries(value).toSorted(([a], [b]) => a < b ? -1 : 1);
+  return Object.fromEntries(entries.map(([key, inner]) => [key, sortKeys(inner)]));
+}

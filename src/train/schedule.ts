@@ -1,0 +1,23 @@
+// Learning rates by step: linear warm-up, then constant, linear or cosine decay to a final fraction.
+
+/** A learning-rate schedule. */
+export interface Schedule {
+  peak: number;
+  /** Steps of linear warm-up; the first step already moves. */
+  warmup: number;
+  decay: "constant" | "linear" | "cosine";
+  /** The fraction of the peak that is left after the last step. */
+  final: number;
+  /** Steps in all. */
+  steps: number;
+}
+
+/** The learning rate of a step, counted from 0. */
+export function learningRate(schedule: Schedule, step: number): number {
+  const { peak, warmup, decay, final, steps } = schedule;
+  if (step < warmup) return peak * (step + 1) / warmup;
+  if (decay === "constant") return peak;
+  const progress = Math.min(1, (step - warmup) / Math.max(1, steps - warmup));
+  const left = decay === "linear" ? 1 - progress : (1 + Math.cos(Math.PI * progress)) / 2;
+  return peak * (final + (1 - final) * left);
+}

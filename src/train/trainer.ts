@@ -1,0 +1,201 @@
+// One optimiser step on the GPU: for each micro-batch the same recorded program (forward, selective loss, backward, into
+// accumulating gradients), then one update. The divisor Z counts the whole step, so that the split into micro-batches
+// does not change it. Nothing is read back here; `drain` brings the scalars of many steps at once.
+
+import { CannotError } from "../base/errors.ts";
+import { activeRows, type Batch, countByClass, countTargets } from "../data/batch.ts";
+import { Program } from "../gpu/program.ts";
+import { ScalarRing } from "../gpu/ring.ts";
+import type { Tensor } from "../gpu/tensor.ts";
+import { writeStep } from "../../kernels/step.ts";
+import { BatchTensors } from "../model/batch_tensors.ts";
+import type { LanguageModel } from "../model/language_model.ts";
+import { selectiveLoss } from "../nn/operations.ts";
+import { divisor, type Objective, termsToWgsl } from "../slung/objective.ts";
+import { Optimiser, type OptimiserSettings } from "./optimiser.ts";
+
+/** What a trainer is built for. */
+export interface TrainerOptions {
+  /** Rows and positions of one micro-batch. */
+  rows: number;
+  time: number;
+  objective: Objective;
+  optimiser: OptimiserSettings;
+  /** Rows whose logits exist at one time; see `defaultChunkRows`. */
+  chunkRows?: number;
+}
+
+/** What one step reports. */
+export interface StepReport {
+  step: number;
+  /** The objective: Σ weight · loss / Z, in nats. */
+  loss: number;
+  /** Mean loss by risk class; `undefined` for a class without tokens. */
+  lossByClass: (number | undefined)[];
+  /** Global gradient norm before clipping. */
+  gradientNorm: number;
+  learningRate: number;
+  /** Predicted positions, masked or not. */
+  tokens: number;
+}
+
+const ringCapacity = 64;
+
+/** Trains a model step by step. The model must have been made with gradients. */
+export class Trainer {
+  readonly optimiser: Optimiser;
+  readonly objective: Objective;
+  readonly #model: LanguageModel;
+  readonly #program: Program;
+  readonly #tensors: BatchTensors;
+  readonly #losses: Tensor;
+  readonly #logOdds: Tensor;
+  readonly #classSums: Tensor;
+  readonly #ring: ScalarRing;
+  #pending: (Omit<StepReport, "loss" | "lossByClass" | "gradientNorm"> & {
+    counts: number[];
+    divisor: number;
+    batches: readonly Batch[];
+  })[] = [];
+
+  constructor(model: LanguageModel, options: TrainerOptions) {
+    const { gpu } = model;
+    const { rows, time, objective, chunkRows } = options;
+    this.#model = model;
+    this.objective = objective;
+    this.optimiser = new Optimiser(model, options.optimiser);
+    const program = this.#program = new Program(gpu, "train");
+    this.#tensors = new BatchTensors(program, rows * time, time);
+    this.#losses = program.allocate("losses", [rows * time]);
+    this.#logOdds = program.allocate("log_odds", [rows * time]);
+    this.#classSums = program.allocate("class_sums", [4]);
+    const { tape, hidden } = model.recordBatch(program, this.#tensors, {
+      batch: rows,
+      training: true,
+    });
+    selectiveLoss(tape, hidden, model.unembedding, {
+      ...this.#tensors,
+      step: this.optimiser.step,
+      losses: this.#losses,
+      logOdds: this.#logOdds,
+      classSums: this.#classSums,
+      terms: termsToWgsl(objective.terms),
+      ...(chunkRows && { chunkRows }),
+    });
+    tape.backward();
+    this.#ring = new ScalarRing(gpu, [this.optimiser.status, this.#classSums], ringCapacity);
+  }
+
+  /** Steps submitted but not yet reported; at most 64 may be pending. */
+  get pending(): number {
+    return this.#pending.length;
+  }
+
+  /**
+   * Submits one optimiser step over its micro-batches.
+   *
+   * @param step The number of the step, from 0.
+   * @throws {CannotError} when no token of the step carries a loss.
+   */
+  step(step: number, batches: readonly Batch[], learningRate: number): void {
+    const divisor = this.accumulate(step, batches, learningRate);
+    this.optimiser.update();
+    this.#ring.push();
+    const counts = [0, 0, 0, 0];
+    let tokens = 0;
+    for (const batch of batches) {
+      countByClass(batch, this.objective.terms).forEach((count, risk) => counts[risk]! += count);
+      for (const predicted of batch.predicted) tokens += predicted;
+    }
+    this.#pending.push({ step, learningRate, tokens, counts, divisor, batches });
+  }
+
+  /** Submits forward and backward only: gradients are then in the model's parameters. Returns Z. */
+  accumulate(step: number, batches: readonly Batch[], learningRate = 0): number {
+    const { terms, denominator } = this.objective;
+    const counts = batches.map((batch) => countTargets(batch, terms));
+    const scalars = {
+      learningRate,
+      update: step + 1,
+      divisor: divisor(denominator, counts, `step ${step}`),
+    };
+    writeStep(this.#model.gpu, this.optimiser.step, scalars, this.optimiser.settings.betas);
+    this.#model.gpu.write(this.#classSums, new Float32Array(4));
+    batches.forEach((batch, i) => {
+      if (counts[i]!.active === 0) return; // nothing to learn from: no gradient, no context for others
+      this.#tensors.write(batch, terms);
+      this.#program.replay();
+    });
+    return scalars.divisor;
+  }
+
+  /**
+   * Waits for all submitted steps and reports them.
+   *
+   * @throws {CannotError} when a loss or gradient became NaN or infinite, naming the step and the first bad tensor;
+   * the weights are those before that step.
+   */
+  async drain(): Promise<StepReport[]> {
+    const rows = await this.#ring.drain();
+    const pending = this.#pending;
+    this.#pending = [];
+    const reports: StepReport[] = [];
+    for (const [i, { counts, divisor, batches, ...report }] of pending.entries()) {
+      const [gradientNorm, , halted, ...sums] = rows[i]!;
+      if (halted !== 0) throw await this.#diagnose(report.step, batches);
+      reports.push({
+        ...report,
+        gradientNorm: gradientNorm!,
+        loss: sums.reduce((total, sum) => total + sum, 0) / divisor,
+        lossByClass: sums.map((sum, risk) => counts[risk] ? sum / counts[risk]! : undefined),
+      });
+    }
+    return reports;
+  }
+
+  /** Per-token losses and log-odds of one batch under the current weights, in the batch's positions. */
+  async losses(batch: Batch): Promise<{ losses: Float32Array; logOdds: Float32Array }> {
+    this.accumulate(0, [batch]);
+    const [losses, logOdds] = await this.#model.gpu.readAll([this.#losses, this.#logOdds]);
+    for (const { gradient } of this.#model.parameters.groups) {
+      this.#model.gpu.write(gradient!, new Float32Array(gradient!.length));
+    }
+    const active = new Set(activeRows(batch, this.objective.terms));
+    const only = (values: ArrayBuffer) =>
+      new Float32Array(values).map((value, row) => active.has(row) ? value : NaN);
+    return { losses: only(losses!), logOdds: only(logOdds!) };
+  }
+
+  /** Frees everything but the model. */
+  destroy(): void {
+    this.#program.destroy();
+    this.#ring.destroy();
+    this.optimiser.destroy();
+  }
+
+  [Symbol.dispose](): void {
+    this.destroy();
+  }
+
+  async #diagnose(step: number, batches: readonly Batch[]): Promise<CannotError> {
+    const remedy =
+      "Lower the learning rate or clip gradients; the weights are those before this step";
+    const what = `go on training after step ${step}`;
+    const { gpu, parameters } = this.#model;
+    const isBad = async (tensor: Tensor) => (await gpu.read(tensor)).some((x) => !isFinite(x));
+    for (const name of parameters.names) {
+      if (await isBad(parameters.get(name).value)) {
+        return new CannotError(what, `the weight "${name}" is not finite`, "Load other weights");
+      }
+    }
+    for (const batch of batches) {
+      this.#tensors.write(batch, this.objective.terms);
+      const found = await this.#program.findFirst(isBad);
+      if (found) {
+        const why = `"${found.tensor}", written by kernel ${found.kernel}, became NaN or infinite`;
+        return new CannotError(what, why, remedy);
+      }
+    }
+    return new CannotError(what, "the sum of the squared gradients overflowed", remedy);
+  }
+}
