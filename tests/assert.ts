@@ -12,7 +12,7 @@ export function assert(
 
 /** Fails unless both values are deeply equal. */
 export function assertEquals<T>(actual: T, expected: T, message?: string): void {
-  deepStrictEqual(actual, expected, message);
+  deepStrictEqual(actual, expected, message as string);
 }
 
 /**

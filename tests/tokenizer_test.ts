@@ -33,11 +33,10 @@ function assertTiles(tokenizer: Tokenizer, text: string): void {
   for (let i = 0; i < ids.length; i++) {
     // A token may start before the end of the last one only to hold the rest of a split character.
     const character = text.codePointAt(starts[i]!)! > 0xffff ? 2 : 1;
-    assert(
-      starts[i] === covered || (i > 0 && covered === starts[i]! + character),
-      `token ${i} of ${JSON.stringify(text)} starts at ${starts[i]}, after ${covered}`,
-    );
-    assert(ends[i]! >= covered, `token ${i} of ${JSON.stringify(text)} ends at ${ends[i]}`);
+    const follows = starts[i] === covered || (i > 0 && starts[i]! + character === covered);
+    if (!follows || ends[i]! < covered) {
+      throw new Error(`token ${i} spans ${starts[i]} to ${ends[i]}, after ${covered}: ${text}`);
+    }
     covered = ends[i]!;
   }
   assertEquals(covered, text.length);
@@ -242,10 +241,13 @@ Deno.test("a Hugging Face tokenizer gives the ids and offsets of our own where b
 
 Deno.test("positions in a text that NFC changed lead back to the text as it was", () => {
   const text = "ae\u0301b\u1112\u1161\u11ab😀";
-  const { starts, ends } = alignNormalised(text, text.normalize("NFC"), "test");
+  const { starts, ends } = alignNormalised(text, text.normalize("NFC"), [], "test");
   assertEquals([...starts], [0, 1, 3, 4, 7, 7]); // a é b 한 😀
   assertEquals([...ends], [1, 3, 4, 7, 9, 9]);
-  assertThrows(() => alignNormalised("Abc", "abc", "lower"), 'tokens of "lower"');
+  const stroke = "<s>\u0338\u0301e\u0301"; // would compose with ">" if that were not a token's
+  const aligned = alignNormalised(stroke, "<s>\u0338\u0301\u00e9", ["<s>"], "test");
+  assertEquals([...aligned.ends], [1, 2, 3, 4, 5, 7]);
+  assertThrows(() => alignNormalised("Abc", "abc", [], "lower"), 'tokens of "lower"');
 });
 
 Deno.test("a tokenizer whose offsets cannot be derived is refused when it is opened", async () => {
@@ -377,7 +379,7 @@ Deno.test("rank BPE: lowest id first, the space as ▁, unknown characters as on
   assertEquals(tokenizer.decode([1, 9, 3, 0, 2]), "ab aa<unk>");
 });
 
-Deno.test("rank BPE: TinyStories-656K's tokenizer keeps a long text whole", async () => {
+Deno.test("rank BPE: TinyStories-656K's tokenizer keeps a long text but for its unknown characters", async () => {
   const folder = sharedData("models/tinystories-656k");
   const stories = sharedData("corpus/tiny_stories.txt");
   if (!folder || !stories) return;
@@ -387,7 +389,9 @@ Deno.test("rank BPE: TinyStories-656K's tokenizer keeps a long text whole", asyn
   const text = (await readText(stories)).slice(0, 100_000);
   const { ids } = tokenizer.encode(text);
   assert(ids.length < 40_000, `${ids.length} tokens for 100,000 characters`);
-  assertEquals(tokenizer.decode(ids), text);
+  const known = new Set(JSON.parse(await readText(`${folder}/vocab.json`)));
+  const expected = Array.from(text, (c) => c === " " || known.has(c) ? c : "<unk>").join("");
+  assert(tokenizer.decode(ids) === expected, "the text has changed");
   assertTiles(tokenizer, text);
 });
 

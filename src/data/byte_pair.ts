@@ -125,8 +125,8 @@ function bytePairTokenizer(model: BytePairModel): Tokenizer {
   };
 }
 
-/** Cuts a text at the special tokens spelt out in it. */
-function* splitAtSpecial(
+/** Cuts a text at the special tokens spelt out in it, the longest where several begin. */
+export function* splitAtSpecial(
   text: string,
   special: readonly string[],
 ): Generator<{ part: string; isSpecial: boolean }> {

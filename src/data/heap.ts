@@ -5,6 +5,7 @@ export class Heap<T> {
   #items: T[] = [];
   #before: (a: T, b: T) => boolean;
 
+  /** An empty heap. */
   constructor(before: (a: T, b: T) => boolean) {
     this.#before = before;
   }

@@ -5,7 +5,7 @@
 
 import { CannotError } from "../base/errors.ts";
 import { exists, readText, writeFileAtomic } from "../base/files.ts";
-import { endOfText, padding } from "./byte_pair.ts";
+import { endOfText, padding, splitAtSpecial } from "./byte_pair.ts";
 import { bytesOfSpelling, locateBytes, textOf, utf8 } from "./token_bytes.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
@@ -21,7 +21,7 @@ interface TokenizerJson {
   normalizer: Component | null;
   pre_tokenizer: Component | null;
   decoder: Component | null;
-  added_tokens: { id: number; content: string }[];
+  added_tokens: { id: number; content: string; special?: boolean; normalized?: boolean }[];
   model: { vocab: Record<string, number> };
 }
 
@@ -57,6 +57,9 @@ export async function loadHuggingFaceTokenizer(folder: string): Promise<Tokenize
     );
   }
   const tokens = tokenBytes(json);
+  const verbatim = json.added_tokens // cut out of the text before it is normalised
+    .filter(({ special, normalized }) => !(normalized ?? !special))
+    .map(({ content }) => content);
   const name = folder.replace(/\/+$/, "").split("/").pop()!;
 
   return {
@@ -70,7 +73,7 @@ export async function loadHuggingFaceTokenizer(folder: string): Promise<Tokenize
       const { starts, ends } = locateBytes(seen, pieces.map((piece) => piece?.length ?? 3));
       const wellFormed = text.toWellFormed(); // a lone surrogate is encoded as U+FFFD, also one unit
       if (seen !== wellFormed) {
-        const original = alignNormalised(wellFormed, seen, name);
+        const original = alignNormalised(wellFormed, seen, verbatim, name);
         for (let i = 0; i < ids.length; i++) {
           ends[i] = ends[i]! > starts[i]! ? original.ends[ends[i]! - 1]! : ends[i]!;
           starts[i] = original.starts[starts[i]!]!;
@@ -92,32 +95,37 @@ export async function loadHuggingFaceTokenizer(folder: string): Promise<Tokenize
 /**
  * For every UTF-16 unit of a normalised text, the span of the original text it comes from.
  *
- * @throws {CannotError} when `seen` is not `text` with some graphemes replaced by their NFC form.
+ * @param verbatim Special tokens, which are not normalised, nor composed with what follows them.
+ * @throws {CannotError} when `seen` is not the NFC form of `text`.
  */
 export function alignNormalised(
   text: string,
   seen: string,
+  verbatim: readonly string[],
   name: string,
 ): { starts: Uint32Array; ends: Uint32Array } {
   const starts = new Uint32Array(seen.length);
   const ends = new Uint32Array(seen.length);
-  let position = 0;
-  for (const { segment, index } of new Intl.Segmenter("en").segment(text)) {
-    const composed = segment.normalize("NFC");
-    // A grapheme that a special token ends in ("|>" and a combining stroke) is seen as written.
-    const form = seen.startsWith(composed, position) ? composed : segment;
-    if (!seen.startsWith(form, position)) throw unalignable(name, index);
-    const changed = form !== segment;
-    for (let unit = 0; unit < form.length; unit++, position++) {
-      starts[position] = changed ? index : index + unit;
-      ends[position] = changed ? index + segment.length : index + unit + 1;
-      if (changed) continue;
-      // Halves of a surrogate pair span the whole character.
-      if (isLowSurrogate(form, unit)) starts[position]!--;
-      if (isLowSurrogate(form, unit + 1)) ends[position]!++;
+  const graphemes = new Intl.Segmenter("en");
+  let position = 0, offset = 0; // in `seen` and in `text`
+  for (const { part, isSpecial } of splitAtSpecial(text, verbatim)) {
+    const segments = isSpecial ? [part] : Array.from(graphemes.segment(part), (s) => s.segment);
+    for (const segment of segments) {
+      const form = isSpecial ? segment : segment.normalize("NFC");
+      if (!seen.startsWith(form, position)) throw unalignable(name, offset);
+      const changed = form !== segment;
+      for (let unit = 0; unit < form.length; unit++, position++) {
+        starts[position] = changed ? offset : offset + unit;
+        ends[position] = changed ? offset + segment.length : offset + unit + 1;
+        if (changed) continue;
+        // Halves of a surrogate pair span the whole character.
+        if (isLowSurrogate(form, unit)) starts[position]!--;
+        if (isLowSurrogate(form, unit + 1)) ends[position]!++;
+      }
+      offset += segment.length;
     }
   }
-  if (position !== seen.length) throw unalignable(name, text.length);
+  if (position !== seen.length) throw unalignable(name, offset);
   return { starts, ends };
 }
 

@@ -350,8 +350,8 @@ function checkCounts(first: number, end: number, rowsPerFact: number, mentions: 
   const whole = Number.isInteger(first) && Number.isInteger(end) && first >= 0 && end > first;
   if (!whole || end > mostAuthors) {
     throw new CannotError(
-      `invent authors ${first} to ${end}`,
-      `a world has authors 0 to ${mostAuthors}`,
+      `invent authors ${first} to ${end - 1}`,
+      `a world has authors 0 to ${mostAuthors - 1}`,
       "Ask for a whole, positive number of authors within them",
     );
   }

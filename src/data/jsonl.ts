@@ -7,6 +7,7 @@ import { readJson } from "../base/files.ts";
 
 /** One object of a file. */
 export interface JsonRow {
+  /** The object. */
   row: Record<string, unknown>;
   /** The line in a .jsonl file, the row in a .json array, counted from 1. */
   line: number;

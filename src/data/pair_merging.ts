@@ -7,6 +7,7 @@ import { Heap } from "./heap.ts";
 
 /** What a pair of adjacent symbols becomes, and when: the lowest `priority` merges first. */
 export interface Merge {
+  /** The token that takes the pair's place. */
   id: number;
   /** An integer in [0, 2^21). */
   priority: number;

@@ -1,13 +1,13 @@
 // TOFU (Maini et al. 2024): questions and answers about invented authors, 20 rows an author.
 // SLUNG trains on the bare answers of 20 authors with the authors' names as high risk, then asks
-// the questions (paper section 5). The character rule here, every word-bounded full, first or last
-// name, gives the same token classes as the paper's matching of token ids.
+// the questions (paper section 5). Names are marked as characters, every word-bounded full, first
+// or last name, which gives the same token classes as the paper's matching of token ids.
 
 import { CannotError } from "../base/errors.ts";
-import { exists, readJson, readText } from "../base/files.ts";
+import { exists } from "../base/files.ts";
 import { Random } from "../base/random.ts";
 import { Risk, type RiskSpan, wordBoundedSpans } from "../slung/risk.ts";
-import { readJsonRows, stringField } from "./jsonl.ts";
+import { readJsonRows, stringField, stringsField } from "./jsonl.ts";
 import { findFullName, nameForms } from "./names.ts";
 
 /** One question about an author, its answer, and what the truth ratio compares the answer with. */
@@ -37,7 +37,7 @@ export const rowsPerAuthor = 20;
 export async function readTofu(path: string, split?: string): Promise<TofuRow[]> {
   const file = split === undefined ? path : await splitFile(path, split);
   const rows: TofuRow[] = [];
-  for await (const { row, where } of objectsOf(file)) rows.push(tofuRow(row, where));
+  for await (const { row, where } of readJsonRows(file)) rows.push(tofuRow(row, where));
   if (rows.length > 0) return rows;
   throw new CannotError(`read "${file}"`, "it has no rows", "Give a file of TOFU");
 }
@@ -183,23 +183,6 @@ async function splitFile(folder: string, split: string): Promise<string> {
   );
 }
 
-/** The objects of a JSON-lines file, or of a .json file with one array, each with its place. */
-async function* objectsOf(
-  path: string,
-): AsyncGenerator<{ row: Record<string, unknown>; where: string }> {
-  if (path.endsWith(".json") && (await readText(path)).trimStart().startsWith("[")) {
-    for (const [k, row] of (await readJson(path) as unknown[]).entries()) {
-      const where = `"${path}" row ${k + 1}`;
-      if (!isObject(row)) throw malformed(where, "it is not an object");
-      yield { row, where };
-    }
-    return;
-  }
-  for await (const { row, line } of readJsonRows(path)) {
-    yield { row, where: `"${path}" line ${line}` };
-  }
-}
-
 function tofuRow(row: Record<string, unknown>, where: string): TofuRow {
   const read: TofuRow = {
     question: stringField(row, "question", where),
@@ -212,19 +195,7 @@ function tofuRow(row: Record<string, unknown>, where: string): TofuRow {
     read.paraphrasedAnswer = stringField(row, "paraphrased_answer", where);
   }
   if ("perturbed_answer" in row) {
-    const answers = row.perturbed_answer;
-    if (!Array.isArray(answers) || !answers.every((answer) => typeof answer === "string")) {
-      throw malformed(where, 'field "perturbed_answer" is not a list of texts');
-    }
-    read.perturbedAnswers = answers;
+    read.perturbedAnswers = stringsField(row, "perturbed_answer", where);
   }
   return read;
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function malformed(where: string, why: string): CannotError {
-  return new CannotError(`read ${where}`, why, "Correct the row or remove it");
 }

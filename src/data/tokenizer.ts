@@ -8,10 +8,13 @@ import { loadBytePair } from "./byte_pair.ts";
 import { loadHuggingFaceTokenizer } from "./huggingface_tokenizer.ts";
 import { loadLlama2cTokenizer, loadRankTokenizer } from "./sentencepiece_tokenizer.ts";
 
-/** A tokenised text: for each token its id and its half-open span `[start, end)` in UTF-16 units. */
+/** A tokenised text. */
 export interface Encoding {
+  /** Token ids. */
   ids: Uint32Array;
+  /** Where each token begins in the text, in UTF-16 units. */
   starts: Uint32Array;
+  /** Where each token ends, exclusive. */
   ends: Uint32Array;
 }
 

@@ -1,7 +1,7 @@
 // How often a model's answers name the people it was not to name (paper section 5.2).
 // The paper's metric is a lower-case substring test for any word of any name. It counts "Lane" in
-// "planet" and names copied from the question: 98 % of TOFU's true answers and 96 % of its questions
-// trip it. Two stricter variants stand beside it: whole words, and whole words not in the prompt.
+// "planet" and names copied from the question: 96 % of the true answers and 96 % of the questions
+// of TOFU's retain_perturbed trip it. Two stricter variants stand beside it: whole words, and whole words not in the prompt.
 
 import { CannotError } from "../base/errors.ts";
 import { nameForms, nameParts } from "../data/names.ts";

@@ -9,19 +9,22 @@ import { CannotError } from "../base/errors.ts";
 import { importOptional } from "./optional.ts";
 import { loadProgressBar } from "./progress.ts";
 
-interface Described {
+/** What every option has. */
+export interface Described {
   /** One line for `--help`, without a full stop. */
   help: string;
 }
 
-interface Valued extends Described {
+/** What every option with a value has. */
+export interface Valued extends Described {
   /** What stands for the value in `--help`, e.g. `folder` in `--out <folder>`. */
   placeholder?: string;
   /** Whether leaving the option out is an error. */
   required?: boolean;
 }
 
-interface Ranged {
+/** The limits of a number, both allowed. */
+export interface Ranged {
   /** The smallest value allowed. */
   min?: number;
   /** The largest value allowed. */
@@ -30,28 +33,37 @@ interface Ranged {
 
 /** A text, optionally one of a few. */
 export interface StringOption extends Valued {
+  /** Its kind. */
   type: "string";
+  /** The only values allowed; they also type what `run` receives. */
   choices?: readonly string[];
+  /** The value when the option is left out. */
   default?: string;
 }
 
 /** A finite number, or an integer. */
 export interface NumberOption extends Valued, Ranged {
+  /** Its kind. */
   type: "number" | "integer";
+  /** The value when the option is left out. */
   default?: number;
 }
 
 /** An option without a value: absent is `false`. */
 export interface FlagOption extends Described {
+  /** Its kind. */
   type: "flag";
 }
 
 /** Several values, given by repeating the option or with commas. */
 export interface ListOption extends Valued, Ranged {
+  /** Its kind. */
   type: "list";
   /** The type of each item; `"string"` unless given. */
   of?: "string" | "number" | "integer";
+  /** The only items allowed, if they are texts. */
   choices?: readonly string[];
+  /** The items when the option is left out; none unless given. */
   default?: readonly (string | number)[];
 }
 
@@ -64,12 +76,14 @@ export type Options = { readonly [name: string]: Option };
 /** What `run` receives: every option parsed, checked and typed. */
 export type Values<O extends Options> = { readonly [Name in keyof O]: ValueOf<O[Name]> };
 
-type ValueOf<O extends Option> = O extends { type: "flag" } ? boolean
+/** What `run` receives for one option. */
+export type ValueOf<O extends Option> = O extends { type: "flag" } ? boolean
   : O extends { type: "list" } ? ItemOf<O>[]
   : O extends { default: string | number } | { required: true } ? ItemOf<O>
   : ItemOf<O> | undefined;
 
-type ItemOf<O extends Option> = O extends
+/** The type of one value of an option. */
+export type ItemOf<O extends Option> = O extends
   { type: "number" | "integer" } | { of: "number" | "integer" } ? number
   : O extends { choices: readonly (infer Choice extends string)[] } ? Choice
   : string;
@@ -90,6 +104,7 @@ export interface Command<O extends Options> {
   name: string;
   /** One sentence for the top of `--help`. */
   summary: string;
+  /** Its options, by name. */
   options: O;
   /** Does the work; what it returns is printed by `--json`. */
   run(options: Values<O>, terminal: Terminal): object | void | Promise<object | void>;
@@ -97,7 +112,9 @@ export interface Command<O extends Options> {
 
 /** Standard output and standard error as two functions, so that tests can listen. */
 export interface Streams {
+  /** Writes to standard output. */
   out(text: string): void;
+  /** Writes to standard error. */
   err(text: string): void;
 }
 
@@ -252,7 +269,7 @@ export interface SplitArguments {
 export type Parser = (args: readonly string[], options: Options) => SplitArguments;
 
 /** Splits with `node:util`. Not strict, because its own errors would not read like ours. */
-export const nodeParser: Parser = (args, options) => {
+export function nodeParser(args: readonly string[], options: Options): SplitArguments {
   const names = namesByFlag(options);
   const types = [...names].map(([flag, name]) => {
     const type = options[name]!.type === "flag" ? "boolean" as const : "string" as const;
@@ -282,7 +299,7 @@ export const nodeParser: Parser = (args, options) => {
     }
   }
   return split;
-};
+}
 
 /** The part of `parseArgs` of `@std/cli` that is used here. */
 export type StdParseArgs = (args: string[], options: {

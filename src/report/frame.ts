@@ -1,11 +1,35 @@
 // Rows of results as a danfo.js DataFrame, for notebooks: filter, group, describe, show.
-// danfojs-node brings TensorFlow.js (about 200 MB), so it is loaded by the first call and never by
-// an import of this module. It asks for one permission: --allow-env=NODE_NDEBUG.
+// danfojs-node brings TensorFlow.js, so it is loaded by the first call: importing or checking this
+// module downloads nothing. It asks for one permission: --allow-env=NODE_NDEBUG.
 
 import process from "node:process";
-import type { DataFrame } from "danfojs-node";
 import { CannotError } from "../base/errors.ts";
 import { type Cell, renderHtmlTable, renderTable, type TableRow } from "./table.ts";
+
+/**
+ * The part of danfo's DataFrame that is typed here; the object has all the rest (`groupby`, `query`,
+ * …). Its own types would bring Node's into every program that imports this module.
+ */
+export interface DataFrame {
+  /** Rows, columns. */
+  readonly shape: number[];
+  /** Column names. */
+  readonly columns: string[];
+  /** Row labels. */
+  readonly index: (string | number)[];
+  /** Cells, row by row. */
+  readonly values: unknown;
+  /** One cell, by position. */
+  iat(row: number, column: number): unknown;
+  /** The first rows, 5 unless given. */
+  head(rows?: number): DataFrame;
+  /** The rows ordered by a column, ascending unless told otherwise. */
+  sortValues(column: string, options?: { ascending?: boolean }): DataFrame;
+  /** Statistics of the numeric columns. */
+  describe(): DataFrame;
+  /** Prints the frame with `console.log`. */
+  print(): void;
+}
 
 /**
  * Builds a DataFrame with one column per field, in the order of first appearance.
@@ -40,7 +64,7 @@ export function frameToHtml(frame: DataFrame): string {
 type FrameRow = Record<string, Cell>;
 
 function render(
-  frame: Pick<DataFrame, "columns" | "values" | "index">,
+  frame: DataFrame,
   table: (columns: { key: string; title: string }[], rows: FrameRow[]) => string,
 ): string {
   // Keys are positions, because two columns of a frame may share a name.
@@ -51,9 +75,13 @@ function render(
   return table(columns, rows);
 }
 
-let danfo: Promise<typeof import("danfojs-node")> | undefined;
+interface Danfo {
+  DataFrame: new (rows: Record<string, unknown>[]) => DataFrame;
+}
 
-function loadDanfo(): Promise<typeof import("danfojs-node")> {
+let danfo: Promise<Danfo> | undefined;
+
+function loadDanfo(): Promise<Danfo> {
   danfo ??= withoutDeprecations(() => {
     const specifier = "danfojs-node"; // a value, so that Deno downloads it only here
     return import(specifier);
@@ -63,11 +91,11 @@ function loadDanfo(): Promise<typeof import("danfojs-node")> {
 
 /** One of its dependencies still loads Node's punycode, which warns once; nobody here can act. */
 async function withoutDeprecations<T>(load: () => Promise<T>): Promise<T> {
-  const before = process.noDeprecation;
-  process.noDeprecation = true;
+  const before: unknown = Reflect.get(process, "noDeprecation"); // missing from Deno's Node types
+  Reflect.set(process, "noDeprecation", true);
   try {
     return await load();
   } finally {
-    process.noDeprecation = before;
+    Reflect.set(process, "noDeprecation", before);
   }
 }

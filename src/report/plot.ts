@@ -75,6 +75,7 @@ function fingerprint(text: string): string {
 
 /** One method in the trade-off between what it leaks and what it knows. */
 export interface ParetoPoint {
+  /** Its label. */
   method: string;
   /** Share of generations that name a protected person, in percent; lower is better. */
   nameGeneration: number;
@@ -182,7 +183,9 @@ export function paretoFront(points: readonly ParetoPoint[]): ParetoPoint[] {
 
 /** A named curve: the loss at some optimiser steps. */
 export interface LossSeries {
+  /** Its entry in the legend. */
   name: string;
+  /** From the first step to the last. */
   points: readonly { step: number; loss: number }[];
 }
 
@@ -226,6 +229,7 @@ export interface Bar {
   group: string;
   /** What tells them apart, e.g. a method. */
   series: string;
+  /** Its height. */
   value: number;
 }
 
@@ -293,24 +297,28 @@ function fraction(value: number, [low, high]: readonly [number, number]): number
   return (value - low) / (high - low);
 }
 
-interface Label {
+/** A text to place beside a point, in pixels from the top left. */
+export interface Label {
+  /** What it says. */
   text: string;
+  /** Of its point. */
   x: number;
+  /** Of its point. */
   y: number;
 }
 
-interface Placement {
+/** Where a label goes, relative to its point. */
+export interface Placement {
+  /** Which part of the text stands at the offset. */
   align: "left" | "right" | "center";
+  /** Pixels to the right. */
   dx: number;
+  /** Pixels down. */
   dy: number;
 }
 
-interface Box {
-  left: number;
-  right: number;
-  top: number;
-  bottom: number;
-}
+/** A rectangle, its sides in pixels from the left and from the top. */
+export type Box = Record<"left" | "right" | "top" | "bottom", number>;
 
 const labelSize = 12;
 

@@ -25,6 +25,7 @@ export interface ProgressOutput {
   readonly columns: number;
   /** Milliseconds on any monotonic clock. */
   now(): number;
+  /** Writes a text as it is. */
   write(text: string): void;
 }
 

@@ -11,9 +11,13 @@ export type Json = string | number | boolean | null | Json[] | { [key: string]: 
 
 /** The GPU a run used. */
 export interface AdapterRecord {
+  /** As `GPUAdapterInfo.vendor`. */
   vendor: string;
+  /** As `GPUAdapterInfo.architecture`. */
   architecture: string;
+  /** As `GPUAdapterInfo.device`. */
   device: string;
+  /** As `GPUAdapterInfo.description`. */
   description: string;
   /** Whether the adapter computes on the CPU, so that its timings say nothing about a GPU. */
   software: boolean;
@@ -21,7 +25,9 @@ export interface AdapterRecord {
 
 /** A prompt and what the model wrote after it. */
 export interface Generation {
+  /** What the model was given. */
   prompt: string;
+  /** What it wrote. */
   text: string;
   /** What else is known about it, e.g. the method, or the names it leaked. */
   [field: string]: Json;
@@ -35,11 +41,13 @@ export interface Results {
   seeds: { [label: string]: number };
   /** The adapter, or `null` when the run used none. */
   adapter: AdapterRecord | null;
+  /** Of Deno, its V8 and this project. */
   versions: { deno: string; v8: string; project: string };
   /** The script and its arguments, as typed. */
   commandLine: string[];
   /** Numbers that came out, possibly nested; one that is not finite is written as `null`. */
   metrics: { [name: string]: Json };
+  /** What the model wrote. */
   generations: Generation[];
   /** Wall-clock seconds, by phase. */
   timing: { [phase: string]: number };

@@ -1,0 +1,90 @@
+// The training loop: submits steps, reads their scalars many at a time, shows progress, checkpoints, stops when asked,
+// and resumes. What a step does depends on its number alone, so that a resumed run repeats the one never stopped.
+
+import type { Batch } from "../data/batch.ts";
+import type { LanguageModel } from "../model/language_model.ts";
+import { resumeCheckpoint, saveCheckpoint } from "./checkpoint.ts";
+import { learningRate, type Schedule } from "./schedule.ts";
+import type { StepReport, Trainer } from "./trainer.ts";
+
+/** A step's report with the time it took. */
+export interface LogEntry extends StepReport {
+  /** Predicted positions per second since the last read-back. */
+  tokensPerSecond: number;
+  /** Seconds since this process began to train. */
+  seconds: number;
+}
+
+/** What to train on and how. */
+export interface TrainingRun {
+  model: LanguageModel;
+  trainer: Trainer;
+  schedule: Schedule;
+  /** The micro-batches of a step; a function of the step alone. */
+  batches: (step: number) => readonly Batch[];
+  /** Steps between read-backs, at most 64: the more, the less waiting; the fewer, the sooner a NaN is seen. */
+  readEvery?: number;
+  /** Where and how often to save, and what identifies the run. */
+  checkpoint?: { folder: string; every: number; fingerprint: string };
+  onLog?: (entry: LogEntry) => void;
+  /** Aborting stops after the current step, with a checkpoint. */
+  signal?: AbortSignal;
+}
+
+/** How a run ended. */
+export interface TrainingOutcome {
+  /** Steps done in all, earlier sessions included. */
+  step: number;
+  /** Whether all steps of the schedule are done. */
+  finished: boolean;
+  /** The reports of this session. */
+  log: LogEntry[];
+}
+
+/**
+ * Trains from the newest checkpoint (or from the start) to the end of the schedule.
+ *
+ * @throws {CannotError} when a value became NaN or infinite, a step has nothing to learn, or a checkpoint cannot be saved.
+ */
+export async function train(run: TrainingRun): Promise<TrainingOutcome> {
+  const { model, trainer, schedule, checkpoint, signal, readEvery = 16 } = run;
+  const { optimiser } = trainer;
+  const log: LogEntry[] = [];
+  const began = performance.now();
+  let last = began;
+  let step = checkpoint
+    ? await resumeCheckpoint(checkpoint.folder, { ...checkpoint, model, optimiser })
+    : 0;
+
+  const read = async () => {
+    const reports = await trainer.drain();
+    const now = performance.now();
+    const tokens = reports.reduce((sum, report) => sum + report.tokens, 0);
+    for (const report of reports) {
+      const tokensPerSecond = tokens / (now - last) * 1000;
+      const entry = { ...report, tokensPerSecond, seconds: (now - began) / 1000 };
+      log.push(entry);
+      run.onLog?.(entry);
+    }
+    last = now;
+  };
+  const save = async () => {
+    if (!checkpoint) return;
+    await saveCheckpoint(checkpoint.folder, { ...checkpoint, step, model, optimiser });
+  };
+
+  let saved = step;
+  while (step < schedule.steps && !signal?.aborted) {
+    trainer.step(step, run.batches(step), learningRate(schedule, step));
+    step++;
+    const due = checkpoint && step % checkpoint.every === 0;
+    if (trainer.pending === readEvery || due || step === schedule.steps) await read();
+    if (due) {
+      await save();
+      saved = step;
+    }
+  }
+  if (trainer.pending > 0) await read();
+  if (step !== saved) await save();
+  return { step, finished: step >= schedule.steps, log };
+}
