@@ -34,15 +34,18 @@ export const viewAlignment = 256;
 export class Gpu {
   readonly device: GPUDevice;
   readonly adapter: AdapterDescription;
+  /** Lanes of a workgroup that share one row in row-wise kernels: a CPU is faster with none sharing. */
+  readonly lanesPerRow: 1 | 64;
   readonly #buffers = new Map<GPUBuffer, { name: string; bytes: number }>();
   readonly #pipelines = new Map<string, GPUComputePipeline>();
   readonly #constants = new Map<string, GPUBuffer>();
   #failure: CannotError | undefined;
   #closed = false;
 
-  private constructor(device: GPUDevice, adapter: AdapterDescription) {
+  private constructor(device: GPUDevice, adapter: AdapterDescription, lanesPerRow: 1 | 64) {
     this.device = device;
     this.adapter = adapter;
+    this.lanesPerRow = lanesPerRow;
     device.addEventListener("uncapturederror", (event) => {
       event.preventDefault();
       this.#fail((event as GPUUncapturedErrorEvent).error.message);
@@ -55,9 +58,10 @@ export class Gpu {
   /**
    * Opens the default adapter with all of its limits.
    *
+   * @param options.lanesPerRow Overrides what suits the adapter, so that tests reach both variants on either.
    * @throws {CannotError} when there is no adapter, with the way to get one.
    */
-  static async open(): Promise<Gpu> {
+  static async open(options: { lanesPerRow?: 1 | 64 } = {}): Promise<Gpu> {
     const adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" });
     if (!adapter) {
       throw new CannotError(
@@ -75,12 +79,9 @@ export class Gpu {
     const name = description || [vendor, architecture].filter(Boolean).join(" ") || "unnamed";
     const software = adapter.info.isFallbackAdapter ||
       /llvmpipe|swiftshader|basic render/i.test(name);
-    return new Gpu(device, { name, software, features: [...adapter.features].sort(), limits });
-  }
-
-  /** Lanes of a workgroup that share one row in row-wise kernels: a CPU is faster with none sharing. */
-  get lanesPerRow(): number {
-    return this.adapter.software ? 1 : 64;
+    const features = [...adapter.features].sort();
+    const lanesPerRow = options.lanesPerRow ?? (software ? 1 : 64);
+    return new Gpu(device, { name, software, features, limits }, lanesPerRow);
   }
 
   /** Bytes of all live buffers. */
@@ -195,16 +196,18 @@ export class Gpu {
       encoder.copyBufferToBuffer(tensor.buffer, tensor.offset, staging, starts[i]!, size);
     });
     this.device.queue.submit([encoder.finish()]);
-    try {
-      await staging.mapAsync(GPUMapMode.READ);
-    } catch (cause) {
-      this.throwFailure();
-      throw cause;
-    }
-    this.throwFailure();
-    const all = staging.getMappedRange().slice(0);
-    staging.destroy();
+    const all = await this.#map(staging);
     return tensors.map(({ length }, i) => all.slice(starts[i]!, starts[i]! + length * 4));
+  }
+
+  /** Reads a buffer that is not a tensor, such as resolved timestamps. */
+  async readBuffer(buffer: GPUBuffer, bytes: number): Promise<ArrayBuffer> {
+    const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
+    const staging = this.device.createBuffer({ label: "staging", size: bytes, usage });
+    const encoder = this.device.createCommandEncoder({ label: "read" });
+    encoder.copyBufferToBuffer(buffer, 0, staging, 0, bytes);
+    this.device.queue.submit([encoder.finish()]);
+    return await this.#map(staging);
   }
 
   /** Waits until all submitted work is done. @throws {CannotError} for any GPU error so far. */
@@ -230,6 +233,19 @@ export class Gpu {
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  async #map(staging: GPUBuffer): Promise<ArrayBuffer> {
+    try {
+      await staging.mapAsync(GPUMapMode.READ);
+    } catch (cause) {
+      this.throwFailure();
+      throw cause;
+    }
+    this.throwFailure();
+    const content = staging.getMappedRange().slice(0);
+    staging.destroy();
+    return content;
   }
 
   #fail(message: string): void {

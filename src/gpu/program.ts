@@ -143,6 +143,46 @@ export class Program {
     return undefined;
   }
 
+  /**
+   * Replays once with a timestamp around every dispatch and returns GPU time by kernel, longest first. Ticks are taken
+   * as nanoseconds, which holds for Vulkan's software adapter; elsewhere only the shares are meaningful.
+   */
+  async profile(): Promise<{ kernel: string; calls: number; milliseconds: number }[]> {
+    const { device } = this.gpu;
+    const capacity = 2 * 2048; // a query set holds at most 4096
+    const totals = new Map<string, { kernel: string; calls: number; milliseconds: number }>();
+    for (let first = 0; first < this.#commands.length; first += capacity / 2) {
+      const commands = this.#commands.slice(first, first + capacity / 2);
+      const querySet = device.createQuerySet({ type: "timestamp", count: capacity });
+      const encoder = device.createCommandEncoder({ label: this.name });
+      commands.forEach((command, i) => {
+        const timestampWrites = {
+          querySet,
+          beginningOfPassWriteIndex: 2 * i,
+          endOfPassWriteIndex: 2 * i + 1,
+        };
+        this.#encode(encoder, [command], timestampWrites);
+      });
+      const size = capacity * 8;
+      const usage = GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC;
+      const resolved = device.createBuffer({ label: "timestamps", size, usage });
+      encoder.resolveQuerySet(querySet, 0, 2 * commands.length, resolved, 0);
+      device.queue.submit([encoder.finish()]);
+      const times = new BigUint64Array(await this.gpu.readBuffer(resolved, size));
+      resolved.destroy();
+      querySet.destroy();
+      commands.forEach((command, i) => {
+        if (!("pipeline" in command)) return;
+        const entry = totals.get(command.name) ??
+          { kernel: command.name, calls: 0, milliseconds: 0 };
+        entry.calls++;
+        entry.milliseconds += Number(times[2 * i + 1]! - times[2 * i]!) / 1e6;
+        totals.set(command.name, entry);
+      });
+    }
+    return [...totals.values()].sort((a, b) => b.milliseconds - a.milliseconds);
+  }
+
   /** Frees the tensors that the program allocated. */
   destroy(): void {
     for (const tensor of this.#owned) this.gpu.free(tensor);
@@ -154,14 +194,18 @@ export class Program {
     this.destroy();
   }
 
-  #encode(encoder: GPUCommandEncoder, commands: readonly Command[]): void {
+  #encode(
+    encoder: GPUCommandEncoder,
+    commands: readonly Command[],
+    timestampWrites?: GPUComputePassTimestampWrites,
+  ): void {
     let pass: GPUComputePassEncoder | undefined;
     for (const command of commands) {
       if ("pipeline" in command) {
         const { workgroups } = command;
         const [x, y = 1, z = 1] = typeof workgroups === "function" ? workgroups() : workgroups;
         if (x * y * z === 0) continue;
-        pass ??= encoder.beginComputePass();
+        pass ??= encoder.beginComputePass(timestampWrites && { timestampWrites });
         pass.setPipeline(command.pipeline);
         pass.setBindGroup(0, command.bindGroup);
         pass.dispatchWorkgroups(x, y, z);

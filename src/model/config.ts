@@ -71,8 +71,8 @@ function olmo(width: number, layers: number, heads: number): DecoderConfig {
 }
 
 /**
- * Configurations by name. `tiny` is for tests; `olmo20M` to `olmo150M` are allenai/OLMo's `configs/tiny`
- * (named there by their parameters without embeddings); `olmo1B` is the model of the paper, and `olmo7B` its sibling.
+ * Configurations by name. `tiny` is for tests; `olmo20M` to `olmo150M` are allenai/OLMo's `configs/tiny`,
+ * whose names count one of the two embedding tables; `olmo1B` is the model of the paper, and `olmo7B` its sibling.
  */
 export const presets = {
   tiny: {

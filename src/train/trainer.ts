@@ -46,7 +46,7 @@ export class Trainer {
   readonly optimiser: Optimiser;
   readonly objective: Objective;
   readonly #model: LanguageModel;
-  readonly #program: Program;
+  readonly program: Program;
   readonly #tensors: BatchTensors;
   readonly #losses: Tensor;
   readonly #logOdds: Tensor;
@@ -64,7 +64,7 @@ export class Trainer {
     this.#model = model;
     this.objective = objective;
     this.optimiser = new Optimiser(model, options.optimiser);
-    const program = this.#program = new Program(gpu, "train");
+    const program = this.program = new Program(gpu, "train");
     this.#tensors = new BatchTensors(program, rows * time, time);
     this.#losses = program.allocate("losses", [rows * time]);
     this.#logOdds = program.allocate("log_odds", [rows * time]);
@@ -124,7 +124,7 @@ export class Trainer {
     batches.forEach((batch, i) => {
       if (counts[i]!.active === 0) return; // nothing to learn from: no gradient, no context for others
       this.#tensors.write(batch, terms);
-      this.#program.replay();
+      this.program.replay();
     });
     return scalars.divisor;
   }
@@ -168,7 +168,7 @@ export class Trainer {
 
   /** Frees everything but the model. */
   destroy(): void {
-    this.#program.destroy();
+    this.program.destroy();
     this.#ring.destroy();
     this.optimiser.destroy();
   }
@@ -190,7 +190,7 @@ export class Trainer {
     }
     for (const batch of batches) {
       this.#tensors.write(batch, this.objective.terms);
-      const found = await this.#program.findFirst(isBad);
+      const found = await this.program.findFirst(isBad);
       if (found) {
         const why = `"${found.tensor}", written by kernel ${found.kernel}, became NaN or infinite`;
         return new CannotError(what, why, remedy);

@@ -1,0 +1,214 @@
+// The paper's second experiment (section 5) as a function of its data: a base model that knows the question format is
+// trained on the bare answers about some people under each objective, with their names as high risk; then it is asked.
+//   generation      how many answers name anyone (three variants of the paper's metric)
+//   understanding   facts in the generated answers, and the likelihood of true against perturbed answers
+// A small model forgets the question format on answers alone, so that questions about other people are replayed.
+
+import { type Sequence } from "../data/batch.ts";
+import {
+  answerSpans,
+  countNamedAnswers,
+  questionAndAnswer,
+  questionPrompt,
+  type TofuRow,
+} from "../data/tofu.ts";
+import type { Tokenizer } from "../data/tokenizer.ts";
+import { type FactRates, gradeAllFacts, gradeFacts } from "../eval/fact_grader.ts";
+import { type NameRates, namesGenerated, truncateCompletion } from "../eval/name_generation.ts";
+import { rougeL } from "../eval/rouge.ts";
+import { scoreSequences } from "../eval/score.ts";
+import { mean } from "../eval/statistics.ts";
+import { summariseTruth, type TruthSummary } from "../eval/truth_ratio.ts";
+import { generate } from "../model/generate.ts";
+import type { LanguageModel } from "../model/language_model.ts";
+import { objective, type ObjectiveName } from "../slung/objective.ts";
+import { classifyTokens, Risk, type RiskSpan } from "../slung/risk.ts";
+import { fit } from "../train/fit.ts";
+import type { LogEntry } from "../train/loop.ts";
+import { type OptimiserSettings } from "../train/optimiser.ts";
+
+/** Whom the models learn about, and what they must not forget. */
+export interface NameTask {
+  /** Questions and answers about the target people. */
+  rows: readonly TofuRow[];
+  /** Their full names: the risk. */
+  names: readonly string[];
+  /** Questions and answers about other people, replayed so that the format is not forgotten. */
+  replay: readonly TofuRow[];
+}
+
+/** How the target stage trains. */
+export interface NameTaskSettings {
+  epochs: number;
+  /** Passes over the answers in one epoch, beside one pass over the replay. */
+  answerPasses: number;
+  /** Sequences per step. */
+  perStep: number;
+  learningRate: number;
+  optimiser: OptimiserSettings;
+  /** Append EOS to the answers; the paper does not, so that its models never learn to stop. */
+  endOfText: boolean;
+}
+
+/** What one model does when it is asked. */
+export interface NameTaskResult {
+  names: NameRates;
+  facts: FactRates;
+  /** Mean ROUGE-L recall of the true answers. */
+  rougeRecall: number;
+  /** Preference for the true (paraphrased) over perturbed answers: by all tokens, and without names. */
+  truth?: { allTokens: TruthSummary; withoutNames: TruthSummary };
+  answers: {
+    question: string;
+    answer: string;
+    completion: string;
+    named: boolean;
+    factRecall: number | null;
+  }[];
+}
+
+/** Tokens of a text with classes from risky spans, optionally ending in EOS (low risk). */
+export function classedSequence(
+  tokenizer: Tokenizer,
+  text: string,
+  spans: readonly RiskSpan[],
+  endOfText: boolean,
+): Sequence {
+  const encoding = tokenizer.encode(text);
+  const classes = classifyTokens(encoding, spans);
+  const { eos } = tokenizer.special;
+  if (!endOfText || eos === undefined) return { tokens: encoding.ids, classes };
+  return {
+    tokens: Uint32Array.from([...encoding.ids, eos]),
+    classes: Uint8Array.from([...classes, Risk.low]),
+  };
+}
+
+/** Full questions and answers, every token low risk: what a base model is trained on. */
+export function questionSequences(tokenizer: Tokenizer, rows: readonly TofuRow[]): Sequence[] {
+  return rows.map((row) => classedSequence(tokenizer, questionAndAnswer(row), [], true));
+}
+
+/** Bare answers with names as high risk: what SLUNG is trained on. */
+export function answerSequences(
+  tokenizer: Tokenizer,
+  { rows, names }: NameTask,
+  endOfText: boolean,
+): Sequence[] {
+  return rows.map(({ answer }) =>
+    classedSequence(tokenizer, answer, answerSpans(answer, names), endOfText)
+  );
+}
+
+/** Trains a model on the task under one objective, in place. */
+export async function trainOnNames(
+  model: LanguageModel,
+  tokenizer: Tokenizer,
+  task: NameTask,
+  method: ObjectiveName,
+  settings: NameTaskSettings,
+  options: {
+    seed: number;
+    checkpoint?: { folder: string; every: number };
+    onLog?: (entry: LogEntry, steps: number) => void;
+    signal?: AbortSignal;
+  },
+): Promise<LogEntry[]> {
+  countNamedAnswers(task.rows, task.names); // throws when there is nothing to protect
+  const answers = answerSequences(tokenizer, task, settings.endOfText);
+  const replay = questionSequences(tokenizer, task.replay);
+  const epoch = [...Array(settings.answerPasses).fill(answers), replay].flat();
+  const { log } = await fit(model, {
+    epochs: Array(settings.epochs).fill(epoch),
+    perStep: settings.perStep,
+    objective: objective(method),
+    optimiser: settings.optimiser,
+    schedule: { peak: settings.learningRate, warmup: 0, decay: "linear", final: 0 },
+    ...options,
+  });
+  return log;
+}
+
+/** Asks a model every question and measures what it says and what it knows. */
+export async function askAboutNames(
+  model: LanguageModel,
+  tokenizer: Tokenizer,
+  { rows, names }: NameTask,
+  options: { maxNewTokens: number; progress?: (done: number, total: number) => void },
+): Promise<NameTaskResult> {
+  const { eos } = tokenizer.special;
+  const prompts = rows.map(({ question }) => questionPrompt(question));
+  const generated = await generate(
+    model,
+    prompts.map((prompt) => tokenizer.encode(prompt).ids),
+    {
+      ...options,
+      finished: (tokens) => {
+        const text = tokenizer.decode(tokens);
+        return truncateCompletion(text) !== text;
+      },
+      ...(eos !== undefined && { eos }),
+    },
+  );
+  const completions = generated.map((tokens, i) => ({
+    prompt: prompts[i]!,
+    completion: truncateCompletion(tokenizer.decode(tokens)).trim(),
+  }));
+  const answers = rows.map(({ question, answer }, i) => {
+    const { completion } = completions[i]!;
+    return {
+      question,
+      answer,
+      completion,
+      named: namesGenerated([completions[i]!], names).wordBounded > 0,
+      factRecall: gradeFacts({ question, answer, completion }, { names })?.recall ?? null,
+    };
+  });
+  const comparable = rows.filter(({ paraphrasedAnswer, perturbedAnswers }) =>
+    paraphrasedAnswer && perturbedAnswers
+  );
+  return {
+    names: namesGenerated(completions, names),
+    facts: gradeAllFacts(answers, { names }),
+    rougeRecall: mean(answers.map((row) => rougeL(row.completion, row.answer).recall)),
+    ...(comparable.length > 0 &&
+      { truth: await compareAnswers(model, tokenizer, comparable, names) }),
+    answers,
+  };
+}
+
+// Mean log-probability per token of the paraphrased and the perturbed answers, given the question.
+async function compareAnswers(
+  model: LanguageModel,
+  tokenizer: Tokenizer,
+  rows: readonly TofuRow[],
+  names: readonly string[],
+): Promise<{ allTokens: TruthSummary; withoutNames: TruthSummary }> {
+  const candidates = rows.flatMap((row) => {
+    const prompt = tokenizer.encode(questionPrompt(row.question)).ids;
+    return [row.paraphrasedAnswer!, ...row.perturbedAnswers!].map((answer) => {
+      const text = ` ${answer}`;
+      const { tokens, classes } = classedSequence(tokenizer, text, answerSpans(text, names), false);
+      return {
+        answerLength: tokens.length,
+        answerClasses: classes,
+        tokens: Uint32Array.from([...prompt, ...tokens]),
+        classes: new Uint8Array(prompt.length + tokens.length).fill(Risk.low),
+      };
+    });
+  });
+  const scores = await scoreSequences(model, candidates);
+  const means = candidates.map(({ answerLength, answerClasses }, i) => {
+    const own = [...scores[i]!.slice(-answerLength)];
+    const unnamed = own.filter((_, token) => answerClasses[token] !== Risk.high);
+    return { allTokens: mean(own), withoutNames: unnamed.length > 0 ? mean(unnamed) : mean(own) };
+  });
+  let next = 0;
+  const questions = rows.map((row) => means.slice(next, next += 1 + row.perturbedAnswers!.length));
+  const summary = (key: "allTokens" | "withoutNames") =>
+    summariseTruth(questions.map(([paraphrased, ...perturbed]) => ({
+      paraphrased: paraphrased![key],
+      perturbed: perturbed.map((candidate) => candidate[key]),
+    })));
+  return { allTokens: summary("allTokens"), withoutNames: summary("withoutNames") };
+}

@@ -1,0 +1,82 @@
+// Trains a model on sequences for some epochs: plan, trainer and loop put together, with the settings that matter.
+
+import type { Sequence } from "../data/batch.ts";
+import { planEpochs } from "../data/epochs.ts";
+import type { LanguageModel } from "../model/language_model.ts";
+import type { Objective } from "../slung/objective.ts";
+import { fingerprintOf } from "./checkpoint.ts";
+import { type LogEntry, train, type TrainingOutcome } from "./loop.ts";
+import type { OptimiserSettings } from "./optimiser.ts";
+import type { Schedule } from "./schedule.ts";
+import { Trainer } from "./trainer.ts";
+
+/** What to fit to, and how. */
+export interface FitOptions {
+  /** The sequences of each epoch; epochs may differ. */
+  epochs: readonly (readonly Sequence[])[];
+  /** Sequences per optimiser step. */
+  perStep: number;
+  /** Decides the order of the sequences. */
+  seed: number;
+  objective: Objective;
+  optimiser: OptimiserSettings;
+  /** The schedule but for its length, which follows from the epochs. */
+  schedule: Omit<Schedule, "steps">;
+  /** Where and how often (in steps) to save, so that an interrupted run can go on. */
+  checkpoint?: { folder: string; every: number };
+  onLog?: (entry: LogEntry, steps: number) => void;
+  signal?: AbortSignal;
+}
+
+/** Fits a model that was made with gradients. Same model, options and adapter: the same bytes. */
+export async function fit(model: LanguageModel, options: FitOptions): Promise<TrainingOutcome> {
+  const { epochs, perStep, seed, objective, optimiser, checkpoint, onLog, signal } = options;
+  const shape = microBatchShape(epochs.flat(), perStep, model.config.contextLength);
+  const { steps, batches } = planEpochs({ epochs, perStep, seed, ...shape });
+  const schedule = { ...options.schedule, steps };
+  using trainer = new Trainer(model, { ...shape, objective, optimiser });
+  return await train({
+    model,
+    trainer,
+    schedule,
+    batches,
+    ...(checkpoint &&
+      { checkpoint: { ...checkpoint, fingerprint: await fingerprint(model, options) } }),
+    ...(onLog && { onLog: (entry: LogEntry) => onLog(entry, steps) }),
+    ...(signal && { signal }),
+  });
+}
+
+// Rows wide enough for the longest sequence, and as many as a step of average length fills, at most 16.
+function microBatchShape(
+  sequences: readonly Sequence[],
+  perStep: number,
+  contextLength: number,
+): { rows: number; time: number } {
+  const lengths = sequences.map(({ tokens }) => tokens.length - 1);
+  const longest = lengths.reduce((most, length) => Math.max(most, length), 1);
+  const mean = lengths.reduce((sum, length) => sum + length, 0) / Math.max(1, lengths.length);
+  const time = Math.max(longest, Math.min(128, contextLength));
+  const rows = Math.min(16, Math.max(1, Math.ceil(1.05 * mean * perStep / time)));
+  return { rows, time };
+}
+
+async function fingerprint(model: LanguageModel, options: FitOptions): Promise<string> {
+  const { epochs, perStep, seed, objective, optimiser, schedule } = options;
+  const sequences = [...new Set(epochs.flat())];
+  const index = new Map(sequences.map((sequence, i) => [sequence, i]));
+  return await fingerprintOf({
+    model: model.config,
+    data: sequences.map(({ tokens, classes, weights }) => [
+      [...tokens].join(),
+      [...classes].join(),
+      weights ? [...weights].join() : "",
+    ]),
+    epochs: epochs.map((epoch) => epoch.map((sequence) => index.get(sequence)).join()),
+    perStep,
+    seed,
+    objective,
+    optimiser,
+    schedule,
+  });
+}

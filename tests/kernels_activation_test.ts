@@ -1,0 +1,78 @@
+// SwiGLU, GELU (tanh form) and addition against float64, over several workgroups of 64 and at arguments where an
+// exponential overflows f32. The reference's backward passes are checked by finite differences in reference_test.ts.
+
+import {
+  add,
+  geluBackward,
+  geluForward,
+  swigluBackward,
+  swigluForward,
+} from "../kernels/activation.ts";
+import { Gpu } from "../src/gpu/gpu.ts";
+import { Program } from "../src/gpu/program.ts";
+import { assertClose, assertThrows } from "./assert.ts";
+import { filled, type Host, launch, normals } from "./launch.ts";
+import { geluTanh, geluTanhBackward, swiglu, swigluBackward as swigluSlow } from "./reference.ts";
+
+// 131 numbers: two whole workgroups and a ragged one, with the extremes in front.
+function withExtremes(label: string): Host {
+  const host = normals(label, 131);
+  host.data.set([0, -0, 100, -100, 20, -20, 1e-6, -1e-6]);
+  return host;
+}
+
+Deno.test("SwiGLU and its gradients agree with float64", async () => {
+  using gpu = await Gpu.open();
+  const gate = withExtremes("gate"), up = normals("up", 131), dy = normals("dy", 131);
+  const out = filled(NaN, 131);
+  const result = await launch(
+    gpu,
+    { gate, up, dy, y: out, dgate: out, dup: out },
+    (program, tensors) => {
+      swigluForward(program, tensors);
+      swigluBackward(program, tensors);
+    },
+  );
+  const { dgate, dup } = swigluSlow(dy.data, gate.data, up.data);
+  assertClose(result.y, swiglu(gate.data, up.data), 1e-6, "y");
+  assertClose(result.dgate, dgate, 1e-6, "dgate");
+  assertClose(result.dup, dup, 1e-6, "dup");
+});
+
+Deno.test("GELU and its gradient agree with float64", async () => {
+  using gpu = await Gpu.open();
+  const x = withExtremes("x"), dy = normals("dy", 131);
+  const { y, dx } = await launch(
+    gpu,
+    { x, dy, y: filled(NaN, 131), dx: filled(NaN, 131) },
+    (program, tensors) => {
+      geluForward(program, tensors);
+      geluBackward(program, tensors);
+    },
+  );
+  assertClose(y, geluTanh(x.data), 1e-6, "y");
+  assertClose(dx, geluTanhBackward(dy.data, x.data), 1e-6, "dx");
+});
+
+Deno.test("addition adds", async () => {
+  using gpu = await Gpu.open();
+  for (const length of [1, 64, 131]) {
+    const a = normals("a", length), b = normals("b", length);
+    const { y } = await launch(
+      gpu,
+      { a, b, y: filled(NaN, length) },
+      (program, tensors) => add(program, tensors),
+    );
+    assertClose(y, a.data.map((value, i) => value + b.data[i]!), 1e-7);
+  }
+});
+
+Deno.test("tensors of different length are refused by name", async () => {
+  using gpu = await Gpu.open();
+  using program = new Program(gpu, "test");
+  const a = program.allocate("a", [6]), b = program.allocate("b", [5]);
+  assertThrows(
+    () => add(program, { a, b, y: a }),
+    'Cannot record add: "test/b" has 5 elements, not 6',
+  );
+});

@@ -1,0 +1,109 @@
+// The matrix product against float64, in the three layouts, at sizes around its tile of 64 × 64 (8 × 8 per invocation)
+// and its vectors of 4. The gradients of a product are the other two layouts, so the layouts cover them.
+
+import { matmul } from "../kernels/matmul.ts";
+import { Gpu } from "../src/gpu/gpu.ts";
+import { Program } from "../src/gpu/program.ts";
+import { assert, assertClose, assertThrows, relativeError } from "./assert.ts";
+import { filled, type Host, launch, normals } from "./launch.ts";
+import { matmulNN, matmulNT, matmulTN } from "./reference.ts";
+
+const layouts = {
+  "x · Wᵀ": { transposeA: false, transposeB: true, reference: matmulNT },
+  "dy · W": { transposeA: false, transposeB: false, reference: matmulNN },
+  "dyᵀ · x": { transposeA: true, transposeB: false, reference: matmulTN },
+};
+
+// [rows, columns, depth]: a single element, ragged everything, whole tiles, vectors across two tiles, long sums.
+const sizes = [[1, 1, 1], [67, 61, 33], [64, 64, 64], [130, 68, 36], [5, 132, 3], [3, 2, 1030]];
+
+function operands(rows: number, columns: number, depth: number) {
+  return { a: normals("a", rows * depth), b: normals("b", depth * columns) };
+}
+
+for (const [name, { transposeA, transposeB, reference }] of Object.entries(layouts)) {
+  Deno.test(`${name} agrees with float64, overwriting and accumulating`, async () => {
+    using gpu = await Gpu.open();
+    for (const [rows, columns, depth] of sizes as [number, number, number][]) {
+      const { a, b } = operands(rows, columns, depth);
+      const start = normals("start", rows * columns);
+      const shape = { rows, columns, depth, transposeA, transposeB };
+      const { out, sum } = await launch(
+        gpu,
+        { a, b, out: filled(NaN, rows * columns), sum: start },
+        (program, { a, b, out, sum }) => {
+          matmul(program, { a, b, out, ...shape });
+          matmul(program, { a, b, out: sum, ...shape, accumulate: true });
+        },
+      );
+      const expected = reference(a.data, b.data, { N: rows, K: depth, M: columns });
+      assertClose(out, expected, 2e-6, `${rows} × ${columns} × ${depth}`);
+      const accumulated = expected.map((value, i) => value + start.data[i]!);
+      assertClose(sum, accumulated, 2e-6, `accumulated ${rows} × ${columns} × ${depth}`);
+    }
+  });
+
+  Deno.test(`${name}: vectorised and scalar loads give the same product`, async () => {
+    using gpu = await Gpu.open();
+    // A product whose sizes are not divisible by 4 is the corner of one that is, padded by zeros.
+    const [rows, columns, depth] = [67, 61, 33];
+    const [ROWS, COLUMNS, DEPTH] = [68, 64, 36];
+    const { a, b } = operands(rows, columns, depth);
+    const A = transposeA ? pad(a, depth, rows, DEPTH, ROWS) : pad(a, rows, depth, ROWS, DEPTH);
+    const B = transposeB
+      ? pad(b, columns, depth, COLUMNS, DEPTH)
+      : pad(b, depth, columns, DEPTH, COLUMNS);
+    const { scalar, vector } = await launch(gpu, {
+      a,
+      b,
+      A,
+      B,
+      scalar: filled(NaN, rows * columns),
+      vector: filled(NaN, ROWS * COLUMNS),
+    }, (program, { a, b, A, B, scalar, vector }) => {
+      const layout = { transposeA, transposeB };
+      matmul(program, { a, b, out: scalar, rows, columns, depth, ...layout });
+      const padded = { rows: ROWS, columns: COLUMNS, depth: DEPTH };
+      matmul(program, { a: A, b: B, out: vector, ...padded, ...layout });
+    });
+    const corner = scalar.map((_, i) => vector[Math.floor(i / columns) * COLUMNS + i % columns]!);
+    const error = relativeError(scalar, corner);
+    assert(error < 1e-6, `relative difference ${error}`); // the order of a sum is the compiler's to fuse
+  });
+}
+
+Deno.test("an inactive product leaves its output alone", async () => {
+  using gpu = await Gpu.open();
+  const { a, b } = operands(3, 5, 4);
+  let active = false;
+  const { out } = await launch(gpu, { a, b, out: filled(2, 15) }, (program, { a, b, out }) => {
+    matmul(program, { a, b, out, rows: 3, columns: 5, depth: 4, active: () => active });
+    program.replay();
+  });
+  assertClose(out, new Float32Array(15).fill(2), 0);
+  active = true;
+  const again = await launch(gpu, { a, b, out: filled(2, 15) }, (program, { a, b, out }) => {
+    matmul(program, { a, b, out, rows: 3, columns: 5, depth: 4, active: () => active });
+  });
+  assertClose(again.out, matmulNN(a.data, b.data, { N: 3, K: 4, M: 5 }), 1e-6);
+});
+
+Deno.test("a tensor too small for the product is named", async () => {
+  using gpu = await Gpu.open();
+  using program = new Program(gpu, "test");
+  const a = program.allocate("short", [11]);
+  const b = program.allocate("b", [20]);
+  const out = program.allocate("out", [15]);
+  assertThrows(
+    () => matmul(program, { a, b, out, rows: 3, columns: 5, depth: 4 }),
+    '"test/short" has 11 elements, the product needs 12',
+  );
+});
+
+function pad({ data }: Host, rows: number, columns: number, height: number, width: number): Host {
+  const padded = new Float32Array(height * width);
+  for (let row = 0; row < rows; row++) {
+    padded.set((data as Float32Array).subarray(row * columns, (row + 1) * columns), row * width);
+  }
+  return { shape: [padded.length], data: padded };
+}
