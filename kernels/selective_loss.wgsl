@@ -34,9 +34,13 @@ fn row_in(slot: u32) -> u32 {
   return select(none, active_rows[min(at, dims.listed - 1u)], at < dims.listed);
 }
 
+// log(1 + x) for 0 ≤ x ≤ 1, as 2 artanh(x / (2 + x)) to f32. The usual trick divides by (1 + x) − 1, which compilers
+// are free to simplify to x, and do: the loss of a well-known token was then off by 6 % at 1 − p = 2e-7.
 fn log1p(x: f32) -> f32 {
-  let y = 1.0 + x;
-  return select(log(y) * x / (y - 1.0), x, y == 1.0);
+  let s = x / (2.0 + x);
+  let t = s * s;
+  let tail = 1.0 / 9.0 + t * (1.0 / 11.0 + t * (1.0 / 13.0 + t * (1.0 / 15.0)));
+  return 2.0 * s * (1.0 + t * (1.0 / 3.0 + t * (1.0 / 5.0 + t * (1.0 / 7.0 + t * tail))));
 }
 fn softplus(x: f32) -> f32 { return max(x, 0.0) + log1p(exp(-abs(x))); }
 fn sigmoid(x: f32) -> f32 {

@@ -78,7 +78,6 @@ Deno.test("an inactive product leaves its output alone", async () => {
   let active = false;
   const { out } = await launch(gpu, { a, b, out: filled(2, 15) }, (program, { a, b, out }) => {
     matmul(program, { a, b, out, rows: 3, columns: 5, depth: 4, active: () => active });
-    program.replay();
   });
   assertClose(out, new Float32Array(15).fill(2), 0);
   active = true;

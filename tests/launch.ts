@@ -23,14 +23,14 @@ export function filled(value: number, ...shape: number[]): Host {
   return { shape, data: new Float32Array(elements(shape)).fill(value) };
 }
 
-/** One f32 vector of given numbers. */
-export function floats(values: ArrayLike<number>): Host {
-  return { shape: [values.length], data: Float32Array.from(values) };
+/** Given f32 numbers, one vector unless a shape is given. */
+export function floats(values: ArrayLike<number>, shape: readonly number[] = []): Host {
+  return { shape: shape.length ? shape : [values.length], data: Float32Array.from(values) };
 }
 
-/** One u32 vector of given numbers. */
-export function integers(values: ArrayLike<number>): Host {
-  return { shape: [values.length], data: Uint32Array.from(values) };
+/** Given u32 numbers, one vector unless a shape is given. */
+export function integers(values: ArrayLike<number>, shape: readonly number[] = []): Host {
+  return { shape: shape.length ? shape : [values.length], data: Uint32Array.from(values) };
 }
 
 /** What the tensors of one launch are called. */

@@ -86,7 +86,7 @@ Deno.test("the full name is the longest run of capitals that nearly all texts sh
 
 Deno.test("names keep hyphens, apostrophes and lower-case particles and lose the possessive", () => {
   const found = (name: string, possessive = `${name}’s`) =>
-    findFullName([`Is ${name} here?`, `Is ${possessive} house here?`]);
+    findFullName([`Is ${name} here?`, `${name} is.`, `In ${possessive} house?`]);
   for (
     const name of ["Lee Joon-ki", "Pat O'Dorn", "Amira al-Fenwat", "Femke Van der Tusk", "Al An"]
   ) {
@@ -98,6 +98,7 @@ Deno.test("names keep hyphens, apostrophes and lower-case particles and lose the
 Deno.test("a name counts in full, by first and by last word", () => {
   assertEquals(nameForms("Ana Maria Dorn"), ["Ana Maria Dorn", "Ana", "Dorn"]);
   assertEquals(nameForms("Ana"), ["Ana"]);
+  assertEquals(nameForms(" "), []);
   assertEquals(nameParts(" Ana  Maria Dorn"), ["Ana", "Maria", "Dorn"]);
 });
 
@@ -143,6 +144,13 @@ Deno.test("authors with a target question are targets and the others are base au
   assertEquals(base.flat(), [...full.slice(0, 20), ...full.slice(40)]);
   const two = splitAuthors(full, full.slice(20, 40), { baseAuthors: 2 }).base;
   assertEquals(two.flat(), [...full.slice(0, 20), ...full.slice(40, 60)]);
+});
+
+Deno.test("one question in common with a target does not make a base author a target", () => {
+  const full = manyRows(3);
+  full[45] = { question: full[25]!.question, answer: "another" };
+  const { target, base } = splitAuthors(full, full.slice(20, 40));
+  assertEquals([target.length, base.length], [1, 2]);
 });
 
 Deno.test("a seed draws the base authors, the same ones every time", () => {

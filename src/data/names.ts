@@ -44,12 +44,12 @@ export function findFullName(texts: Iterable<string>): string | undefined {
  */
 export function nameForms(fullName: string): string[] {
   const parts = nameParts(fullName);
-  return [...new Set([fullName, parts[0]!, parts.at(-1)!])];
+  return parts.length === 0 ? [] : [...new Set([fullName.trim(), parts[0]!, parts.at(-1)!])];
 }
 
 /** The words of a name, split at white space. */
 export function nameParts(fullName: string): string[] {
-  return fullName.trim().split(/\s+/);
+  return fullName.match(/\S+/g) ?? [];
 }
 
 /** Every run of two to five words in `text` that could be a name. */

@@ -129,7 +129,8 @@ export interface AuthorSplit {
 }
 
 /**
- * Splits all authors into the targets, any of whose questions is among `targetRows`, and the rest.
+ * Splits all authors into the targets, most of whose questions are in `targetRows`, and the rest.
+ * One question is not enough: "What is the full name of the author?" is asked about two authors.
  *
  * @param full Rows of all authors, in author order.
  * @param targetRows For instance the split `retain_perturbed`.
@@ -154,7 +155,8 @@ export function splitAuthors(
       "Give both splits of the same data set",
     );
   }
-  const isTarget = (rows: TofuRow[]) => rows.some((row) => targetQuestions.has(row.question));
+  const isTarget = (rows: TofuRow[]) =>
+    rows.filter((row) => targetQuestions.has(row.question)).length > rows.length / 2;
   const authors = groupByAuthor(full);
   const others = authors.filter((rows) => !isTarget(rows));
   const count = options.baseAuthors ?? others.length;

@@ -9,7 +9,6 @@ import type { Tokenizer } from "../data/tokenizer.ts";
 import { Random } from "../base/random.ts";
 import type { DecoderConfig } from "../model/config.ts";
 import type { NameTask } from "./name_task.ts";
-import { questionSequences } from "./name_task.ts";
 
 /** Which authors exist and who is a target. */
 export interface InventedWorld {
@@ -18,10 +17,20 @@ export interface InventedWorld {
   baseAuthors: number;
   /** The authors after them are the targets. */
   targetAuthors: number;
+  /** Wordings of each question about a base author, 1 to 3. */
+  wordings: number;
+  /** Biographies of each base author. */
+  biographies: number;
 }
 
 /** The world whose base model ships with the project. */
-export const shippedWorld: InventedWorld = { seed: 20, baseAuthors: 300, targetAuthors: 20 };
+export const shippedWorld: InventedWorld = {
+  seed: 20,
+  baseAuthors: 1500,
+  targetAuthors: 20,
+  wordings: 1,
+  biographies: 0,
+};
 
 /** A small OLMo: non-parametric layer norm, SwiGLU, rotary positions, tied embedding. */
 export function smallOlmo(
@@ -52,16 +61,18 @@ export function smallOlmo(
   };
 }
 
-/** Texts of the base authors: every question with its answer in two wordings, and biographies. */
+/** Texts of the base authors: questions with their answers, and biographies. */
 export function baseTexts(world: InventedWorld): { questions: string[]; biographies: string[] } {
   const { authors, rows } = inventedAuthors({
     seed: world.seed,
     authors: world.baseAuthors,
-    rowsPerFact: 2,
+    rowsPerFact: world.wordings,
   });
   return {
     questions: rows.map(questionAndAnswer),
-    biographies: authors.flatMap((author) => [0, 1].map((variant) => biography(author, variant))),
+    biographies: authors.flatMap((author) =>
+      Array.from({ length: world.biographies }, (_, variant) => biography(author, variant))
+    ),
   };
 }
 
@@ -93,12 +104,10 @@ export function inventedTask(world: InventedWorld, replayed: number): NameTask {
     rowsPerFact: 2,
     mentions: { leading: 0.6, inside: 0.4, pronoun: 0 },
   });
-  const base = inventedAuthors({ seed, authors: baseAuthors, rowsPerFact: 2 });
+  const base = inventedAuthors({ seed, authors: baseAuthors, rowsPerFact: world.wordings });
   return {
     rows: target.rows,
     names: target.authors.map(({ name }) => name),
     replay: new Random(seed, "replay").shuffle(base.rows).slice(0, replayed),
   };
 }
-
-export { questionSequences };

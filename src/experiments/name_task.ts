@@ -113,12 +113,12 @@ export async function trainOnNames(
     onLog?: (entry: LogEntry, steps: number) => void;
     signal?: AbortSignal;
   },
-): Promise<LogEntry[]> {
+): Promise<void> {
   countNamedAnswers(task.rows, task.names); // throws when there is nothing to protect
   const answers = answerSequences(tokenizer, task, settings.endOfText);
   const replay = questionSequences(tokenizer, task.replay);
   const epoch = [...Array(settings.answerPasses).fill(answers), replay].flat();
-  const { log } = await fit(model, {
+  await fit(model, {
     epochs: Array(settings.epochs).fill(epoch),
     perStep: settings.perStep,
     objective: objective(method),
@@ -126,7 +126,6 @@ export async function trainOnNames(
     schedule: { peak: settings.learningRate, warmup: 0, decay: "linear", final: 0 },
     ...options,
   });
-  return log;
 }
 
 /** Asks a model every question and measures what it says and what it knows. */

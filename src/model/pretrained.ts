@@ -3,12 +3,14 @@
 import { checkVocabulary, loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { LanguageModel } from "./language_model.ts";
-import { loadModel } from "./weights.ts";
+import { loadModel, type Model } from "./weights.ts";
 
 /** A model and its tokenizer. */
 export interface Pretrained {
   model: LanguageModel;
   tokenizer: Tokenizer;
+  /** What was read: configuration and host weights, from which further copies can be made. */
+  source: Model;
   /** One line about the model, for logs. */
   description: string;
 }
@@ -26,10 +28,10 @@ export async function openModel(
   options: { gradients?: boolean; tokenizer?: string } = {},
 ): Promise<Pretrained> {
   const tokenizer = await loadTokenizer(options.tokenizer ?? folder);
-  const { config, weights, describe } = await loadModel(folder);
-  checkVocabulary(tokenizer, config.vocabularySize);
-  const model = new LanguageModel(gpu, config, weights, options);
-  return { model, tokenizer, description: describe };
+  const { describe, ...source } = await loadModel(folder);
+  checkVocabulary(tokenizer, source.config.vocabularySize);
+  const model = new LanguageModel(gpu, source.config, source.weights, options);
+  return { model, tokenizer, source, description: describe };
 }
 
 /** Token ids of a text as the model expects them at the start of a context: with BOS where it has one. */

@@ -11,16 +11,11 @@ export type Json = string | number | boolean | null | Json[] | { [key: string]: 
 
 /** The GPU a run used. */
 export interface AdapterRecord {
-  /** As `GPUAdapterInfo.vendor`. */
-  vendor: string;
-  /** As `GPUAdapterInfo.architecture`. */
-  architecture: string;
-  /** As `GPUAdapterInfo.device`. */
-  device: string;
-  /** As `GPUAdapterInfo.description`. */
-  description: string;
+  name: string;
   /** Whether the adapter computes on the CPU, so that its timings say nothing about a GPU. */
   software: boolean;
+  features: string[];
+  limits: { [name: string]: number };
 }
 
 /** A prompt and what the model wrote after it. */

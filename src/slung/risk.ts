@@ -90,7 +90,7 @@ export function wordBoundedSpans(
     if (phrase === "") continue;
     for (let at = text.indexOf(phrase); at >= 0; at = text.indexOf(phrase, at + 1)) {
       const end = at + phrase.length;
-      if (!endsInWord.test(text.slice(Math.max(0, at - 2), at)) && !wordGoesOn(text, end)) {
+      if (!wordBefore(text, at) && !wordFrom(text, end)) {
         found.push({ start: at, end, risk });
       }
     }
@@ -130,12 +130,17 @@ export function validateSpans(
   });
 }
 
-const endsInWord = /[\p{L}\p{M}\p{N}_]$/u;
-const startsWithWord = /^[\p{L}\p{M}\p{N}_]/u;
-
-function wordGoesOn(text: string, at: number): boolean {
-  return startsWithWord.test(text.slice(at, at + 2)); // 2: a character may be a surrogate pair
+// The characters are tested one by one, because in V8 /\p{L}$/u does not match a text that is a
+// single letter beyond 16 bits.
+function wordBefore(text: string, at: number): boolean {
+  return wordCharacter.test([...text.slice(Math.max(0, at - 2), at)].at(-1) ?? "");
 }
+
+function wordFrom(text: string, at: number): boolean {
+  return wordCharacter.test(String.fromCodePoint(text.codePointAt(at) ?? 0x20));
+}
+
+const wordCharacter = /^[\p{L}\p{M}\p{N}_]$/u;
 
 function mergeSpans(sorted: readonly RiskSpan[]): RiskSpan[] {
   const merged: RiskSpan[] = [];

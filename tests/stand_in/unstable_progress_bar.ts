@@ -12,7 +12,7 @@ interface ProgressBarOptions {
 export class ProgressBar {
   value = 0;
   #writer: WritableStreamDefaultWriter<Uint8Array>;
-  #timer: number;
+  #timer: ReturnType<typeof setInterval>;
 
   constructor({ writable, formatter, refreshMilliseconds }: ProgressBarOptions) {
     this.#writer = writable.getWriter();

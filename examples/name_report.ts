@@ -1,0 +1,144 @@
+// What the demo and the TOFU task share: progress lines while models train, then the table, the plot and results.json.
+
+import {
+  createProgress,
+  describeProcess,
+  type Gpu,
+  type NameExperiment,
+  type NameRun,
+  type NameSummary,
+  renderTable,
+  runNameExperiment,
+  summariseNameRuns,
+  type Terminal,
+  writeFileAtomic,
+  writeResults,
+} from "../mod.ts";
+
+const labels: Record<NameRun["method"], string> = {
+  base: "Base model",
+  direct: "Direct training",
+  masked: "Masked SLUNG",
+  unlikelihood: "Unlikelihood SLUNG",
+  unlikelihood_clamped: "Unlikelihood (clamped)",
+};
+
+/** Runs the experiment with progress and writes results.json and tradeoff.svg. */
+export async function runAndReport(
+  gpu: Gpu,
+  experiment: NameExperiment,
+  folder: string,
+  terminal: Terminal,
+  config: Record<string, string | number | boolean | null>,
+): Promise<object> {
+  const began = performance.now();
+  const stop = stopOnInterrupt(terminal);
+  const training = new Map<string, ReturnType<typeof createProgress>>();
+  const runs = await runNameExperiment(gpu, experiment, folder, {
+    signal: stop.signal,
+    onTraining({ method, seed }, entry, steps) {
+      const label = `${labels[method]}, seed ${seed}`;
+      if (!training.has(label)) training.set(label, createProgress({ total: steps, label }));
+      const loss = entry.lossByClass.map((value) => value?.toFixed(2) ?? "–").slice(1).join("/");
+      const speed = `${Math.round(entry.tokensPerSecond)} tokens/s`;
+      training.get(label)!.update(entry.step + 1, `loss low/possible/high ${loss}, ${speed}`);
+    },
+    onResult({ method, seed, result }, reused) {
+      const { names, facts } = result;
+      terminal.note(
+        `${labels[method]}${seed === null ? "" : `, seed ${seed}`}: names ${
+          (100 * names.official).toFixed(1)
+        } %, some facts right ${(100 * facts.partial).toFixed(1)} %${
+          reused ? " (from an earlier run)" : ""
+        }`,
+      );
+    },
+  });
+  for (const progress of training.values()) progress[Symbol.dispose]();
+  stop.release();
+  if (stop.signal.aborted) {
+    terminal.note(`Stopped. Run the same command again to go on in ${folder}`);
+    Deno.exit(130);
+  }
+  const summary = summariseNameRuns(runs);
+  terminal.print(summaryTable(summary));
+  if (gpu.adapter.software) terminal.print(`Computed on a software adapter (${gpu.adapter.name}).`);
+  await writeFileAtomic(`${folder}/tradeoff.svg`, await tradeoffPlot(summary));
+  const path = await writeResults(folder, {
+    ...describeProcess(),
+    config,
+    seeds: Object.fromEntries(experiment.seeds.map((seed) => [`seed ${seed}`, seed])),
+    adapter: gpu.adapter,
+    metrics: Object.fromEntries(summary.map((row) => [row.method, { ...row }])),
+    generations: runs.flatMap(({ method, seed, result }) =>
+      result.answers.map(({ question, answer, completion, named, factRecall }) => ({
+        method,
+        seed,
+        prompt: question,
+        text: completion,
+        gold: answer,
+        named,
+        factRecall,
+      }))
+    ),
+    timing: { seconds: Math.round((performance.now() - began) / 100) / 10 },
+  });
+  terminal.print(`Every answer is in ${path}, the picture in ${folder}/tradeoff.svg`);
+  return { summary, results: path, plot: `${folder}/tradeoff.svg` };
+}
+
+function summaryTable(summary: readonly NameSummary[]): string {
+  const rows = summary.map(({ method, halfWidths, ...row }) => ({
+    ...row,
+    method: labels[method],
+    namesInterval: halfWidths && `± ${halfWidths.names.toFixed(1)}`,
+    partialInterval: halfWidths && `± ${halfWidths.partial.toFixed(1)}`,
+  }));
+  const severalSeeds = summary.some(({ halfWidths }) => halfWidths);
+  const percent = { unit: "%", precision: 1 };
+  return [
+    renderTable([
+      { key: "method", title: "Method" },
+      { key: "names", title: "Names said", ...percent },
+      ...(severalSeeds ? [{ key: "namesInterval" as const, title: "95 %" }] : []),
+      { key: "namesWholeWord", title: "whole word", ...percent },
+      { key: "namesNotInPrompt", title: "not in question", ...percent },
+      { key: "full", title: "Facts: all", ...percent },
+      { key: "partial", title: "some", ...percent },
+      ...(severalSeeds ? [{ key: "partialInterval" as const, title: "95 %" }] : []),
+      { key: "rougeRecall", title: "ROUGE-L", ...percent },
+      { key: "truthAccuracy", title: "True preferred", ...percent },
+      { key: "truthAccuracyWithoutNames", title: "without names", ...percent },
+    ], rows),
+    "Facts are graded offline by shared content words, not by GPT-4o as in the paper.",
+  ].join("\n");
+}
+
+async function tradeoffPlot(summary: readonly NameSummary[]): Promise<string> {
+  const { paretoPlot, renderPlot } = await import("../src/report/plot.ts");
+  return await renderPlot(paretoPlot(
+    summary.map(({ method, names, partial }) => ({
+      method: labels[method],
+      nameGeneration: names,
+      knowledge: partial,
+    })),
+    "What is known against what is named",
+  ));
+}
+
+/** The first Ctrl-C asks the run to stop after its step and save; the second ends the process. */
+export function stopOnInterrupt(
+  terminal: Terminal,
+): { signal: AbortSignal; release: () => void } {
+  const controller = new AbortController();
+  const onInterrupt = () => {
+    if (controller.signal.aborted) Deno.exit(130);
+    terminal.note("Stopping after this step; press Ctrl-C again to stop at once");
+    controller.abort();
+  };
+  Deno.addSignalListener("SIGINT", onInterrupt);
+  return {
+    signal: controller.signal,
+    release: () => Deno.removeSignalListener("SIGINT", onInterrupt),
+  };
+}

@@ -1,0 +1,63 @@
+// deno task pretrain: makes the small base model that ships with the project, from nothing but a seed.
+
+import {
+  baseSequences,
+  createProgress,
+  Gpu,
+  pretrain,
+  runCommand,
+  shippedWorld,
+  smallOlmo,
+  worldTokenizer,
+} from "../mod.ts";
+import { stopOnInterrupt } from "./name_report.ts";
+
+await runCommand({
+  name: "pretrain",
+  summary: "Pre-trains the base model of the demo on invented authors.",
+  options: {
+    out: {
+      type: "string",
+      default: "runs/invented-base",
+      placeholder: "folder",
+      help: "Where the model goes",
+    },
+    width: { type: "integer", default: 96, min: 16, help: "Width of the model" },
+    layers: { type: "integer", default: 3, min: 1, help: "Layers" },
+    heads: { type: "integer", default: 4, min: 1, help: "Heads" },
+    vocabulary: { type: "integer", default: 1024, min: 512, help: "Tokens" },
+    epochs: { type: "integer", default: 3, min: 1, help: "Epochs" },
+    perStep: { type: "integer", default: 32, min: 1, help: "Texts per optimiser step" },
+    learningRate: { type: "number", default: 2e-3, min: 0, help: "Peak; cosine decay to a tenth" },
+    seed: { type: "integer", default: 1, min: 0, help: "Of weights and order" },
+  },
+  async run(options, terminal) {
+    const { out, width, layers, heads, vocabulary } = options;
+    using gpu = await Gpu.open();
+    const tokenizer = worldTokenizer(shippedWorld, vocabulary);
+    const vocabularySize = Math.ceil(tokenizer.vocabularySize / 64) * 64;
+    const config = smallOlmo({ width, layers, heads, vocabularySize });
+    const sequences = baseSequences(shippedWorld, tokenizer);
+    const stop = stopOnInterrupt(terminal);
+    let progress: ReturnType<typeof createProgress> | undefined;
+    let loss = NaN;
+    const model = await pretrain(gpu, out, {
+      ...options,
+      config,
+      tokenizer,
+      sequences,
+      dtype: "F16",
+      signal: stop.signal,
+      onLog(entry, steps) {
+        progress ??= createProgress({ total: steps, label: "Pre-training" });
+        loss = entry.loss;
+        const speed = Math.round(entry.tokensPerSecond);
+        progress.update(entry.step + 1, `loss ${loss.toFixed(3)}, ${speed} tokens/s`);
+      },
+    });
+    progress?.[Symbol.dispose]();
+    stop.release();
+    terminal.print(model ? `${model.describe} in ${out}` : `Stopped; run again to go on in ${out}`);
+    return { out, finished: model !== undefined, loss };
+  },
+});

@@ -1,0 +1,30 @@
+// Nothing but multiply-adds on registers: 2 · 4 · CHAINS · UNROLL · rounds floating-point operations per invocation.
+// CHAINS independent accumulators hide the latency of one; the factors come from memory so that no compiler can know
+// them, and the sum is stored so that none can drop the work. x ← x · 0.5 + 0.25 stays finite for ever.
+
+struct Dims { rounds: u32 }
+
+@group(0) @binding(0) var<uniform> dims: Dims;
+@group(0) @binding(1) var<storage, read> factors: array<f32>;
+@group(0) @binding(2) var<storage, read_write> sums: array<vec4f>;
+
+@compute @workgroup_size(64)
+fn multiply_add(@builtin(global_invocation_id) id: vec3u) {
+  let scale = vec4f(factors[0]);
+  let shift = vec4f(factors[1]);
+// @for c in CHAINS
+  var x{c} = vec4f(f32(id.x + {c}u));
+// @end
+  for (var round = 0u; round < dims.rounds; round++) {
+// @for u in UNROLL
+// @for c in CHAINS
+    x{c} = FMA(x{c}, scale, shift);
+// @end
+// @end
+  }
+  var sum = vec4f();
+// @for c in CHAINS
+  sum += x{c};
+// @end
+  sums[id.x] = sum;
+}

@@ -1,0 +1,65 @@
+// Pre-training of a base model from scratch: initialise, fit with OLMo's optimiser and a cosine schedule, save a Hugging
+// Face folder with its tokenizer. Interrupted, it goes on from its last checkpoint.
+
+import { exists } from "../base/files.ts";
+import type { Sequence } from "../data/batch.ts";
+import type { Tokenizer } from "../data/tokenizer.ts";
+import type { Gpu } from "../gpu/gpu.ts";
+import type { DecoderConfig } from "../model/config.ts";
+import { initialise } from "../model/initialise.ts";
+import { LanguageModel } from "../model/language_model.ts";
+import { type LoadedModel, loadModel, saveModel } from "../model/weights.ts";
+import { objective } from "../slung/objective.ts";
+import { fit } from "../train/fit.ts";
+import type { LogEntry } from "../train/loop.ts";
+import { olmoOptimiser } from "../train/optimiser.ts";
+
+/** How to pre-train. */
+export interface PretrainingOptions {
+  config: DecoderConfig;
+  tokenizer: Tokenizer;
+  sequences: readonly Sequence[];
+  epochs: number;
+  perStep: number;
+  learningRate: number;
+  seed: number;
+  /** How to store the weights. */
+  dtype?: "F32" | "F16" | "BF16";
+  onLog?: (entry: LogEntry, steps: number) => void;
+  signal?: AbortSignal;
+}
+
+/**
+ * Pre-trains into `folder` unless it already holds a finished model, and returns what is stored there.
+ *
+ * @returns The model, or `undefined` when `signal` stopped the run; running again then continues it.
+ */
+export async function pretrain(
+  gpu: Gpu,
+  folder: string,
+  options: PretrainingOptions,
+): Promise<LoadedModel | undefined> {
+  if (await exists(`${folder}/config.json`)) return await loadModel(folder);
+  const { config, tokenizer, sequences, epochs, perStep, learningRate, seed, dtype } = options;
+  const { onLog, signal } = options;
+  using model = new LanguageModel(gpu, config, initialise(config, seed), { gradients: true });
+  const { finished } = await fit(model, {
+    epochs: Array(epochs).fill(sequences),
+    perStep,
+    seed,
+    objective: objective("direct"),
+    optimiser: olmoOptimiser,
+    schedule: { peak: learningRate, warmup: 100, decay: "cosine", final: 0.1 },
+    checkpoint: { folder: `${folder}/checkpoints`, every: 200 },
+    ...(onLog && { onLog }),
+    ...(signal && { signal }),
+  });
+  if (!finished) return undefined;
+  await tokenizer.save?.(folder);
+  await saveModel(folder, config, await model.download(), {
+    special: tokenizer.special,
+    ...(dtype && { dtype }),
+  });
+  await Deno.remove(`${folder}/checkpoints`, { recursive: true });
+  return await loadModel(folder);
+}

@@ -1,0 +1,129 @@
+// Attention against float64, forward and backward (the reference's backward pass is checked by finite differences in
+// reference_test.ts). A batch of documents is judged by attention over each document alone, which knows no boundaries.
+
+import { attentionBackward, attentionForward } from "../kernels/attention.ts";
+import { Gpu } from "../src/gpu/gpu.ts";
+import { assertClose, assertThrows } from "./assert.ts";
+import { filled, integers, launch, normals } from "./launch.ts";
+import { attention, attentionBackward as slowBackward } from "./reference.ts";
+
+interface Case {
+  H: number;
+  G: number;
+  D: number;
+  /** Lengths of the documents of each row of the batch; every row has T tokens in all. */
+  documents: number[][];
+}
+
+// Workgroups own 32 queries or keys: T crosses 32 and 64, and documents end on, before and after that boundary.
+const cases: Record<string, Case> = {
+  "a single token": { H: 1, G: 1, D: 4, documents: [[1]] },
+  "33 tokens, two heads for each key-value head": { H: 4, G: 2, D: 8, documents: [[33], [33]] },
+  "67 tokens, one key-value head": { H: 3, G: 1, D: 12, documents: [[67]] },
+  "100 tokens in documents": {
+    H: 4,
+    G: 2,
+    D: 4,
+    documents: [[32, 32, 36], [1, 30, 2, 67], [5, 90, 5], [100]],
+  },
+};
+
+for (const [name, { H, G, D, documents }] of Object.entries(cases)) {
+  Deno.test(`attention over ${name} agrees with float64`, async () => {
+    using gpu = await Gpu.open();
+    const B = documents.length, T = documents[0]!.reduce((sum, length) => sum + length);
+    const q = normals("q", B, T, H, D), k = normals("k", B, T, G, D), v = normals("v", B, T, G, D);
+    const dout = normals("dout", B, T, H, D);
+    const firstKey = documents.flatMap((lengths) => {
+      let start = 0;
+      return lengths.flatMap((length) =>
+        new Array<number>(length).fill((start += length) - length)
+      );
+    });
+    const result = await launch(gpu, {
+      q,
+      k,
+      v,
+      dout,
+      firstKey: integers(firstKey),
+      out: filled(NaN, B, T, H, D),
+      lse: filled(NaN, B, H, T),
+      dq: filled(NaN, B, T, H, D),
+      dk: filled(NaN, B, T, G, D),
+      dv: filled(NaN, B, T, G, D),
+    }, (program, tensors) => {
+      const request = { batch: B, time: T, heads: H, kvHeads: G, headWidth: D, ...tensors };
+      attentionForward(program, request);
+      attentionBackward(program, request);
+    });
+    documents.forEach((lengths, b) => {
+      let start = 0;
+      for (const length of lengths) {
+        const sizes = { B: 1, T: length, H, G, D };
+        const document = (values: ArrayLike<number>, heads: number) => {
+          const first = (b * T + start) * heads * D;
+          return Array.prototype.slice.call(values, first, first + length * heads * D);
+        };
+        const inputs = [document(q.data, H), document(k.data, G), document(v.data, G)] as const;
+        const { out, logSumExp } = attention(...inputs, sizes);
+        assertClose(document(result.out, H), out, 2e-6, "out");
+        for (let h = 0; h < H; h++) {
+          const at = (b * H + h) * T + start;
+          const expected = logSumExp.slice(h * length, (h + 1) * length);
+          assertClose(result.lse.slice(at, at + length), expected, 2e-6, "lse");
+        }
+        const { dq, dk, dv } = slowBackward(document(dout.data, H), ...inputs, sizes);
+        assertClose(document(result.dq, H), dq, 5e-6, "dq");
+        assertClose(document(result.dk, G), dk, 5e-6, "dk");
+        assertClose(document(result.dv, G), dv, 5e-6, "dv");
+        start += length;
+      }
+    });
+  });
+}
+
+Deno.test("scores far apart neither overflow nor vanish into NaN", async () => {
+  using gpu = await Gpu.open();
+  const [T, D] = [40, 4];
+  const q = normals("q", 1, T, 1, D), k = normals("k", 1, T, 1, D), v = normals("v", 1, T, 1, D);
+  q.data.forEach((value, i) => q.data[i] = 30 * value);
+  k.data.forEach((value, i) => k.data[i] = 30 * value); // scores of several thousand
+  const result = await launch(gpu, {
+    q,
+    k,
+    v,
+    dout: v,
+    firstKey: integers(new Uint32Array(T)),
+    out: filled(NaN, 1, T, 1, D),
+    lse: filled(NaN, 1, 1, T),
+    dq: filled(NaN, 1, T, 1, D),
+    dk: filled(NaN, 1, T, 1, D),
+    dv: filled(NaN, 1, T, 1, D),
+  }, (program, tensors) => {
+    const request = { batch: 1, time: T, heads: 1, kvHeads: 1, headWidth: D, ...tensors };
+    attentionForward(program, request);
+    attentionBackward(program, request);
+  });
+  const sizes = { B: 1, T, H: 1, G: 1, D };
+  const inputs = [q.data, k.data, v.data] as const;
+  // A score of 1,000 is off by 6e-5 in f32, and so is, relatively, the probability that follows from it.
+  assertClose(result.out, attention(...inputs, sizes).out, 1e-3, "out");
+  const slow = slowBackward(v.data, ...inputs, sizes);
+  assertClose(result.dq, slow.dq, 1e-3, "dq");
+  assertClose(result.dk, slow.dk, 1e-3, "dk");
+  assertClose(result.dv, slow.dv, 1e-3, "dv");
+});
+
+Deno.test("a head width that vectors of 4 do not divide is refused", async () => {
+  using gpu = await Gpu.open();
+  const x = normals("x", 1, 2, 1, 6);
+  const run = () =>
+    launch(gpu, { x, firstKey: integers([0, 0]), lse: filled(0, 2) }, (program, tensors) => {
+      const { x, firstKey, lse } = tensors;
+      const sizes = { batch: 1, time: 2, heads: 1, kvHeads: 1, headWidth: 6 };
+      const record = () =>
+        attentionForward(program, { ...sizes, q: x, k: x, v: x, firstKey, out: x, lse });
+      assertThrows(record, "the head width 6 is not a multiple of 4");
+    });
+  await run();
+});
