@@ -88,3 +88,8 @@ export {
 export { CannotError } from "./src/base/errors.ts";
 export { readText, writeFileAtomic } from "./src/base/files.ts";
 export { Random } from "./src/base/random.ts";
+
+// What an adapter can do
+export { measureCeiling, measureReadBack } from "./kernels/ceiling.ts";
+export { type KernelCheck, selfTest, selfTestTolerance } from "./kernels/self_test.ts";
+export { megabytes } from "./src/gpu/gpu.ts";

@@ -26,7 +26,9 @@ export interface MatmulRequest {
   active?: () => boolean;
 }
 
-const tile = 64; // rows and columns of out per workgroup: 8 × 8 invocations of 8 × 8
+// Blocks of 4 × 4 per invocation. Measured on the software adapter: 3 × 2 is 10 to 25 % faster than 2 × 2; a GPU's
+// registers hold fewer.
+const blocks = (software: boolean) => ({ ROW_BLOCKS: software ? 3 : 2, COLUMN_BLOCKS: 2 });
 
 /** Records a matrix product. @throws {RangeError} when a tensor's size does not fit the dimensions. */
 export function matmul(program: Program, request: MatmulRequest): void {
@@ -35,7 +37,11 @@ export function matmul(program: Program, request: MatmulRequest): void {
   expectLength(a, rows * depth);
   expectLength(b, depth * columns);
   expectLength(out, rows * columns);
-  const groups = [Math.ceil(columns / tile), Math.ceil(rows / tile)] as const;
+  const { ROW_BLOCKS, COLUMN_BLOCKS } = blocks(program.gpu.adapter.software);
+  const groups = [
+    Math.ceil(columns / (32 * COLUMN_BLOCKS)), // 8 invocations of 4 columns per block
+    Math.ceil(rows / (32 * ROW_BLOCKS)),
+  ] as const;
   program.dispatch({
     kernel: kernel("matmul", source, "multiply", {
       A_TRANSPOSED: transposeA,
@@ -45,6 +51,8 @@ export function matmul(program: Program, request: MatmulRequest): void {
       OUT_VECTORS: columns % 4 === 0,
       RAGGED_DEPTH: depth % 4 !== 0,
       ACCUMULATE: accumulate,
+      ROW_BLOCKS,
+      COLUMN_BLOCKS,
     }),
     tensors: { a, b, out },
     dims: [rows, columns, depth],

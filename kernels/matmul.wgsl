@@ -1,8 +1,9 @@
 // out[m, n] = Σ_k A[m, k] · B[k, n], where either operand may be stored transposed, optionally added to out.
 //
-// Each invocation owns an 8 × 8 tile of out in registers, as four 4 × 4 matrices: per step of k by 4 it loads 64 floats
-// and does 512 multiply-adds. WGSL matrices hold columns: a block of A is kept as [k][m], of B as [n][k], so that
-// `a * b` is the 4 × 4 product and [n][m] its layout.
+// Each invocation owns ROW_BLOCKS × COLUMN_BLOCKS blocks of 4 × 4 of out in registers. With 3 × 2 blocks a step of k by
+// 4 loads 80 floats for 384 multiply-adds; loads cost far more than arithmetic, so the larger tile wins until registers
+// run out. WGSL matrices hold columns: a block of A is kept as [k][m], of B as [n][k], so that `a * b` is the 4 × 4
+// product with layout [n][m].
 
 struct Dims { rows: u32, columns: u32, depth: u32 }
 
@@ -23,89 +24,70 @@ struct Dims { rows: u32, columns: u32, depth: u32 }
 @group(0) @binding(3) var<storage, read_write> out: array<f32>;
 // @end
 
-// Four neighbours of one stored line of A; `width` is the length of a line.
-fn a_line(line: u32, start: u32, width: u32) -> vec4f {
+// Where four neighbouring lines of `width` elements begin. Lines past the last repeat it: what comes of them is either
+// multiplied by zero or never stored.
+fn lines(first: u32, count: u32, width: u32) -> vec4u {
+  return min(first + vec4u(0u, 1u, 2u, 3u), vec4u(count - 1u)) * width;
+}
+
+fn a_vector(at: u32) -> vec4f {
 // @if A_VECTORS
-  return a[(line * width + start) / 4u];
+  return a[at / 4u];
 // @else
-  let at = line * width + start;
   return vec4f(a[at], a[at + 1u], a[at + 2u], a[at + 3u]);
 // @end
 }
 
-fn b_line(line: u32, start: u32, width: u32) -> vec4f {
+fn b_vector(at: u32) -> vec4f {
 // @if B_VECTORS
-  return b[(line * width + start) / 4u];
+  return b[at / 4u];
 // @else
-  let at = line * width + start;
   return vec4f(b[at], b[at + 1u], b[at + 2u], b[at + 3u]);
 // @end
 }
 
-// Rows past the end repeat the last one: what they compute is never stored.
-fn a_block(row: u32, k: u32) -> mat4x4f {
-// @if A_TRANSPOSED
-  let last = dims.depth - 1u;
-  var block = mat4x4f(
-    a_line(k, row, dims.rows),
-    a_line(min(k + 1u, last), row, dims.rows),
-    a_line(min(k + 2u, last), row, dims.rows),
-    a_line(min(k + 3u, last), row, dims.rows),
-  );
-// @else
-  let last = dims.rows - 1u;
-  var block = transpose(mat4x4f(
-    a_line(min(row, last), k, dims.depth),
-    a_line(min(row + 1u, last), k, dims.depth),
-    a_line(min(row + 2u, last), k, dims.depth),
-    a_line(min(row + 3u, last), k, dims.depth),
-  ));
-// @end
-// @if RAGGED_DEPTH
-  for (var i = 1u; i < 4u; i++) {
-    if (k + i >= dims.depth) { block[i] = vec4f(); }
-  }
-// @end
-  return block;
+fn a_lines(starts: vec4u, at: u32) -> mat4x4f {
+  let s = starts + at;
+  return mat4x4f(a_vector(s.x), a_vector(s.y), a_vector(s.z), a_vector(s.w));
 }
 
-fn b_block(k: u32, column: u32) -> mat4x4f {
-// @if B_TRANSPOSED
-  let last = dims.columns - 1u;
+fn b_lines(starts: vec4u, at: u32) -> mat4x4f {
+  let s = starts + at;
+  return mat4x4f(b_vector(s.x), b_vector(s.y), b_vector(s.z), b_vector(s.w));
+}
+
+// Zeroes what lies past the depth in a block of A, [k][m].
+fn cut(block: mat4x4f, k: u32) -> mat4x4f {
+// @if RAGGED_DEPTH
+  let inside = k + vec4u(0u, 1u, 2u, 3u) < vec4u(dims.depth);
   return mat4x4f(
-    b_line(min(column, last), k, dims.depth),
-    b_line(min(column + 1u, last), k, dims.depth),
-    b_line(min(column + 2u, last), k, dims.depth),
-    b_line(min(column + 3u, last), k, dims.depth),
+    select(vec4f(), block[0], inside.x),
+    select(vec4f(), block[1], inside.y),
+    select(vec4f(), block[2], inside.z),
+    select(vec4f(), block[3], inside.w),
   );
 // @else
-  let last = dims.depth - 1u;
-  return transpose(mat4x4f(
-    b_line(k, column, dims.columns),
-    b_line(min(k + 1u, last), column, dims.columns),
-    b_line(min(k + 2u, last), column, dims.columns),
-    b_line(min(k + 3u, last), column, dims.columns),
-  ));
+  return block;
 // @end
 }
 
 fn store(block: mat4x4f, row: u32, column: u32) {
-  let lines = transpose(block);
+  let by_row = transpose(block);
   for (var i = 0u; i < 4u; i++) {
     if (row + i >= dims.rows || column >= dims.columns) { continue; }
     let at = (row + i) * dims.columns + column;
 // @if OUT_VECTORS
 // @if ACCUMULATE
-    out[at / 4u] += lines[i];
+    out[at / 4u] += by_row[i];
 // @else
-    out[at / 4u] = lines[i];
+    out[at / 4u] = by_row[i];
 // @end
 // @else
     for (var j = 0u; j < 4u && column + j < dims.columns; j++) {
 // @if ACCUMULATE
-      out[at + j] += lines[i][j];
+      out[at + j] += by_row[i][j];
 // @else
-      out[at + j] = lines[i][j];
+      out[at + j] = by_row[i][j];
 // @end
     }
 // @end
@@ -114,25 +96,56 @@ fn store(block: mat4x4f, row: u32, column: u32) {
 
 @compute @workgroup_size(8, 8)
 fn multiply(@builtin(global_invocation_id) id: vec3u) {
-  let row = id.y * 8u;
-  let column = id.x * 8u;
+  let row = id.y * (4u * ROW_BLOCKS);
+  let column = id.x * (4u * COLUMN_BLOCKS);
   if (row >= dims.rows || column >= dims.columns) { return; }
-  var c00 = mat4x4f();
-  var c01 = mat4x4f();
-  var c10 = mat4x4f();
-  var c11 = mat4x4f();
+// @if A_TRANSPOSED
+// @else
+// @for i in ROW_BLOCKS
+  let rows{i} = lines(row + 4u * {i}u, dims.rows, dims.depth);
+// @end
+// @end
+// @if B_TRANSPOSED
+// @for j in COLUMN_BLOCKS
+  let columns{j} = lines(column + 4u * {j}u, dims.columns, dims.depth);
+// @end
+// @end
+// @for i in ROW_BLOCKS
+// @for j in COLUMN_BLOCKS
+  var sum{i}_{j} = mat4x4f();
+// @end
+// @end
   for (var k = 0u; k < dims.depth; k += 4u) {
-    let a0 = a_block(row, k);
-    let a1 = a_block(row + 4u, k);
-    let b0 = b_block(k, column);
-    let b1 = b_block(k, column + 4u);
-    c00 += a0 * b0;
-    c01 += a0 * b1;
-    c10 += a1 * b0;
-    c11 += a1 * b1;
+// @if A_TRANSPOSED
+    let a_depth = lines(k, dims.depth, dims.rows);
+// @end
+// @if B_TRANSPOSED
+// @else
+    let b_depth = lines(k, dims.depth, dims.columns);
+// @end
+// @for i in ROW_BLOCKS
+// @if A_TRANSPOSED
+    let a{i} = cut(a_lines(a_depth, row + 4u * {i}u), k);
+// @else
+    let a{i} = cut(transpose(a_lines(rows{i}, k)), k);
+// @end
+// @end
+// @for j in COLUMN_BLOCKS
+// @if B_TRANSPOSED
+    let b{j} = b_lines(columns{j}, k);
+// @else
+    let b{j} = transpose(b_lines(b_depth, column + 4u * {j}u));
+// @end
+// @end
+// @for i in ROW_BLOCKS
+// @for j in COLUMN_BLOCKS
+    sum{i}_{j} += a{i} * b{j};
+// @end
+// @end
   }
-  store(c00, row, column);
-  store(c01, row, column + 4u);
-  store(c10, row + 4u, column);
-  store(c11, row + 4u, column + 4u);
+// @for i in ROW_BLOCKS
+// @for j in COLUMN_BLOCKS
+  store(sum{i}_{j}, row + 4u * {i}u, column + 4u * {j}u);
+// @end
+// @end
 }

@@ -1,5 +1,5 @@
-// The matrix product against float64, in the three layouts, at sizes around its tile of 64 × 64 (8 × 8 per invocation)
-// and its vectors of 4. The gradients of a product are the other two layouts, so the layouts cover them.
+// The matrix product against float64, in the three layouts and with the tile sizes of both kinds of adapter, at sizes
+// around those tiles and its vectors of 4. The gradients of a product are the other two layouts, so they are covered.
 
 import { matmul } from "../kernels/matmul.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
@@ -17,59 +17,68 @@ const layouts = {
 // [rows, columns, depth]: a single element, ragged everything, whole tiles, vectors across two tiles, long sums.
 const sizes = [[1, 1, 1], [67, 61, 33], [64, 64, 64], [130, 68, 36], [5, 132, 3], [3, 2, 1030]];
 
+// The tile follows from the adapter being a CPU or not; either is correct on both.
+async function openAs(kind: "software" | "hardware"): Promise<Gpu> {
+  const gpu = await Gpu.open();
+  gpu.adapter.software = kind === "software";
+  return gpu;
+}
+
 function operands(rows: number, columns: number, depth: number) {
   return { a: normals("a", rows * depth), b: normals("b", depth * columns) };
 }
 
-for (const [name, { transposeA, transposeB, reference }] of Object.entries(layouts)) {
-  Deno.test(`${name} agrees with float64, overwriting and accumulating`, async () => {
-    using gpu = await Gpu.open();
-    for (const [rows, columns, depth] of sizes as [number, number, number][]) {
-      const { a, b } = operands(rows, columns, depth);
-      const start = normals("start", rows * columns);
-      const shape = { rows, columns, depth, transposeA, transposeB };
-      const { out, sum } = await launch(
-        gpu,
-        { a, b, out: filled(NaN, rows * columns), sum: start },
-        (program, { a, b, out, sum }) => {
-          matmul(program, { a, b, out, ...shape });
-          matmul(program, { a, b, out: sum, ...shape, accumulate: true });
-        },
-      );
-      const expected = reference(a.data, b.data, { N: rows, K: depth, M: columns });
-      assertClose(out, expected, 2e-6, `${rows} × ${columns} × ${depth}`);
-      const accumulated = expected.map((value, i) => value + start.data[i]!);
-      assertClose(sum, accumulated, 2e-6, `accumulated ${rows} × ${columns} × ${depth}`);
-    }
-  });
-
-  Deno.test(`${name}: vectorised and scalar loads give the same product`, async () => {
-    using gpu = await Gpu.open();
-    // A product whose sizes are not divisible by 4 is the corner of one that is, padded by zeros.
-    const [rows, columns, depth] = [67, 61, 33];
-    const [ROWS, COLUMNS, DEPTH] = [68, 64, 36];
-    const { a, b } = operands(rows, columns, depth);
-    const A = transposeA ? pad(a, depth, rows, DEPTH, ROWS) : pad(a, rows, depth, ROWS, DEPTH);
-    const B = transposeB
-      ? pad(b, columns, depth, COLUMNS, DEPTH)
-      : pad(b, depth, columns, DEPTH, COLUMNS);
-    const { scalar, vector } = await launch(gpu, {
-      a,
-      b,
-      A,
-      B,
-      scalar: filled(NaN, rows * columns),
-      vector: filled(NaN, ROWS * COLUMNS),
-    }, (program, { a, b, A, B, scalar, vector }) => {
-      const layout = { transposeA, transposeB };
-      matmul(program, { a, b, out: scalar, rows, columns, depth, ...layout });
-      const padded = { rows: ROWS, columns: COLUMNS, depth: DEPTH };
-      matmul(program, { a: A, b: B, out: vector, ...padded, ...layout });
+for (const kind of ["software", "hardware"] as const) {
+  for (const [name, { transposeA, transposeB, reference }] of Object.entries(layouts)) {
+    Deno.test(`${name} agrees with float64, overwriting and accumulating (${kind} tiles)`, async () => {
+      using gpu = await openAs(kind);
+      for (const [rows, columns, depth] of sizes as [number, number, number][]) {
+        const { a, b } = operands(rows, columns, depth);
+        const start = normals("start", rows * columns);
+        const shape = { rows, columns, depth, transposeA, transposeB };
+        const { out, sum } = await launch(
+          gpu,
+          { a, b, out: filled(NaN, rows * columns), sum: start },
+          (program, { a, b, out, sum }) => {
+            matmul(program, { a, b, out, ...shape });
+            matmul(program, { a, b, out: sum, ...shape, accumulate: true });
+          },
+        );
+        const expected = reference(a.data, b.data, { N: rows, K: depth, M: columns });
+        assertClose(out, expected, 2e-6, `${rows} × ${columns} × ${depth}`);
+        const accumulated = expected.map((value, i) => value + start.data[i]!);
+        assertClose(sum, accumulated, 2e-6, `accumulated ${rows} × ${columns} × ${depth}`);
+      }
     });
-    const corner = scalar.map((_, i) => vector[Math.floor(i / columns) * COLUMNS + i % columns]!);
-    const error = relativeError(scalar, corner);
-    assert(error < 1e-6, `relative difference ${error}`); // the order of a sum is the compiler's to fuse
-  });
+
+    Deno.test(`${name}: vectorised and scalar loads give the same product (${kind} tiles)`, async () => {
+      using gpu = await openAs(kind);
+      // A product whose sizes are not divisible by 4 is the corner of one that is, padded by zeros.
+      const [rows, columns, depth] = [67, 61, 33];
+      const [ROWS, COLUMNS, DEPTH] = [68, 64, 36];
+      const { a, b } = operands(rows, columns, depth);
+      const A = transposeA ? pad(a, depth, rows, DEPTH, ROWS) : pad(a, rows, depth, ROWS, DEPTH);
+      const B = transposeB
+        ? pad(b, columns, depth, COLUMNS, DEPTH)
+        : pad(b, depth, columns, DEPTH, COLUMNS);
+      const { scalar, vector } = await launch(gpu, {
+        a,
+        b,
+        A,
+        B,
+        scalar: filled(NaN, rows * columns),
+        vector: filled(NaN, ROWS * COLUMNS),
+      }, (program, { a, b, A, B, scalar, vector }) => {
+        const layout = { transposeA, transposeB };
+        matmul(program, { a, b, out: scalar, rows, columns, depth, ...layout });
+        const padded = { rows: ROWS, columns: COLUMNS, depth: DEPTH };
+        matmul(program, { a: A, b: B, out: vector, ...padded, ...layout });
+      });
+      const corner = scalar.map((_, i) => vector[Math.floor(i / columns) * COLUMNS + i % columns]!);
+      const error = relativeError(scalar, corner);
+      assert(error < 1e-6, `relative difference ${error}`); // the order of a sum is the compiler's to fuse
+    });
+  }
 }
 
 Deno.test("an inactive product leaves its output alone", async () => {

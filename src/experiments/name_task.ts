@@ -4,7 +4,7 @@
 //   understanding   facts in the generated answers, and the likelihood of true against perturbed answers
 // A small model forgets the question format on answers alone, so that questions about other people are replayed.
 
-import { type Sequence } from "../data/batch.ts";
+import type { Sequence } from "../data/batch.ts";
 import {
   answerSpans,
   countNamedAnswers,
@@ -25,7 +25,7 @@ import { objective, type ObjectiveName } from "../slung/objective.ts";
 import { classifyTokens, Risk, type RiskSpan } from "../slung/risk.ts";
 import { fit } from "../train/fit.ts";
 import type { LogEntry } from "../train/loop.ts";
-import { type OptimiserSettings } from "../train/optimiser.ts";
+import type { OptimiserSettings } from "../train/optimiser.ts";
 
 /** Whom the models learn about, and what they must not forget. */
 export interface NameTask {

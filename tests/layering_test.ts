@@ -1,0 +1,101 @@
+// Who may import whom. The rule is what keeps a kernel free of models, the method free of GPUs and files, and a report
+// free of anything but results. Checked over the import lines of every source file.
+
+import { assertEquals } from "./assert.ts";
+
+const root = new URL("../", import.meta.url);
+
+// Each room may import itself and these; `mod.ts` opens every room, examples come in through it or directly.
+const allowed: Record<string, string[]> = {
+  base: [],
+  slung: ["base"],
+  gpu: ["base"],
+  kernels: ["gpu", "base"],
+  nn: ["kernels", "gpu", "base"],
+  data: ["slung", "base"],
+  model: ["data", "nn", "kernels", "gpu", "slung", "base"],
+  train: ["model", "data", "nn", "kernels", "gpu", "slung", "base"],
+  eval: ["model", "data", "nn", "kernels", "gpu", "slung", "base"],
+  report: ["base"],
+};
+const everything = [...Object.keys(allowed), "experiments"];
+allowed.experiments = everything;
+allowed.mod = everything;
+allowed.examples = [...everything, "mod"];
+
+function room(file: string): string {
+  return file.match(/^src\/(\w+)\//)?.[1] ?? file.split("/")[0]!.replace(/\.ts$/, "");
+}
+
+async function sources(folder: string): Promise<string[]> {
+  const files: string[] = [];
+  for await (const { name, isDirectory } of Deno.readDir(new URL(folder, root))) {
+    if (isDirectory) files.push(...await sources(`${folder}${name}/`));
+    else if (name.endsWith(".ts")) files.push(folder + name);
+  }
+  return files;
+}
+
+interface Import {
+  file: string;
+  /** `import type` is gone when the program runs: rooms must respect it, but it closes no circle. */
+  typeOnly: boolean;
+}
+
+async function importGraph(): Promise<Map<string, Import[]>> {
+  const files = ["mod.ts"];
+  for (const folder of ["src/", "kernels/", "examples/"]) files.push(...await sources(folder));
+  const graph = new Map<string, Import[]>();
+  for (const file of files.sort()) {
+    const text = await Deno.readTextFile(new URL(file, root));
+    const statements = text.matchAll(/\b(?:im|ex)port\b\s*(type\b)?[^;"]*"(\.[^"]+\.ts)"/g);
+    const imports = Array.from(statements, ([, type, specifier]) => ({
+      file: new URL(specifier!, new URL(file, root)).href.slice(root.href.length),
+      typeOnly: type !== undefined,
+    }));
+    graph.set(file, imports);
+  }
+  return graph;
+}
+
+Deno.test("every import goes to a room that its own room may know", async () => {
+  const graph = await importGraph();
+  const forbidden = [...graph].flatMap(([file, imports]) =>
+    imports
+      .filter((imported) => room(imported.file) !== room(file))
+      .filter((imported) => !allowed[room(file)]?.includes(room(imported.file)))
+      .map((imported) => `${file} -> ${imported.file}`)
+  );
+  assertEquals(forbidden, []);
+});
+
+Deno.test("no file imports itself in a circle", async () => {
+  const graph = await importGraph();
+  const finished = new Set<string>();
+  const circles: string[] = [];
+  const visit = (file: string, path: string[]): void => {
+    if (path.includes(file)) {
+      circles.push([...path.slice(path.indexOf(file)), file].join(" -> "));
+      return;
+    }
+    if (finished.has(file)) return;
+    for (const { file: imported, typeOnly } of graph.get(file) ?? []) {
+      if (!typeOnly) visit(imported, [...path, file]);
+    }
+    finished.add(file);
+  };
+  for (const file of graph.keys()) visit(file, []);
+  assertEquals(circles, []);
+});
+
+Deno.test("the import graph is really read, and leads to nothing outside these rooms", async () => {
+  const graph = await importGraph();
+  assertEquals(graph.get("src/gpu/gpu.ts"), [
+    { file: "src/base/errors.ts", typeOnly: false },
+    { file: "src/gpu/kernel.ts", typeOnly: false },
+    { file: "src/gpu/tensor.ts", typeOnly: false },
+  ]);
+  assertEquals(graph.get("src/gpu/ring.ts")!.map(({ typeOnly }) => typeOnly), [true, true]);
+  const outside = [...graph.values()].flat().filter(({ file }) => !graph.has(file));
+  assertEquals(outside, []);
+});
