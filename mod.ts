@@ -11,23 +11,24 @@ export * from "./src/slung/objective.ts";
 
 // Models and the GPU
 export { type AdapterDescription, Gpu } from "./src/gpu/gpu.ts";
-export { Program } from "./src/gpu/program.ts";
-export type { ElementType, Tensor } from "./src/gpu/tensor.ts";
+export { type Binding, type Kernel, kernel } from "./src/gpu/kernel.ts";
+export * from "./src/gpu/program.ts";
+export * from "./src/gpu/tensor.ts";
+export * from "./src/nn/parameters.ts";
+export * from "./src/nn/tape.ts";
+export * from "./src/model/batch_tensors.ts";
 export * from "./src/model/config.ts";
 export { generate, type GenerateOptions } from "./src/model/generate.ts";
 export { type InitialisationScheme, initialise } from "./src/model/initialise.ts";
-export { LanguageModel } from "./src/model/language_model.ts";
+export * from "./src/model/language_model.ts";
 export { encodePrompt, openModel, type Pretrained } from "./src/model/pretrained.ts";
-export { type LoadedModel, loadModel, type Model, saveModel } from "./src/model/weights.ts";
+export type { Dtype } from "./src/model/safetensors.ts";
+export * from "./src/model/weights.ts";
 
 // Training
 export { fit, type FitOptions } from "./src/train/fit.ts";
 export { type LogEntry, train, type TrainingOutcome, type TrainingRun } from "./src/train/loop.ts";
-export {
-  huggingFaceOptimiser,
-  olmoOptimiser,
-  type OptimiserSettings,
-} from "./src/train/optimiser.ts";
+export * from "./src/train/optimiser.ts";
 export { learningRate, type Schedule } from "./src/train/schedule.ts";
 export { type StepReport, Trainer, type TrainerOptions } from "./src/train/trainer.ts";
 
@@ -42,24 +43,18 @@ export {
 export { trainBytePair } from "./src/data/byte_pair.ts";
 export { type EpochPlan, planEpochs, type PlannedSteps } from "./src/data/epochs.ts";
 export * from "./src/data/invented_authors.ts";
-export { readJsonRows } from "./src/data/jsonl.ts";
+export { type JsonRow, readJsonRows } from "./src/data/jsonl.ts";
 export * from "./src/data/tofu.ts";
 export { type Encoding, loadTokenizer, type Tokenizer } from "./src/data/tokenizer.ts";
 
 // Evaluation
-export { type FactRates, gradeAllFacts, gradeFacts } from "./src/eval/fact_grader.ts";
-export { type NameRates, namesGenerated, truncateCompletion } from "./src/eval/name_generation.ts";
-export { type Perplexity, perplexity } from "./src/eval/perplexity.ts";
-export { rougeL, type RougeScore } from "./src/eval/rouge.ts";
+export * from "./src/eval/fact_grader.ts";
+export * from "./src/eval/name_generation.ts";
+export * from "./src/eval/perplexity.ts";
+export * from "./src/eval/rouge.ts";
 export { type ScoreOptions, scoreSequences } from "./src/eval/score.ts";
-export {
-  bootstrapInterval,
-  type Interval,
-  mean,
-  standardDeviation,
-  studentInterval,
-} from "./src/eval/statistics.ts";
-export { summariseTruth, truthRatio, type TruthSummary } from "./src/eval/truth_ratio.ts";
+export * from "./src/eval/statistics.ts";
+export * from "./src/eval/truth_ratio.ts";
 
 // The experiments
 export * from "./src/experiments/invented_world.ts";
@@ -68,20 +63,22 @@ export * from "./src/experiments/name_task.ts";
 export { pretrain, type PretrainingOptions } from "./src/experiments/pretraining.ts";
 
 // Reports and the command line
+export { type Command, runCommand, type Terminal } from "./src/report/command_line.ts";
+export * from "./src/report/options.ts";
 export {
-  type Command,
-  type Options,
-  runCommand,
-  type Terminal,
-} from "./src/report/command_line.ts";
-export { createProgress, type Progress } from "./src/report/progress.ts";
-export { describeProcess, readResults, type Results, writeResults } from "./src/report/results.ts";
+  createProgress,
+  type Progress,
+  type ProgressOptions,
+  type ProgressOutput,
+} from "./src/report/progress.ts";
+export * from "./src/report/results.ts";
 export {
   type Cell,
   type Column,
   renderHtmlTable,
   renderMarkdownTable,
   renderTable,
+  type TableRow,
 } from "./src/report/table.ts";
 
 // Small things that every script needs
@@ -93,3 +90,6 @@ export { Random } from "./src/base/random.ts";
 export { measureCeiling, measureReadBack } from "./kernels/ceiling.ts";
 export { type KernelCheck, selfTest, selfTestTolerance } from "./kernels/self_test.ts";
 export { megabytes } from "./src/gpu/gpu.ts";
+
+// Training on any texts with risk spans
+export * from "./src/experiments/span_training.ts";

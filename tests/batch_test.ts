@@ -124,7 +124,14 @@ Deno.test("packing nothing is refused", () => {
 Deno.test("active rows are those whose class has a term and whose weight is not zero", () => {
   const sequence: Sequence = {
     tokens: Uint32Array.of(1, 2, 3, 4, 5, 6),
-    classes: Uint8Array.of(Risk.high, Risk.low, Risk.possible, Risk.high, Risk.low, Risk.unlabelled),
+    classes: Uint8Array.of(
+      Risk.high,
+      Risk.low,
+      Risk.possible,
+      Risk.high,
+      Risk.low,
+      Risk.unlabelled,
+    ),
     weights: Float32Array.of(1, 1, 1, 1, 0, 3),
   };
   const { batches } = packSequences([sequence], shape);
@@ -187,4 +194,11 @@ Deno.test("epochs may hold different sequences", () => {
   assertEquals(steps, 3);
   assertEquals(seen(batches(0)), [0, 1, 2]);
   assertEquals([1, 2].flatMap((step) => seen(batches(step))).sort(), [3, 4, 5, 6, 7]);
+});
+
+Deno.test("an epoch without sequences is refused rather than passed over", () => {
+  assertThrows(
+    () => planEpochs({ ...plan, epochs: [documents, []] }),
+    "Cannot plan epoch 1: it has no sequences. Check the data and its filters.",
+  );
 });

@@ -8,10 +8,10 @@ import {
   helpText,
   nearest,
   nodeParser,
-  type Options,
   type Parser,
   stdParser,
 } from "../src/report/command_line.ts";
+import type { Options } from "../src/report/options.ts";
 import { parseArgs } from "./stand_in/parse_args.ts";
 
 const options = {

@@ -43,7 +43,12 @@ Deno.test("cross-entropy is −log p and unlikelihood −log(1 − p) of the tar
 Deno.test("the slope of every term is the derivative of its value", () => {
   for (const term of [crossEntropy, unlikelihood, clampedUnlikelihood]) {
     for (const m of [-9, -3, -0.2, 0, 1, 4, 9]) {
-      assertClose(evaluate(term.slope)(m), slopeByDifference(term, m), 1e-6, `${term.name} at ${m}`);
+      assertClose(
+        evaluate(term.slope)(m),
+        slopeByDifference(term, m),
+        1e-6,
+        `${term.name} at ${m}`,
+      );
     }
   }
 });

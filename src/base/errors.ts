@@ -3,9 +3,12 @@
 
 /** An error caused by input, files, limits or the machine, with a remedy the user can act on. */
 export class CannotError extends Error {
+  /** Begins the first line of the stack. */
   override name = "CannotError";
 
   /**
+   * Puts the three parts into one sentence and its remedy.
+   *
    * @param what The action that failed, e.g. `read "data.jsonl" line 7`.
    * @param why The reason, e.g. `field "answer" is missing`.
    * @param remedy What the user can do about it, e.g. `Add the field or remove the line`.

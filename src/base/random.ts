@@ -6,6 +6,8 @@ export class Random {
   #state: Uint32Array<ArrayBuffer>;
 
   /**
+   * Starts a stream; the same seed and label always give the same one.
+   *
    * @param seed Any integer; only its low 32 bits count.
    * @param label Separates streams that share a seed, e.g. `"shuffle"` and `"init"`.
    */

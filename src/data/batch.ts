@@ -9,7 +9,9 @@ import { Risk } from "../slung/risk.ts";
 
 /** Tokens of one document; the class and weight at index i belong to token i as a target. */
 export interface Sequence {
+  /** [n] token ids; the last one is only a target. */
   tokens: Uint32Array;
+  /** [n] {@linkcode Risk} of each token. */
   classes: Uint8Array;
   /** 1 for every token where absent. */
   weights?: Float32Array;
@@ -40,7 +42,9 @@ export interface Batch {
 
 /** Where a sequence went: its first position (of B·T) in one of the batches. */
 export interface Placement {
+  /** Index of the batch. */
   batch: number;
+  /** Index among its B·T positions. */
   start: number;
 }
 

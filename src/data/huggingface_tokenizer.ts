@@ -43,7 +43,7 @@ export async function loadHuggingFaceTokenizer(folder: string): Promise<Tokenize
   checkByteLevel(json, path);
 
   const { PreTrainedTokenizer } = await transformers(path);
-  let tokenizer: InstanceType<typeof PreTrainedTokenizer>;
+  let tokenizer: TransformersTokenizer;
   try {
     // AutoTokenizer insists on a tokenizer_config.json, which OLMo's folder lacks, and reads through
     // global settings; all of its classes for byte-level tokenizers encode exactly as this base does.
@@ -141,7 +141,16 @@ function unalignable(name: string, offset: number): CannotError {
   );
 }
 
-async function transformers(path: string): Promise<typeof import("@huggingface/transformers")> {
+// The part of transformers.js that is used here. Its own types would put the whole package, 500 MB with its runtimes,
+// into the lock file and so into every run.
+interface TransformersTokenizer {
+  encode(text: string, options: { add_special_tokens: boolean }): number[];
+}
+interface Transformers {
+  PreTrainedTokenizer: new (json: object, config: object) => TransformersTokenizer;
+}
+
+async function transformers(path: string): Promise<Transformers> {
   // A name Deno cannot see: runs that never come here do not download the package.
   const specifier = "@huggingface/transformers";
   try {

@@ -22,8 +22,11 @@ export type Fact =
 
 /** An invented author: a name that nobody shares, a pronoun, and a value for each fact. */
 export interface InventedAuthor {
+  /** First and last name. */
   name: string;
+  /** Stands in answers that do not name the author. */
   pronoun: "she" | "he";
+  /** What answers say, by fact, e.g. `genre: "ghost stories"`. */
   facts: Record<Fact, string>;
 }
 
@@ -39,6 +42,7 @@ export interface Mentions {
 
 /** Which authors to invent, and how their answers are put. */
 export interface InventedAuthorsOptions {
+  /** Decides names, facts and wordings. */
   seed: number;
   /** How many authors. */
   authors: number;

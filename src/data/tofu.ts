@@ -12,8 +12,11 @@ import { findFullName, nameForms } from "./names.ts";
 
 /** One question about an author, its answer, and what the truth ratio compares the answer with. */
 export interface TofuRow {
+  /** As TOFU asks it, without the prompt around it. */
   question: string;
+  /** The true answer, a sentence or two. */
   answer: string;
+  /** The same question in other words; perturbed splits only. */
   paraphrasedQuestion?: string;
   /** The same answer in other words. */
   paraphrasedAnswer?: string;
@@ -124,7 +127,9 @@ export function questionAndAnswer({ question, answer }: TofuRow): string {
 
 /** Authors, each as a list of rows: those SLUNG trains on, and others to train a base model on. */
 export interface AuthorSplit {
+  /** Rows of each author to learn about without naming. */
   target: TofuRow[][];
+  /** Rows of each author that the base model knows. */
   base: TofuRow[][];
 }
 

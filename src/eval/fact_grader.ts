@@ -11,9 +11,11 @@ import { truncateCompletion } from "./name_generation.ts";
 
 /** One completion to grade. */
 export interface GradedAnswer {
+  /** Its words are no facts. */
   question: string;
   /** The true answer. */
   answer: string;
+  /** What the model said. */
   completion: string;
 }
 

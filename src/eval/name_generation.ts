@@ -9,7 +9,9 @@ import { Risk, wordBoundedSpans } from "../slung/risk.ts";
 
 /** What a model wrote after a prompt. */
 export interface Completion {
+  /** Names in it are not counted by `notInPrompt`. */
   prompt: string;
+  /** Truncated by the metric, not by the caller. */
   completion: string;
 }
 

@@ -1,5 +1,6 @@
 // Perplexity of a text: exp of the mean negative log-likelihood per predicted token.
 
+import { CannotError } from "../base/errors.ts";
 import { lowRiskSequence } from "../data/batch.ts";
 import type { LanguageModel } from "../model/language_model.ts";
 import { type ScoreOptions, scoreSequences } from "./score.ts";
@@ -8,6 +9,7 @@ import { type ScoreOptions, scoreSequences } from "./score.ts";
 export interface Perplexity {
   /** Mean negative log-likelihood in nats per predicted token. */
   nll: number;
+  /** exp(nll); 1 is perfect. */
   perplexity: number;
   /** Predicted tokens. */
   tokens: number;
@@ -15,12 +17,23 @@ export interface Perplexity {
   windows: number;
 }
 
-/** Scores tokens in consecutive windows of the model's context; the first of each window is not predicted. */
+/**
+ * Scores tokens in consecutive windows of the model's context; the first of each window is not predicted.
+ *
+ * @throws {CannotError} for a text of fewer than two tokens.
+ */
 export async function perplexity(
   model: LanguageModel,
   tokens: Uint32Array,
   options: ScoreOptions = {},
 ): Promise<Perplexity> {
+  if (tokens.length < 2) {
+    throw new CannotError(
+      `compute the perplexity of a text of ${tokens.length} tokens`,
+      "nothing is predicted",
+      "Give a longer text",
+    );
+  }
   const windows: Uint32Array[] = [];
   const { contextLength } = model.config;
   for (let i = 0; i < tokens.length; i += contextLength) {

@@ -6,8 +6,11 @@
 
 /** ROUGE-L of a candidate against a reference; all zero when either has no words. */
 export interface RougeScore {
+  /** LCS over words of the reference, 0 to 1. */
   recall: number;
+  /** LCS over words of the candidate, 0 to 1. */
   precision: number;
+  /** Harmonic mean of the two. */
   f1: number;
 }
 

@@ -7,8 +7,11 @@ import { Random } from "../base/random.ts";
 
 /** A mean and its 95 % interval. */
 export interface Interval {
+  /** In the unit of the values, as are both bounds. */
   mean: number;
+  /** The 2.5 % bound. */
   low: number;
+  /** The 97.5 % bound. */
   high: number;
 }
 

@@ -7,7 +7,9 @@ import { CannotError } from "../base/errors.ts";
 
 /** Mean log-probabilities per token, natural logarithm, of the answers to one question. */
 export interface AnswerLogProbabilities {
+  /** Of the true answer in other words. */
   paraphrased: number;
+  /** Of each wrong answer, at least one. */
   perturbed: readonly number[];
 }
 

@@ -12,6 +12,7 @@ import type { NameTask } from "./name_task.ts";
 
 /** Which authors exist and who is a target. */
 export interface InventedWorld {
+  /** Decides every name, fact and wording. */
   seed: number;
   /** Authors 0 … base − 1 are for pre-training. */
   baseAuthors: number;
@@ -109,5 +110,6 @@ export function inventedTask(world: InventedWorld, replayed: number): NameTask {
     rows: target.rows,
     names: target.authors.map(({ name }) => name),
     replay: new Random(seed, "replay").shuffle(base.rows).slice(0, replayed),
+    replayNames: base.authors.map(({ name }) => name),
   };
 }

@@ -21,26 +21,39 @@ import {
 
 /** Everything that decides the outcome. */
 export interface NameExperiment {
+  /** Configuration and weights from which every run starts. */
   base: Model;
+  /** The one the base model was trained with. */
   tokenizer: Tokenizer;
+  /** Whom to learn about. */
   task: NameTask;
+  /** Shared by all methods. */
   settings: NameTaskSettings;
+  /** Compared in this order. */
   methods: readonly ObjectiveName[];
+  /** One training run per method and seed. */
   seeds: readonly number[];
+  /** Length of an answer at most, in tokens. */
   maxNewTokens: number;
 }
 
 /** One model's outcome; the base model has no seed. */
 export interface NameRun {
+  /** The objective; `base` is the model before training. */
   method: "base" | ObjectiveName;
+  /** Decides the order of the sequences; null for the base model. */
   seed: number | null;
+  /** Measured after the last step. */
   result: NameTaskResult;
 }
 
 /** What the runner tells while it works. */
 export interface NameExperimentEvents {
+  /** Called with every step reported, and the number of steps in all. */
   onTraining?: (run: Pick<NameRun, "method" | "seed">, entry: LogEntry, steps: number) => void;
+  /** Called with the number of questions answered so far. */
   onAsking?: (run: Pick<NameRun, "method" | "seed">, done: number, total: number) => void;
+  /** Called once per run; `reused` says that it was read from the folder. */
   onResult?: (run: NameRun, reused: boolean) => void;
 }
 
@@ -103,20 +116,27 @@ export async function runNameExperiment(
 
 /** One row of the results table: percentages, averaged over seeds. */
 export interface NameSummary {
+  /** The objective, or `base`. */
   method: NameRun["method"];
-  /** Answers that name a target: the paper's substring metric, whole words, whole words not in the question. */
+  /** Answers that name a target, by the paper's substring metric. */
   names: number;
+  /** The same by whole words. */
   namesWholeWord: number;
+  /** The same by whole words that the question does not have. */
   namesNotInPrompt: number;
-  /** Answers with at least 80 % of the facts, and with any of them (offline grader, not GPT-4o). */
+  /** Answers with at least 80 % of the facts (offline grader, not GPT-4o). */
   full: number;
+  /** Answers with any of the facts. */
   partial: number;
+  /** Mean ROUGE-L recall of the true answers. */
   rougeRecall: number;
-  /** True answers preferred to all perturbed ones, by all tokens and without name tokens. */
+  /** True answers preferred to all perturbed ones; null without perturbed answers, as are the next two. */
   truthAccuracy: number | null;
+  /** The same, judged without name tokens. */
   truthAccuracyWithoutNames: number | null;
   /** TOFU's truth ratio, max(0, 1 − R), without name tokens. */
   truthRatioWithoutNames: number | null;
+  /** Runs that were averaged. */
   seeds: number;
   /** Half widths of 95 % Student intervals over seeds, where there are at least two. */
   halfWidths: { names: number; partial: number } | null;

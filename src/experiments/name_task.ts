@@ -35,16 +35,21 @@ export interface NameTask {
   names: readonly string[];
   /** Questions and answers about other people, replayed so that the format is not forgotten. */
   replay: readonly TofuRow[];
+  /** Their names, which are as risky there: replayed plainly, they would keep the habit of naming alive. */
+  replayNames: readonly string[];
 }
 
 /** How the target stage trains. */
 export interface NameTaskSettings {
+  /** Each is reshuffled by the seed. */
   epochs: number;
   /** Passes over the answers in one epoch, beside one pass over the replay. */
   answerPasses: number;
   /** Sequences per step. */
   perStep: number;
+  /** The first step's; it decays linearly to 0. */
   learningRate: number;
+  /** The paper uses {@linkcode huggingFaceOptimiser}. */
   optimiser: OptimiserSettings;
   /** Append EOS to the answers; the paper does not, so that its models never learn to stop. */
   endOfText: boolean;
@@ -52,12 +57,15 @@ export interface NameTaskSettings {
 
 /** What one model does when it is asked. */
 export interface NameTaskResult {
+  /** How often the answers name a target. */
   names: NameRates;
+  /** How often they are right. */
   facts: FactRates;
   /** Mean ROUGE-L recall of the true answers. */
   rougeRecall: number;
   /** Preference for the true (paraphrased) over perturbed answers: by all tokens, and without names. */
   truth?: { allTokens: TruthSummary; withoutNames: TruthSummary };
+  /** In the order of the rows; `named` by whole words, `factRecall` null where the answer holds no fact. */
   answers: {
     question: string;
     answer: string;
@@ -84,9 +92,16 @@ export function classedSequence(
   };
 }
 
-/** Full questions and answers, every token low risk: what a base model is trained on. */
-export function questionSequences(tokenizer: Tokenizer, rows: readonly TofuRow[]): Sequence[] {
-  return rows.map((row) => classedSequence(tokenizer, questionAndAnswer(row), [], true));
+/** Full questions and answers, the given names as high risk; without names, what a base model is trained on. */
+export function questionSequences(
+  tokenizer: Tokenizer,
+  rows: readonly TofuRow[],
+  names: readonly string[] = [],
+): Sequence[] {
+  return rows.map((row) => {
+    const text = questionAndAnswer(row);
+    return classedSequence(tokenizer, text, answerSpans(text, names), true);
+  });
 }
 
 /** Bare answers with names as high risk: what SLUNG is trained on. */
@@ -116,7 +131,7 @@ export async function trainOnNames(
 ): Promise<void> {
   countNamedAnswers(task.rows, task.names); // throws when there is nothing to protect
   const answers = answerSequences(tokenizer, task, settings.endOfText);
-  const replay = questionSequences(tokenizer, task.replay);
+  const replay = questionSequences(tokenizer, task.replay, task.replayNames);
   const epoch = [...Array(settings.answerPasses).fill(answers), replay].flat();
   await fit(model, {
     epochs: Array(settings.epochs).fill(epoch),

@@ -16,16 +16,25 @@ import { olmoOptimiser } from "../train/optimiser.ts";
 
 /** How to pre-train. */
 export interface PretrainingOptions {
+  /** Its vocabulary must hold every token of the tokenizer. */
   config: DecoderConfig;
+  /** Saved beside the weights. */
   tokenizer: Tokenizer;
+  /** Seen once per epoch, in an order of its own. */
   sequences: readonly Sequence[];
+  /** Passes over the sequences. */
   epochs: number;
+  /** Sequences per optimiser step. */
   perStep: number;
+  /** The peak, after 100 steps of warm-up; cosine decay to a tenth. */
   learningRate: number;
+  /** Decides the initial weights and the order of the sequences. */
   seed: number;
   /** How to store the weights. */
   dtype?: "F32" | "F16" | "BF16";
+  /** Called with every step reported, and the number of steps in all. */
   onLog?: (entry: LogEntry, steps: number) => void;
+  /** Aborting stops after the current step, with a checkpoint. */
   signal?: AbortSignal;
 }
 

@@ -10,10 +10,13 @@ import { elements, type ElementType, type Tensor } from "./tensor.ts";
 
 /** What the adapter is and may do; printed by `deno task doctor` and stored with every result. */
 export interface AdapterDescription {
+  /** The driver's description, else vendor and architecture. */
   name: string;
   /** Whether the adapter computes on the CPU: correct, but its timings say nothing about a GPU. */
   software: boolean;
+  /** All WebGPU features of the adapter, sorted. */
   features: string[];
+  /** The limits that decide which models fit, in bytes or counts. */
   limits: Record<string, number>;
 }
 
@@ -32,7 +35,9 @@ export const viewAlignment = 256;
 
 /** A WebGPU device with named, accounted memory and errors that say what failed. */
 export class Gpu {
+  /** For what this class does not wrap. */
   readonly device: GPUDevice;
+  /** What {@linkcode Gpu.open} found. */
   readonly adapter: AdapterDescription;
   /** Lanes of a workgroup that share one row in row-wise kernels: a CPU is faster with none sharing. */
   readonly lanesPerRow: 1 | 64;
@@ -231,6 +236,7 @@ export class Gpu {
     this.device.destroy();
   }
 
+  /** Closes the device and frees its buffers at the end of a `using` block. */
   [Symbol.dispose](): void {
     this.close();
   }

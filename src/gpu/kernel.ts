@@ -12,14 +12,19 @@ import { CannotError } from "../base/errors.ts";
 export interface Kernel {
   /** `file.entryPoint`, for labels and messages. */
   readonly name: string;
+  /** WGSL after constants and directives. */
   readonly source: string;
+  /** Its `@compute` function. */
   readonly entryPoint: string;
+  /** By the name of the WGSL variable. */
   readonly bindings: ReadonlyMap<string, Binding>;
 }
 
 /** A resource declared in WGSL. */
 export interface Binding {
+  /** `@binding` number in group 0. */
   readonly index: number;
+  /** How the shader uses it; a dispatch writes what is `read_write`. */
   readonly access: "read" | "read_write" | "uniform";
 }
 

@@ -10,6 +10,7 @@ export type Workgroups = readonly [number, number?, number?];
 
 /** What a launcher records. */
 export interface DispatchRequest {
+  /** Compiled once per source and entry point. */
   kernel: Kernel;
   /** Tensors by the names that the WGSL file declares. */
   tensors: Record<string, Tensor>;
@@ -21,6 +22,7 @@ export interface DispatchRequest {
 
 /** A float inside the `dims` uniform. */
 export interface Float {
+  /** Rounded to f32. */
   readonly float: number;
 }
 
@@ -54,7 +56,11 @@ export class Program {
   readonly #owned: Tensor[] = [];
   readonly #idle = new Map<number, Tensor[]>();
 
-  /** @param name Prefix of the names of the tensors it allocates. */
+  /**
+   * Starts an empty list.
+   *
+   * @param name Prefix of the names of the tensors it allocates.
+   */
   constructor(readonly gpu: Gpu, readonly name: string) {}
 
   /** The number of recorded commands. */
@@ -190,6 +196,7 @@ export class Program {
     this.#commands.length = 0;
   }
 
+  /** Frees the tensors of the program at the end of a `using` block. */
   [Symbol.dispose](): void {
     this.destroy();
   }

@@ -6,9 +6,13 @@ export type ElementType = "f32" | "u32";
 
 /** A named, shaped range of a GPU buffer. */
 export interface Tensor {
+  /** For errors and the memory inventory. */
   readonly name: string;
+  /** Outermost dimension first. */
   readonly shape: readonly number[];
+  /** All elements have 4 bytes. */
   readonly type: ElementType;
+  /** Shared by all views of an arena. */
   readonly buffer: GPUBuffer;
   /** First byte of the view in its buffer. */
   readonly offset: number;

@@ -9,21 +9,35 @@ import type { Objective } from "../slung/objective.ts";
 
 /** The GPU side of a batch, overwritten for every replay. */
 export class BatchTensors {
+  /** [B·T] u32. */
   readonly tokens: Tensor;
+  /** [B·T] u32: the token that each position predicts. */
   readonly targets: Tensor;
+  /** [B·T] u32: risk class of the target. */
   readonly classes: Tensor;
+  /** [B·T] f32: weight of the target, 0 where nothing is predicted. */
   readonly weights: Tensor;
+  /** [B·T] u32: 0 to T − 1 in every row. */
   readonly positions: Tensor;
+  /** [B·T] u32: position at which the document starts, the first that attention sees. */
   readonly firstKey: Tensor;
+  /** [B·T] u32: the rows that carry a loss, then `noRow`. */
   readonly activeRows: Tensor;
+  /** [B·T] u32: rows sorted by token, for the embedding's gradient. */
   readonly order: Tensor;
+  /** [B·T + 1] u32: where the rows of each different token begin in `order`. */
   readonly starts: Tensor;
   readonly #program: Program;
   readonly #rows: number;
   #active = 0;
   #groups = 0;
 
-  /** @param rows B · T */
+  /**
+   * Allocates the tensors in a program, which frees them.
+   *
+   * @param rows B · T
+   * @param time T
+   */
   constructor(program: Program, rows: number, time: number) {
     const integers = (name: string, length = rows) => program.allocate(name, [length], "u32");
     this.#program = program;

@@ -7,12 +7,17 @@ import { show } from "./show.ts";
 
 /** The architecture of a decoder-only transformer: pre-norm blocks, rotary attention, no projection biases. */
 export interface DecoderConfig {
+  /** Which Hugging Face architecture it is stored as. */
   family: "olmo" | "llama";
+  /** V, the rows of the embedding; may exceed the tokenizer's. */
   vocabularySize: number;
+  /** Positions at most. */
   contextLength: number;
   /** C, the width of the residual stream. */
   width: number;
+  /** Decoder blocks. */
   layers: number;
+  /** Heads of queries. */
   heads: number;
   /** Heads of keys and values; fewer than `heads` is grouped-query attention. */
   kvHeads: number;
@@ -22,8 +27,11 @@ export interface DecoderConfig {
   feedForward: number;
   /** `layer` is OLMo's non-parametric layer norm; `layer_affine` adds a weight and a bias. */
   norm: "layer" | "layer_affine" | "rms";
+  /** Added to the variance, or to the mean square (`rms`). */
   normEpsilon: number;
+  /** SiLU of a gate times the up projection, or GELU of the up projection alone. */
   activation: "swiglu" | "gelu";
+  /** Base of the rotary frequencies, usually 10 000. */
   rotaryTheta: number;
   /** Which entries of a head turn together: j and j + D/2 (`half`), or 2j and 2j + 1 (`interleaved`). */
   rotaryPairing: "half" | "interleaved";
@@ -33,7 +41,9 @@ export interface DecoderConfig {
 
 /** A tensor in host memory, row-major. */
 export interface HostTensor {
+  /** Outermost dimension first; weights are [out, in]. */
   shape: number[];
+  /** As many elements as the shape has, whatever the checkpoint's dtype. */
   data: Float32Array;
 }
 
@@ -42,8 +52,11 @@ export type Weights = Map<string, HostTensor>;
 
 /** Token ids with a meaning of their own, written to `config.json` for generation. */
 export interface SpecialTokens {
+  /** Begins a text. */
   bos?: number;
+  /** Ends a text. */
   eos?: number;
+  /** Fills rows up elsewhere; packing here needs none. */
   pad?: number;
 }
 

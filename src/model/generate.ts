@@ -9,10 +9,13 @@ import type { LanguageModel } from "./language_model.ts";
 
 /** How tokens are chosen and when a sequence ends. */
 export interface GenerateOptions {
+  /** Per sequence; prompt and new tokens must fit the context. */
   maxNewTokens: number;
   /** 1 (default) is greedy; otherwise one of the k likeliest tokens is drawn. */
   topK?: number;
+  /** Divides the logits before drawing; 1 unless given. */
   temperature?: number;
+  /** Decides the draws, for each prompt by its index; 0 unless given. */
   seed?: number;
   /** Ends a sequence; it is not part of the result. */
   eos?: number;
@@ -48,7 +51,7 @@ export async function generate(
       "Give a prompt of at least one token, a shorter prompt, or ask for fewer tokens",
     );
   });
-  if (prompts.length === 0) return [];
+  if (prompts.length === 0 || maxNewTokens === 0) return prompts.map(() => new Uint32Array());
   const batch = Math.min(largest, prompts.length);
   const capacity = Math.max(...prompts.map(({ length }) => length)) + maxNewTokens;
   using decoder = new BatchDecoder(model, { ...options, batch, capacity });
@@ -122,7 +125,8 @@ class BatchDecoder {
         const fresh = all.slice(i * capacity + length, i * capacity + Math.max(length, end));
         const stop = eos === undefined ? -1 : fresh.indexOf(eos);
         if (stop >= 0) results[i] = fresh.slice(0, stop);
-        else if (fresh.length === maxNewTokens || finished?.(fresh)) results[i] = fresh;
+        else if (fresh.length === maxNewTokens) results[i] = fresh;
+        else if (fresh.length > 0 && finished?.(fresh)) results[i] = fresh;
       });
       const done = results.filter((result) => result).length;
       progress(done);

@@ -16,7 +16,9 @@ import { decoder, unembedding } from "./decoder.ts";
 
 /** Keys and values of each layer for decoding, and where the next token goes. */
 export interface Cache {
+  /** Sequences decoded together, B. */
   batch: number;
+  /** Positions for which there is room. */
   capacity: number;
   /** [1] u32 */
   position: Tensor;
@@ -28,10 +30,13 @@ export interface Cache {
 
 /** A decoder with its parameters on a GPU. */
 export class LanguageModel {
+  /** By their Hugging Face names, float32. */
   readonly parameters: Parameters;
   readonly #angles: Tensor;
 
   /**
+   * Allocates the parameters and uploads their values.
+   *
    * @param weights Initial values of all parameters.
    * @param options.gradients Allocate gradients, for training.
    * @throws {CannotError} for an inconsistent configuration or weights that do not fit it.
@@ -121,6 +126,7 @@ export class LanguageModel {
     this.gpu.free(this.#angles);
   }
 
+  /** Frees the parameters at the end of a `using` block. */
   [Symbol.dispose](): void {
     this.destroy();
   }

@@ -7,7 +7,9 @@ import { loadModel, type Model } from "./weights.ts";
 
 /** A model and its tokenizer. */
 export interface Pretrained {
+  /** On the GPU; the caller frees it. */
   model: LanguageModel;
+  /** Checked against the model's vocabulary. */
   tokenizer: Tokenizer;
   /** What was read: configuration and host weights, from which further copies can be made. */
   source: Model;

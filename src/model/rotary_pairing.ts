@@ -6,7 +6,9 @@ import type { DecoderConfig, HostTensor, Weights } from "./config.ts";
 
 /** A configuration and the weights that fit it. */
 export interface Model {
+  /** The architecture. */
   config: DecoderConfig;
+  /** In host memory, float32. */
   weights: Weights;
 }
 

@@ -7,14 +7,19 @@ import { describeShape, elements, type Tensor } from "../gpu/tensor.ts";
 
 /** A learned tensor and, when the model is trained, its gradient. */
 export interface Parameter {
+  /** A view of a weight arena. */
   readonly value: Tensor;
+  /** A view of a gradient arena, of the same shape. */
   readonly gradient?: Tensor;
 }
 
 /** Parameters that share weight decay and lie side by side. */
 export interface ParameterGroup {
+  /** Whether weight decay applies. */
   readonly decays: boolean;
+  /** The arena of the values, flat. */
   readonly weight: Tensor;
+  /** The arena of the gradients, laid out alike. */
   readonly gradient?: Tensor;
 }
 
@@ -23,11 +28,14 @@ export type HostParameters = ReadonlyMap<string, { shape: readonly number[]; dat
 
 /** Named parameters on the GPU. */
 export class Parameters {
+  /** The arenas: decayed ones first, split where a binding would grow too large. */
   readonly groups: readonly ParameterGroup[];
   readonly #gpu: Gpu;
   readonly #byName = new Map<string, Parameter>();
 
   /**
+   * Allocates zeroed arenas.
+   *
    * @param shapes Shape of each parameter, in canonical order.
    * @param options.gradients Whether to allocate gradients.
    * @param options.decays Whether a parameter is subject to weight decay.

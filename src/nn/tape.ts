@@ -7,7 +7,9 @@ import type { Tensor } from "../gpu/tensor.ts";
 
 /** A value of the model and, while backward is being recorded, its gradient. */
 export interface Variable {
+  /** Written by the forward pass. */
   readonly value: Tensor;
+  /** Borrowed while the backward pass is recorded. */
   gradient?: Tensor | undefined;
 }
 
@@ -17,6 +19,8 @@ export class Tape {
   readonly #holders = new Map<Tensor, number>();
 
   /**
+   * Starts an empty tape.
+   *
    * @param program Where dispatches go.
    * @param training Whether a backward pass will be asked for.
    */

@@ -6,6 +6,8 @@ import process from "node:process";
 import { CannotError } from "../base/errors.ts";
 import { type Cell, renderHtmlTable, renderTable, type TableRow } from "./table.ts";
 
+export type { Cell, TableRow };
+
 /**
  * The part of danfo's DataFrame that is typed here; the object has all the rest (`groupby`, `query`,
  * …). Its own types would bring Node's into every program that imports this module.

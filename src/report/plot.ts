@@ -5,6 +5,9 @@
 import * as vega from "vega";
 import { compile, type TopLevelSpec } from "vega-lite";
 
+/** A Vega-Lite v6 specification, for {@linkcode renderPlot} or any other tool that reads Vega-Lite. */
+export type PlotSpec = Readonly<Record<string, unknown>>;
+
 /** The Okabe-Ito palette without its yellow, which is too pale for lines on white. */
 export const palette: readonly string[] = [
   "#0072b2",
@@ -51,8 +54,9 @@ const config: TopLevelSpec["config"] = {
  * Vega numbers the ids of clip paths and gradients per process; here they are renamed after the
  * picture itself, so that a spec gives the same bytes each time, and pictures can share a page.
  */
-export async function renderPlot(spec: TopLevelSpec): Promise<string> {
-  const view = new vega.View(vega.parse(compile(spec).spec), { renderer: "none" });
+export async function renderPlot(spec: PlotSpec): Promise<string> {
+  const compiled = compile(spec as unknown as TopLevelSpec);
+  const view = new vega.View(vega.parse(compiled.spec), { renderer: "none" });
   const svg = await view.toSVG();
   view.finalize();
   const ids = [...new Set(Array.from(svg.matchAll(/\bid="([^"]+)"/g), (match) => match[1]!))];
@@ -87,7 +91,7 @@ export interface ParetoPoint {
  * Knowledge over name generation, one labelled point per method (the paper's trade-off figure).
  * A grey step joins the methods that no other beats on both axes.
  */
-export function paretoPlot(points: readonly ParetoPoint[], title = ""): TopLevelSpec {
+export function paretoPlot(points: readonly ParetoPoint[], title = ""): PlotSpec {
   const width = 560, height = 380;
   const xDomain = niceDomain(points.map((point) => point.nameGeneration), true);
   const yDomain = niceDomain(points.map((point) => point.knowledge), false);
@@ -169,7 +173,7 @@ export function paretoPlot(points: readonly ParetoPoint[], title = ""): TopLevel
         encoding: { x, y, text: { field: "method" } },
       } as const)),
     ],
-  };
+  } satisfies TopLevelSpec;
 }
 
 /** The points that no other point beats on both axes, from left to right. */
@@ -190,7 +194,7 @@ export interface LossSeries {
 }
 
 /** Loss over optimiser steps, one line per series. */
-export function lossCurves(series: readonly LossSeries[], title = ""): TopLevelSpec {
+export function lossCurves(series: readonly LossSeries[], title = ""): PlotSpec {
   const names = series.map(({ name }) => name);
   const values = series.flatMap(({ name, points }) => points.map((point) => ({ name, ...point })));
   return {
@@ -220,7 +224,7 @@ export function lossCurves(series: readonly LossSeries[], title = ""): TopLevelS
         scale: { domain: names, range: cycle(dashes, names.length) },
       },
     },
-  };
+  } satisfies TopLevelSpec;
 }
 
 /** One bar of a grouped chart. */
@@ -234,7 +238,7 @@ export interface Bar {
 }
 
 /** Bars side by side within groups, each with its value on top. */
-export function groupedBars(bars: readonly Bar[], valueTitle: string, title = ""): TopLevelSpec {
+export function groupedBars(bars: readonly Bar[], valueTitle: string, title = ""): PlotSpec {
   const series = [...new Set(bars.map((bar) => bar.series))];
   const groups = [...new Set(bars.map((bar) => bar.group))];
   const x = {
@@ -273,7 +277,7 @@ export function groupedBars(bars: readonly Bar[], valueTitle: string, title = ""
         encoding: { x, xOffset, y, text: { field: "value", format: ".3~g" } },
       },
     ],
-  };
+  } satisfies TopLevelSpec;
 }
 
 function cycle<Item>(items: readonly Item[], length: number): Item[] {

@@ -11,10 +11,13 @@ export type Json = string | number | boolean | null | Json[] | { [key: string]: 
 
 /** The GPU a run used. */
 export interface AdapterRecord {
+  /** As the driver describes it. */
   name: string;
   /** Whether the adapter computes on the CPU, so that its timings say nothing about a GPU. */
   software: boolean;
+  /** Optional WebGPU features that it has. */
   features: string[];
+  /** In bytes or counts, by WebGPU name. */
   limits: { [name: string]: number };
 }
 

@@ -7,6 +7,7 @@ import { Risk } from "./risk.ts";
 
 /** A loss of one token as WGSL expressions of its log-odds `m = logit(p)`. */
 export interface LossTerm {
+  /** For logs and for the names of objectives. */
   readonly name: string;
   /** The loss in nats. */
   readonly value: string;
@@ -49,13 +50,16 @@ export type Denominator = "active" | "paper" | "all" | "weights";
 
 /** A training objective: one optional loss term for each risk class. */
 export interface Objective {
+  /** For logs and result files. */
   readonly name: string;
   /** Indexed by risk class; `undefined` masks the class. */
   readonly terms: readonly [Term, Term, Term, Term];
+  /** Z of the mean over an optimiser step. */
   readonly denominator: Denominator;
 }
 
-type Term = LossTerm | undefined;
+/** What one risk class gets: a loss, or nothing. */
+export type Term = LossTerm | undefined;
 
 /** The names of the built-in objectives. */
 export const objectiveNames = ["direct", "masked", "unlikelihood", "unlikelihood_clamped"] as const;
@@ -100,8 +104,11 @@ export function isActive(terms: Objective["terms"], risk: number, weight: number
 
 /** What one micro-batch adds to the counts from which Z follows. */
 export interface TargetCounts {
+  /** Targets with a term and a weight other than 0. */
   active: number;
+  /** Targets, masked or not. */
   all: number;
+  /** Sum of the weights of targets with a term. */
   weights: number;
   /** First tokens of sequences: they are predicted from nothing but counted by the paper's code. */
   firstTokens: number;

@@ -13,14 +13,19 @@ export type Risk = (typeof Risk)[keyof typeof Risk];
 
 /** A risky stretch of text: UTF-16 offsets, half-open. A text with no spans is all low risk. */
 export interface RiskSpan {
+  /** First UTF-16 unit. */
   start: number;
+  /** One past the last. */
   end: number;
+  /** Holds for every token that the span touches. */
   risk: Risk;
 }
 
 /** Where each token lies in its text: UTF-16 offsets, half-open, both ascending. */
 export interface TokenSpans {
+  /** First UTF-16 unit of each token. */
   starts: ArrayLike<number>;
+  /** One past the last of each token. */
   ends: ArrayLike<number>;
 }
 

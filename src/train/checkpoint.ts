@@ -11,7 +11,8 @@ import { readSafetensorsHeader, readTensor, writeSafetensors } from "../model/sa
 import { loadModel, saveModel, withRotaryPairing } from "../model/weights.ts";
 import type { Optimiser } from "./optimiser.ts";
 
-const stepFolder = /^step-(\d+)$/;
+const stepFolder = /^step-\d+$/;
+const partialFolder = /^step-\d+\.partial$/;
 
 /** Saves a checkpoint after `step` steps. @throws {CannotError} when it cannot be written; older ones are kept. */
 export async function saveCheckpoint(
@@ -49,8 +50,10 @@ export async function saveCheckpoint(
       { cause },
     );
   }
-  for (const older of await checkpoints(folder)) {
-    if (older !== name) await Deno.remove(`${folder}/${older}`, { recursive: true });
+  const older = (await subfolders(folder, stepFolder)).filter((other) => other !== name);
+  const unfinished = await subfolders(folder, partialFolder); // by a kill while saving
+  for (const other of [...older, ...unfinished]) {
+    await Deno.remove(`${folder}/${other}`, { recursive: true });
   }
 }
 
@@ -68,7 +71,7 @@ export async function resumeCheckpoint(
     optimiser: Optimiser;
   },
 ): Promise<number> {
-  const newest = (await checkpoints(folder)).at(-1);
+  const newest = (await subfolders(folder, stepFolder)).at(-1);
   if (!newest) return 0;
   const path = `${folder}/${newest}`;
   const state = await readJson(`${path}/training.json`) as { step: number; fingerprint: string };
@@ -104,11 +107,18 @@ export async function fingerprintOf(settings: unknown): Promise<string> {
   return Array.from(digest.subarray(0, 8), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-async function checkpoints(folder: string): Promise<string[]> {
+async function subfolders(folder: string, pattern: RegExp): Promise<string[]> {
   if (!await exists(folder)) return [];
   const names: string[] = [];
-  for await (const { name, isDirectory } of Deno.readDir(folder)) {
-    if (isDirectory && stepFolder.test(name)) names.push(name);
+  try {
+    for await (const { name, isDirectory } of Deno.readDir(folder)) {
+      if (isDirectory && pattern.test(name)) names.push(name);
+    }
+  } catch (cause) {
+    const why = (cause as Error).message;
+    throw new CannotError(`look for checkpoints in "${folder}"`, why, "Choose another folder", {
+      cause,
+    });
   }
   return names.sort();
 }

@@ -18,13 +18,17 @@ export interface FitOptions {
   perStep: number;
   /** Decides the order of the sequences. */
   seed: number;
+  /** The loss of each risk class. */
   objective: Objective;
+  /** Its learning rate comes from the schedule. */
   optimiser: OptimiserSettings;
   /** The schedule but for its length, which follows from the epochs. */
   schedule: Omit<Schedule, "steps">;
   /** Where and how often (in steps) to save, so that an interrupted run can go on. */
   checkpoint?: { folder: string; every: number };
+  /** Called with every step reported, and the number of steps in all. */
   onLog?: (entry: LogEntry, steps: number) => void;
+  /** Aborting stops after the current step, with a checkpoint. */
   signal?: AbortSignal;
 }
 
@@ -67,6 +71,7 @@ async function fingerprint(model: LanguageModel, options: FitOptions): Promise<s
   const index = new Map(sequences.map((sequence, i) => [sequence, i]));
   return await fingerprintOf({
     model: model.config,
+    initial: await weightDigests(model),
     data: sequences.map(({ tokens, classes, weights }) => [
       [...tokens].join(),
       [...classes].join(),
@@ -79,4 +84,11 @@ async function fingerprint(model: LanguageModel, options: FitOptions): Promise<s
     optimiser,
     schedule,
   });
+}
+
+// Tells the same architecture with other initial weights apart: its checkpoints continue another run.
+async function weightDigests({ gpu, parameters }: LanguageModel): Promise<string[]> {
+  const arenas = await gpu.readAll(parameters.groups.map(({ weight }) => weight));
+  const digests = arenas.map((bytes) => crypto.subtle.digest("SHA-256", bytes));
+  return (await Promise.all(digests)).map((digest) => new Uint8Array(digest).join());
 }

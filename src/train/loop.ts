@@ -17,8 +17,11 @@ export interface LogEntry extends StepReport {
 
 /** What to train on and how. */
 export interface TrainingRun {
+  /** Trained in place. */
   model: LanguageModel;
+  /** Built for this model. */
   trainer: Trainer;
+  /** Its `steps` end the run. */
   schedule: Schedule;
   /** The micro-batches of a step; a function of the step alone. */
   batches: (step: number) => readonly Batch[];
@@ -26,6 +29,7 @@ export interface TrainingRun {
   readEvery?: number;
   /** Where and how often to save, and what identifies the run. */
   checkpoint?: { folder: string; every: number; fingerprint: string };
+  /** Called once per step, `readEvery` of them at a time. */
   onLog?: (entry: LogEntry) => void;
   /** Aborting stops after the current step, with a checkpoint. */
   signal?: AbortSignal;

@@ -9,7 +9,9 @@ import type { LanguageModel } from "../model/language_model.ts";
 
 /** AdamW's settings. */
 export interface OptimiserSettings {
+  /** Decay of the first and of the second moment. */
   betas: readonly [number, number];
+  /** Added to the root of the second moment. */
   epsilon: number;
   /** Decoupled weight decay of matrices; embeddings, norms and biases do not decay. */
   weightDecay: number;
@@ -43,6 +45,7 @@ export class Optimiser {
   readonly moments: readonly { first: Tensor; second: Tensor }[];
   readonly #program: Program;
 
+  /** Allocates zeroed moments and records the update of every parameter. */
   constructor(model: LanguageModel, readonly settings: OptimiserSettings) {
     const program = new Program(model.gpu, "optimiser");
     const { groups } = model.parameters;

@@ -2,9 +2,11 @@
 
 /** A learning-rate schedule. */
 export interface Schedule {
+  /** The learning rate after the warm-up. */
   peak: number;
   /** Steps of linear warm-up; the first step already moves. */
   warmup: number;
+  /** How it falls from the peak to the final fraction. */
   decay: "constant" | "linear" | "cosine";
   /** The fraction of the peak that is left after the last step. */
   final: number;

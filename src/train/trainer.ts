@@ -16,10 +16,13 @@ import { Optimiser, type OptimiserSettings } from "./optimiser.ts";
 
 /** What a trainer is built for. */
 export interface TrainerOptions {
-  /** Rows and positions of one micro-batch. */
+  /** Rows of one micro-batch, B. */
   rows: number;
+  /** Positions per row, T. */
   time: number;
+  /** Compiled into the loss kernel. */
   objective: Objective;
+  /** AdamW, with one update per step. */
   optimiser: OptimiserSettings;
   /** Rows whose logits exist at one time; see `defaultChunkRows`. */
   chunkRows?: number;
@@ -27,6 +30,7 @@ export interface TrainerOptions {
 
 /** What one step reports. */
 export interface StepReport {
+  /** Counted from 0. */
   step: number;
   /** The objective: Σ weight · loss / Z, in nats. */
   loss: number;
@@ -34,6 +38,7 @@ export interface StepReport {
   lossByClass: (number | undefined)[];
   /** Global gradient norm before clipping. */
   gradientNorm: number;
+  /** Set by the schedule. */
   learningRate: number;
   /** Predicted positions, masked or not. */
   tokens: number;
@@ -43,9 +48,12 @@ const ringCapacity = 64;
 
 /** Trains a model step by step. The model must have been made with gradients. */
 export class Trainer {
+  /** Its moments are part of a checkpoint. */
   readonly optimiser: Optimiser;
+  /** As given. */
   readonly objective: Objective;
   readonly #model: LanguageModel;
+  /** Forward and backward pass of one micro-batch. */
   readonly program: Program;
   readonly #tensors: BatchTensors;
   readonly #losses: Tensor;
@@ -58,6 +66,7 @@ export class Trainer {
     batches: readonly Batch[];
   })[] = [];
 
+  /** Records forward, backward and update, and allocates the moments and activations. */
   constructor(model: LanguageModel, options: TrainerOptions) {
     const { gpu } = model;
     const { rows, time, objective, chunkRows } = options;
@@ -173,6 +182,7 @@ export class Trainer {
     this.optimiser.destroy();
   }
 
+  /** Frees everything but the model at the end of a `using` block. */
   [Symbol.dispose](): void {
     this.destroy();
   }

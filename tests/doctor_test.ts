@@ -1,0 +1,93 @@
+// What `deno task doctor` says about a machine: its self-test finds a wrong kernel, and without an adapter it says what to do.
+
+import { measureCeiling, measureReadBack } from "../kernels/ceiling.ts";
+import { selfTest } from "../kernels/self_test.ts";
+import { Gpu } from "../src/gpu/gpu.ts";
+import { assert, assertEquals } from "./assert.ts";
+
+for (const lanesPerRow of [1, 64] as const) {
+  Deno.test(`every kernel passes the self-test, ${lanesPerRow} lanes per row`, async () => {
+    using gpu = await Gpu.open({ lanesPerRow });
+    const failed = (await selfTest(gpu)).filter(({ ok }) => !ok);
+    assertEquals(failed, []);
+    assertEquals(gpu.bytes, 0, "the self-test left buffers behind");
+  });
+}
+
+const faults: { kernel: string; from: string; to: string }[] = [
+  { kernel: "matmul.multiply", from: "k += 4u", to: "k += 8u" },
+  { kernel: "norm.forward", from: "+ dims.epsilon", to: "+ 0.01" },
+  { kernel: "norm.backward", from: "- mean_g ", to: "" },
+  { kernel: "attention.forward", from: "j >= lowest && j <= i", to: "j <= i" },
+  { kernel: "attention.backward_keys", from: "j >= lowest && j <= i", to: "j >= lowest" },
+  {
+    kernel: "selective_loss.score",
+    from: "gradient * select(share, 1.0",
+    to: "gradient * select(share, 0.9",
+  },
+  { kernel: "adamw.update", from: "v / step[BIAS_CORRECTION_2]", to: "v" },
+];
+
+for (const { kernel, from, to } of faults) {
+  Deno.test(`the self-test fails when ${kernel} has "${to}" for "${from}"`, async () => {
+    using gpu = await Gpu.open();
+    const compile = gpu.pipeline.bind(gpu);
+    gpu.pipeline = (genuine) => {
+      if (genuine.name !== kernel) return compile(genuine);
+      const source = genuine.source.replaceAll(from, to);
+      assert(source !== genuine.source, `${kernel} no longer contains "${from}"`);
+      return compile({ ...genuine, source });
+    };
+    const failed = (await selfTest(gpu)).filter(({ ok }) => !ok).map((check) => check.kernel);
+    const own = kernel.split(".")[0]!.replace("_", " ");
+    assert(failed.includes(own), `failed: ${failed}`);
+    // The loss is made of matrix products; nothing else shares a kernel.
+    assertEquals(failed.filter((name) => name !== own && own !== "matmul"), []);
+  });
+}
+
+Deno.test("the yardsticks are positive numbers and leave nothing on the adapter", async () => {
+  using gpu = await Gpu.open();
+  const ceiling = await measureCeiling(gpu, { seconds: 0.01, repeats: 1 });
+  const readBack = await measureReadBack(gpu, 3);
+  for (const value of [ceiling, readBack]) assert(value > 0 && value < Infinity, `${value}`);
+  assertEquals(gpu.bytes, 0);
+});
+
+Deno.test("doctor reports the adapter as JSON, with the permissions of its task alone", async () => {
+  const { code, stdout, stderr } = await doctor();
+  assertEquals(code, 0, stderr);
+  const report = JSON.parse(stdout);
+  assert(report.adapter.name.length > 0 && report.ceilingGflops > 0 && report.backend.length > 0);
+  assertEquals(
+    report.kernels.map((check: { kernel: string; ok: boolean }) => [check.kernel, check.ok]),
+    ["matmul", "norm", "attention", "selective loss", "adamw"].map((kernel) => [kernel, true]),
+  );
+});
+
+Deno.test("doctor says how to get an adapter where there is none, and exits with 1", async () => {
+  const { code, stdout, stderr } = await doctor({ DENO_WEBGPU_BACKEND: "none" });
+  assertEquals([code, stdout], [1, ""], stderr);
+  assert(
+    stderr.includes(
+      'Cannot use WebGPU: no driver offers an adapter. Unset DENO_WEBGPU_BACKEND, which is "none"',
+    ),
+    stderr,
+  );
+});
+
+async function doctor(
+  env: Record<string, string> = {},
+): Promise<{ code: number; stdout: string; stderr: string }> {
+  const { code, stdout, stderr } = await new Deno.Command("deno", {
+    args: [
+      ...["run", "--quiet", "--no-prompt", "--allow-env=DENO_WEBGPU_BACKEND"],
+      ...["--allow-read=/etc/os-release", "--allow-sys=uid"],
+      decodeURIComponent(new URL("../examples/doctor.ts", import.meta.url).pathname),
+      "--json",
+    ],
+    env: { NO_COLOR: "1", ...env },
+  }).output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  return { code, stdout: text(stdout), stderr: text(stderr) };
+}

@@ -1,0 +1,223 @@
+// Decoding with a cache against plain forward passes over everything so far. The models are the golden ones after
+// training, with a longer context, so that runs cross the 16 steps after which tokens are read back.
+
+import { Gpu } from "../src/gpu/gpu.ts";
+import { generate, type GenerateOptions } from "../src/model/generate.ts";
+import { LanguageModel } from "../src/model/language_model.ts";
+import { withRotaryPairing } from "../src/model/rotary_pairing.ts";
+import { assert, assertEquals, assertRejects } from "./assert.ts";
+import { logitsOf, logSoftmax } from "./fixtures/tiny.ts";
+import { loadGolden } from "./golden/golden.ts";
+
+const goldens = { olmo: await loadGolden("olmo"), llama: await loadGolden("llama") };
+const contextLength = 40;
+
+// Lanes that share rows are what a GPU uses, one lane per row what a CPU does; both are tested on either.
+function open(lanesPerRow?: 1 | 64): Promise<Gpu> {
+  return Gpu.open(lanesPerRow === undefined ? {} : { lanesPerRow });
+}
+
+function modelOf(
+  gpu: Gpu,
+  family: "olmo" | "llama",
+  pairing: "half" | "interleaved" = "half",
+): LanguageModel {
+  const golden = goldens[family];
+  const config = { ...golden.config, contextLength };
+  // llama stores no trained parameters
+  const stored = golden.group("final");
+  const weights = stored.size > 0 ? stored : golden.group("initial");
+  const model = withRotaryPairing({ config, weights }, pairing);
+  return new LanguageModel(gpu, model.config, model.weights);
+}
+
+const prompts = [
+  [7, 3, 11, 30],
+  [5],
+  [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18],
+  [42, 9],
+  [20, 21, 22, 23, 24, 25, 26],
+].map((tokens) => Uint32Array.from(tokens));
+const maxNewTokens = 22; // 18 + 22 fill the context
+
+for (const family of ["olmo", "llama"] as const) {
+  for (const lanesPerRow of [1, 64] as const) {
+    // Rounding may choose between two logits that are equal but for 1e-4; nothing else may.
+    Deno.test(`${family}, ${lanesPerRow} lanes a row: greedy decoding takes the largest logit of a forward pass at every step`, async () => {
+      using gpu = await open(lanesPerRow);
+      using model = modelOf(gpu, family);
+      const results = await generate(model, prompts, { maxNewTokens });
+      for (const [i, result] of results.entries()) {
+        assertEquals(result.length, maxNewTokens);
+        const all = Uint32Array.of(...prompts[i]!, ...result);
+        const logits = await logitsOf(model, all.subarray(0, all.length - 1));
+        result.forEach((token, t) => {
+          const row = logits[prompts[i]!.length + t - 1]!;
+          const largest = row.reduce((most, z) => Math.max(most, z), -Infinity);
+          assert(row[token]! > largest - 1e-4, `prompt ${i}, token ${t}`);
+        });
+      }
+      const distinct = new Set(results.flatMap((result) => [...result]));
+      assert(distinct.size > 5, "a model that repeats one token would show nothing");
+    });
+  }
+
+  Deno.test(`${family}: prompts of different length continue together as they do alone`, async () => {
+    using gpu = await open();
+    using model = modelOf(gpu, family);
+    const together = await generate(model, prompts, { maxNewTokens });
+    for (const [i, prompt] of prompts.entries()) {
+      assertEquals(await generate(model, [prompt], { maxNewTokens }), [together[i]!]);
+    }
+    for (const batch of [2, 3]) { // the last batch is not full
+      assertEquals(await generate(model, prompts, { maxNewTokens, batch }), together);
+    }
+  });
+}
+
+Deno.test("interleaved rotary pairs decode as the same model in halves does", async () => {
+  using gpu = await open();
+  using half = modelOf(gpu, "llama");
+  using interleaved = modelOf(gpu, "llama", "interleaved");
+  assertEquals(
+    await generate(interleaved, prompts, { maxNewTokens }),
+    await generate(half, prompts, { maxNewTokens }),
+  );
+});
+
+Deno.test("a sequence ends before its first end-of-text token, others go on", async () => {
+  using gpu = await open();
+  using model = modelOf(gpu, "olmo");
+  const full = await generate(model, prompts, { maxNewTokens });
+  const eos = full[0]![5]!;
+  const expected = full.map((tokens) => {
+    const end = tokens.indexOf(eos);
+    return end < 0 ? tokens : tokens.slice(0, end);
+  });
+  assert(expected[0]!.length <= 5);
+  assert(expected.some(({ length }) => length === maxNewTokens));
+  for (const batch of [5, 2]) {
+    assertEquals(await generate(model, prompts, { maxNewTokens, batch, eos }), expected);
+  }
+});
+
+Deno.test("an end-of-text token inside a prompt ends nothing", async () => {
+  using gpu = await open();
+  using model = modelOf(gpu, "olmo");
+  const [result] = await generate(model, [prompts[0]!], { maxNewTokens: 4 });
+  const eos = [...prompts[0]!].find((token) => !result!.includes(token))!;
+  assertEquals(await generate(model, [prompts[0]!], { maxNewTokens: 4, eos }), [result!]);
+});
+
+const sampled: GenerateOptions = { maxNewTokens, topK: 5, temperature: 1.5, seed: 3 };
+
+Deno.test("sampling repeats itself with its seed, in batches of any size, and not with another", async () => {
+  using gpu = await open();
+  using model = modelOf(gpu, "llama");
+  const first = await generate(model, prompts, sampled);
+  for (const batch of [5, 1, 2]) {
+    assertEquals(await generate(model, prompts, { ...sampled, batch }), first);
+  }
+  const other = await generate(model, prompts, { ...sampled, seed: 4 });
+  assert(other.some((tokens, i) => tokens.join() !== first[i]!.join()));
+});
+
+Deno.test("equal prompts draw their own continuations", async () => {
+  using gpu = await open();
+  using model = modelOf(gpu, "llama");
+  const results = await generate(model, [prompts[0]!, prompts[0]!, prompts[0]!], sampled);
+  assertEquals(new Set(results.map((tokens) => tokens.join())).size, 3);
+});
+
+Deno.test("top-k draws only from the k largest logits, as often as the temperature says", async () => {
+  using gpu = await open();
+  using model = modelOf(gpu, "llama");
+  const prompt = prompts[0]!, topK = 4, temperature = 2, count = 2000;
+  const [z] = (await logitsOf(model, prompt)).slice(-1);
+  const top = [...z!.keys()].sort((a, b) => z![b]! - z![a]!).slice(0, topK);
+  const expected = logSoftmax(top.map((token) => z![token]! / temperature)).map(Math.exp);
+  const options = { maxNewTokens: 1, topK, temperature, seed: 9, batch: 500 };
+  const results = await generate(model, Array(count).fill(prompt), options);
+  const counts = new Map<number, number>();
+  for (const [token] of results) counts.set(token!, (counts.get(token!) ?? 0) + 1);
+  assertEquals([...counts.keys()].sort(), top.toSorted());
+  top.forEach((token, i) => {
+    const p = expected[i]!;
+    const error = Math.abs(counts.get(token)! / count - p);
+    // Five standard errors; the seed is fixed, so that this either always holds or never.
+    assert(error < 5 * Math.sqrt(p * (1 - p) / count), `token ${token}: off by ${error}`);
+  });
+});
+
+Deno.test("k of 1 and a vanishing temperature are greedy, k beyond the vocabulary is all of it", async () => {
+  using gpu = await open();
+  using model = modelOf(gpu, "llama");
+  const greedy = await generate(model, prompts, { maxNewTokens });
+  assertEquals(await generate(model, prompts, { maxNewTokens, topK: 1, temperature: 3 }), greedy);
+  assertEquals(
+    await generate(model, prompts, { maxNewTokens, topK: 3, temperature: 1e-4 }),
+    greedy,
+  );
+  const { vocabularySize } = model.config;
+  assertEquals(
+    await generate(model, prompts, { ...sampled, topK: 1000 }),
+    await generate(model, prompts, { ...sampled, topK: vocabularySize }),
+  );
+});
+
+Deno.test("`finished` sees only new tokens and ends a sequence early with what it has seen", async () => {
+  using gpu = await open();
+  using model = modelOf(gpu, "llama");
+  const full = await generate(model, prompts, { maxNewTokens });
+  const progress: [number, number][] = [];
+  const results = await generate(model, prompts, {
+    maxNewTokens,
+    finished: (tokens) => tokens.length >= 8,
+    progress: (done, total) => progress.push([done, total]),
+  });
+  results.forEach((tokens, i) => {
+    assert(tokens.length >= 8 && tokens.length <= maxNewTokens);
+    assertEquals(tokens, full[i]!.slice(0, tokens.length));
+  });
+  assert(results.some(({ length }) => length < maxNewTokens), "none ended early");
+  assertEquals(progress.at(-1), [5, 5]);
+  const never = await generate(model, prompts, { maxNewTokens, finished: () => false });
+  assertEquals(never, full);
+});
+
+Deno.test("`finished` is not asked before a sequence has new tokens", async () => {
+  using gpu = await open();
+  using model = modelOf(gpu, "llama");
+  const lengths: number[] = [];
+  await generate(model, prompts, {
+    maxNewTokens,
+    finished: ({ length }) => {
+      lengths.push(length);
+      return false;
+    },
+  });
+  assert(lengths.length > 0 && lengths.every((length) => length > 0), lengths.join());
+});
+
+Deno.test("no prompts, and no new tokens, give nothing", async () => {
+  using gpu = await open();
+  using model = modelOf(gpu, "llama");
+  assertEquals(await generate(model, [], { maxNewTokens }), []);
+  for (const some of [prompts, [prompts[1]!]]) {
+    const results = await generate(model, some, { maxNewTokens: 0 });
+    assertEquals(results, some.map(() => new Uint32Array()));
+  }
+});
+
+Deno.test("an empty prompt, or one that leaves no room in the context, is named", async () => {
+  using gpu = await open();
+  using model = modelOf(gpu, "llama");
+  await assertRejects(
+    () => generate(model, [prompts[0]!, new Uint32Array()], { maxNewTokens }),
+    "Cannot continue prompt 1 by 22 tokens: it is empty. Give a prompt of at least one token",
+  );
+  await assertRejects(
+    () => generate(model, [prompts[0]!, prompts[1]!, prompts[2]!], { maxNewTokens: 23 }),
+    "Cannot continue prompt 2 by 23 tokens: it has 18 tokens and the context of the model holds 40",
+  );
+});

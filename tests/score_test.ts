@@ -1,0 +1,137 @@
+// Log-probabilities of given tokens against PyTorch's logits, in whatever batches; perplexity in windows of the context.
+
+import { lowRiskSequence, type Sequence } from "../src/data/batch.ts";
+import { perplexity } from "../src/eval/perplexity.ts";
+import { logSigmoid, scoreSequences } from "../src/eval/score.ts";
+import { Gpu } from "../src/gpu/gpu.ts";
+import { initialise } from "../src/model/initialise.ts";
+import { LanguageModel } from "../src/model/language_model.ts";
+import { Risk } from "../src/slung/risk.ts";
+import { assert, assertClose, assertEquals, assertRejects } from "./assert.ts";
+import { llama, logitsOf, logSoftmax, randomSequences } from "./fixtures/tiny.ts";
+import { loadGolden } from "./golden/golden.ts";
+
+const modelOf = (gpu: Gpu) => new LanguageModel(gpu, llama, initialise(llama, 1));
+
+for (const family of ["olmo", "llama"] as const) {
+  const { config, B, T, inputs, targets, logits, group } = await loadGolden(family);
+  Deno.test(`${family}: scores are the log-softmax of PyTorch's logits`, async () => {
+    using gpu = await Gpu.open();
+    using model = new LanguageModel(gpu, config, group("initial"));
+    const V = config.vocabularySize;
+    const sequences = Array.from({ length: B }, (_, b) => {
+      const tokens = Uint32Array.of(
+        ...inputs.subarray(b * T, (b + 1) * T),
+        targets[(b + 1) * T - 1]!,
+      );
+      return lowRiskSequence(tokens);
+    });
+    const scores = await scoreSequences(model, sequences);
+    assertEquals(scores.map(({ length }) => length), sequences.map(() => T));
+    const expected = Array.from(targets, (token, row) => {
+      return logSoftmax(logits.data.subarray(row * V, (row + 1) * V))[token]!;
+    });
+    assertClose(scores.flatMap((row) => [...row]), expected, 1e-5, "log-probability");
+  });
+}
+
+Deno.test("scores do not depend on how sequences are packed, nor on their order", async () => {
+  using gpu = await Gpu.open();
+  using model = modelOf(gpu);
+  const sequences = randomSequences(12, { longest: 14 });
+  const expected: number[][] = [];
+  for (const { tokens } of sequences) {
+    const logits = await logitsOf(model, tokens);
+    expected.push([...tokens.subarray(1)].map((token, t) => logSoftmax(logits[t]!)[token]!));
+  }
+  const shapes = [{}, { rows: 1, time: 13 }, { rows: 3, time: 40 }, { rows: 1, time: 64 }];
+  for (const shape of shapes) {
+    const scores = await scoreSequences(model, sequences, shape);
+    scores.forEach((row, i) => assertClose(row, expected[i]!, 1e-5, `sequence ${i}`));
+  }
+  const reversed = await scoreSequences(model, sequences.toReversed(), { rows: 2, time: 30 });
+  reversed.forEach((row, i) => assertClose(row, expected[11 - i]!, 1e-5, `sequence ${11 - i}`));
+});
+
+Deno.test("every token is scored, whatever its class and weight", async () => {
+  using gpu = await Gpu.open();
+  using model = modelOf(gpu);
+  const tokens = Uint32Array.of(3, 1, 4, 1, 5, 9);
+  const plain = await scoreSequences(model, [lowRiskSequence(tokens)]);
+  const classes = new Uint8Array(6).fill(Risk.high);
+  const masked: Sequence = { tokens, classes, weights: Float32Array.of(0, 0, 2, 0, 1, 0) };
+  assertEquals(await scoreSequences(model, [masked]), plain);
+  assertEquals(plain[0]!.length, 5);
+});
+
+Deno.test("a single token has no score", async () => {
+  using gpu = await Gpu.open();
+  using model = modelOf(gpu);
+  const [one, two] = await scoreSequences(model, [
+    lowRiskSequence(Uint32Array.of(7)),
+    lowRiskSequence(Uint32Array.of(7, 8)),
+  ]);
+  assertEquals([one!.length, two!.length], [0, 1]);
+  assert(two![0]! < 0);
+  assertEquals(await scoreSequences(model, [lowRiskSequence(Uint32Array.of(7))]), [one!]);
+});
+
+Deno.test("a text beyond the context and a list without texts are refused", async () => {
+  using gpu = await Gpu.open();
+  using model = modelOf(gpu);
+  const long = lowRiskSequence(new Uint32Array(66));
+  await assertRejects(
+    () => scoreSequences(model, [long]),
+    "Cannot run sequences of 65 tokens: the model's context holds 64.",
+  );
+  await assertRejects(
+    () => scoreSequences(model, [long], { time: 64 }),
+    "Cannot place sequence 0 of 66 tokens: rows hold 64 positions.",
+  );
+  await assertRejects(() => scoreSequences(model, []), "Cannot make a batch: it has no sequences.");
+});
+
+Deno.test("log σ(m) is exact where p rounds to 0 or 1", () => {
+  assertEquals(logSigmoid(0), -Math.LN2);
+  assertClose(logSigmoid(3), Math.log(1 / (1 + Math.exp(-3))), 1e-15);
+  assertEquals(logSigmoid(-200), -200);
+  assertEquals(logSigmoid(50), -Math.exp(-50));
+  assertEquals(logSigmoid(-Infinity), -Infinity);
+});
+
+Deno.test("perplexity is exp of the mean over windows, each predicted from nothing but itself", async () => {
+  using gpu = await Gpu.open();
+  using model = modelOf(gpu);
+  const text = Uint32Array.from({ length: 150 }, (_, i) => (i * i + 7 * i) % 53);
+  const windows = [text.slice(0, 64), text.slice(64, 128), text.slice(128)];
+  const scores: number[] = [];
+  for (const window of windows) {
+    const logits = await logitsOf(model, window);
+    window.subarray(1).forEach((token, t) => scores.push(logSoftmax(logits[t]!)[token]!));
+  }
+  const result = await perplexity(model, text);
+  assertEquals([result.windows, result.tokens], [3, 147]);
+  const nll = -scores.reduce((sum, score) => sum + score, 0) / 147;
+  assertClose(result.nll, nll, 1e-5);
+  assertEquals(result.perplexity, Math.exp(result.nll));
+});
+
+Deno.test("a last window of one token is counted as a window and predicts nothing", async () => {
+  using gpu = await Gpu.open();
+  using model = modelOf(gpu);
+  const text = Uint32Array.from({ length: 65 }, (_, i) => i % 53);
+  const result = await perplexity(model, text);
+  assertEquals([result.windows, result.tokens], [2, 63]);
+  assertClose(result.nll, (await perplexity(model, text.slice(0, 64))).nll, 1e-12);
+});
+
+Deno.test("a text of no or one token has no perplexity", async () => {
+  using gpu = await Gpu.open();
+  using model = modelOf(gpu);
+  for (const length of [0, 1]) {
+    await assertRejects(
+      () => perplexity(model, new Uint32Array(length)),
+      `Cannot compute the perplexity of a text of ${length} tokens: nothing is predicted.`,
+    );
+  }
+});
