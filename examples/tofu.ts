@@ -92,7 +92,7 @@ await runCommand({
         `${baseRows.length} about ${split.base.length} others`,
     );
     const replay = new Random(0, "replay").shuffle(baseRows).slice(0, options.replay);
-    const task: NameTask = { rows, names, replay };
+    const task: NameTask = { rows, names, replay, replayNames: authorNames(baseRows) };
 
     using gpu = await Gpu.open();
     const base = options.base ?? `${out}/base`;

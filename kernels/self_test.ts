@@ -196,7 +196,7 @@ const checks: Record<string, (bench: Bench) => Pair[]> = {
 
   "selective loss"(bench) {
     // Above 65,535 / 2: llvmpipe ends an invocation's loops, all taken together, after 65,535 rounds.
-    const [height, width, vocabulary] = [11, 20, 71];
+    const [height, width, vocabulary] = [11, 4, 50_281];
     const [learned, masked, lowered] = [1, 2, 3];
     const classes = Array.from(
       { length: height },

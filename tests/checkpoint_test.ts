@@ -10,6 +10,7 @@ import { fit, type FitOptions } from "../src/train/fit.ts";
 import { Trainer } from "../src/train/trainer.ts";
 import { assert, assertEquals, assertRejects } from "./assert.ts";
 import { adamw, configs, olmo, randomSequences, trainable } from "./fixtures/tiny.ts";
+import { assertSame, assertSameFiles } from "./fixtures/same.ts";
 import { runSteps, trainingRun } from "./fixtures/training_run.ts";
 
 const script = decodeURIComponent(new URL("fixtures/training_run.ts", import.meta.url).pathname);
@@ -72,9 +73,9 @@ for (const family of ["olmo", "llama"] as const) {
     await using reference = await temporaryFolder();
     const outcome = await trainingRun({ family, checkpoint: { folder: reference.path } });
     assertEquals([outcome.step, outcome.finished], [runSteps, true]);
-    assertEquals(await contents(folder.path), await contents(reference.path));
+    assertSameFiles(await contents(folder.path), await contents(reference.path));
     // Saving on the way changes nothing either.
-    assertEquals(outcome.state, (await trainingRun({ family })).state);
+    assertSame(outcome.state, (await trainingRun({ family })).state);
   });
 
   Deno.test(`${family}: stopped by a signal and resumed, a run ends in the same bytes`, async () => {
@@ -93,7 +94,7 @@ for (const family of ["olmo", "llama"] as const) {
     const resumed = await trainingRun({ family, checkpoint });
     assertEquals([resumed.step, resumed.finished], [runSteps, true]);
     assertEquals(resumed.log.map(({ step }) => step), [6, 7, 8, 9, 10, 11]);
-    assertEquals(resumed.state, (await trainingRun({ family })).state);
+    assertSame(resumed.state, (await trainingRun({ family })).state);
   });
 }
 
@@ -108,8 +109,8 @@ Deno.test("a finished run resumes to its end without a step, and a signal given 
   const before = await contents(folder.path);
   const again = await trainingRun({ checkpoint });
   assertEquals([again.step, again.finished, again.log], [runSteps, true, []]);
-  assertEquals(again.state, state);
-  assertEquals(await contents(folder.path), before);
+  assertSame(again.state, state);
+  assertSameFiles(await contents(folder.path), before);
 });
 
 Deno.test("what a killed save left behind is neither loaded nor in the way", async () => {
@@ -122,7 +123,7 @@ Deno.test("what a killed save left behind is neither loaded nor in the way", asy
   const names = await Array.fromAsync(Deno.readDir(folder.path), ({ name }) => name);
   assertEquals(names, [`step-000000${runSteps}`]);
   assertEquals([...(await contents(folder.path)).keys()], checkpointFiles(runSteps));
-  assertEquals(state, (await trainingRun()).state);
+  assertSame(state, (await trainingRun()).state);
 });
 
 Deno.test("killed between the appearance of a checkpoint and the removal of the last, the newer counts", async () => {
@@ -177,7 +178,7 @@ Deno.test("a checkpoint of other settings or another shape is refused and left a
     () => attempt(path, { config: { ...olmo, layers: 3 } }),
     'Cannot load parameter "model.layers.2.self_attn.q_proj.weight": it is missing.',
   );
-  assertEquals(await contents(path), before);
+  assertSameFiles(await contents(path), before);
 });
 
 Deno.test("damaged checkpoint files are named", async () => {
@@ -190,7 +191,7 @@ Deno.test("damaged checkpoint files are named", async () => {
   await Deno.truncate(optimiser, whole.length - 40);
   const before = await contents(folder.path);
   await assertRejects(() => attempt(folder.path), `Cannot read "${optimiser}": tensor`);
-  assertEquals(await contents(folder.path), before);
+  assertSameFiles(await contents(folder.path), before);
   await Deno.truncate(optimiser, 4);
   await assertRejects(() => attempt(folder.path), `Cannot read "${optimiser}": it has 4 bytes`);
   await Deno.remove(optimiser);
@@ -253,7 +254,7 @@ async function assertFirstCheckpointIsWhole(folder: string): Promise<void> {
     signal: controller.signal,
     onLog,
   });
-  assertEquals(await contents(folder), await contents(reference.path));
+  assertSameFiles(await contents(folder), await contents(reference.path));
   const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
   assertEquals(names, ["step-00000004"]);
 }
@@ -277,7 +278,7 @@ Deno.test("a disk that fills up keeps the previous checkpoint, and the run goes 
     assert(await mount("-o", "remount,size=1m"));
     const { state, log } = await trainingRun({ checkpoint: { folder: folder.path } });
     assertEquals(log[0]!.step, 4);
-    assertEquals(state, (await trainingRun()).state);
+    assertSame(state, (await trainingRun()).state);
   } finally {
     await new Deno.Command("umount", { args: [folder.path] }).output();
   }

@@ -245,6 +245,7 @@ export class Gpu {
     try {
       await staging.mapAsync(GPUMapMode.READ);
     } catch (cause) {
+      await new Promise((resolve) => setTimeout(resolve)); // the event that says why comes one turn later
       this.throwFailure();
       throw cause;
     }
