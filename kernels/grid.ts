@@ -13,10 +13,18 @@ export function spread(count: number, perGroup = 64): Workgroups {
   return [perAxis, Math.ceil(groups / perAxis)];
 }
 
-/** Constants of `rows.wgsl` for an adapter, and the rows that a workgroup covers. */
-export function rowLanes(
-  gpu: Gpu,
-): { LANES: number; ROWS: number; LANES_SHARE: boolean } {
+/** Constants of `rows.wgsl`: lanes that share a row, and the rows that a workgroup covers. */
+export interface RowLanes extends Record<string, number | boolean> {
+  LANES: number;
+  ROWS: number;
+  LANES_SHARE: boolean;
+}
+
+/** What suits an adapter. */
+export function rowLanes(gpu: Gpu): RowLanes {
   const lanes = gpu.lanesPerRow;
   return { LANES: lanes, ROWS: 64 / lanes, LANES_SHARE: lanes > 1 };
 }
+
+/** One row per workgroup, for rows too long for a single lane. */
+export const rowsOf64Lanes: RowLanes = { LANES: 64, ROWS: 1, LANES_SHARE: true };

@@ -3,7 +3,7 @@
 import { kernel } from "../src/gpu/kernel.ts";
 import { f32, type Program } from "../src/gpu/program.ts";
 import type { Tensor } from "../src/gpu/tensor.ts";
-import { rowLanes } from "./grid.ts";
+import { rowLanes, rowsOf64Lanes } from "./grid.ts";
 import source from "./next_token.wgsl" with { type: "text" };
 import rows from "./rows.wgsl" with { type: "text" };
 
@@ -34,7 +34,8 @@ export function nextToken(
   const { logits, lengths, ids, position, positions, tokens, current, seed } = request;
   const [batch, capacity] = tokens.shape as [number, number];
   const vocabulary = logits.shape[1]!;
-  const lanes = rowLanes(program.gpu);
+  // Top-k passes over the row 32 times, and the software adapter ends an invocation's loops after 65,535 rounds in all.
+  const lanes = vocabulary > 1024 ? rowsOf64Lanes : rowLanes(program.gpu);
   const topK = Math.min(request.topK, vocabulary);
   const dims = [batch, vocabulary, capacity, topK, f32(1 / request.temperature), seed >>> 0];
   program.dispatch({

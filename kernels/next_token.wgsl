@@ -30,50 +30,60 @@ fn ordered(x: f32) -> u32 {
 @compute @workgroup_size(LANES, ROWS)
 fn choose(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
   let sequence = group.x * ROWS + local.y;
-  let inside = sequence < dims.batch;
   let row = min(sequence, dims.batch - 1u);
   let start = row * dims.vocabulary;
-  let next = position[0] + 1u;
+  // Each lane owns a run of tokens, so that lanes in order see the tokens in order.
+  let run = (dims.vocabulary + LANES - 1u) / LANES;
+  let first = min(local.x * run, dims.vocabulary);
+  let end = min(first + run, dims.vocabulary);
 
   var largest = -3.4e38;
-  for (var j = local.x; j < dims.vocabulary; j += LANES) { largest = max(largest, logits[start + j]); }
+  for (var j = first; j < end; j++) { largest = max(largest, logits[start + j]); }
   largest = row_max(largest, local);
   var threshold = ordered(largest);
   if (dims.top_k > 1u) {
     threshold = 0u;
     for (var bit = 0x80000000u; bit > 0u; bit >>= 1u) {
       var reaching = 0.0;
-      for (var j = local.x; j < dims.vocabulary; j += LANES) {
+      for (var j = first; j < end; j++) {
         if (ordered(logits[start + j]) >= (threshold | bit)) { reaching += 1.0; }
       }
       if (u32(row_sum(reaching, local)) >= dims.top_k) { threshold |= bit; }
     }
   }
 
-  // One lane walks the row: the sum and the draw must see the tokens in the same order.
-  if (!inside || local.x != 0u || next >= dims.capacity) { return; }
-  var token = tokens[row * dims.capacity + next];
-  if (next >= lengths[row]) {
-    var total = 0.0;
-    for (var j = 0u; j < dims.vocabulary; j++) {
-      if (ordered(logits[start + j]) >= threshold) {
-        total += exp((logits[start + j] - largest) * dims.inverse_temperature);
-        if (dims.top_k <= 1u) { token = j; break; }
-      }
-    }
-    if (dims.top_k > 1u) {
-      let draw = f32(pcg(dims.seed ^ pcg(ids[row] ^ pcg(next))) >> 8u) / 16777216.0 * total;
-      var passed = 0.0;
-      for (var j = 0u; j < dims.vocabulary; j++) {
-        if (ordered(logits[start + j]) < threshold) { continue; }
-        token = j;
-        passed += exp((logits[start + j] - largest) * dims.inverse_temperature);
-        if (passed > draw) { break; }
-      }
-    }
-    tokens[row * dims.capacity + next] = token;
+  // Greedy counts the best tokens and takes the first of them; otherwise a draw falls into some token's share.
+  let greedy = dims.top_k <= 1u;
+  var mine = 0.0;
+  for (var j = first; j < end; j++) {
+    if (ordered(logits[start + j]) >= threshold) { mine += share(logits[start + j], largest, greedy); }
   }
+  let sums = row_before(mine, local);
+  let next = position[0] + 1u;
+  var draw = 0.0;
+  if (!greedy) {
+    draw = f32(pcg(dims.seed ^ pcg(ids[row] ^ pcg(next))) >> 8u) / 16777216.0 * sums.y;
+  }
+  if (sequence >= dims.batch || next >= dims.capacity) { return; }
+  if (next < lengths[row]) {
+    if (local.x == 0u) { current[row] = tokens[row * dims.capacity + next]; }
+    return;
+  }
+  if (draw < sums.x || draw >= sums.x + mine) { return; } // it falls into another lane's run
+  var passed = sums.x;
+  var token = first;
+  for (var j = first; j < end; j++) {
+    if (ordered(logits[start + j]) < threshold) { continue; }
+    token = j;
+    passed += share(logits[start + j], largest, greedy);
+    if (passed > draw) { break; }
+  }
+  tokens[row * dims.capacity + next] = token;
   current[row] = token;
+}
+
+fn share(logit: f32, largest: f32, greedy: bool) -> f32 {
+  return select(exp((logit - largest) * dims.inverse_temperature), 1.0, greedy);
 }
 
 @compute @workgroup_size(64)

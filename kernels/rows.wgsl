@@ -39,3 +39,22 @@ fn row_max(value: f32, local: vec3u) -> f32 {
   return value;
 // @end
 }
+
+// (Σ over lower lanes, Σ over all lanes), both added up from lane 0 on, so that one lane's end is the next one's start.
+fn row_before(value: f32, local: vec3u) -> vec2f {
+// @if LANES_SHARE
+  let first = local.y * LANES;
+  row_scratch[first + local.x] = value;
+  workgroupBarrier();
+  var before = 0.0;
+  var total = 0.0;
+  for (var lane = 0u; lane < LANES; lane++) {
+    if (lane == local.x) { before = total; }
+    total += row_scratch[first + lane];
+  }
+  workgroupBarrier();
+  return vec2f(before, total);
+// @else
+  return vec2f(0.0, value);
+// @end
+}
