@@ -9,7 +9,7 @@ import {
   runCommand,
   shippedWorld,
 } from "../mod.ts";
-import { runAndReport } from "./name_report.ts";
+import { runAndReport } from "./shared.ts";
 
 const shippedModel = decodeURIComponent(
   new URL("../models/invented-base", import.meta.url).pathname,

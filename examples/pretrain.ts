@@ -1,16 +1,7 @@
 // deno task pretrain: makes the small base model that ships with the project, from nothing but a seed.
 
-import {
-  baseSequences,
-  createProgress,
-  Gpu,
-  pretrain,
-  runCommand,
-  shippedWorld,
-  smallOlmo,
-  worldTokenizer,
-} from "../mod.ts";
-import { stopOnInterrupt } from "./name_report.ts";
+import { baseSequences, Gpu, runCommand, shippedWorld, smallOlmo, worldTokenizer } from "../mod.ts";
+import { pretrainWithProgress } from "./shared.ts";
 
 await runCommand({
   name: "pretrain",
@@ -37,27 +28,14 @@ await runCommand({
     const tokenizer = worldTokenizer(shippedWorld, vocabulary);
     const vocabularySize = Math.ceil(tokenizer.vocabularySize / 64) * 64;
     const config = smallOlmo({ width, layers, heads, vocabularySize });
-    const sequences = baseSequences(shippedWorld, tokenizer);
-    const stop = stopOnInterrupt(terminal);
-    let progress: ReturnType<typeof createProgress> | undefined;
-    let loss = NaN;
-    const model = await pretrain(gpu, out, {
+    const model = await pretrainWithProgress(gpu, out, {
       ...options,
       config,
       tokenizer,
-      sequences,
+      sequences: baseSequences(shippedWorld, tokenizer),
       dtype: "F16",
-      signal: stop.signal,
-      onLog(entry, steps) {
-        progress ??= createProgress({ total: steps, label: "Pre-training" });
-        loss = entry.loss;
-        const speed = Math.round(entry.tokensPerSecond);
-        progress.update(entry.step + 1, `loss ${loss.toFixed(3)}, ${speed} tokens/s`);
-      },
-    });
-    progress?.[Symbol.dispose]();
-    stop.release();
-    terminal.print(model ? `${model.describe} in ${out}` : `Stopped; run again to go on in ${out}`);
-    return { out, finished: model !== undefined, loss };
+    }, terminal);
+    if (model) terminal.print(`${model.describe} in ${out}`);
+    return { out, finished: model !== undefined };
   },
 });

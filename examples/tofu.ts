@@ -4,15 +4,12 @@
 
 import {
   authorNames,
-  CannotError,
-  createProgress,
   Gpu,
   groupByAuthor,
   huggingFaceOptimiser,
   type NameTask,
   objectiveNames,
   openModel,
-  pretrain,
   questionAndAnswer,
   questionSequences,
   Random,
@@ -25,7 +22,7 @@ import {
   splitAuthors,
   trainBytePair,
 } from "../mod.ts";
-import { runAndReport, stopOnInterrupt } from "./name_report.ts";
+import { pretrainWithProgress, runAndReport } from "./shared.ts";
 
 await runCommand({
   name: "tofu",
@@ -76,7 +73,7 @@ await runCommand({
     maxNewTokens: { type: "integer", default: 64, min: 1, help: "Longest answer" },
   },
   async run(options, terminal) {
-    const { data, out, seeds } = options;
+    const { data, out, seeds, vocabulary, width, layers, perStep } = options;
     const targetFile = options.targets ?? data.replace(/[^/]*$/, "retain_perturbed.json");
     const full = await readTofu(data);
     const targetRows = await readTofu(targetFile);
@@ -97,69 +94,43 @@ await runCommand({
     using gpu = await Gpu.open();
     const base = options.base ?? `${out}/base`;
     if (!options.base) {
-      await trainBase(gpu, base, options, [...baseRows, ...rows], baseRows, terminal);
+      // The tokenizer has seen all texts, as a pre-trained model's would have; the model has not.
+      const tokenizer = trainBytePair([...baseRows, ...rows].map(questionAndAnswer), vocabulary);
+      const vocabularySize = Math.ceil(tokenizer.vocabularySize / 64) * 64;
+      const heads = Math.max(1, Math.round(width / 32));
+      const finished = await pretrainWithProgress(gpu, base, {
+        config: smallOlmo({ width, layers, heads, vocabularySize }),
+        tokenizer,
+        sequences: questionSequences(tokenizer, baseRows),
+        epochs: options.baseEpochs,
+        perStep,
+        learningRate: options.baseLearningRate,
+        seed: 0,
+      }, terminal);
+      if (!finished) return { finished: false };
     }
     const { tokenizer, description, source } = await openModel(gpu, base);
     terminal.note(`${description}; ${gpu.adapter.name}`);
+    const { epochs, answerPasses, learningRate, endOfText, maxNewTokens, methods } = options;
     const experiment = {
       base: source,
       tokenizer,
       task,
-      settings: { ...options, optimiser: huggingFaceOptimiser },
-      methods: options.methods,
+      settings: {
+        epochs,
+        answerPasses,
+        perStep,
+        learningRate,
+        optimiser: huggingFaceOptimiser,
+        endOfText,
+      },
+      methods,
       seeds: seeds as number[],
-      maxNewTokens: options.maxNewTokens,
+      maxNewTokens,
     };
-    const config = Object.fromEntries(
-      Object.entries(options).map((
-        [key, value],
-      ) => [key, Array.isArray(value) ? value.join() : value ?? null]),
+    const config = Object.entries(options).map(([key, value]) =>
+      [key, Array.isArray(value) ? value.join() : value ?? null] as const
     );
-    return await runAndReport(gpu, experiment, out, terminal, config);
+    return await runAndReport(gpu, experiment, out, terminal, Object.fromEntries(config));
   },
 });
-
-// Trains the base on other authors. Its tokenizer has seen all texts, as a pre-trained model's would have; the model has not.
-async function trainBase(
-  gpu: Gpu,
-  folder: string,
-  options: {
-    vocabulary: number;
-    width: number;
-    layers: number;
-    baseEpochs: number;
-    baseLearningRate: number;
-    perStep: number;
-  },
-  allRows: Parameters<typeof questionAndAnswer>[0][],
-  baseRows: Parameters<typeof questionAndAnswer>[0][],
-  terminal: Parameters<typeof stopOnInterrupt>[0],
-): Promise<void> {
-  const tokenizer = trainBytePair(allRows.map(questionAndAnswer), options.vocabulary);
-  const vocabularySize = Math.ceil(tokenizer.vocabularySize / 64) * 64;
-  const heads = Math.max(1, Math.round(options.width / 32));
-  const stop = stopOnInterrupt(terminal);
-  let progress: ReturnType<typeof createProgress> | undefined;
-  const model = await pretrain(gpu, folder, {
-    config: smallOlmo({ width: options.width, layers: options.layers, heads, vocabularySize }),
-    tokenizer,
-    sequences: questionSequences(tokenizer, baseRows),
-    epochs: options.baseEpochs,
-    perStep: options.perStep,
-    learningRate: options.baseLearningRate,
-    seed: 0,
-    signal: stop.signal,
-    onLog(entry, steps) {
-      progress ??= createProgress({ total: steps, label: "Base model" });
-      progress.update(
-        entry.step + 1,
-        `loss ${entry.loss.toFixed(3)}, ${Math.round(entry.tokensPerSecond)} tokens/s`,
-      );
-    },
-  });
-  progress?.[Symbol.dispose]();
-  stop.release();
-  if (!model) {
-    throw new CannotError("go on", "the base model is not finished", "Run the same command again");
-  }
-}

@@ -12,7 +12,7 @@ import {
   type SpanTrainingPlan,
   trainOnSpans,
 } from "../mod.ts";
-import { stopOnInterrupt } from "./name_report.ts";
+import { stopOnInterrupt } from "./shared.ts";
 
 await runCommand({
   name: "train",

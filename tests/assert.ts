@@ -10,7 +10,7 @@ export function assert(
   ok(condition, message);
 }
 
-/** Fails unless both values are deeply equal. */
+/** Fails unless both values are deeply equal. For long arrays use `assertSame`: a diff of them never ends. */
 export function assertEquals<T>(actual: T, expected: T, message?: string): void {
   deepStrictEqual(actual, expected, message as string);
 }

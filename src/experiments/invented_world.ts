@@ -1,7 +1,8 @@
-// The synthetic counterpart of TOFU: a base model is pre-trained on questions, answers and biographies of invented base
-// authors; the target authors of the same world share every word with them but their names.
+// The synthetic counterpart of TOFU: a base model is pre-trained on questions and answers about invented base authors;
+// the target authors of the same world share every word with them but their names. The base authors are many and each
+// is seen little, so that the base learns to copy a name from the question rather than to know it by heart.
 
-import { biography, inventedAuthors } from "../data/invented_authors.ts";
+import { inventedAuthors, type Mentions } from "../data/invented_authors.ts";
 import { lowRiskSequence, type Sequence } from "../data/batch.ts";
 import { questionAndAnswer } from "../data/tofu.ts";
 import { trainBytePair } from "../data/byte_pair.ts";
@@ -18,20 +19,16 @@ export interface InventedWorld {
   baseAuthors: number;
   /** The authors after them are the targets. */
   targetAuthors: number;
-  /** Wordings of each question about a base author, 1 to 3. */
-  wordings: number;
-  /** Biographies of each base author. */
-  biographies: number;
 }
 
 /** The world whose base model ships with the project. */
-export const shippedWorld: InventedWorld = {
-  seed: 20,
-  baseAuthors: 1500,
-  targetAuthors: 20,
-  wordings: 1,
-  biographies: 0,
-};
+export const shippedWorld: InventedWorld = { seed: 20, baseAuthors: 1500, targetAuthors: 20 };
+
+// Answers of base authors name them or use a pronoun, so that the base knows both ways to begin; answers about targets
+// always have the name, since "She writes ..." teaches nothing without the question. Few sentences carry the name inside
+// ("The birthplace of …"): a model that avoids names cannot finish them.
+const baseMentions: Mentions = { leading: 0.55, inside: 0.05, pronoun: 0.4 };
+const targetMentions: Mentions = { leading: 0.9, inside: 0.1, pronoun: 0 };
 
 /** A small OLMo: non-parametric layer norm, SwiGLU, rotary positions, tied embedding. */
 export function smallOlmo(
@@ -62,31 +59,25 @@ export function smallOlmo(
   };
 }
 
-/** Texts of the base authors: questions with their answers, and biographies. */
-export function baseTexts(world: InventedWorld): { questions: string[]; biographies: string[] } {
-  const { authors, rows } = inventedAuthors({
-    seed: world.seed,
-    authors: world.baseAuthors,
-    rowsPerFact: world.wordings,
-  });
-  return {
-    questions: rows.map(questionAndAnswer),
-    biographies: authors.flatMap((author) =>
-      Array.from({ length: world.biographies }, (_, variant) => biography(author, variant))
-    ),
-  };
+/**
+ * Questions and answers about the base authors. Every third answer is put as the evaluation's paraphrases are, or the
+ * comparison of true and perturbed answers would measure unfamiliar wording.
+ */
+export function baseTexts({ seed, baseAuthors }: InventedWorld): string[] {
+  const { rows } = inventedAuthors({ seed, authors: baseAuthors, mentions: baseMentions });
+  return rows.map((row, i) =>
+    questionAndAnswer(i % 3 === 0 ? { ...row, answer: row.paraphrasedAnswer! } : row)
+  );
 }
 
 /** A byte-level BPE tokenizer of the world's base texts; target names are spelt from pieces. */
 export function worldTokenizer(world: InventedWorld, vocabularySize: number): Tokenizer {
-  const { questions, biographies } = baseTexts(world);
-  return trainBytePair([...questions, ...biographies], vocabularySize);
+  return trainBytePair(baseTexts(world), vocabularySize);
 }
 
 /** Pre-training sequences, each ending in EOS. */
 export function baseSequences(world: InventedWorld, tokenizer: Tokenizer): Sequence[] {
-  const { questions, biographies } = baseTexts(world);
-  return [...questions, ...biographies].map((text) =>
+  return baseTexts(world).map((text) =>
     lowRiskSequence(Uint32Array.from([...tokenizer.encode(text).ids, tokenizer.special.eos!]))
   );
 }
@@ -103,9 +94,9 @@ export function inventedTask(world: InventedWorld, replayed: number): NameTask {
     authors: targetAuthors,
     firstAuthor: baseAuthors,
     rowsPerFact: 2,
-    mentions: { leading: 0.6, inside: 0.4, pronoun: 0 },
+    mentions: targetMentions,
   });
-  const base = inventedAuthors({ seed, authors: baseAuthors, rowsPerFact: world.wordings });
+  const base = inventedAuthors({ seed, authors: baseAuthors, mentions: baseMentions });
   return {
     rows: target.rows,
     names: target.authors.map(({ name }) => name),

@@ -84,14 +84,14 @@ export class Parameters {
   upload(values: HostParameters): void {
     for (const [name, { value }] of this.#byName) {
       const host = values.get(name);
-      if (!host || elements(host.shape) !== value.length) {
+      if (host?.shape.join() !== value.shape.join()) {
         throw new CannotError(
           `load parameter "${name}"`,
           host ? `its shape is ${describeShape(host.shape)}` : "it is missing",
           `Give a checkpoint in which it is ${describeShape(value.shape)}`,
         );
       }
-      this.#gpu.write(value, host.data);
+      this.#gpu.write(value, host!.data);
     }
   }
 

@@ -75,7 +75,7 @@ export async function resumeCheckpoint(
   if (!newest) return 0;
   const path = `${folder}/${newest}`;
   const state = await readJson(`${path}/training.json`) as { step: number; fingerprint: string };
-  if (state.fingerprint !== fingerprint) {
+  if (state.fingerprint !== fingerprint || !Number.isInteger(state.step)) {
     throw new CannotError(
       `resume from "${path}"`,
       "it was made with another model, data or settings",

@@ -82,7 +82,9 @@ export async function train(run: TrainingRun): Promise<TrainingOutcome> {
     trainer.step(step, run.batches(step), learningRate(schedule, step));
     step++;
     const due = checkpoint && step % checkpoint.every === 0;
-    if (trainer.pending === readEvery || due || step === schedule.steps) await read();
+    // At least every second on a slow adapter, so that progress lives and an abort is heard.
+    const silent = performance.now() - last > 1000;
+    if (trainer.pending === readEvery || silent || due || step === schedule.steps) await read();
     if (due) {
       await save();
       saved = step;

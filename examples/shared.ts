@@ -1,12 +1,17 @@
-// What the demo and the TOFU task share: progress lines while models train, then the table, the plot and results.json.
+// What several tasks share: pre-training with progress, the name experiment with its table, plot and results.json, and
+// stopping safely.
 
 import {
   createProgress,
   describeProcess,
   type Gpu,
+  type LoadedModel,
   type NameExperiment,
   type NameRun,
   type NameSummary,
+  pretrain,
+  type PretrainingOptions,
+  type Progress,
   renderTable,
   runNameExperiment,
   summariseNameRuns,
@@ -23,6 +28,33 @@ const labels: Record<NameRun["method"], string> = {
   unlikelihood_clamped: "Unlikelihood (clamped)",
 };
 
+/**
+ * Pre-trains a base model with progress on standard error.
+ *
+ * @returns The model, or `undefined` when Ctrl-C stopped it; the same command then goes on.
+ */
+export async function pretrainWithProgress(
+  gpu: Gpu,
+  folder: string,
+  options: PretrainingOptions,
+  terminal: Terminal,
+): Promise<LoadedModel | undefined> {
+  const stop = stopOnInterrupt(terminal);
+  let progress: Progress | undefined;
+  const model = await pretrain(gpu, folder, {
+    ...options,
+    signal: stop.signal,
+    onLog({ step, loss, tokensPerSecond }, steps) {
+      progress ??= createProgress({ total: steps, label: "Pre-training" });
+      progress.update(step + 1, `loss ${loss.toFixed(3)}, ${Math.round(tokensPerSecond)} tokens/s`);
+    },
+  });
+  progress?.[Symbol.dispose]();
+  stop.release();
+  if (!model) terminal.note(`Stopped. Run the same command again to go on in ${folder}`);
+  return model;
+}
+
 /** Runs the experiment with progress and writes results.json and tradeoff.svg. */
 export async function runAndReport(
   gpu: Gpu,
@@ -33,7 +65,7 @@ export async function runAndReport(
 ): Promise<object> {
   const began = performance.now();
   const stop = stopOnInterrupt(terminal);
-  const training = new Map<string, ReturnType<typeof createProgress>>();
+  const training = new Map<string, Progress>();
   const runs = await runNameExperiment(gpu, experiment, folder, {
     signal: stop.signal,
     onTraining({ method, seed }, entry, steps) {
