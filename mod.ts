@@ -10,7 +10,9 @@ export * from "./src/slung/risk.ts";
 export * from "./src/slung/objective.ts";
 
 // Models and the GPU
-export { type AdapterDescription, Gpu } from "./src/gpu/gpu.ts";
+export { measureCeiling, measureReadBack } from "./kernels/ceiling.ts";
+export { type KernelCheck, selfTest, selfTestTolerance } from "./kernels/self_test.ts";
+export { type AdapterDescription, Gpu, megabytes } from "./src/gpu/gpu.ts";
 export { type Binding, type Kernel, kernel } from "./src/gpu/kernel.ts";
 export * from "./src/gpu/program.ts";
 export * from "./src/gpu/tensor.ts";
@@ -61,6 +63,7 @@ export * from "./src/experiments/invented_world.ts";
 export * from "./src/experiments/name_experiment.ts";
 export * from "./src/experiments/name_task.ts";
 export { pretrain, type PretrainingOptions } from "./src/experiments/pretraining.ts";
+export * from "./src/experiments/span_training.ts";
 
 // Reports and the command line
 export { type Command, runCommand, type Terminal } from "./src/report/command_line.ts";
@@ -85,11 +88,3 @@ export {
 export { CannotError } from "./src/base/errors.ts";
 export { readText, writeFileAtomic } from "./src/base/files.ts";
 export { Random } from "./src/base/random.ts";
-
-// What an adapter can do
-export { measureCeiling, measureReadBack } from "./kernels/ceiling.ts";
-export { type KernelCheck, selfTest, selfTestTolerance } from "./kernels/self_test.ts";
-export { megabytes } from "./src/gpu/gpu.ts";
-
-// Training on any texts with risk spans
-export * from "./src/experiments/span_training.ts";

@@ -47,7 +47,7 @@ await runCommand({
       min: 1,
       help: "Other authors to train the base on",
     },
-    baseEpochs: { type: "integer", default: 20, min: 1, help: "Epochs of the base" },
+    baseEpochs: { type: "integer", default: 16, min: 1, help: "Epochs of the base" },
     baseLearningRate: { type: "number", default: 2e-3, min: 0, help: "Peak of the base" },
     width: { type: "integer", default: 128, min: 16, help: "Width of the base" },
     layers: { type: "integer", default: 3, min: 1, help: "Layers of the base" },

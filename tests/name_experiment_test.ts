@@ -1,0 +1,136 @@
+// The name experiment end to end on a model far too small to learn anything: what is tested is the machinery.
+
+import {
+  askAboutNames,
+  baseSequences,
+  Gpu,
+  huggingFaceOptimiser,
+  initialise,
+  inventedTask,
+  LanguageModel,
+  type NameExperiment,
+  type NameRun,
+  pretrain,
+  Risk,
+  runNameExperiment,
+  smallOlmo,
+  summariseNameRuns,
+  worldTokenizer,
+} from "../mod.ts";
+import { answerSequences, questionSequences } from "../src/experiments/name_task.ts";
+import { assert, assertEquals, assertRejects } from "./assert.ts";
+
+const world = { seed: 3, baseAuthors: 4, targetAuthors: 2 };
+const tokenizer = worldTokenizer(world, 400);
+const config = smallOlmo({ width: 16, layers: 1, heads: 2, vocabularySize: 448 });
+const experiment: NameExperiment = {
+  base: { config, weights: initialise(config, 1) },
+  tokenizer,
+  task: inventedTask(world, 5),
+  settings: {
+    epochs: 1,
+    answerPasses: 1,
+    perStep: 8,
+    learningRate: 1e-3,
+    optimiser: huggingFaceOptimiser,
+    endOfText: true,
+  },
+  methods: ["direct", "masked"],
+  seeds: [0, 1],
+  maxNewTokens: 4,
+};
+
+Deno.test("names are high risk in answers and in replayed questions, and nothing else is", () => {
+  const { rows, names, replay, replayNames } = experiment.task;
+  const answers = answerSequences(tokenizer, experiment.task, false);
+  const replayed = questionSequences(tokenizer, replay, replayNames);
+  const risky = ({ tokens, classes }: { tokens: Uint32Array; classes: Uint8Array }) =>
+    tokenizer.decode(tokens.filter((_, i) => classes[i] === Risk.high));
+  answers.forEach((sequence, i) => {
+    const author = names[Math.floor(i / 20)]!;
+    for (const part of author.split(" ")) assert(risky(sequence).includes(part), rows[i]!.answer);
+    assert(risky(sequence).replace(author, "").trim() === "", risky(sequence));
+  });
+  assertEquals(replayed.length, 5);
+  for (const sequence of replayed) {
+    assert(replayNames.some((name) => risky(sequence).includes(name)), risky(sequence));
+  }
+});
+
+Deno.test("an experiment gives one run for the base and one per method and seed, and reuses finished ones", async () => {
+  using gpu = await Gpu.open();
+  const folder = await Deno.makeTempDir();
+  const reused: boolean[] = [];
+  const onResult = (_: NameRun, again: boolean) => reused.push(again);
+  const first = await runNameExperiment(gpu, experiment, folder, { onResult });
+  assertEquals(
+    first.map(({ method, seed }) => `${method} ${seed}`),
+    ["base null", "direct 0", "masked 0", "direct 1", "masked 1"],
+  );
+  assertEquals(reused, [false, false, false, false, false]);
+  const second = await runNameExperiment(gpu, experiment, folder, { onResult });
+  assertEquals(reused.slice(5), [true, true, true, true, true]);
+  assertEquals(JSON.stringify(second), JSON.stringify(first));
+
+  const more = await runNameExperiment(gpu, { ...experiment, seeds: [0, 1, 2] }, folder, {
+    onResult,
+  });
+  assertEquals(reused.slice(10), [true, true, true, true, true, false, false]);
+  const summary = summariseNameRuns(more);
+  assertEquals(summary.map(({ method, seeds }) => [method, seeds]), [
+    ["base", 1],
+    ["direct", 3],
+    ["masked", 3],
+  ]);
+  for (const { names, partial, truthAccuracy } of summary) {
+    for (const value of [names, partial, truthAccuracy!]) assert(value >= 0 && value <= 100);
+  }
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("an experiment that is stopped keeps what is done and ends with the same result", async () => {
+  using gpu = await Gpu.open();
+  const [whole, broken] = [await Deno.makeTempDir(), await Deno.makeTempDir()];
+  const expected = await runNameExperiment(gpu, experiment, whole);
+  const controller = new AbortController();
+  const partial = await runNameExperiment(gpu, experiment, broken, {
+    signal: controller.signal,
+    onTraining: ({ method }) => method === "masked" && controller.abort(),
+  });
+  assert(partial.length < expected.length);
+  const resumed = await runNameExperiment(gpu, experiment, broken);
+  assertEquals(JSON.stringify(resumed), JSON.stringify(expected));
+  for (const folder of [whole, broken]) await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("training on answers in which nobody is named is refused", async () => {
+  using gpu = await Gpu.open();
+  const folder = await Deno.makeTempDir();
+  const task = { ...experiment.task, names: ["Nobody Atall"] };
+  await assertRejects(
+    () => runNameExperiment(gpu, { ...experiment, task }, folder),
+    "Cannot mark names in the answers",
+  );
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("pre-training writes a model folder, and a second call reads it back", async () => {
+  using gpu = await Gpu.open();
+  const folder = await Deno.makeTempDir();
+  const options = {
+    config,
+    tokenizer,
+    sequences: baseSequences(world, tokenizer),
+    epochs: 1,
+    perStep: 16,
+    learningRate: 1e-3,
+    seed: 1,
+  };
+  const made = await pretrain(gpu, folder, options);
+  const read = await pretrain(gpu, folder, options);
+  assertEquals(read!.describe, made!.describe);
+  using model = new LanguageModel(gpu, read!.config, read!.weights);
+  const result = await askAboutNames(model, tokenizer, experiment.task, { maxNewTokens: 4 });
+  assertEquals(result.answers.length, experiment.task.rows.length);
+  await Deno.remove(folder, { recursive: true });
+});
