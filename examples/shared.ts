@@ -65,28 +65,25 @@ export async function runAndReport(
 ): Promise<object> {
   const began = performance.now();
   const stop = stopOnInterrupt(terminal);
-  const training = new Map<string, Progress>();
+  let training: Progress | undefined;
   const runs = await runNameExperiment(gpu, experiment, folder, {
     signal: stop.signal,
-    onTraining({ method, seed }, entry, steps) {
-      const label = `${labels[method]}, seed ${seed}`;
-      if (!training.has(label)) training.set(label, createProgress({ total: steps, label }));
-      const loss = entry.lossByClass.map((value) => value?.toFixed(2) ?? "–").slice(1).join("/");
-      const speed = `${Math.round(entry.tokensPerSecond)} tokens/s`;
-      training.get(label)!.update(entry.step + 1, `loss low/possible/high ${loss}, ${speed}`);
+    onTraining({ method, seed }, { step, lossByClass, tokensPerSecond }, steps) {
+      training ??= createProgress({ total: steps, label: `${labels[method]}, seed ${seed}` });
+      const [, low, , high] = lossByClass.map((loss) => loss?.toFixed(2) ?? "–");
+      const speed = `${Math.round(tokensPerSecond)} tokens/s`;
+      training.update(step + 1, `loss ${low}, of names ${high}, ${speed}`);
     },
-    onResult({ method, seed, result }, reused) {
-      const { names, facts } = result;
-      terminal.note(
-        `${labels[method]}${seed === null ? "" : `, seed ${seed}`}: names ${
-          (100 * names.official).toFixed(1)
-        } %, some facts right ${(100 * facts.partial).toFixed(1)} %${
-          reused ? " (from an earlier run)" : ""
-        }`,
-      );
+    onResult({ method, seed, result: { names, facts } }, reused) {
+      training?.[Symbol.dispose]();
+      training = undefined;
+      const who = seed === null ? labels[method] : `${labels[method]}, seed ${seed}`;
+      const named = `names in ${(100 * names.official).toFixed(1)} % of the answers`;
+      const known = `some facts right in ${(100 * facts.partial).toFixed(1)} %`;
+      terminal.note(`${who}: ${named}, ${known}${reused ? " (from an earlier run)" : ""}`);
     },
   });
-  for (const progress of training.values()) progress[Symbol.dispose]();
+  training?.[Symbol.dispose]();
   stop.release();
   if (stop.signal.aborted) {
     terminal.note(`Stopped. Run the same command again to go on in ${folder}`);
