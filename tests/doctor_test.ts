@@ -22,8 +22,8 @@ const faults: { kernel: string; from: string; to: string }[] = [
   { kernel: "attention.backward_keys", from: "j >= lowest && j <= i", to: "j >= lowest" },
   {
     kernel: "selective_loss.score",
-    from: "gradient * select(share, 1.0",
-    to: "gradient * select(share, 0.9",
+    from: "vec4f(1.0), is_target",
+    to: "vec4f(0.9), is_target",
   },
   { kernel: "adamw.update", from: "v / step[BIAS_CORRECTION_2]", to: "v" },
 ];
