@@ -23,16 +23,16 @@ export interface AttentionRequest {
   firstKey: Tensor;
   /** [B, T, H, D] */
   out: Tensor;
-  /** [B, H, T]: log-sum-exp of each query's scores. */
-  lse: Tensor;
+  /** [B, H, T, 2]: log-sum-exp of each query's scores, written by forward, and δ, written by backward. */
+  statistics: Tensor;
 }
 
 const group = 32; // queries (or keys) per workgroup; also the unit in which hidden keys are skipped
 
 /** Records `out = attention(q, k, v)`. */
 export function attentionForward(program: Program, request: AttentionRequest): void {
-  const { q, k, v, firstKey, out, lse, heads } = request;
-  record(program, request, "forward", heads, { q, k, v, first_key: firstKey, out, lse });
+  const { q, k, v, firstKey, out, statistics, heads } = request;
+  record(program, request, "forward", heads, { q, k, v, first_key: firstKey, out, statistics });
 }
 
 /** Records the gradients of q, k and v. */
@@ -40,12 +40,11 @@ export function attentionBackward(
   program: Program,
   request: AttentionRequest & { dout: Tensor; dq: Tensor; dk: Tensor; dv: Tensor },
 ): void {
-  const { q, k, v, firstKey, out, lse, dout, dq, dk, dv, heads, kvHeads } = request;
-  const delta = program.borrow("attention/delta", lse.shape);
-  const shared = { q, k, v, first_key: firstKey, lse, dout, delta };
-  record(program, request, "backward_queries", heads, { ...shared, out, dq });
+  const { q, k, v, firstKey, out, statistics, dout, dq, dk, dv, heads, kvHeads } = request;
+  const shared = { q, k, v, first_key: firstKey, statistics, dout };
+  record(program, request, "backward_delta", heads, { out, dout, statistics });
+  record(program, request, "backward_queries", heads, { ...shared, dq });
   record(program, request, "backward_keys", kvHeads, { ...shared, dk, dv });
-  program.release(delta);
 }
 
 function record(

@@ -12,12 +12,11 @@ struct Dims { time: u32, heads: u32, kv_heads: u32, scale: f32 }
 @group(0) @binding(3) var<storage, read> v: array<vec4f>; // [B, T, G, D]
 @group(0) @binding(4) var<storage, read> first_key: array<u32>; // [B, T] start of the token's document, never decreasing
 @group(0) @binding(5) var<storage, read_write> out: array<vec4f>; // [B, T, H, D]
-@group(0) @binding(6) var<storage, read_write> lse: array<f32>; // [B, H, T]
+@group(0) @binding(6) var<storage, read_write> statistics: array<vec2f>; // [B, H, T] of (LSE, δ)
 @group(0) @binding(7) var<storage, read> dout: array<vec4f>;
-@group(0) @binding(8) var<storage, read_write> delta: array<f32>; // [B, H, T]
-@group(0) @binding(9) var<storage, read_write> dq: array<vec4f>;
-@group(0) @binding(10) var<storage, read_write> dk: array<vec4f>;
-@group(0) @binding(11) var<storage, read_write> dv: array<vec4f>;
+@group(0) @binding(8) var<storage, read_write> dq: array<vec4f>;
+@group(0) @binding(9) var<storage, read_write> dk: array<vec4f>;
+@group(0) @binding(10) var<storage, read_write> dv: array<vec4f>;
 
 const hidden = -1e30; // the score of a key that a query may not see
 
@@ -58,7 +57,22 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index)
 // @for c in D4
   out[at + {c}u] = out{c} / sum;
 // @end
-  lse[(batch * dims.heads + head) * dims.time + i] = largest + log(sum);
+  statistics[(batch * dims.heads + head) * dims.time + i] = vec2f(largest + log(sum), 0.0);
+}
+
+// δ on its own: so the two kernels below bind no more than the eight storage buffers that every adapter has.
+@compute @workgroup_size(GROUP)
+fn backward_delta(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let batch = group.y / dims.heads;
+  let head = group.y % dims.heads;
+  let i = group.x * GROUP + lane;
+  if (i >= dims.time) { return; }
+  let at = ((batch * dims.time + i) * dims.heads + head) * D4;
+  var sum = 0.0;
+// @for c in D4
+  sum += dot(dout[at + {c}u], out[at + {c}u]);
+// @end
+  statistics[(batch * dims.heads + head) * dims.time + i].y = sum;
 }
 
 @compute @workgroup_size(GROUP)
@@ -71,15 +85,12 @@ fn backward_queries(@builtin(workgroup_id) group: vec3u, @builtin(local_invocati
   let i = min(first_query + lane, dims.time - 1u);
   let lowest = first_key[row + i];
   let at = ((row + i) * dims.heads + head) * D4;
-  let statistic = (batch * dims.heads + head) * dims.time + i;
-  var delta_i = 0.0;
+  let statistic = statistics[(batch * dims.heads + head) * dims.time + i];
 // @for c in D4
   let q{c} = q[at + {c}u];
   let dout{c} = dout[at + {c}u];
   var dq{c} = vec4f();
-  delta_i += dot(dout{c}, out[at + {c}u]);
 // @end
-  let lse_i = lse[statistic];
   let end = min(first_query + GROUP, dims.time);
   for (var j = first_key[row + first_query]; j < end; j++) {
     let key = ((row + j) * dims.kv_heads + kv_head) * D4;
@@ -90,14 +101,13 @@ fn backward_queries(@builtin(workgroup_id) group: vec3u, @builtin(local_invocati
     score += dot(q{c}, k{c});
     dp += dot(dout{c}, v[key + {c}u]);
 // @end
-    let p = select(0.0, exp(score * dims.scale - lse_i), j >= lowest && j <= i);
-    let ds = p * (dp - delta_i) * dims.scale;
+    let p = select(0.0, exp(score * dims.scale - statistic.x), j >= lowest && j <= i);
+    let ds = p * (dp - statistic.y) * dims.scale;
 // @for c in D4
     dq{c} += ds * k{c};
 // @end
   }
   if (first_query + lane >= dims.time) { return; }
-  delta[statistic] = delta_i;
 // @for c in D4
   dq[at + {c}u] = dq{c};
 // @end
@@ -120,10 +130,11 @@ fn backward_keys(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_
   var dv{c} = vec4f();
 // @end
   for (var head = kv_head * sharing; head < (kv_head + 1u) * sharing; head++) {
-    let statistics = (batch * dims.heads + head) * dims.time;
+    let first_statistic = (batch * dims.heads + head) * dims.time;
     for (var i = first; i < dims.time; i++) {
       let lowest = first_key[row + i];
       if (lowest > last) { break; } // a later document: none of this workgroup's keys is seen from here on
+      let statistic = statistics[first_statistic + i];
       let query = ((row + i) * dims.heads + head) * D4;
       var score = 0.0;
       var dp = 0.0;
@@ -133,8 +144,8 @@ fn backward_keys(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_
       score += dot(q{c}, k{c});
       dp += dot(dout{c}, v{c});
 // @end
-      let p = select(0.0, exp(score * dims.scale - lse[statistics + i]), j >= lowest && j <= i);
-      let ds = p * (dp - delta[statistics + i]) * dims.scale;
+      let p = select(0.0, exp(score * dims.scale - statistic.x), j >= lowest && j <= i);
+      let ds = p * (dp - statistic.y) * dims.scale;
 // @for c in D4
       dk{c} += ds * q{c};
       dv{c} += p * dout{c};

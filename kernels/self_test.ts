@@ -155,7 +155,7 @@ const checks: Record<string, (bench: Bench) => Pair[]> = {
     const request = {
       ...{ batch: 1, time, heads, kvHeads, headWidth },
       ...{ q: q.tensor, k: k.tensor, v: v.tensor, firstKey: bench.integers("first_key", firstKey) },
-      ...{ out, lse: bench.zeros("lse", 1, heads, time) },
+      ...{ out, statistics: bench.zeros("statistics", 1, heads, time, 2) },
     };
     attentionForward(bench.program, request);
     attentionBackward(bench.program, { ...request, dout: dout.tensor, dq, dk, dv });

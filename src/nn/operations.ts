@@ -168,7 +168,7 @@ export function attention(
     v: v.value,
     firstKey,
     out: out.value,
-    lse: tape.program.allocate(`${name}/lse`, [batch, heads, time]),
+    statistics: tape.program.allocate(`${name}/statistics`, [batch, heads, time, 2]),
   };
   attentionForward(tape.program, shared);
   tape.record([out], () => {
