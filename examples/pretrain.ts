@@ -35,7 +35,7 @@ await runCommand({
       sequences: baseSequences(shippedWorld, tokenizer),
       dtype: "F16",
     }, terminal);
-    if (model) terminal.print(`${model.describe} in ${out}`);
-    return { out, finished: model !== undefined };
+    terminal.print(`${model.describe} in ${out}`);
+    return { out, config };
   },
 });

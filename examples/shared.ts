@@ -28,17 +28,13 @@ const labels: Record<NameRun["method"], string> = {
   unlikelihood_clamped: "Unlikelihood (clamped)",
 };
 
-/**
- * Pre-trains a base model with progress on standard error.
- *
- * @returns The model, or `undefined` when Ctrl-C stopped it; the same command then goes on.
- */
+/** Pre-trains a base model with progress on standard error. Ctrl-C stops it; the same command then goes on. */
 export async function pretrainWithProgress(
   gpu: Gpu,
   folder: string,
   options: PretrainingOptions,
   terminal: Terminal,
-): Promise<LoadedModel | undefined> {
+): Promise<LoadedModel> {
   const stop = stopOnInterrupt(terminal);
   let progress: Progress | undefined;
   const model = await pretrain(gpu, folder, {
@@ -51,8 +47,9 @@ export async function pretrainWithProgress(
   });
   progress?.[Symbol.dispose]();
   stop.release();
-  if (!model) terminal.note(`Stopped. Run the same command again to go on in ${folder}`);
-  return model;
+  if (model) return model;
+  terminal.note(`Stopped. Run the same command again to go on in ${folder}`);
+  Deno.exit(130);
 }
 
 /** Runs the experiment with progress and writes results.json and tradeoff.svg. */
@@ -92,7 +89,6 @@ export async function runAndReport(
   const summary = summariseNameRuns(runs);
   terminal.print(summaryTable(summary));
   if (gpu.adapter.software) terminal.print(`Computed on a software adapter (${gpu.adapter.name}).`);
-  await writeFileAtomic(`${folder}/tradeoff.svg`, await tradeoffPlot(summary));
   const path = await writeResults(folder, {
     ...describeProcess(),
     config,
@@ -112,6 +108,7 @@ export async function runAndReport(
     ),
     timing: { seconds: Math.round((performance.now() - began) / 100) / 10 },
   });
+  await writeFileAtomic(`${folder}/tradeoff.svg`, await tradeoffPlot(summary));
   terminal.print(`Every answer is in ${path}, the picture in ${folder}/tradeoff.svg`);
   return { summary, results: path, plot: `${folder}/tradeoff.svg` };
 }

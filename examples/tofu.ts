@@ -3,6 +3,7 @@
 // objective; then every question about them is asked.
 
 import {
+  authorName,
   authorNames,
   Gpu,
   groupByAuthor,
@@ -88,8 +89,15 @@ await runCommand({
       `${rows.length} questions about ${authors} target authors; ` +
         `${baseRows.length} about ${split.base.length} others`,
     );
-    const replay = new Random(0, "replay").shuffle(baseRows).slice(0, options.replay);
-    const task: NameTask = { rows, names, replay, replayNames: authorNames(baseRows) };
+    // Replayed names are as risky, so authors whose name cannot be told are not replayed.
+    const named = split.base.filter((author) => authorName(author) !== undefined);
+    const replay = new Random(0, "replay").shuffle(named.flat()).slice(0, options.replay);
+    const task: NameTask = {
+      rows,
+      names,
+      replay,
+      replayNames: named.map((author) => authorName(author)!),
+    };
 
     using gpu = await Gpu.open();
     const base = options.base ?? `${out}/base`;
@@ -98,7 +106,7 @@ await runCommand({
       const tokenizer = trainBytePair([...baseRows, ...rows].map(questionAndAnswer), vocabulary);
       const vocabularySize = Math.ceil(tokenizer.vocabularySize / 64) * 64;
       const heads = Math.max(1, Math.round(width / 32));
-      const finished = await pretrainWithProgress(gpu, base, {
+      await pretrainWithProgress(gpu, base, {
         config: smallOlmo({ width, layers, heads, vocabularySize }),
         tokenizer,
         sequences: questionSequences(tokenizer, baseRows),
@@ -107,7 +115,6 @@ await runCommand({
         learningRate: options.baseLearningRate,
         seed: 0,
       }, terminal);
-      if (!finished) return { finished: false };
     }
     const { tokenizer, description, source } = await openModel(gpu, base);
     terminal.note(`${description}; ${gpu.adapter.name}`);

@@ -5,7 +5,7 @@
 import { kernel } from "../src/gpu/kernel.ts";
 import type { Program } from "../src/gpu/program.ts";
 import type { Tensor } from "../src/gpu/tensor.ts";
-import { rowLanes, spread } from "./grid.ts";
+import { rowLanes, rowsOf64Lanes, spread } from "./grid.ts";
 import { matmul } from "./matmul.ts";
 import { stepConstants } from "./step.ts";
 import source from "./selective_loss.wgsl" with { type: "text" };
@@ -70,7 +70,8 @@ export function selectiveLoss(program: Program, request: SelectiveLossRequest): 
   const vocabulary = unembedding.shape[0]!;
   const chunkRows = Math.min(height, request.chunkRows ?? defaultChunkRows(height, vocabulary));
   const constants = {
-    ...rowLanes(program.gpu),
+    // Two loops over a row in fours: the software adapter ends an invocation's loops after 65,535 rounds in all.
+    ...(vocabulary > 100_000 ? rowsOf64Lanes : rowLanes(program.gpu)),
     ...stepConstants,
     TERM_FUNCTION: request.terms,
     GRADIENT: dhidden !== undefined,

@@ -3,11 +3,11 @@
 import {
   activeRows,
   type Batch,
-  countByClass,
   countTargets,
   lowRiskSequence,
   packSequences,
   type Sequence,
+  weightByClass,
 } from "../src/data/batch.ts";
 import { planEpochs } from "../src/data/epochs.ts";
 import { objective } from "../src/slung/objective.ts";
@@ -147,7 +147,7 @@ Deno.test("active rows are those whose class has a term and whose weight is not 
     weights: 4,
     firstTokens: 1,
   });
-  assertEquals(countByClass(batch, objective("masked").terms), [1, 1, 0, 0]);
+  assertEquals(weightByClass(batch, objective("masked").terms), [3, 1, 0, 0]);
 });
 
 const documents = numbered(Array.from({ length: 11 }, (_, i) => 2 + i % 5));

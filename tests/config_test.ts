@@ -155,7 +155,7 @@ const inconsistencies: [Partial<DecoderConfig>, string][] = [
   [{ contextLength: NaN }, "contextLength is NaN"],
   [{ heads: 5 }, "width 64 is not a multiple of heads 5"],
   [{ kvHeads: 3 }, "heads 4 is not a multiple of kvHeads 3"],
-  [{ headWidth: 15 }, "headWidth 15 is odd"],
+  [{ headWidth: 15 }, "headWidth 15 is not a multiple of 4"],
   [{ headWidth: 32 }, "heads 4 times headWidth 32 is not width 64"],
   [{ normEpsilon: 0 }, "normEpsilon is 0"],
   [{ rotaryTheta: Infinity }, "rotaryTheta is Infinity"],
@@ -171,7 +171,7 @@ Deno.test("checkConfig names all inconsistencies at once", () => {
   const check = () => checkConfig({ ...presets.tiny, heads: 5, kvHeads: 3, headWidth: 15 });
   assertThrows(check, "width 64 is not a multiple of heads 5");
   assertThrows(check, "heads 5 is not a multiple of kvHeads 3");
-  assertThrows(check, "headWidth 15 is odd");
+  assertThrows(check, "headWidth 15 is not a multiple of 4");
 });
 
 Deno.test("parameters stand in the order of use; a non-parametric norm has none", () => {

@@ -39,7 +39,7 @@ Deno.test("@if keeps one of two parts", () => {
   const text = lines("a", "// @if FAST", "b", "// @else", "c", "// @end", "d");
   assertEquals(expand(text, { FAST: true }), lines("a", "b", "d"));
   assertEquals(expand(text, { FAST: false }), lines("a", "c", "d"));
-  assertEquals(expand(text, {}), lines("a", "c", "d"));
+  assertThrows(() => expand(text, {}), "asks for the constant FAST");
   assertEquals(expand(lines("// @if N", "a", "// @end"), { N: 0 }), "");
   assertEquals(expand(lines("// @if N", "a", "// @end"), { N: 2 }), "a");
 });

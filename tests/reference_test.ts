@@ -2,7 +2,7 @@
 // sizes, and the forward passes against values and golden files that PyTorch computed.
 
 import { Random } from "../src/base/random.ts";
-import { checkParameters } from "../src/model/parameters.ts";
+import { checkParameters } from "../src/model/check_parameters.ts";
 import { assertClose, assertEquals } from "./assert.ts";
 import { type Golden, loadGolden } from "./golden/golden.ts";
 import {

@@ -17,8 +17,10 @@ export async function writeFileAtomic(
     using file = await Deno.open(partial, { write: true, create: true, truncate: true });
     for await (const chunk of chunksOf(content)) await writeAll(file, chunk);
     await file.sync();
+    await Deno.rename(partial, path);
   } catch (cause) {
     await Deno.remove(partial).catch(() => {});
+    if (cause instanceof CannotError) throw cause;
     throw new CannotError(
       `write "${path}"`,
       (cause as Error).message,
@@ -26,7 +28,6 @@ export async function writeFileAtomic(
       { cause },
     );
   }
-  await Deno.rename(partial, path);
 }
 
 /** Reads a JSON file. @throws {CannotError} naming the file, when it is missing or malformed. */

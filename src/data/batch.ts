@@ -145,9 +145,9 @@ export function countTargets(batch: Batch, terms: Objective["terms"]): TargetCou
   };
 }
 
-/** Active targets by class, for the mean loss of each class. */
-export function countByClass(batch: Batch, terms: Objective["terms"]): number[] {
-  const counts = [0, 0, 0, 0];
-  for (const row of activeRows(batch, terms)) counts[batch.classes[row]!]!++;
-  return counts;
+/** Weight of the active targets of each class, for the mean loss of each class. */
+export function weightByClass(batch: Batch, terms: Objective["terms"]): number[] {
+  const sums = [0, 0, 0, 0];
+  for (const row of activeRows(batch, terms)) sums[batch.classes[row]!]! += batch.weights[row]!;
+  return sums;
 }

@@ -75,7 +75,7 @@ export function groupByAuthor<Row>(
  */
 export function authorNames(rows: readonly TofuRow[], perAuthor: number = rowsPerAuthor): string[] {
   return groupByAuthor(rows, perAuthor).map((group, k) => {
-    const name = findFullName(group.map(({ question, answer }) => `${question}\n${answer}`));
+    const name = authorName(group);
     if (name !== undefined) return name;
     throw new CannotError(
       "find the author's name",
@@ -83,6 +83,11 @@ export function authorNames(rows: readonly TofuRow[], perAuthor: number = rowsPe
       "Give the list of names, or leave out these rows",
     );
   });
+}
+
+/** The full name of the author of some rows, or `undefined` if none stands out. */
+export function authorName(rows: readonly TofuRow[]): string | undefined {
+  return findFullName(rows.map(({ question, answer }) => `${question}\n${answer}`));
 }
 
 /** Where an answer names one of the authors in full, by first or by last name, as high risk. */

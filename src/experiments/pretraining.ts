@@ -1,7 +1,8 @@
 // Pre-training of a base model from scratch: initialise, fit with OLMo's optimiser and a cosine schedule, save a Hugging
 // Face folder with its tokenizer. Interrupted, it goes on from its last checkpoint.
 
-import { exists } from "../base/files.ts";
+import { CannotError } from "../base/errors.ts";
+import { exists, readJson, writeFileAtomic } from "../base/files.ts";
 import type { Sequence } from "../data/batch.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
 import type { Gpu } from "../gpu/gpu.ts";
@@ -10,7 +11,7 @@ import { initialise } from "../model/initialise.ts";
 import { LanguageModel } from "../model/language_model.ts";
 import { type LoadedModel, loadModel, saveModel } from "../model/weights.ts";
 import { objective } from "../slung/objective.ts";
-import { fit } from "../train/fit.ts";
+import { digestEpochs, fit } from "../train/fit.ts";
 import type { LogEntry } from "../train/loop.ts";
 import { olmoOptimiser } from "../train/optimiser.ts";
 
@@ -48,9 +49,21 @@ export async function pretrain(
   folder: string,
   options: PretrainingOptions,
 ): Promise<LoadedModel | undefined> {
-  if (await exists(`${folder}/config.json`)) return await loadModel(folder);
   const { config, tokenizer, sequences, epochs, perStep, learningRate, seed, dtype } = options;
   const { onLog, signal } = options;
+  const record = `${folder}/pretraining.json`;
+  const data = digestEpochs([sequences]);
+  const settings = { config, data, epochs, perStep, learningRate, seed, dtype: dtype ?? "F32" };
+  if (await exists(`${folder}/config.json`)) {
+    const same = await exists(record) &&
+      JSON.stringify(await readJson(record)) === JSON.stringify(settings);
+    if (same) return await loadModel(folder);
+    throw new CannotError(
+      `pre-train into "${folder}"`,
+      "it holds a model that was made with other data or settings",
+      "Choose another folder, or remove the model",
+    );
+  }
   using model = new LanguageModel(gpu, config, initialise(config, seed), { gradients: true });
   const { finished } = await fit(model, {
     epochs: Array(epochs).fill(sequences),
@@ -65,6 +78,7 @@ export async function pretrain(
   });
   if (!finished) return undefined;
   await tokenizer.save?.(folder);
+  await writeFileAtomic(record, JSON.stringify(settings, null, 2) + "\n");
   await saveModel(folder, config, await model.download(), {
     special: tokenizer.special,
     ...(dtype && { dtype }),

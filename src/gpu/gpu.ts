@@ -61,7 +61,7 @@ export class Gpu {
   }
 
   /**
-   * Opens the default adapter with all of its limits.
+   * Opens the fastest adapter with its own limits, where kernels can use them.
    *
    * @param options.lanesPerRow Overrides what suits the adapter, so that tests reach both variants on either.
    * @throws {CannotError} when there is no adapter, with the way to get one.

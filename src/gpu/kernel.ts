@@ -86,6 +86,10 @@ export function expand(
 ): string {
   const lines = wgsl.split("\n");
   let at = 0;
+  const constant = (name: string) => {
+    if (name in constants) return constants[name];
+    throw new Error(`A directive asks for the constant ${name}, which the launcher does not give`);
+  };
   const block = (emit: boolean): string[] => {
     const out: string[] = [];
     while (at < lines.length) {
@@ -100,7 +104,7 @@ export function expand(
       if (word === "else" || word === "end") return out;
       at++;
       if (word === "if") {
-        const holds = Boolean(constants[argument!.trim()]);
+        const holds = Boolean(constant(argument!.trim()));
         out.push(...block(emit && holds));
         if (lines[at++]!.includes("@else")) {
           out.push(...block(emit && !holds));
@@ -110,7 +114,7 @@ export function expand(
         const [variable, count] = argument!.split(" in ").map((part) => part.trim());
         const body = block(emit);
         at++;
-        for (let i = 0; i < Number(constants[count!]); i++) {
+        for (let i = 0; i < Number(constant(count!)); i++) {
           out.push(...body.map((text) => text.replaceAll(`{${variable}}`, `${i}`)));
         }
       }

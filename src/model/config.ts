@@ -169,7 +169,10 @@ function problemsOf(config: DecoderConfig): string[] {
 
   expect(width % heads === 0, `width ${width} is not a multiple of heads ${heads}`);
   expect(heads % kvHeads === 0, `heads ${heads} is not a multiple of kvHeads ${kvHeads}`);
-  expect(headWidth % 2 === 0, `headWidth ${headWidth} is odd, and rotary embedding turns pairs`);
+  expect(
+    headWidth % 4 === 0,
+    `headWidth ${headWidth} is not a multiple of 4, and attention reads vectors of 4`,
+  );
   expect(
     config.family !== "olmo" || heads * headWidth === width,
     `heads ${heads} times headWidth ${headWidth} is not width ${width}`,

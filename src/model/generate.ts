@@ -116,7 +116,7 @@ class BatchDecoder {
     const results: (Uint32Array | undefined)[] = prompts.map(() => undefined);
     for (let reached = 1; reached < needed;) {
       const steps = Math.min(stepsPerRead, needed - reached);
-      for (let i = 0; i < steps; i++) this.#program.replay();
+      this.#program.replay(steps);
       reached += steps;
       const all = await gpu.readIntegers(tokens);
       prompts.forEach(({ length }, i) => {

@@ -5,7 +5,7 @@
 import { CannotError } from "../base/errors.ts";
 import { readJson } from "../base/files.ts";
 import { checkConfig, type DecoderConfig } from "./config.ts";
-import { readParameters } from "./parameters.ts";
+import { readParameters } from "./check_parameters.ts";
 import type { Model } from "./rotary_pairing.ts";
 import { readSafetensorsHeader } from "./safetensors.ts";
 import { show } from "./show.ts";

@@ -15,7 +15,7 @@ import {
 } from "./config.ts";
 import { readGgufFolder } from "./gguf_folder.ts";
 import { readLlama2c } from "./llama2c.ts";
-import { checkParameters, readParameters } from "./parameters.ts";
+import { checkParameters, readParameters } from "./check_parameters.ts";
 import { type Model, withRotaryPairing } from "./rotary_pairing.ts";
 import {
   type Dtype,
@@ -94,7 +94,7 @@ const ROTARY_BUFFER = /\.rotary_emb\.inv_freq$/;
 async function readHuggingFaceFolder(folder: string): Promise<Model> {
   const configFile = `${folder}/config.json`;
   const config = fromHuggingFace(await readJson(configFile), configFile);
-  const { tensors } = await readDirectory(folder);
+  const { tensors } = await readTensorDirectory(folder);
   for (const name of tensors.keys()) if (ROTARY_BUFFER.test(name)) tensors.delete(name);
 
   const head = config.tiedEmbedding ? tensors.get("lm_head.weight") : undefined;
@@ -111,7 +111,7 @@ async function readHuggingFaceFolder(folder: string): Promise<Model> {
 }
 
 /** Like `transformers`, prefers the whole file to the shards. */
-async function readDirectory(folder: string): ReturnType<typeof readSafetensorsHeader> {
+async function readTensorDirectory(folder: string): ReturnType<typeof readSafetensorsHeader> {
   const whole = `${folder}/model.safetensors`;
   const index = `${folder}/model.safetensors.index.json`;
   if (await exists(whole)) return await readSafetensorsHeader(whole);

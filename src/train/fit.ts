@@ -1,5 +1,6 @@
 // Trains a model on sequences for some epochs: plan, trainer and loop put together, with the settings that matter.
 
+import { createHash } from "node:crypto";
 import type { Sequence } from "../data/batch.ts";
 import { planEpochs } from "../data/epochs.ts";
 import type { LanguageModel } from "../model/language_model.ts";
@@ -67,17 +68,10 @@ function microBatchShape(
 
 async function fingerprint(model: LanguageModel, options: FitOptions): Promise<string> {
   const { epochs, perStep, seed, objective, optimiser, schedule } = options;
-  const sequences = [...new Set(epochs.flat())];
-  const index = new Map(sequences.map((sequence, i) => [sequence, i]));
   return await fingerprintOf({
     model: model.config,
     initial: await weightDigests(model),
-    data: sequences.map(({ tokens, classes, weights }) => [
-      [...tokens].join(),
-      [...classes].join(),
-      weights ? [...weights].join() : "",
-    ]),
-    epochs: epochs.map((epoch) => epoch.map((sequence) => index.get(sequence)).join()),
+    epochs: digestEpochs(epochs),
     perStep,
     seed,
     objective,
@@ -91,4 +85,18 @@ async function weightDigests({ gpu, parameters }: LanguageModel): Promise<string
   const arenas = await gpu.readAll(parameters.groups.map(({ weight }) => weight));
   const digests = arenas.map((bytes) => crypto.subtle.digest("SHA-256", bytes));
   return (await Promise.all(digests)).map((digest) => new Uint8Array(digest).join());
+}
+
+/** A digest of the sequences of each epoch, in order; each different epoch is read once. */
+export function digestEpochs(epochs: FitOptions["epochs"]): string[] {
+  const digests = new Map<readonly Sequence[], string>();
+  for (const epoch of new Set(epochs)) {
+    const hash = createHash("sha256");
+    for (const { tokens, classes, weights } of epoch) {
+      hash.update(Uint32Array.of(tokens.length, weights ? 1 : 0)).update(tokens).update(classes);
+      if (weights) hash.update(weights);
+    }
+    digests.set(epoch, hash.digest("hex"));
+  }
+  return epochs.map((epoch) => digests.get(epoch)!);
 }

@@ -19,7 +19,7 @@ export interface OptimiserSettings {
   maxNorm: number;
 }
 
-/** OLMo-1B's settings ([D] `configs/olmo/OLMo-1B_cont_pretrain.yaml`), with the usual epsilon. */
+/** OLMo-1B's settings (the authors' repository, `configs/olmo/OLMo-1B_cont_pretrain.yaml`), with the usual epsilon. */
 export const olmoOptimiser: OptimiserSettings = {
   betas: [0.9, 0.95],
   epsilon: 1e-8,

@@ -3,7 +3,7 @@
 // does not change it. Nothing is read back here; `drain` brings the scalars of many steps at once.
 
 import { CannotError } from "../base/errors.ts";
-import { activeRows, type Batch, countByClass, countTargets } from "../data/batch.ts";
+import { activeRows, type Batch, countTargets, weightByClass } from "../data/batch.ts";
 import { Program } from "../gpu/program.ts";
 import { ScalarRing } from "../gpu/ring.ts";
 import type { Tensor } from "../gpu/tensor.ts";
@@ -61,7 +61,7 @@ export class Trainer {
   readonly #classSums: Tensor;
   readonly #ring: ScalarRing;
   #pending: (Omit<StepReport, "loss" | "lossByClass" | "gradientNorm"> & {
-    counts: number[];
+    classWeights: number[];
     divisor: number;
     batches: readonly Batch[];
   })[] = [];
@@ -69,6 +69,13 @@ export class Trainer {
   /** Records forward, backward and update, and allocates the moments and activations. */
   constructor(model: LanguageModel, options: TrainerOptions) {
     const { gpu } = model;
+    if (!model.parameters.groups.every(({ gradient }) => gradient)) {
+      throw new CannotError(
+        "train this model",
+        "it was made without gradients",
+        "Make or open it with `{ gradients: true }`",
+      );
+    }
     const { rows, time, objective, chunkRows } = options;
     this.#model = model;
     this.objective = objective;
@@ -110,13 +117,15 @@ export class Trainer {
     const divisor = this.accumulate(step, batches, learningRate);
     this.optimiser.update();
     this.#ring.push();
-    const counts = [0, 0, 0, 0];
+    const classWeights = [0, 0, 0, 0];
     let tokens = 0;
     for (const batch of batches) {
-      countByClass(batch, this.objective.terms).forEach((count, risk) => counts[risk]! += count);
+      weightByClass(batch, this.objective.terms).forEach((weight, risk) => {
+        classWeights[risk]! += weight;
+      });
       for (const predicted of batch.predicted) tokens += predicted;
     }
-    this.#pending.push({ step, learningRate, tokens, counts, divisor, batches });
+    this.#pending.push({ step, learningRate, tokens, classWeights, divisor, batches });
   }
 
   /** Submits forward and backward only: gradients are then in the model's parameters. Returns Z. */
@@ -149,14 +158,16 @@ export class Trainer {
     const pending = this.#pending;
     this.#pending = [];
     const reports: StepReport[] = [];
-    for (const [i, { counts, divisor, batches, ...report }] of pending.entries()) {
+    for (const [i, { classWeights, divisor, batches, ...report }] of pending.entries()) {
       const [gradientNorm, , halted, ...sums] = rows[i]!;
       if (halted !== 0) throw await this.#diagnose(report.step, batches);
       reports.push({
         ...report,
         gradientNorm: gradientNorm!,
         loss: sums.reduce((total, sum) => total + sum, 0) / divisor,
-        lossByClass: sums.map((sum, risk) => counts[risk] ? sum / counts[risk]! : undefined),
+        lossByClass: sums.map((sum, risk) =>
+          classWeights[risk] ? sum / classWeights[risk]! : undefined
+        ),
       });
     }
     return reports;
