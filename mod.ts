@@ -23,7 +23,7 @@ export * from "./src/model/config.ts";
 export { generate, type GenerateOptions } from "./src/model/generate.ts";
 export { type InitialisationScheme, initialise } from "./src/model/initialise.ts";
 export * from "./src/model/language_model.ts";
-export { encodePrompt, openModel, type Pretrained } from "./src/model/pretrained.ts";
+export * from "./src/model/pretrained.ts";
 export type { Dtype } from "./src/model/safetensors.ts";
 export * from "./src/model/weights.ts";
 

@@ -5,7 +5,7 @@ import {
   Gpu,
   huggingFaceOptimiser,
   inventedTask,
-  openModel,
+  readPretrained,
   runCommand,
   shippedWorld,
 } from "../mod.ts";
@@ -32,7 +32,7 @@ await runCommand({
   },
   async run({ out, seeds, epochs, learningRate, replay }, terminal) {
     using gpu = await Gpu.open();
-    const { tokenizer, description, source } = await openModel(gpu, shippedModel);
+    const { tokenizer, description, source } = await readPretrained(shippedModel);
     terminal.note(`${description}; ${gpu.adapter.name}`);
     const experiment = {
       base: source,

@@ -10,10 +10,10 @@ import {
   huggingFaceOptimiser,
   type NameTask,
   objectiveNames,
-  openModel,
   questionAndAnswer,
   questionSequences,
   Random,
+  readPretrained,
   readText,
   readTofu,
   rowsPerAuthor,
@@ -116,7 +116,7 @@ await runCommand({
         seed: 0,
       }, terminal);
     }
-    const { tokenizer, description, source } = await openModel(gpu, base);
+    const { tokenizer, description, source } = await readPretrained(base);
     terminal.note(`${description}; ${gpu.adapter.name}`);
     const { epochs, answerPasses, learningRate, endOfText, maxNewTokens, methods } = options;
     const experiment = {

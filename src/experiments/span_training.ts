@@ -153,6 +153,13 @@ export async function trainOnSpans(
     ...counts,
   });
 
+  if (await exists(`${out}/config.json`) && !await exists(`${out}/checkpoints`)) {
+    throw new CannotError(
+      `train into "${out}"`,
+      "it holds a model that another run made",
+      "Choose another output folder",
+    );
+  }
   await Deno.mkdir(out, { recursive: true }).catch((cause) => {
     throw new CannotError(`make "${out}"`, cause.message, "Choose another folder", { cause });
   });
@@ -360,8 +367,9 @@ async function openLog(path: string): Promise<{ write(entry: LogEntry): void } &
   return {
     write(entry) {
       if (!file) {
-        file = Deno.openSync(path, { write: true, create: true, truncate: true });
-        write(linesBefore(earlier, entry.step));
+        Deno.writeTextFileSync(`${path}.partial`, linesBefore(earlier, entry.step));
+        Deno.renameSync(`${path}.partial`, path);
+        file = Deno.openSync(path, { append: true });
       }
       const named = entry.lossByClass.map((loss, risk) => [riskNames[risk]!, loss]);
       write(JSON.stringify({ ...entry, lossByClass: Object.fromEntries(named) }) + "\n");

@@ -5,35 +5,52 @@ import type { Gpu } from "../gpu/gpu.ts";
 import { LanguageModel } from "./language_model.ts";
 import { loadModel, type Model } from "./weights.ts";
 
-/** A model and its tokenizer. */
-export interface Pretrained {
-  /** On the GPU; the caller frees it. */
-  model: LanguageModel;
-  /** Checked against the model's vocabulary. */
-  tokenizer: Tokenizer;
-  /** What was read: configuration and host weights, from which further copies can be made. */
+/** A model as it lies in its folder, and the tokenizer beside it. */
+export interface PretrainedSource {
+  /** Configuration and host weights, from which models can be made. */
   source: Model;
+  /** Turns text into the token ids that the model was trained on. */
+  tokenizer: Tokenizer;
   /** One line about the model, for logs. */
   description: string;
 }
 
+/** A model on the GPU and its tokenizer. */
+export interface Pretrained extends PretrainedSource {
+  /** The model, its parameters on the GPU. */
+  model: LanguageModel;
+}
+
 /**
- * Opens a model folder (Hugging Face, llama2.c, or llama.cpp weights as safetensors).
+ * Reads a model folder (Hugging Face, llama2.c, or llama.cpp weights as safetensors) and its tokenizer.
+ *
+ * @param tokenizerFolder Another folder for the tokenizer.
+ * @throws {CannotError} when the folder holds no model or tokenizer, or the two do not fit.
+ */
+export async function readPretrained(
+  folder: string,
+  tokenizerFolder: string = folder,
+): Promise<PretrainedSource> {
+  const tokenizer = await loadTokenizer(tokenizerFolder);
+  const { describe, ...source } = await loadModel(folder);
+  checkVocabulary(tokenizer, source.config.vocabularySize);
+  return { source, tokenizer, description: describe };
+}
+
+/**
+ * Reads a model folder and puts the model on the GPU; see {@linkcode readPretrained}.
  *
  * @param options.gradients Allocate gradients, for training.
  * @param options.tokenizer Another folder for the tokenizer.
- * @throws {CannotError} when the folder holds no model or tokenizer, or the two do not fit.
  */
 export async function openModel(
   gpu: Gpu,
   folder: string,
   options: { gradients?: boolean; tokenizer?: string } = {},
 ): Promise<Pretrained> {
-  const tokenizer = await loadTokenizer(options.tokenizer ?? folder);
-  const { describe, ...source } = await loadModel(folder);
-  checkVocabulary(tokenizer, source.config.vocabularySize);
-  const model = new LanguageModel(gpu, source.config, source.weights, options);
-  return { model, tokenizer, source, description: describe };
+  const pretrained = await readPretrained(folder, options.tokenizer);
+  const { config, weights } = pretrained.source;
+  return { ...pretrained, model: new LanguageModel(gpu, config, weights, options) };
 }
 
 /** Token ids of a text as the model expects them at the start of a context: with BOS where it has one. */
