@@ -67,6 +67,7 @@ export * from "./src/experiments/span_training.ts";
 
 // Reports and the command line
 export { type Command, runCommand, type Terminal } from "./src/report/command_line.ts";
+export { loadPlots } from "./src/report/load_plots.ts";
 export * from "./src/report/options.ts";
 export {
   createProgress,

@@ -1,17 +1,13 @@
 // deno task generate --model FOLDER --prompt TEXT: continues prompts.
 
 import { encodePrompt, generate, Gpu, openModel, readText, runCommand } from "../mod.ts";
+import { modelOptions } from "./shared.ts";
 
 await runCommand({
   name: "generate",
   summary: "Continues one or several prompts with a language model.",
   options: {
-    model: { type: "string", required: true, placeholder: "folder", help: "The model" },
-    tokenizer: {
-      type: "string",
-      placeholder: "folder",
-      help: "The tokenizer, if not with the model",
-    },
+    ...modelOptions,
     prompt: { type: "string", default: "", placeholder: "text", help: "What to continue" },
     prompts: { type: "string", placeholder: "file", help: "A file with one prompt a line instead" },
     tokens: { type: "integer", default: 100, min: 1, placeholder: "n", help: "New tokens" },
@@ -32,11 +28,9 @@ await runCommand({
   },
   async run(options, terminal) {
     using gpu = await Gpu.open();
-    const { model, tokenizer, description } = await openModel(
-      gpu,
-      options.model,
-      options.tokenizer ? { tokenizer: options.tokenizer } : {},
-    );
+    const { model, tokenizer, description } = await openModel(gpu, options.model, {
+      tokenizer: options.tokenizer,
+    });
     terminal.note(`${description}; ${gpu.adapter.name}`);
     const prompts = options.prompts
       ? (await readText(options.prompts)).split("\n").filter((line) => line.trim())

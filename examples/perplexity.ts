@@ -6,20 +6,17 @@ import {
   Gpu,
   openModel,
   perplexity,
+  type Progress,
   readText,
   runCommand,
 } from "../mod.ts";
+import { modelOptions } from "./shared.ts";
 
 await runCommand({
   name: "perplexity",
   summary: "Measures how well a language model predicts a text.",
   options: {
-    model: { type: "string", required: true, placeholder: "folder", help: "The model" },
-    tokenizer: {
-      type: "string",
-      placeholder: "folder",
-      help: "The tokenizer, if not with the model",
-    },
+    ...modelOptions,
     text: { type: "string", required: true, placeholder: "file", help: "The text, UTF-8" },
     tokens: {
       type: "integer",
@@ -30,14 +27,19 @@ await runCommand({
   },
   async run({ model: folder, tokenizer: tokenizerFolder, text, tokens }, terminal) {
     using gpu = await Gpu.open();
-    const options = tokenizerFolder ? { tokenizer: tokenizerFolder } : {};
-    const { model, tokenizer, description } = await openModel(gpu, folder, options);
+    const { model, tokenizer, description } = await openModel(gpu, folder, {
+      tokenizer: tokenizerFolder,
+    });
     terminal.note(`${description}; ${gpu.adapter.name}`);
     const ids = encodePrompt(tokenizer, await readText(text)).slice(0, tokens);
-    using progress = createProgress({ total: 1, label: "Scoring" });
+    let progress: Progress | undefined;
     const result = await perplexity(model, ids, {
-      progress: (done, total) => progress.update(done / total),
+      progress(done, total) {
+        progress ??= createProgress({ total, label: "Scoring batches" });
+        progress.update(done);
+      },
     });
+    progress?.[Symbol.dispose]();
     terminal.print(
       `nll ${result.nll.toFixed(5)} nats/token, perplexity ${result.perplexity.toFixed(3)}, ` +
         `${result.tokens} predicted tokens in ${result.windows} window(s)`,

@@ -6,9 +6,11 @@ import {
   describeProcess,
   type Gpu,
   type LoadedModel,
+  loadPlots,
   type NameExperiment,
   type NameRun,
   type NameSummary,
+  type Options,
   pretrain,
   type PretrainingOptions,
   type Progress,
@@ -19,6 +21,16 @@ import {
   writeFileAtomic,
   writeResults,
 } from "../mod.ts";
+
+/** The options of tasks that use a model as it is. */
+export const modelOptions = {
+  model: { type: "string", required: true, placeholder: "folder", help: "The model" },
+  tokenizer: {
+    type: "string",
+    placeholder: "folder",
+    help: "The tokenizer, if not with the model",
+  },
+} as const satisfies Options;
 
 const labels: Record<NameRun["method"], string> = {
   base: "Base model",
@@ -141,7 +153,7 @@ function summaryTable(summary: readonly NameSummary[]): string {
 }
 
 async function tradeoffPlot(summary: readonly NameSummary[]): Promise<string> {
-  const { paretoPlot, renderPlot } = await import("../src/report/plot.ts");
+  const { paretoPlot, renderPlot } = await loadPlots();
   return await renderPlot(paretoPlot(
     summary.map(({ method, names, partial }) => ({
       method: labels[method],

@@ -20,6 +20,7 @@ import {
 import { initialise } from "../model/initialise.ts";
 import { LanguageModel } from "../model/language_model.ts";
 import { loadModel, saveModel } from "../model/weights.ts";
+import { loadPlots } from "../report/load_plots.ts";
 import {
   type Denominator,
   isActive,
@@ -398,16 +399,8 @@ export async function drawLosses(folder: string, title: string): Promise<string>
     );
     return points.length === 0 ? [] : [{ name: `${name} risk`, points }];
   });
-  const specifier = "../report/plot.ts"; // a value, so that Vega is fetched only by runs that draw
-  const plot: typeof import("../report/plot.ts") = await import(specifier).catch((cause) => {
-    throw new CannotError(
-      "draw the losses",
-      cause.message,
-      "The model and its log are saved; run the same command again when npm can be reached",
-      { cause },
-    );
-  });
+  const { lossCurves, renderPlot } = await loadPlots();
   const path = `${folder}/${pictureFile}`;
-  await writeFileAtomic(path, await plot.renderPlot(plot.lossCurves(series, title)));
+  await writeFileAtomic(path, await renderPlot(lossCurves(series, title)));
   return path;
 }

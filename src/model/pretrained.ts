@@ -46,7 +46,7 @@ export async function readPretrained(
 export async function openModel(
   gpu: Gpu,
   folder: string,
-  options: { gradients?: boolean; tokenizer?: string } = {},
+  options: { gradients?: boolean; tokenizer?: string | undefined } = {},
 ): Promise<Pretrained> {
   const pretrained = await readPretrained(folder, options.tokenizer);
   const { config, weights } = pretrained.source;
