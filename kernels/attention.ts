@@ -2,8 +2,9 @@
 
 import { CannotError } from "../src/base/errors.ts";
 import { kernel } from "../src/gpu/kernel.ts";
-import { f32, type Program } from "../src/gpu/program.ts";
+import { f32, type Program, textureWidth } from "../src/gpu/program.ts";
 import type { Tensor } from "../src/gpu/tensor.ts";
+import { fitsTexture, prefersTextures } from "./textures.ts";
 import source from "./attention.wgsl" with { type: "text" };
 
 /** Sizes and inputs that forward and backward share. */
@@ -32,7 +33,8 @@ const group = 32; // queries (or keys) per workgroup; also the unit in which hid
 /** Records `out = attention(q, k, v)`. */
 export function attentionForward(program: Program, request: AttentionRequest): void {
   const { q, k, v, firstKey, out, statistics, heads } = request;
-  record(program, request, "forward", heads, { q, k, v, first_key: firstKey, out, statistics });
+  const tensors = { q, first_key: firstKey, out, statistics };
+  record(program, request, "forward", heads, tensors, { k, v });
 }
 
 /** Records the gradients of q, k and v. */
@@ -41,18 +43,20 @@ export function attentionBackward(
   request: AttentionRequest & { dout: Tensor; dq: Tensor; dk: Tensor; dv: Tensor },
 ): void {
   const { q, k, v, firstKey, out, statistics, dout, dq, dk, dv, heads, kvHeads } = request;
-  const shared = { q, k, v, first_key: firstKey, statistics, dout };
+  const shared = { first_key: firstKey, statistics };
   record(program, request, "backward_delta", heads, { out, dout, statistics });
-  record(program, request, "backward_queries", heads, { ...shared, dq });
-  record(program, request, "backward_keys", kvHeads, { ...shared, dk, dv });
+  record(program, request, "backward_queries", heads, { ...shared, q, dout, dq }, { k, v });
+  record(program, request, "backward_keys", kvHeads, { ...shared, k, v, dk, dv }, { q, dout });
 }
 
+// `walked` are the tensors that every invocation reads row after row.
 function record(
   program: Program,
   request: AttentionRequest,
   entryPoint: string,
   heads: number,
   tensors: Record<string, Tensor>,
+  walked: Record<string, Tensor> = {},
 ): void {
   const { batch, time, headWidth } = request;
   if (headWidth % 4 !== 0) {
@@ -62,10 +66,30 @@ function record(
       "Choose width and heads so that width / heads is a multiple of 4",
     );
   }
+  const asTextures = prefersTextures(program.gpu) &&
+    Object.values(walked).every((tensor) => fitsTexture(program.gpu, tensor.length));
   program.dispatch({
-    kernel: kernel("attention", source, entryPoint, { D4: headWidth / 4, GROUP: group }),
-    tensors,
+    kernel: kernel("attention", source, entryPoint, {
+      D4: headWidth / 4,
+      GROUP: group,
+      TEXTURE_WIDTH: textureWidth,
+      KEY_TEXTURES: asTextures && "k" in walked,
+      QUERY_TEXTURES: asTextures && "q" in walked,
+    }),
+    tensors: asTextures ? tensors : { ...tensors, ...walked },
+    ...(asTextures && { textures: texturesOf(program, walked) }),
     dims: [time, request.heads, request.kvHeads, f32(1 / Math.sqrt(headWidth))],
     workgroups: [Math.ceil(time / group), batch * heads],
   });
+}
+
+function texturesOf(
+  program: Program,
+  tensors: Record<string, Tensor>,
+): Record<string, GPUTexture> {
+  return Object.fromEntries(
+    Object.entries(tensors).map(([name, tensor]) =>
+      [name, program.texture(tensor, { first: 0, count: tensor.length })] as const
+    ),
+  );
 }

@@ -2,23 +2,69 @@
 //   score(i, j) = q_i · k_j / √D for firstKey(i) ≤ j ≤ i,   out_i = Σ_j softmax_j(score) · v_j
 // Forward keeps one running maximum and sum per query (Milakov & Gimelshein, 2018) and saves LSE_i, from which backward
 // recomputes the probabilities:  ds = p · (do · v − δ_i),  δ_i = do_i · out_i  (Dao et al., 2022).
-// One invocation owns one query (or key) in registers and walks the keys (queries) that its workgroup shares.
+// One invocation owns one query (or key) in registers and walks the keys (queries) that its workgroup shares; what is
+// walked may come from textures, which a CPU reads faster.
 
 struct Dims { time: u32, heads: u32, kv_heads: u32, scale: f32 }
 
 @group(0) @binding(0) var<uniform> dims: Dims;
-@group(0) @binding(1) var<storage, read> q: array<vec4f>; // [B, T, H, D]
-@group(0) @binding(2) var<storage, read> k: array<vec4f>; // [B, T, G, D]
-@group(0) @binding(3) var<storage, read> v: array<vec4f>; // [B, T, G, D]
+// @if QUERY_TEXTURES
+@group(0) @binding(1) var q: texture_2d<f32>; // [B, T, H, D]
+// @else
+@group(0) @binding(1) var<storage, read> q: array<vec4f>;
+// @end
+// @if KEY_TEXTURES
+@group(0) @binding(2) var k: texture_2d<f32>; // [B, T, G, D]
+// @else
+@group(0) @binding(2) var<storage, read> k: array<vec4f>;
+// @end
+// @if KEY_TEXTURES
+@group(0) @binding(3) var v: texture_2d<f32>; // [B, T, G, D]
+// @else
+@group(0) @binding(3) var<storage, read> v: array<vec4f>;
+// @end
 @group(0) @binding(4) var<storage, read> first_key: array<u32>; // [B, T] start of the token's document, never decreasing
 @group(0) @binding(5) var<storage, read_write> out: array<vec4f>; // [B, T, H, D]
 @group(0) @binding(6) var<storage, read_write> statistics: array<vec2f>; // [B, H, T] of (LSE, δ)
+// @if QUERY_TEXTURES
+@group(0) @binding(7) var dout: texture_2d<f32>;
+// @else
 @group(0) @binding(7) var<storage, read> dout: array<vec4f>;
+// @end
 @group(0) @binding(8) var<storage, read_write> dq: array<vec4f>;
 @group(0) @binding(9) var<storage, read_write> dk: array<vec4f>;
 @group(0) @binding(10) var<storage, read_write> dv: array<vec4f>;
 
 const hidden = -1e30; // the score of a key that a query may not see
+
+fn q_at(i: u32) -> vec4f {
+// @if QUERY_TEXTURES
+  return textureLoad(q, vec2u(i % TEXTURE_WIDTH, i / TEXTURE_WIDTH), 0);
+// @else
+  return q[i];
+// @end
+}
+fn k_at(i: u32) -> vec4f {
+// @if KEY_TEXTURES
+  return textureLoad(k, vec2u(i % TEXTURE_WIDTH, i / TEXTURE_WIDTH), 0);
+// @else
+  return k[i];
+// @end
+}
+fn v_at(i: u32) -> vec4f {
+// @if KEY_TEXTURES
+  return textureLoad(v, vec2u(i % TEXTURE_WIDTH, i / TEXTURE_WIDTH), 0);
+// @else
+  return v[i];
+// @end
+}
+fn dout_at(i: u32) -> vec4f {
+// @if QUERY_TEXTURES
+  return textureLoad(dout, vec2u(i % TEXTURE_WIDTH, i / TEXTURE_WIDTH), 0);
+// @else
+  return dout[i];
+// @end
+}
 
 @compute @workgroup_size(GROUP)
 fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -31,7 +77,7 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index)
   let lowest = first_key[row + i];
   let at = ((row + i) * dims.heads + head) * D4;
 // @for c in D4
-  let q{c} = q[at + {c}u];
+  let q{c} = q_at(at + {c}u);
   var out{c} = vec4f();
 // @end
   var largest = hidden;
@@ -41,7 +87,7 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index)
     let key = ((row + j) * dims.kv_heads + kv_head) * D4;
     var score = 0.0;
 // @for c in D4
-    score += dot(q{c}, k[key + {c}u]);
+    score += dot(q{c}, k_at(key + {c}u));
 // @end
     score = select(hidden, score * dims.scale, j >= lowest && j <= i);
     let new_largest = max(largest, score);
@@ -50,7 +96,7 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index)
     sum = sum * shrink + weight;
     largest = new_largest;
 // @for c in D4
-    out{c} = out{c} * shrink + weight * v[key + {c}u];
+    out{c} = out{c} * shrink + weight * v_at(key + {c}u);
 // @end
   }
   if (first_query + lane >= dims.time) { return; }
@@ -70,7 +116,7 @@ fn backward_delta(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation
   let at = ((batch * dims.time + i) * dims.heads + head) * D4;
   var sum = 0.0;
 // @for c in D4
-  sum += dot(dout[at + {c}u], out[at + {c}u]);
+  sum += dot(dout_at(at + {c}u), out[at + {c}u]);
 // @end
   statistics[(batch * dims.heads + head) * dims.time + i].y = sum;
 }
@@ -87,8 +133,8 @@ fn backward_queries(@builtin(workgroup_id) group: vec3u, @builtin(local_invocati
   let at = ((row + i) * dims.heads + head) * D4;
   let statistic = statistics[(batch * dims.heads + head) * dims.time + i];
 // @for c in D4
-  let q{c} = q[at + {c}u];
-  let dout{c} = dout[at + {c}u];
+  let q{c} = q_at(at + {c}u);
+  let dout{c} = dout_at(at + {c}u);
   var dq{c} = vec4f();
 // @end
   let end = min(first_query + GROUP, dims.time);
@@ -97,9 +143,9 @@ fn backward_queries(@builtin(workgroup_id) group: vec3u, @builtin(local_invocati
     var score = 0.0;
     var dp = 0.0;
 // @for c in D4
-    let k{c} = k[key + {c}u];
+    let k{c} = k_at(key + {c}u);
     score += dot(q{c}, k{c});
-    dp += dot(dout{c}, v[key + {c}u]);
+    dp += dot(dout{c}, v_at(key + {c}u));
 // @end
     let p = select(0.0, exp(score * dims.scale - statistic.x), j >= lowest && j <= i);
     let ds = p * (dp - statistic.y) * dims.scale;
@@ -124,8 +170,8 @@ fn backward_keys(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_
   let j = min(first + lane, last);
   let at = ((row + j) * dims.kv_heads + kv_head) * D4;
 // @for c in D4
-  let k{c} = k[at + {c}u];
-  let v{c} = v[at + {c}u];
+  let k{c} = k_at(at + {c}u);
+  let v{c} = v_at(at + {c}u);
   var dk{c} = vec4f();
   var dv{c} = vec4f();
 // @end
@@ -139,8 +185,8 @@ fn backward_keys(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_
       var score = 0.0;
       var dp = 0.0;
 // @for c in D4
-      let q{c} = q[query + {c}u];
-      let dout{c} = dout[query + {c}u];
+      let q{c} = q_at(query + {c}u);
+      let dout{c} = dout_at(query + {c}u);
       score += dot(q{c}, k{c});
       dp += dot(dout{c}, v{c});
 // @end

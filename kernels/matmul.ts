@@ -2,10 +2,13 @@
 //   forward   y[N, M]  = x[N, K]  · W[M, K]ᵀ     b is stored transposed
 //   inputs    dx[N, K] = dy[N, M] · W[M, K]      nothing transposed
 //   weights   dW[M, K] = dy[N, M]ᵀ · x[N, K]     a is stored transposed
+// How a product is computed is chosen per adapter (`matmul_choice.ts`): from buffers, or from textures, which a CPU
+// reads three times as fast.
 
 import { kernel } from "../src/gpu/kernel.ts";
-import type { Program } from "../src/gpu/program.ts";
+import { type Program, type TextureRange, textureWidth } from "../src/gpu/program.ts";
 import type { Tensor } from "../src/gpu/tensor.ts";
+import { chooseMatmul, type MatmulVariant } from "./matmul_choice.ts";
 import source from "./matmul.wgsl" with { type: "text" };
 
 /** One product `out[rows, columns] (+)= A[rows, depth] · B[depth, columns]`. */
@@ -22,42 +25,128 @@ export interface MatmulRequest {
   transposeB?: boolean;
   /** Add to `out` instead of overwriting it. */
   accumulate?: boolean;
+  /** [rows, columns] added to the product on its way out, such as a residual stream. */
+  addend?: Tensor;
   /** Asked at every replay: whether the product is to be computed at all. */
   active?: () => boolean;
+  /** Overrides the adapter's choice, for tests and benchmarks. */
+  variant?: MatmulVariant;
 }
-
-// Blocks of 4 × 4 per invocation. Measured on the software adapter: 3 × 2 is 10 to 25 % faster than 2 × 2; a GPU's
-// registers hold fewer.
-const blocks = (software: boolean) => ({ ROW_BLOCKS: software ? 3 : 2, COLUMN_BLOCKS: 2 });
 
 /** Records a matrix product. @throws {RangeError} when a tensor's size does not fit the dimensions. */
 export function matmul(program: Program, request: MatmulRequest): void {
-  const { a, b, out, rows, columns, depth, active } = request;
+  const { a, b, out, addend, rows, columns, depth, active } = request;
   const { transposeA = false, transposeB = false, accumulate = false } = request;
   expectLength(a, rows * depth);
   expectLength(b, depth * columns);
   expectLength(out, rows * columns);
-  const { ROW_BLOCKS, COLUMN_BLOCKS } = blocks(program.gpu.adapter.software);
-  const groups = [
-    Math.ceil(columns / (32 * COLUMN_BLOCKS)), // 8 invocations of 4 columns per block
-    Math.ceil(rows / (32 * ROW_BLOCKS)),
-  ] as const;
-  program.dispatch({
-    kernel: kernel("matmul", source, "multiply", {
-      A_TRANSPOSED: transposeA,
-      B_TRANSPOSED: transposeB,
-      A_VECTORS: (transposeA ? rows : depth) % 4 === 0,
-      B_VECTORS: (transposeB ? depth : columns) % 4 === 0,
-      OUT_VECTORS: columns % 4 === 0,
-      RAGGED_DEPTH: depth % 4 !== 0,
-      ACCUMULATE: accumulate,
-      ROW_BLOCKS,
-      COLUMN_BLOCKS,
-    }),
-    tensors: { a, b, out },
-    dims: [rows, columns, depth],
-    workgroups: active ? () => active() ? groups : [0] : groups,
-  });
+  if (addend) expectLength(addend, rows * columns);
+  const operandA = { lines: transposeA ? depth : rows, width: transposeA ? rows : depth };
+  const operandB = { lines: transposeB ? columns : depth, width: transposeB ? depth : columns };
+  const texturesFit = operandA.width % 4 === 0 && operandB.width % 4 === 0;
+  const variant = request.variant ?? chooseMatmul(program.gpu, { rows, columns, texturesFit });
+  const textures = variant.memory === "texture";
+  const { rowBlocks, columnBlocks, lines } = variant;
+  const alongRows = prefersRows(request, variant);
+  const tileRows = 4 * rowBlocks * (alongRows ? 8 : lines);
+  const tileColumns = 4 * columnBlocks * (alongRows ? lines : 8);
+
+  for (const panelA of textures ? panels(operandA, variant) : [operandA.lines].map(whole)) {
+    for (const panelB of textures ? panels(operandB, variant) : [operandB.lines].map(whole)) {
+      const inRows = transposeA ? whole(rows) : panelA;
+      const inColumns = transposeB ? panelB : whole(columns);
+      const inDepth = intersection(
+        transposeA ? panelA : whole(depth),
+        transposeB ? whole(depth) : panelB,
+      );
+      if (inDepth.end <= inDepth.first) continue;
+      const later = inDepth.first > 0;
+      const groups = [
+        Math.ceil((alongRows ? inRows : inColumns).count / (alongRows ? tileRows : tileColumns)),
+        Math.ceil((alongRows ? inColumns : inRows).count / (alongRows ? tileColumns : tileRows)),
+      ] as const;
+      const texturesOf = textures && {
+        a: program.texture(a, elementsOf(panelA, operandA), active),
+        b: program.texture(b, elementsOf(panelB, operandB), active),
+      };
+      program.dispatch({
+        kernel: kernel("matmul", source, "multiply", {
+          A_TRANSPOSED: transposeA,
+          B_TRANSPOSED: transposeB,
+          A_TEXTURE: textures,
+          B_TEXTURE: textures,
+          A_VECTORS: operandA.width % 4 === 0,
+          B_VECTORS: operandB.width % 4 === 0,
+          OUT_VECTORS: columns % 4 === 0,
+          RAGGED_DEPTH: depth % 4 !== 0,
+          ACCUMULATE: accumulate || later,
+          ADDEND: addend !== undefined && !later,
+          ROW_BLOCKS: rowBlocks,
+          COLUMN_BLOCKS: columnBlocks,
+          ALONG_ROWS: alongRows,
+          LINES: lines,
+          TEXTURE_WIDTH: textureWidth,
+        }),
+        tensors: {
+          ...(!textures && { a, b }),
+          out,
+          ...(addend && !later && { addend }),
+        },
+        ...(texturesOf && { textures: texturesOf }),
+        dims: [
+          ...[rows, columns, depth],
+          ...[inRows.first, inRows.end, inColumns.first, inColumns.end],
+          ...[inDepth.first, inDepth.end],
+          ...[panelA.first, panelB.first],
+        ],
+        workgroups: active ? () => active() ? groups : [0] : groups,
+      });
+    }
+  }
+}
+
+interface Range {
+  first: number;
+  end: number;
+  count: number;
+}
+
+const range = (first: number, end: number): Range => ({ first, end, count: end - first });
+const whole = (count: number): Range => range(0, count);
+const intersection = (a: Range, b: Range): Range =>
+  range(Math.max(a.first, b.first), Math.min(a.end, b.end));
+
+const defaultPanelBytes = 16 * 2 ** 20;
+
+// An operand's lines in equal parts of at most `panelBytes`, all but the last a multiple of 16, the height of a tile.
+function panels(
+  { lines, width }: { lines: number; width: number },
+  { panelBytes = defaultPanelBytes }: MatmulVariant,
+): Range[] {
+  const most = Math.max(16, Math.floor(panelBytes / (4 * width) / 16) * 16);
+  const parts = Math.ceil(lines / most);
+  const each = Math.ceil(lines / parts / 16) * 16;
+  return Array.from(
+    { length: Math.ceil(lines / each) },
+    (_, i) => range(i * each, Math.min(lines, (i + 1) * each)),
+  );
+}
+
+const elementsOf = ({ first, count }: Range, { width }: { width: number }): TextureRange => ({
+  first: first * width,
+  count: count * width,
+});
+
+// Eight invocations lie side by side: along whichever side wastes less of the last tile.
+function prefersRows(
+  { rows, columns }: MatmulRequest,
+  { rowBlocks, columnBlocks }: MatmulVariant,
+): boolean {
+  const padded = (count: number, tile: number) => Math.ceil(count / tile) * tile;
+  const rowUnit = 4 * rowBlocks;
+  const columnUnit = 4 * columnBlocks;
+  return padded(rows, 8 * rowUnit) * padded(columns, columnUnit) <
+    padded(rows, rowUnit) * padded(columns, 8 * columnUnit);
 }
 
 function expectLength(tensor: Tensor, length: number): void {

@@ -1,65 +1,112 @@
-// out[m, n] = Σ_k A[m, k] · B[k, n], where either operand may be stored transposed, optionally added to out.
+// out[m, n] = Σ_k A[m, k] · B[k, n] (+ addend[m, n]), where either operand may be stored transposed.
 //
-// Each invocation owns ROW_BLOCKS × COLUMN_BLOCKS blocks of 4 × 4 of out in registers. With 3 × 2 blocks a step of k by
-// 4 loads 80 floats for 384 multiply-adds; loads cost far more than arithmetic, so the larger tile wins until registers
+// Each invocation owns ROW_BLOCKS × COLUMN_BLOCKS blocks of 4 × 4 of out in registers. With 4 × 3 blocks a step of k by
+// 4 loads 112 floats for 768 multiply-adds; loads cost far more than arithmetic, so the larger tile wins until registers
 // run out. WGSL matrices hold columns: a block of A is kept as [k][m], of B as [n][k], so that `a * b` is the 4 × 4
 // product with layout [n][m].
+//
+// An operand is stored as lines: rows of A or of B's transpose, or else one line per k. A texture holds some of the lines,
+// from `a_line` or `b_line` on, row after row of TEXTURE_WIDTH texels; the dispatch covers the part of the product that
+// they reach.
 
-struct Dims { rows: u32, columns: u32, depth: u32 }
+struct Dims {
+  rows: u32, columns: u32, depth: u32,
+  first_row: u32, end_row: u32, first_column: u32, end_column: u32, first_depth: u32, end_depth: u32,
+  a_line: u32, b_line: u32,
+}
 
 @group(0) @binding(0) var<uniform> dims: Dims;
+// @if A_TEXTURE
+@group(0) @binding(1) var a: texture_2d<f32>;
+// @else
 // @if A_VECTORS
 @group(0) @binding(1) var<storage, read> a: array<vec4f>;
 // @else
 @group(0) @binding(1) var<storage, read> a: array<f32>;
 // @end
+// @end
+// @if B_TEXTURE
+@group(0) @binding(2) var b: texture_2d<f32>;
+// @else
 // @if B_VECTORS
 @group(0) @binding(2) var<storage, read> b: array<vec4f>;
 // @else
 @group(0) @binding(2) var<storage, read> b: array<f32>;
+// @end
 // @end
 // @if OUT_VECTORS
 @group(0) @binding(3) var<storage, read_write> out: array<vec4f>;
 // @else
 @group(0) @binding(3) var<storage, read_write> out: array<f32>;
 // @end
+// @if ADDEND
+// @if OUT_VECTORS
+@group(0) @binding(4) var<storage, read> addend: array<vec4f>;
+// @else
+@group(0) @binding(4) var<storage, read> addend: array<f32>;
+// @end
+// @end
 
-// Where four neighbouring lines of `width` elements begin. Lines past the last repeat it: what comes of them is either
-// multiplied by zero or never stored.
-fn lines(first: u32, count: u32, width: u32) -> vec4u {
-  return min(first + vec4u(0u, 1u, 2u, 3u), vec4u(count - 1u)) * width;
+// The first elements of four neighbouring lines. Lines past the last repeat it: what comes of them is either multiplied
+// by zero or never stored.
+fn a_starts(first: u32, end: u32, width: u32) -> vec4u {
+  let at = min(first + vec4u(0u, 1u, 2u, 3u), vec4u(end - 1u));
+// @if A_TEXTURE
+  return (at - dims.a_line) * width;
+// @else
+  return at * width;
+// @end
 }
 
-fn a_vector(at: u32) -> vec4f {
+fn b_starts(first: u32, end: u32, width: u32) -> vec4u {
+  let at = min(first + vec4u(0u, 1u, 2u, 3u), vec4u(end - 1u));
+// @if B_TEXTURE
+  return (at - dims.b_line) * width;
+// @else
+  return at * width;
+// @end
+}
+
+fn a_vector(start: u32, at: u32) -> vec4f {
+  let i = start + at;
+// @if A_TEXTURE
+  let texel = i / 4u;
+  return textureLoad(a, vec2u(texel % TEXTURE_WIDTH, texel / TEXTURE_WIDTH), 0);
+// @else
 // @if A_VECTORS
-  return a[at / 4u];
+  return a[i / 4u];
 // @else
-  return vec4f(a[at], a[at + 1u], a[at + 2u], a[at + 3u]);
+  return vec4f(a[i], a[i + 1u], a[i + 2u], a[i + 3u]);
+// @end
 // @end
 }
 
-fn b_vector(at: u32) -> vec4f {
+fn b_vector(start: u32, at: u32) -> vec4f {
+  let i = start + at;
+// @if B_TEXTURE
+  let texel = i / 4u;
+  return textureLoad(b, vec2u(texel % TEXTURE_WIDTH, texel / TEXTURE_WIDTH), 0);
+// @else
 // @if B_VECTORS
-  return b[at / 4u];
+  return b[i / 4u];
 // @else
-  return vec4f(b[at], b[at + 1u], b[at + 2u], b[at + 3u]);
+  return vec4f(b[i], b[i + 1u], b[i + 2u], b[i + 3u]);
+// @end
 // @end
 }
 
-fn a_lines(starts: vec4u, at: u32) -> mat4x4f {
-  let s = starts + at;
-  return mat4x4f(a_vector(s.x), a_vector(s.y), a_vector(s.z), a_vector(s.w));
+fn a_block(s: vec4u, at: u32) -> mat4x4f {
+  return mat4x4f(a_vector(s.x, at), a_vector(s.y, at), a_vector(s.z, at), a_vector(s.w, at));
 }
 
-fn b_lines(starts: vec4u, at: u32) -> mat4x4f {
-  let s = starts + at;
-  return mat4x4f(b_vector(s.x), b_vector(s.y), b_vector(s.z), b_vector(s.w));
+fn b_block(s: vec4u, at: u32) -> mat4x4f {
+  return mat4x4f(b_vector(s.x, at), b_vector(s.y, at), b_vector(s.z, at), b_vector(s.w, at));
 }
 
 // Zeroes what lies past the depth in a block of A, [k][m].
 fn cut(block: mat4x4f, k: u32) -> mat4x4f {
 // @if RAGGED_DEPTH
-  let inside = k + vec4u(0u, 1u, 2u, 3u) < vec4u(dims.depth);
+  let inside = k + vec4u(0u, 1u, 2u, 3u) < vec4u(dims.end_depth);
   return mat4x4f(
     select(vec4f(), block[0], inside.x),
     select(vec4f(), block[1], inside.y),
@@ -74,40 +121,52 @@ fn cut(block: mat4x4f, k: u32) -> mat4x4f {
 fn store(block: mat4x4f, row: u32, column: u32) {
   let by_row = transpose(block);
   for (var i = 0u; i < 4u; i++) {
-    if (row + i >= dims.rows || column >= dims.columns) { continue; }
+    if (row + i >= dims.end_row || column >= dims.end_column) { continue; }
     let at = (row + i) * dims.columns + column;
 // @if OUT_VECTORS
+    var value = by_row[i];
 // @if ACCUMULATE
-    out[at / 4u] += by_row[i];
-// @else
-    out[at / 4u] = by_row[i];
+    value += out[at / 4u];
 // @end
+// @if ADDEND
+    value += addend[at / 4u];
+// @end
+    out[at / 4u] = value;
 // @else
-    for (var j = 0u; j < 4u && column + j < dims.columns; j++) {
+    for (var j = 0u; j < 4u && column + j < dims.end_column; j++) {
+      var value = by_row[i][j];
 // @if ACCUMULATE
-      out[at + j] += by_row[i][j];
-// @else
-      out[at + j] = by_row[i][j];
+      value += out[at + j];
 // @end
+// @if ADDEND
+      value += addend[at + j];
+// @end
+      out[at + j] = value;
     }
 // @end
   }
 }
 
-@compute @workgroup_size(8, 8)
+@compute @workgroup_size(8, LINES)
 fn multiply(@builtin(global_invocation_id) id: vec3u) {
-  let row = id.y * (4u * ROW_BLOCKS);
-  let column = id.x * (4u * COLUMN_BLOCKS);
-  if (row >= dims.rows || column >= dims.columns) { return; }
+  // The eight invocations that a CPU runs as one vector lie along the longer side of the tile.
+// @if ALONG_ROWS
+  let row = dims.first_row + id.x * (4u * ROW_BLOCKS);
+  let column = dims.first_column + id.y * (4u * COLUMN_BLOCKS);
+// @else
+  let row = dims.first_row + id.y * (4u * ROW_BLOCKS);
+  let column = dims.first_column + id.x * (4u * COLUMN_BLOCKS);
+// @end
+  if (row >= dims.end_row || column >= dims.end_column) { return; }
 // @if A_TRANSPOSED
 // @else
 // @for i in ROW_BLOCKS
-  let rows{i} = lines(row + 4u * {i}u, dims.rows, dims.depth);
+  let rows{i} = a_starts(row + 4u * {i}u, dims.end_row, dims.depth);
 // @end
 // @end
 // @if B_TRANSPOSED
 // @for j in COLUMN_BLOCKS
-  let columns{j} = lines(column + 4u * {j}u, dims.columns, dims.depth);
+  let columns{j} = b_starts(column + 4u * {j}u, dims.end_column, dims.depth);
 // @end
 // @end
 // @for i in ROW_BLOCKS
@@ -115,26 +174,26 @@ fn multiply(@builtin(global_invocation_id) id: vec3u) {
   var sum{i}_{j} = mat4x4f();
 // @end
 // @end
-  for (var k = 0u; k < dims.depth; k += 4u) {
+  for (var k = dims.first_depth; k < dims.end_depth; k += 4u) {
 // @if A_TRANSPOSED
-    let a_depth = lines(k, dims.depth, dims.rows);
+    let a_depth = a_starts(k, dims.end_depth, dims.rows);
 // @end
 // @if B_TRANSPOSED
 // @else
-    let b_depth = lines(k, dims.depth, dims.columns);
+    let b_depth = b_starts(k, dims.end_depth, dims.columns);
 // @end
 // @for i in ROW_BLOCKS
 // @if A_TRANSPOSED
-    let a{i} = cut(a_lines(a_depth, row + 4u * {i}u), k);
+    let a{i} = cut(a_block(a_depth, row + 4u * {i}u), k);
 // @else
-    let a{i} = cut(transpose(a_lines(rows{i}, k)), k);
+    let a{i} = cut(transpose(a_block(rows{i}, k)), k);
 // @end
 // @end
 // @for j in COLUMN_BLOCKS
 // @if B_TRANSPOSED
-    let b{j} = b_lines(columns{j}, k);
+    let b{j} = b_block(columns{j}, k);
 // @else
-    let b{j} = transpose(b_lines(b_depth, column + 4u * {j}u));
+    let b{j} = transpose(b_block(b_depth, column + 4u * {j}u));
 // @end
 // @end
 // @for i in ROW_BLOCKS

@@ -6,6 +6,7 @@ import type { Tensor } from "../src/gpu/tensor.ts";
 import { rowLanes, spread } from "./grid.ts";
 import { sumRows } from "./sum_rows.ts";
 import source from "./norm.wgsl" with { type: "text" };
+import cells from "./cells.wgsl" with { type: "text" };
 import rows from "./rows.wgsl" with { type: "text" };
 
 /** What forward and backward of one norm share. */
@@ -79,12 +80,13 @@ function record(
 }
 
 function specialised(program: Program, entryPoint: string, request: NormRequest) {
-  return kernel("norm", rows + source, entryPoint, {
+  return kernel("norm", rows + cells + source, entryPoint, {
     ...rowLanes(program.gpu),
     CENTERED: request.centered,
     WEIGHT: request.weight !== undefined,
     BIAS: request.bias !== undefined,
     BLOCK: rowsPerBlock,
+    VECTORS: request.x.shape[1]! % 4 === 0,
   });
 }
 

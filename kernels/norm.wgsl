@@ -3,25 +3,26 @@
 // over rows of [N, C]. OLMo's layer norm has neither weight nor bias. Mean and r of each row are kept for backward:
 //   dx = r · (g − mean(g) − x̂ · mean(g · x̂)),  g = dy · weight,  x̂ = (x − mean) · r     (RMS: without mean(g))
 // dx is added to what is there: the gradient of the residual stream flows past the norm as well as through it.
+// Rows are read in cells of four floats where the width allows (cells.wgsl).
 
 struct Dims { rows: u32, width: u32, epsilon: f32 }
 
 @group(0) @binding(0) var<uniform> dims: Dims;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> x: array<Cell>;
 @group(0) @binding(2) var<storage, read_write> statistics: array<vec2f>; // [N] of (mean, r)
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<Cell>;
 // @if WEIGHT
-@group(0) @binding(4) var<storage, read> weight: array<f32>;
+@group(0) @binding(4) var<storage, read> weight: array<Cell>;
 // @end
 // @if BIAS
-@group(0) @binding(5) var<storage, read> bias: array<f32>;
+@group(0) @binding(5) var<storage, read> bias: array<Cell>;
 // @end
-@group(0) @binding(6) var<storage, read> dy: array<f32>;
-@group(0) @binding(7) var<storage, read_write> dx: array<f32>;
-@group(0) @binding(8) var<storage, read_write> partial_weight: array<f32>; // [row blocks, C]
-@group(0) @binding(9) var<storage, read_write> partial_bias: array<f32>;
+@group(0) @binding(6) var<storage, read> dy: array<Cell>;
+@group(0) @binding(7) var<storage, read_write> dx: array<Cell>;
+@group(0) @binding(8) var<storage, read_write> partial_weight: array<Cell>; // [row blocks, C]
+@group(0) @binding(9) var<storage, read_write> partial_bias: array<Cell>;
 
-fn scaled(gradient: f32, column: u32) -> f32 {
+fn scaled(gradient: Cell, column: u32) -> Cell {
 // @if WEIGHT
   return gradient * weight[column];
 // @else
@@ -37,23 +38,24 @@ fn forward(
 ) {
   let row = (group.y * groups.x + group.x) * ROWS + local.y;
   let inside = row < dims.rows;
-  let start = min(row, dims.rows - 1u) * dims.width;
+  let cells = dims.width / CELL;
+  let start = min(row, dims.rows - 1u) * cells;
   let width = f32(dims.width);
   var mean = 0.0;
 // @if CENTERED
   var sum = 0.0;
-  for (var c = local.x; c < dims.width; c += LANES) { sum += x[start + c]; }
+  for (var c = local.x; c < cells; c += LANES) { sum += total(x[start + c]); }
   mean = row_sum(sum, local) / width;
 // @end
   var squares = 0.0;
-  for (var c = local.x; c < dims.width; c += LANES) {
+  for (var c = local.x; c < cells; c += LANES) {
     let centered = x[start + c] - mean;
-    squares += centered * centered;
+    squares += total(centered * centered);
   }
   let r = inverseSqrt(row_sum(squares, local) / width + dims.epsilon);
   if (!inside) { return; }
   if (local.x == 0u) { statistics[row] = vec2f(mean, r); }
-  for (var c = local.x; c < dims.width; c += LANES) {
+  for (var c = local.x; c < cells; c += LANES) {
     var value = (x[start + c] - mean) * r;
 // @if WEIGHT
     value *= weight[c];
@@ -73,14 +75,15 @@ fn backward(
 ) {
   let row = (group.y * groups.x + group.x) * ROWS + local.y;
   let inside = row < dims.rows;
-  let start = min(row, dims.rows - 1u) * dims.width;
+  let cells = dims.width / CELL;
+  let start = min(row, dims.rows - 1u) * cells;
   let moments = statistics[min(row, dims.rows - 1u)];
   var sum = 0.0;
   var dot_product = 0.0;
-  for (var c = local.x; c < dims.width; c += LANES) {
+  for (var c = local.x; c < cells; c += LANES) {
     let g = scaled(dy[start + c], c);
-    sum += g;
-    dot_product += g * (x[start + c] - moments.x) * moments.y;
+    sum += total(g);
+    dot_product += total(g * (x[start + c] - moments.x)) * moments.y;
   }
   let width = f32(dims.width);
   var mean_g = 0.0;
@@ -89,28 +92,29 @@ fn backward(
 // @end
   let mean_gx = row_sum(dot_product, local) / width;
   if (!inside) { return; }
-  for (var c = local.x; c < dims.width; c += LANES) {
+  for (var c = local.x; c < cells; c += LANES) {
     let normalized = (x[start + c] - moments.x) * moments.y;
     dx[start + c] += moments.y * (scaled(dy[start + c], c) - mean_g - normalized * mean_gx);
   }
 }
 
-// Gradients of weight and bias, first of two passes: each invocation sums one column over a block of BLOCK rows.
+// Gradients of weight and bias, first of two passes: each invocation sums one cell's column over a block of BLOCK rows.
 @compute @workgroup_size(64)
 fn backward_parameters(@builtin(global_invocation_id) id: vec3u) {
   let column = id.x;
-  if (column >= dims.width) { return; }
-  var weight_sum = 0.0;
-  var bias_sum = 0.0;
+  let cells = dims.width / CELL;
+  if (column >= cells) { return; }
+  var weight_sum = Cell();
+  var bias_sum = Cell();
   let end = min((id.y + 1u) * BLOCK, dims.rows);
   for (var row = id.y * BLOCK; row < end; row++) {
-    let at = row * dims.width + column;
+    let at = row * cells + column;
     let moments = statistics[row];
     weight_sum += dy[at] * (x[at] - moments.x) * moments.y;
     bias_sum += dy[at];
   }
-  partial_weight[id.y * dims.width + column] = weight_sum;
+  partial_weight[id.y * cells + column] = weight_sum;
 // @if BIAS
-  partial_bias[id.y * dims.width + column] = bias_sum;
+  partial_bias[id.y * cells + column] = bias_sum;
 // @end
 }

@@ -9,6 +9,7 @@ import { rowLanes, rowsOf64Lanes, spread } from "./grid.ts";
 import { matmul } from "./matmul.ts";
 import { stepConstants } from "./step.ts";
 import source from "./selective_loss.wgsl" with { type: "text" };
+import cells from "./cells.wgsl" with { type: "text" };
 import rows from "./rows.wgsl" with { type: "text" };
 
 /** The number that pads the list of active rows. */
@@ -52,14 +53,14 @@ export interface SelectiveLossRequest extends LossInputs, LossOutputs {
   dunembedding?: Tensor;
   /** The WGSL function `term(class_of_token, m)`, from `termsToWgsl` of `src/slung/objective.ts`. */
   terms: string;
-  /** Rows whose logits exist at one time; by default what fits 32 MiB, at most 512. */
+  /** Rows whose logits exist at one time; by default what fits 16 MiB, at most 512. */
   chunkRows?: number;
 }
 
-/** Rows per chunk such that a chunk's logits stay within 32 MiB and skipping still pays. */
+/** Rows per chunk such that a chunk's logits stay within 16 MiB and skipping still pays. */
 export function defaultChunkRows(rowCount: number, vocabulary: number): number {
-  const fitting = Math.floor(32 * 2 ** 20 / (4 * vocabulary));
-  return Math.max(8, Math.min(rowCount, 512, fitting - fitting % 8));
+  const fitting = Math.floor(16 * 2 ** 20 / (4 * vocabulary));
+  return Math.max(8, Math.min(rowCount, 512, fitting - fitting % 16));
 }
 
 /** Records the loss over all active rows, chunk by chunk. */
@@ -69,14 +70,16 @@ export function selectiveLoss(program: Program, request: SelectiveLossRequest): 
   const [height, width] = hidden.shape as [number, number];
   const vocabulary = unembedding.shape[0]!;
   const chunkRows = Math.min(height, request.chunkRows ?? defaultChunkRows(height, vocabulary));
+  const vectors = vocabulary % 4 === 0;
   const constants = {
-    // Two loops over a row in fours: the software adapter ends an invocation's loops after 65,535 rounds in all.
-    ...(vocabulary > 100_000 ? rowsOf64Lanes : rowLanes(program.gpu)),
+    // Two loops over a row of cells: the software adapter ends an invocation's loops after 65,535 rounds in all.
+    ...(2 * vocabulary / (vectors ? 4 : 1) > 65_000 ? rowsOf64Lanes : rowLanes(program.gpu)),
+    VECTORS: vectors,
     ...stepConstants,
     TERM_FUNCTION: request.terms,
     GRADIENT: dhidden !== undefined,
   };
-  const text = rows + source;
+  const text = rows + cells + source;
   const logits = program.borrow("logits", [chunkRows, vocabulary]);
   const chunk = program.borrow("hidden_chunk", [chunkRows, width]);
   const dchunk = dhidden && program.borrow("hidden_chunk_gradient", [chunkRows, width]);

@@ -16,7 +16,7 @@ struct Dims { rows: u32, vocabulary: u32, first: u32, width: u32, listed: u32 }
 @group(0) @binding(3) var<storage, read> classes: array<u32>; // [N] class of the target
 @group(0) @binding(4) var<storage, read> weights: array<f32>; // [N]
 @group(0) @binding(5) var<storage, read> step: array<f32>; // [INVERSE_DIVISOR] = 1/Z
-@group(0) @binding(6) var<storage, read_write> logits: array<f32>; // [chunk, V]
+@group(0) @binding(6) var<storage, read_write> logits: array<Cell>; // [chunk, V]
 @group(0) @binding(7) var<storage, read_write> losses: array<f32>; // [N] value of the row's term
 @group(0) @binding(8) var<storage, read_write> log_odds: array<f32>; // [N] m
 @group(0) @binding(9) var<storage, read> hidden: array<f32>; // [N, C]
@@ -68,25 +68,8 @@ fn scatter(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups:
   if (row != none) { dhidden[row * dims.width + i % dims.width] = dchunk[i]; }
 }
 
-// Rows are read four logits at a time, which is faster, and keeps loops short: Mesa's software adapter ends an
+// Rows are read in cells (cells.wgsl), which is faster, and keeps loops short: Mesa's software adapter ends an
 // invocation's loops after 65,535 rounds in all, without an error.
-fn four_logits(start: u32, j: u32) -> vec4f {
-  let at = start + min(j + vec4u(0u, 1u, 2u, 3u), vec4u(dims.vocabulary - 1u));
-  return vec4f(logits[at.x], logits[at.y], logits[at.z], logits[at.w]);
-}
-
-// Which of the four are the target or past the end.
-fn is_hidden(j: u32, target_token: u32) -> vec4<bool> {
-  let at = j + vec4u(0u, 1u, 2u, 3u);
-  return (at == vec4u(target_token)) | (at >= vec4u(dims.vocabulary));
-}
-
-// @if GRADIENT
-fn store_logit(start: u32, j: u32, value: f32) {
-  if (j < dims.vocabulary) { logits[start + j] = value; }
-}
-// @end
-
 @compute @workgroup_size(LANES, ROWS)
 fn score(
   @builtin(workgroup_id) group: vec3u,
@@ -95,7 +78,8 @@ fn score(
 ) {
   let slot = (group.y * groups.x + group.x) * ROWS + local.y;
   let inside = slot < dims.rows;
-  let start = min(slot, dims.rows - 1u) * dims.vocabulary;
+  let cells = dims.vocabulary / CELL;
+  let start = min(slot, dims.rows - 1u) * cells;
   let row = row_in(min(slot, dims.rows - 1u));
   let padding = row == none;
   let target_token = targets[select(row, 0u, padding)];
@@ -103,17 +87,19 @@ fn score(
   // Log-sum-exp over all tokens but the target, in one pass: the sum shrinks whenever the maximum grows.
   var largest = lowest;
   var sum = 0.0;
-  for (var j = 4u * local.x; j < dims.vocabulary; j += 4u * LANES) {
-    let hidden_tokens = is_hidden(j, target_token);
-    let z = select(four_logits(start, j), vec4f(lowest), hidden_tokens);
-    let new_largest = max(largest, max(max(z.x, z.y), max(z.z, z.w)));
-    let shares = select(exp(z - new_largest), vec4f(), hidden_tokens);
-    sum = sum * exp(largest - new_largest) + dot(shares, vec4f(1.0));
+  for (var j = local.x; j < cells; j += LANES) {
+    let at_target = is_column(j, target_token);
+    let z = select(logits[start + j], Cell(lowest), at_target);
+    let new_largest = max(largest, largest_of(z));
+    let shares = select(exp(z - new_largest), Cell(), at_target);
+    sum = sum * exp(largest - new_largest) + total(shares);
     largest = new_largest;
   }
   let row_largest = row_max(largest, local);
   let rest = row_largest + log(row_sum(sum * exp(largest - row_largest), local));
-  let m = logits[start + target_token] - rest;
+  let target_cell = target_token / CELL;
+  let target_logit = select(Cell(), logits[start + target_cell], is_column(target_cell, target_token));
+  let m = total(target_logit) - rest;
 // @if LANES_SHARE
   workgroupBarrier(); // every lane has read the target's logit before one of them overwrites it
 // @end
@@ -127,13 +113,9 @@ fn score(
 // @if GRADIENT
   var gradient = 0.0;
   if (!padding) { gradient = weights[row] * row_term.slope * step[INVERSE_DIVISOR]; }
-  for (var j = 4u * local.x; j < dims.vocabulary; j += 4u * LANES) {
-    let is_target = j + vec4u(0u, 1u, 2u, 3u) == vec4u(target_token);
-    let gradients = gradient * select(-exp(four_logits(start, j) - rest), vec4f(1.0), is_target);
-    store_logit(start, j, gradients.x);
-    store_logit(start, j + 1u, gradients.y);
-    store_logit(start, j + 2u, gradients.z);
-    store_logit(start, j + 3u, gradients.w);
+  for (var j = local.x; j < cells; j += LANES) {
+    let q = exp(logits[start + j] - rest);
+    logits[start + j] = gradient * select(-q, Cell(1.0), is_column(j, target_token));
   }
 // @end
 }

@@ -2,6 +2,7 @@
 // around those tiles and its vectors of 4. The gradients of a product are the other two layouts, so they are covered.
 
 import { matmul } from "../kernels/matmul.ts";
+import type { MatmulVariant } from "../kernels/matmul_choice.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
 import { Program } from "../src/gpu/program.ts";
 import { assert, assertClose, assertThrows, relativeError } from "./assert.ts";
@@ -80,6 +81,64 @@ for (const kind of ["software", "hardware"] as const) {
     });
   }
 }
+
+// What an adapter may choose, and textures so small that every operand comes in several panels.
+const variants: Record<string, MatmulVariant> = {
+  "small tiles from buffers": { memory: "buffer", rowBlocks: 2, columnBlocks: 2, lines: 8 },
+  "large tiles from buffers": { memory: "buffer", rowBlocks: 3, columnBlocks: 2, lines: 8 },
+  "textures": { memory: "texture", rowBlocks: 4, columnBlocks: 3, lines: 2 },
+  "textures in panels": {
+    memory: "texture",
+    rowBlocks: 4,
+    columnBlocks: 3,
+    lines: 2,
+    panelBytes: 1,
+  },
+};
+
+for (const [name, variant] of Object.entries(variants)) {
+  Deno.test(`every layout agrees with float64, with an addend and accumulating: ${name}`, async () => {
+    using gpu = await Gpu.open();
+    for (const { transposeA, transposeB, reference } of Object.values(layouts)) {
+      // Wide and tall, around tiles of 128 × 12 and 12 × 128; a texture's last row is not full.
+      for (const [rows, columns, depth] of [[140, 36, 68], [20, 260, 132]] as const) {
+        const { a, b } = operands(rows, columns, depth);
+        const addend = normals("addend", rows * columns);
+        const shape = { rows, columns, depth, transposeA, transposeB, variant };
+        const { out, sum } = await launch(
+          gpu,
+          { a, b, addend, out: filled(NaN, rows * columns), sum: filled(1, rows * columns) },
+          (program, { a, b, addend, out, sum }) => {
+            matmul(program, { a, b, out, addend, ...shape });
+            matmul(program, { a, b, out: sum, ...shape, accumulate: true });
+          },
+          2,
+        );
+        const expected = reference(a.data, b.data, { N: rows, K: depth, M: columns });
+        assertClose(out, expected.map((value, i) => value + addend.data[i]!), 2e-6, "with addend");
+        assertClose(sum, expected.map((value) => 2 * value + 1), 3e-6, "accumulated twice");
+      }
+    }
+  });
+}
+
+Deno.test("a texture is copied again once its tensor was written", async () => {
+  using gpu = await Gpu.open();
+  const n = 16;
+  const { a, b } = operands(n, n, n);
+  const variant = variants["textures"]!;
+  const shape = { rows: n, columns: n, depth: n, variant };
+  const { first, again } = await launch(
+    gpu,
+    { a, b, first: filled(NaN, n * n), again: filled(NaN, n * n) },
+    (program, { a, b, first, again }) => {
+      matmul(program, { a, b, out: first, ...shape });
+      program.copy(first, a);
+      matmul(program, { a, b, out: again, ...shape });
+    },
+  );
+  assertClose(again, matmulNN(first, b.data, { N: n, K: n, M: n }), 1e-5);
+});
 
 Deno.test("an inactive product leaves its output alone", async () => {
   using gpu = await Gpu.open();

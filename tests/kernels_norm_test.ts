@@ -13,8 +13,8 @@ const variants = {
   "RMS norm": { centered: false, affine: "weight", epsilon: 1e-6 },
 } as const;
 
-// [rows, channels]: fewer and more than 64 of each, and a second block of 64 rows in the parameters' gradients.
-const sizes = [[1, 1], [3, 5], [67, 33], [130, 130]] as const;
+// [rows, channels]: fewer and more than 64 of each, cells of one and of four floats, and a second block of 64 rows in the parameters' gradients.
+const sizes = [[1, 1], [3, 5], [67, 33], [67, 36], [130, 130]] as const;
 
 for (const lanesPerRow of [1, 64] as const) {
   for (const [name, { centered, affine, epsilon }] of Object.entries(variants)) {

@@ -104,15 +104,19 @@ export function questionSequences(
   });
 }
 
-/** Bare answers with names as high risk: what SLUNG is trained on. */
+/**
+ * Bare answers with names as high risk: what SLUNG is trained on. Each begins with the space that it has after
+ * "Answer:", so that its first word is the same token there.
+ */
 export function answerSequences(
   tokenizer: Tokenizer,
   { rows, names }: NameTask,
   endOfText: boolean,
 ): Sequence[] {
-  return rows.map(({ answer }) =>
-    classedSequence(tokenizer, answer, answerSpans(answer, names), endOfText)
-  );
+  return rows.map(({ answer }) => {
+    const text = ` ${answer}`;
+    return classedSequence(tokenizer, text, answerSpans(text, names), endOfText);
+  });
 }
 
 /** Trains a model on the task under one objective, in place. */

@@ -25,11 +25,11 @@ export interface Binding {
   /** `@binding` number in group 0. */
   readonly index: number;
   /** How the shader uses it; a dispatch writes what is `read_write`. */
-  readonly access: "read" | "read_write" | "uniform";
+  readonly access: "read" | "read_write" | "uniform" | "texture";
 }
 
 const declaration =
-  /@group\(0\)\s*@binding\((\d+)\)\s*var<(uniform|storage)(?:,\s*(\w+))?>\s*(\w+)/g;
+  /@group\(0\)\s*@binding\((\d+)\)\s*var(?:<(uniform|storage)(?:,\s*(\w+))?>)?\s+(\w+)/g;
 
 /**
  * Describes a kernel.
@@ -54,10 +54,15 @@ export function kernel(
   const text = expand(wgsl, constants);
   const bindings = new Map<string, Binding>();
   for (const [, index, space, access, name] of text.matchAll(declaration)) {
-    const mode = space === "uniform" ? "uniform" : access === "read_write" ? access : "read";
-    bindings.set(name!, { index: Number(index), access: mode });
+    bindings.set(name!, { index: Number(index), access: accessOf(space, access) });
   }
   return { name: `${file}.${entryPoint}`, source: header + text, entryPoint, bindings };
+}
+
+function accessOf(space: string | undefined, access: string | undefined): Binding["access"] {
+  if (space === undefined) return "texture";
+  if (space === "uniform") return "uniform";
+  return access === "read_write" ? access : "read";
 }
 
 /** Compiles a kernel; validation errors arrive through the device with the kernel's name as label. */

@@ -14,6 +14,8 @@ export interface DispatchRequest {
   kernel: Kernel;
   /** Tensors by the names that the WGSL file declares. */
   tensors: Record<string, Tensor>;
+  /** Textures by the names that the WGSL file declares, from {@linkcode Program.texture}. */
+  textures?: Record<string, GPUTexture>;
   /** The values of the `dims` uniform, in declared order; JS numbers become u32 unless wrapped by `f32()`. */
   dims?: readonly (number | Float)[];
   /** Fixed counts, or a function of host state that is asked at every replay. */
@@ -48,13 +50,39 @@ interface Copy {
   readonly to: Tensor;
 }
 
-type Command = Dispatch | Clear | Copy;
+interface TextureCopy {
+  readonly from: Tensor;
+  readonly first: number;
+  readonly texels: number;
+  readonly texture: GPUTexture;
+  readonly active: (() => boolean) | undefined;
+}
+
+type Command = Dispatch | Clear | Copy | TextureCopy;
+
+/** Texels along x of every texture that holds part of a tensor: element i is in texel (i / 4) of the rows in order. */
+export const textureWidth = 1024;
+
+/** Elements of a tensor, both numbers multiples of 4. */
+export interface TextureRange {
+  /** The first element. */
+  readonly first: number;
+  /** How many. */
+  readonly count: number;
+}
+
+// A texture of the pool and what it holds at this point of the recording.
+interface PooledTexture {
+  readonly texture: GPUTexture;
+  content: (TextureRange & { tensor: Tensor; active: (() => boolean) | undefined }) | undefined;
+}
 
 /** A list of GPU commands that is recorded once and replayed many times. */
 export class Program {
   readonly #commands: Command[] = [];
   readonly #owned: Tensor[] = [];
   readonly #idle = new Map<number, Tensor[]>();
+  readonly #textures = new Map<number, PooledTexture[]>(); // by height, the one used last at the end
 
   /**
    * Starts an empty list.
@@ -88,8 +116,38 @@ export class Program {
     else this.#idle.set(tensor.length, [tensor]);
   }
 
+  /**
+   * A texture that holds a range of a tensor when the next dispatch runs: recorded as a copy, unless an earlier copy is
+   * still good. Of each size there are two, so that both operands of a product can have one; the older is reused.
+   *
+   * @param active Asked at every replay: whether the copy is needed.
+   */
+  texture(tensor: Tensor, { first, count }: TextureRange, active?: () => boolean): GPUTexture {
+    const texels = count / 4;
+    const height = Math.ceil(texels / textureWidth);
+    const pool = this.#textures.get(height) ?? [];
+    const holds = ({ content }: PooledTexture) =>
+      content && content.first === first && content.count === count &&
+      sameElements(content.tensor, tensor) &&
+      (content.active === undefined || content.active === active);
+    let pooled = pool.find(holds);
+    if (!pooled) {
+      pooled = pool.length < 2
+        ? {
+          texture: this.gpu.allocateTexture(`${this.name}/texture`, [textureWidth, height]),
+          content: undefined,
+        }
+        : pool[0]!;
+      pooled.content = { tensor, first, count, active };
+      const { texture } = pooled;
+      this.#commands.push({ from: tensor, first, texels, texture, active });
+    }
+    this.#textures.set(height, [...pool.filter((other) => other !== pooled), pooled]);
+    return pooled.texture;
+  }
+
   /** Records one dispatch. */
-  dispatch({ kernel, tensors, dims, workgroups }: DispatchRequest): void {
+  dispatch({ kernel, tensors, textures = {}, dims, workgroups }: DispatchRequest): void {
     const entries: GPUBindGroupEntry[] = [];
     const writes: Tensor[] = [];
     for (const [name, tensor] of Object.entries(tensors)) {
@@ -100,6 +158,9 @@ export class Program {
       entries.push({ binding: binding.index, resource });
       if (binding.access === "read_write") writes.push(tensor);
     }
+    for (const [name, texture] of Object.entries(textures)) {
+      entries.push({ binding: kernel.bindings.get(name)!.index, resource: texture.createView() });
+    }
     if (dims) {
       const buffer = this.gpu.constants(packDims(dims));
       entries.push({ binding: kernel.bindings.get("dims")!.index, resource: { buffer } });
@@ -109,16 +170,19 @@ export class Program {
     const layout = pipeline.getBindGroupLayout(0);
     const bindGroup = this.gpu.device.createBindGroup({ label, layout, entries });
     this.#commands.push({ name: kernel.name, pipeline, bindGroup, workgroups, writes });
+    for (const tensor of writes) this.#forgetTextures(tensor);
   }
 
   /** Records setting a tensor to zero. */
   clear(tensor: Tensor): void {
     this.#commands.push({ clear: tensor });
+    this.#forgetTextures(tensor);
   }
 
   /** Records copying a tensor to another of the same length. */
   copy(from: Tensor, to: Tensor): void {
     this.#commands.push({ from, to });
+    this.#forgetTextures(to);
   }
 
   /** Submits the whole list once, or `times` times in a row. */
@@ -192,13 +256,22 @@ export class Program {
   /** Frees the tensors that the program allocated. */
   destroy(): void {
     for (const tensor of this.#owned) this.gpu.free(tensor);
+    for (const { texture } of [...this.#textures.values()].flat()) this.gpu.freeTexture(texture);
     this.#owned.length = 0;
+    this.#textures.clear();
     this.#commands.length = 0;
   }
 
   /** Frees the tensors of the program at the end of a `using` block. */
   [Symbol.dispose](): void {
     this.destroy();
+  }
+
+  // A copy in a texture is stale once its tensor is written.
+  #forgetTextures(written: Tensor): void {
+    for (const pooled of [...this.#textures.values()].flat()) {
+      if (pooled.content && overlap(pooled.content.tensor, written)) pooled.content = undefined;
+    }
   }
 
   #encode(
@@ -218,9 +291,12 @@ export class Program {
         pass.dispatchWorkgroups(x, y, z);
         continue;
       }
+      if ("texture" in command && command.active?.() === false) continue;
       pass?.end();
       pass = undefined;
-      if ("clear" in command) {
+      if ("texture" in command) {
+        copyToTexture(encoder, command);
+      } else if ("clear" in command) {
         const { buffer, offset, length } = command.clear;
         encoder.clearBuffer(buffer, offset, length * 4);
       } else {
@@ -230,6 +306,34 @@ export class Program {
     }
     pass?.end();
   }
+}
+
+// Whole rows at once, then what is left of the last one: a copy must not read past the end of the buffer.
+function copyToTexture(
+  encoder: GPUCommandEncoder,
+  { from, first, texels, texture }: TextureCopy,
+): void {
+  const rows = Math.floor(texels / textureWidth);
+  const rest = texels % textureWidth;
+  const bytesPerRow = 16 * textureWidth;
+  const offset = from.offset + 4 * first;
+  const { buffer } = from;
+  if (rows > 0) {
+    encoder.copyBufferToTexture({ buffer, offset, bytesPerRow }, { texture }, [textureWidth, rows]);
+  }
+  if (rest > 0) {
+    const source = { buffer, offset: offset + rows * bytesPerRow };
+    encoder.copyBufferToTexture(source, { texture, origin: [0, rows] }, [rest, 1]);
+  }
+}
+
+function sameElements(a: Tensor, b: Tensor): boolean {
+  return a.buffer === b.buffer && a.offset === b.offset && a.length === b.length;
+}
+
+function overlap(a: Tensor, b: Tensor): boolean {
+  return a.buffer === b.buffer && a.offset < b.offset + 4 * b.length &&
+    b.offset < a.offset + 4 * a.length;
 }
 
 function packDims(dims: readonly (number | Float)[]): ArrayBuffer {
