@@ -1,4 +1,4 @@
-// Element-wise operations on tensors of one shape: SwiGLU, GELU and addition.
+// Element-wise operations on tensors of one shape: SwiGLU and GELU.
 
 import { kernel } from "../src/gpu/kernel.ts";
 import type { Program } from "../src/gpu/program.ts";
@@ -34,11 +34,6 @@ export function geluBackward(
   { x, dy, dx }: { x: Tensor; dy: Tensor; dx: Tensor },
 ): void {
   record(program, "gelu_backward", { a: x, dy, da: dx });
-}
-
-/** Records `y = a + b`. */
-export function add(program: Program, { a, b, y }: { a: Tensor; b: Tensor; y: Tensor }): void {
-  record(program, "add", { a, b, y });
 }
 
 function record(program: Program, entryPoint: string, tensors: Record<string, Tensor>): void {

@@ -1,4 +1,4 @@
-// Element-wise: SwiGLU y = silu(gate) · up, GELU (tanh form, as in GPT-2), and addition.
+// Element-wise: SwiGLU y = silu(gate) · up, and GELU (tanh form, as in GPT-2).
 //   silu(g) = g · σ(g),  silu'(g) = σ(g) · (1 + g · (1 − σ(g)))
 
 struct Dims { count: u32 }
@@ -54,11 +54,4 @@ fn gelu_backward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) g
   let t = bounded_tanh(sqrt_2_over_pi * (x + 0.044715 * x * x * x));
   let slope = sqrt_2_over_pi * (1.0 + 3.0 * 0.044715 * x * x);
   da[i] = dy[i] * (0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * slope);
-}
-
-@compute @workgroup_size(64)
-fn add(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let i = position(group, groups, lane);
-  if (i >= dims.count) { return; }
-  y[i] = a[i] + b[i];
 }

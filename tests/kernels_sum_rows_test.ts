@@ -1,6 +1,6 @@
 // Column sums, and the folding of long dispatches that every element-wise launcher uses.
 
-import { add } from "../kernels/activation.ts";
+import { geluForward } from "../kernels/activation.ts";
 import { spread } from "../kernels/grid.ts";
 import { sumRows } from "../kernels/sum_rows.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
@@ -38,8 +38,8 @@ Deno.test("an element-wise kernel reaches the last element beyond 65,535 workgro
   const length = 65_535 * 64 + 67; // two more workgroups than one axis holds
   const a = program.allocate("a", [length]), y = program.allocate("y", [length]);
   gpu.write(a, Float32Array.from({ length }, (_, i) => i)); // below 2²⁴: exact in f32
-  add(program, { a, b: a, y });
+  geluForward(program, { x: a, y }); // the identity from 10 on, to the last bit of f32
   program.replay();
-  const doubled = await gpu.read(y);
-  assert(doubled.every((value, i) => value === 2 * i));
+  const same = await gpu.read(y);
+  assert(same.every((value, i) => i < 10 || value === i));
 });

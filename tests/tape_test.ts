@@ -1,6 +1,6 @@
 // The rules by which the tape lets variables share gradient memory, and that it refuses what would corrupt one.
 
-import { add, linear, norm, swiglu } from "../src/nn/operations.ts";
+import { linear, norm, swiglu } from "../src/nn/operations.ts";
 import { Tape, type Variable } from "../src/nn/tape.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
 import { Program } from "../src/gpu/program.ts";
@@ -112,8 +112,7 @@ Deno.test("a residual block's gradient is the sum over both paths", async () => 
     gradient: program.allocate("d(weight)", [C, C]),
   };
   const normed = norm(tape, "norm", x, { centered: true, epsilon: 1e-5 });
-  const branch = linear(tape, "branch", normed, weight);
-  const sum = add(tape, "sum", x, branch);
+  const sum = linear(tape, "sum", normed, weight, x);
   const { gradient: dsum } = tape.receive(sum);
   const dx = program.allocate("dx", [N, C]);
   tape.backward();
@@ -136,4 +135,47 @@ Deno.test("a residual block's gradient is the sum over both paths", async () => 
   }
   const through = layerNormBackward(dnormed, host.x, { C, epsilon: 1e-5 }).dx;
   assertClose(await gpu.read(dx), through.map((value, i) => value + host.d[i]!), 1e-5);
+});
+
+Deno.test("a segment gives the same gradients when its activations are computed again", async () => {
+  using gpu = await Gpu.open();
+  const [N, C] = [5, 8];
+  const host = { x: normals("x", N, C).data, w: normals("w", C, C).data };
+  const run = async (recompute: boolean) => {
+    const tape = tapeOn(gpu);
+    const { program } = tape;
+    const weight = {
+      value: program.allocate("weight", [C, C]),
+      gradient: program.allocate("d(weight)", [C, C]),
+    };
+    gpu.write(weight.value, host.w);
+    const x = tape.variable("x", [N, C]);
+    gpu.write(x.value, host.x);
+    let y = x;
+    for (let i = 0; i < 3; i++) {
+      const stream = y;
+      const block = () => {
+        const normed = norm(tape, `norm${i}`, stream, { centered: true, epsilon: 1e-5 });
+        return linear(tape, `block${i}`, normed, weight, stream);
+      };
+      y = tape.segment(block, { recompute });
+    }
+    const incoming = program.allocate("incoming", [N, C]);
+    gpu.write(incoming, host.x);
+    program.copy(incoming, tape.receive(y).gradient); // here: its memory served the forward pass before
+    const dx = program.allocate("dx", [N, C]);
+    const held = gpu.bytes;
+    tape.backward();
+    program.copy(x.gradient!, dx);
+    program.replay();
+    const [values, gradients, weights] = await gpu.readAll([y.value, dx, weight.gradient]);
+    program.destroy();
+    return { values, gradients, weights, held };
+  };
+  const kept = await run(false);
+  const recomputed = await run(true);
+  assertEquals(recomputed.values, kept.values);
+  assertEquals(recomputed.gradients, kept.gradients);
+  assertEquals(recomputed.weights, kept.weights);
+  assert(recomputed.held < kept.held, `${recomputed.held} bytes against ${kept.held}`);
 });

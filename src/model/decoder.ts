@@ -17,41 +17,59 @@ export type Attend = (
   v: Variable,
 ) => Variable;
 
+/** What a decoder reads, and how. */
+export interface DecoderInputs {
+  tokens: op.TokenInputs;
+  rotary: op.RotaryInputs;
+  attend: Attend;
+  /** Compute the activations of each layer again in the backward pass instead of keeping them. */
+  recompute?: boolean;
+}
+
 /** Records the decoder and returns the hidden states [N, C] after the final norm. */
 export function decoder(
   tape: Tape,
   config: DecoderConfig,
   parameters: Parameters,
-  inputs: { tokens: op.TokenInputs; rotary: op.RotaryInputs; attend: Attend },
+  inputs: DecoderInputs,
 ): Variable {
   let x = op.embedding(tape, inputs.tokens, parameters.get("model.embed_tokens.weight"));
   for (let i = 0; i < config.layers; i++) {
-    const prefix = `model.layers.${i}`;
-    const weight = (name: string): Parameter => parameters.get(`${prefix}.${name}.weight`);
-    const linear = (name: string, input: Variable): Variable =>
-      op.linear(tape, `layer${i}/${name.split(".")[1]}`, input, weight(name));
-
-    const attentionInput = norm(tape, config, parameters, `${prefix}.input_layernorm`, x);
-    const q = op.rotary(tape, linear("self_attn.q_proj", attentionInput), inputs.rotary);
-    const k = op.rotary(tape, linear("self_attn.k_proj", attentionInput), inputs.rotary);
-    const v = linear("self_attn.v_proj", attentionInput);
-    const attended = inputs.attend(i, `layer${i}/attention`, q, k, v);
-    x = op.add(tape, `layer${i}/middle`, x, linear("self_attn.o_proj", attended));
-
-    const feedForwardInput = norm(
-      tape,
-      config,
-      parameters,
-      `${prefix}.post_attention_layernorm`,
-      x,
-    );
-    const up = linear("mlp.up_proj", feedForwardInput);
-    const activated = config.activation === "swiglu"
-      ? op.swiglu(tape, `layer${i}/swiglu`, linear("mlp.gate_proj", feedForwardInput), up)
-      : op.gelu(tape, `layer${i}/gelu`, up);
-    x = op.add(tape, `layer${i}/output`, x, linear("mlp.down_proj", activated));
+    const stream = x;
+    const layer = () => decoderLayer(tape, config, parameters, inputs, i, stream);
+    x = tape.segment(layer, { recompute: inputs.recompute ?? false });
   }
   return norm(tape, config, parameters, "model.norm", x);
+}
+
+function decoderLayer(
+  tape: Tape,
+  config: DecoderConfig,
+  parameters: Parameters,
+  { rotary, attend }: DecoderInputs,
+  index: number,
+  x: Variable,
+): Variable {
+  const prefix = `model.layers.${index}`;
+  const layer = `layer${index}`;
+  const weight = (name: string): Parameter => parameters.get(`${prefix}.${name}.weight`);
+  const linear = (name: string, input: Variable): Variable =>
+    op.linear(tape, `${layer}/${name.split(".")[1]}`, input, weight(name));
+
+  const attentionInput = norm(tape, config, parameters, `${prefix}.input_layernorm`, x);
+  const q = op.rotary(tape, linear("self_attn.q_proj", attentionInput), rotary);
+  const k = op.rotary(tape, linear("self_attn.k_proj", attentionInput), rotary);
+  const v = linear("self_attn.v_proj", attentionInput);
+  const attended = attend(index, `${layer}/attention`, q, k, v);
+  const middle = op.linear(tape, `${layer}/middle`, attended, weight("self_attn.o_proj"), x);
+
+  const feedForwardNorm = `${prefix}.post_attention_layernorm`;
+  const feedForwardInput = norm(tape, config, parameters, feedForwardNorm, middle);
+  const up = linear("mlp.up_proj", feedForwardInput);
+  const activated = config.activation === "swiglu"
+    ? op.swiglu(tape, `${layer}/swiglu`, linear("mlp.gate_proj", feedForwardInput), up)
+    : op.gelu(tape, `${layer}/gelu`, up);
+  return op.linear(tape, `${layer}/output`, activated, weight("mlp.down_proj"), middle);
 }
 
 /** The matrix [V, C] that turns hidden states into logits. */

@@ -63,11 +63,18 @@ export class LanguageModel {
     return unembedding(this.config, this.parameters);
   }
 
-  /** Records the forward pass over a batch of `batch` rows; returns the tape and the hidden states [B·T, C]. */
+  /**
+   * Records the forward pass over a batch of `batch` rows; returns the tape and the hidden states [B·T, C]. With
+   * `recompute` the layers' activations are not kept but computed again in the backward pass.
+   */
   recordBatch(
     program: Program,
     tensors: BatchTensors,
-    { batch, training }: { batch: number; training: boolean },
+    { batch, training, recompute = false }: {
+      batch: number;
+      training: boolean;
+      recompute?: boolean;
+    },
   ): { tape: Tape; hidden: Variable } {
     const { contextLength, headWidth } = this.config;
     const time = tensors.tokens.length / batch;
@@ -79,6 +86,7 @@ export class LanguageModel {
       rotary: this.#rotary(positions),
       attend: (_, name, q, k, v) =>
         op.attention(tape, name, { q, k, v, firstKey, batch, headWidth }),
+      recompute,
     });
     return { tape, hidden };
   }

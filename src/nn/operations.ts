@@ -2,7 +2,6 @@
 // Shapes: N = B·T rows, C channels, H query heads and G key-value heads of width D, F feed-forward width, V vocabulary.
 
 import {
-  add as addKernel,
   geluBackward,
   geluForward,
   swigluBackward,
@@ -60,7 +59,7 @@ export function norm(
   const y = tape.variable(name, x.value.shape);
   const shared = {
     x: x.value,
-    statistics: tape.program.allocate(`${name}/statistics`, [x.value.shape[0]!, 2]),
+    statistics: tape.allocate(`${name}/statistics`, [x.value.shape[0]!, 2]),
     ...(weight && { weight: weight.value }),
     ...(bias && { bias: bias.value }),
     centered,
@@ -81,8 +80,17 @@ export function norm(
   return y;
 }
 
-/** y = x · Wᵀ: [N, K] with W [M, K] → [N, M]. */
-export function linear(tape: Tape, name: string, x: Variable, weight: Parameter): Variable {
+/**
+ * y = x · Wᵀ, or stream + x · Wᵀ: [N, K] with W [M, K] → [N, M]. The stream's gradient is y's, without a copy: x, which
+ * was computed from the stream, has consumed it before the stream's earlier readers add to it.
+ */
+export function linear(
+  tape: Tape,
+  name: string,
+  x: Variable,
+  weight: Parameter,
+  stream?: Variable,
+): Variable {
   const [height, depth] = x.value.shape as [number, number];
   const columns = weight.value.shape[0]!;
   const y = tape.variable(name, [height, columns]);
@@ -93,6 +101,7 @@ export function linear(tape: Tape, name: string, x: Variable, weight: Parameter)
     out: y.value,
     ...forward,
     transposeB: true,
+    ...(stream && { addend: stream.value }),
   });
   tape.record([y], () => {
     const dy = y.gradient!;
@@ -116,6 +125,7 @@ export function linear(tape: Tape, name: string, x: Variable, weight: Parameter)
       transposeA: true,
       accumulate: true,
     });
+    if (stream) tape.share(stream, dy);
   });
   return y;
 }
@@ -168,7 +178,7 @@ export function attention(
     v: v.value,
     firstKey,
     out: out.value,
-    statistics: tape.program.allocate(`${name}/statistics`, [batch, heads, time, 2]),
+    statistics: tape.allocate(`${name}/statistics`, [batch, heads, time, 2]),
   };
   attentionForward(tape.program, shared);
   tape.record([out], () => {
@@ -205,20 +215,6 @@ export function gelu(tape: Tape, name: string, x: Variable): Variable {
   geluForward(tape.program, { x: x.value, y: y.value });
   tape.record([y], () => {
     geluBackward(tape.program, { x: x.value, dy: y.gradient!, dx: overwritten(tape, x) });
-  });
-  return y;
-}
-
-/**
- * stream + branch: two [N, C] → [N, C]. Backward copies nothing: both get the gradient of the sum, and the branch,
- * which was computed from the stream, has consumed it before the stream's earlier readers add to it.
- */
-export function add(tape: Tape, name: string, stream: Variable, branch: Variable): Variable {
-  const y = tape.variable(name, stream.value.shape);
-  addKernel(tape.program, { a: stream.value, b: branch.value, y: y.value });
-  tape.record([y], () => {
-    tape.share(stream, y.gradient!);
-    tape.share(branch, y.gradient!);
   });
   return y;
 }

@@ -1,6 +1,7 @@
 // The tape runs while a program is recorded: an operation appends its forward dispatches and leaves a closure that
 // appends its backward ones; `backward()` runs the closures in reverse. A model is written once, forwards, and what runs
-// every step is still a fixed list. Gradients of activations borrow scratch memory and give it back once consumed.
+// every step is still a fixed list. Gradients of activations borrow scratch memory and give it back once consumed, and so
+// do the activations of a segment that is computed again on the way back, or never needed again.
 
 import type { Program } from "../gpu/program.ts";
 import type { Tensor } from "../gpu/tensor.ts";
@@ -13,9 +14,15 @@ export interface Variable {
   gradient?: Tensor | undefined;
 }
 
+interface Step {
+  readonly outputs: readonly Variable[];
+  readonly backward: () => void;
+}
+
 /** Records a model's forward pass and derives its backward pass. */
 export class Tape {
-  readonly #steps: { outputs: readonly Variable[]; backward: () => void }[] = [];
+  #steps: Step[] = [];
+  #borrowed: Tensor[] | undefined; // by the segment that is being recorded
   readonly #holders = new Map<Tensor, number>();
 
   /**
@@ -28,7 +35,34 @@ export class Tape {
 
   /** A new activation. */
   variable(name: string, shape: readonly number[]): Variable {
-    return { value: this.program.allocate(name, shape) };
+    return { value: this.allocate(name, shape) };
+  }
+
+  /** Memory that lasts until the backward pass has used it. */
+  allocate(name: string, shape: readonly number[]): Tensor {
+    if (!this.#borrowed) return this.program.allocate(name, shape);
+    const tensor = this.program.borrow(name, shape);
+    this.#borrowed.push(tensor);
+    return tensor;
+  }
+
+  /**
+   * Records a part of the model, such as a layer, of which only the output outlives it: without training its
+   * activations are scratch memory, and with `recompute` they are computed a second time in the backward pass
+   * (activation checkpointing, Chen et al., 2016). `part` must record the same every time it is called.
+   */
+  segment(part: () => Variable, { recompute }: { recompute: boolean }): Variable {
+    if (this.training && !recompute) return part();
+    const { output, borrowed } = this.#recordApart(part);
+    for (const tensor of borrowed) if (tensor !== output.value) this.program.release(tensor);
+    this.record([output], () => {
+      const again = this.#recordApart(part);
+      again.output.gradient = output.gradient;
+      output.gradient = undefined;
+      this.#walkBack(again.steps);
+      for (const tensor of again.borrowed) this.program.release(tensor);
+    });
+    return output;
   }
 
   /** Leaves the backward closure of an operation that made `outputs`. */
@@ -68,11 +102,25 @@ export class Tape {
 
   /** Records the backward pass. The last operation must have set the gradients of what it read. */
   backward(): void {
-    for (const { outputs, backward } of this.#steps.reverse()) {
+    this.#walkBack(this.#steps);
+    this.#steps = [];
+  }
+
+  #walkBack(steps: readonly Step[]): void {
+    for (const { outputs, backward } of steps.toReversed()) {
       backward();
       for (const output of outputs) this.#release(output);
     }
-    this.#steps.length = 0;
+  }
+
+  #recordApart(part: () => Variable): { output: Variable; steps: Step[]; borrowed: Tensor[] } {
+    const outer = { steps: this.#steps, borrowed: this.#borrowed };
+    const steps = this.#steps = [];
+    const borrowed = this.#borrowed = [];
+    const output = part();
+    this.#steps = outer.steps;
+    this.#borrowed = outer.borrowed;
+    return { output, steps, borrowed };
   }
 
   #release(variable: Variable): void {

@@ -25,6 +25,8 @@ export interface FitOptions {
   optimiser: OptimiserSettings;
   /** The schedule but for its length, which follows from the epochs. */
   schedule: Omit<Schedule, "steps">;
+  /** Compute the layers' activations again on the way back instead of keeping them; the same bytes either way. */
+  recompute?: boolean;
   /** Where and how often (in steps) to save, so that an interrupted run can go on. */
   checkpoint?: { folder: string; every: number };
   /** Called with every step reported, and the number of steps in all. */
@@ -35,11 +37,17 @@ export interface FitOptions {
 
 /** Fits a model that was made with gradients. Same model, options and adapter: the same bytes. */
 export async function fit(model: LanguageModel, options: FitOptions): Promise<TrainingOutcome> {
-  const { epochs, perStep, seed, objective, optimiser, checkpoint, onLog, signal } = options;
+  const { epochs, perStep, seed, objective, optimiser, recompute, checkpoint, onLog, signal } =
+    options;
   const shape = microBatchShape(epochs.flat(), perStep, model.config.contextLength);
   const { steps, batches } = planEpochs({ epochs, perStep, seed, ...shape });
   const schedule = { ...options.schedule, steps };
-  using trainer = new Trainer(model, { ...shape, objective, optimiser });
+  using trainer = new Trainer(model, {
+    ...shape,
+    objective,
+    optimiser,
+    ...(recompute && { recompute }),
+  });
   return await train({
     model,
     trainer,

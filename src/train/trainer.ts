@@ -26,6 +26,8 @@ export interface TrainerOptions {
   optimiser: OptimiserSettings;
   /** Rows whose logits exist at one time; see `defaultChunkRows`. */
   chunkRows?: number;
+  /** Keep no activations of the layers but compute them again on the way back: less memory for a third more time. */
+  recompute?: boolean;
 }
 
 /** What one step reports. */
@@ -76,7 +78,7 @@ export class Trainer {
         "Make or open it with `{ gradients: true }`",
       );
     }
-    const { rows, time, objective, chunkRows } = options;
+    const { rows, time, objective, chunkRows, recompute = false } = options;
     this.#model = model;
     this.objective = objective;
     this.optimiser = new Optimiser(model, options.optimiser);
@@ -88,6 +90,7 @@ export class Trainer {
     const { tape, hidden } = model.recordBatch(program, this.#tensors, {
       batch: rows,
       training: true,
+      recompute,
     });
     selectiveLoss(tape, hidden, model.unembedding, {
       ...this.#tensors,
