@@ -21,6 +21,7 @@ import {
   runCommand,
   smallOlmo,
   splitAuthors,
+  swapNames,
   trainBytePair,
 } from "../mod.ts";
 import { pretrainWithProgress, runAndReport } from "./shared.ts";
@@ -44,11 +45,11 @@ await runCommand({
     base: { type: "string", placeholder: "folder", help: "A base model; trained here if left out" },
     baseAuthors: {
       type: "integer",
-      default: 60,
+      default: 180,
       min: 1,
       help: "Other authors to train the base on",
     },
-    baseEpochs: { type: "integer", default: 20, min: 1, help: "Epochs of the base" },
+    baseEpochs: { type: "integer", default: 8, min: 1, help: "Epochs of the base" },
     baseLearningRate: { type: "number", default: 2e-3, min: 0, help: "Peak of the base" },
     width: { type: "integer", default: 128, min: 16, help: "Width of the base" },
     layers: { type: "integer", default: 3, min: 1, help: "Layers of the base" },
@@ -109,7 +110,12 @@ await runCommand({
       await pretrainWithProgress(gpu, base, {
         config: smallOlmo({ width, layers, heads, vocabularySize }),
         tokenizer,
-        sequences: questionSequences(tokenizer, baseRows),
+        // New names in every epoch: the base has to read them in the question, and so learns to copy names.
+        sequences: (epoch) =>
+          questionSequences(
+            tokenizer,
+            swapNames(split.base, new Random(epoch, "swapped names")).flat(),
+          ),
         epochs: options.baseEpochs,
         perStep,
         learningRate: options.baseLearningRate,

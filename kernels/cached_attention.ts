@@ -15,8 +15,8 @@ export function cachedAttention(
     headWidth: number;
     /** Positions that the cache holds. */
     capacity: number;
-    /** [1] u32: the position of the new token. */
-    position: Tensor;
+    /** [B] u32: the position of each sequence's new token, below the capacity. */
+    positions: Tensor;
     q: Tensor;
     k: Tensor;
     v: Tensor;
@@ -25,19 +25,19 @@ export function cachedAttention(
     out: Tensor;
   },
 ): void {
-  const { batch, heads, kvHeads, headWidth, capacity, position, keys, values } = request;
+  const { batch, heads, kvHeads, headWidth, capacity, positions, keys, values } = request;
   const { q, k, v, out } = request;
   const constants = { D4: headWidth / 4 };
   const dims = [batch, heads, kvHeads, capacity, f32(1 / Math.sqrt(headWidth))];
   program.dispatch({
     kernel: kernel("cached_attention", source, "append", constants),
-    tensors: { position, k, v, keys, values },
+    tensors: { positions, k, v, keys, values },
     dims,
     workgroups: [Math.ceil(batch * kvHeads * headWidth / 4 / 64)],
   });
   program.dispatch({
     kernel: kernel("cached_attention", source, "attend", constants),
-    tensors: { position, q, keys, values, out },
+    tensors: { positions, q, keys, values, out },
     dims,
     workgroups: [Math.ceil(batch * heads / 64)],
   });

@@ -1,11 +1,11 @@
 // Attention of one new token per sequence against the keys and values of its past.
-// `append` stores the new key and value at `position` of each sequence's cache; `attend` then reads positions 0 … position.
-// The position is data: many steps are submitted at once and each finds its own.
+// `append` stores the new key and value at the sequence's position in its cache; `attend` then reads positions 0 to there.
+// Positions are data: many steps are submitted at once and each finds its own, and sequences may start at any time.
 
 struct Dims { batch: u32, heads: u32, kv_heads: u32, capacity: u32, scale: f32 }
 
 @group(0) @binding(0) var<uniform> dims: Dims;
-@group(0) @binding(1) var<storage, read> position: array<u32>; // [1]
+@group(0) @binding(1) var<storage, read> positions: array<u32>; // [B]
 @group(0) @binding(2) var<storage, read> q: array<vec4f>; // [B, H, D]
 @group(0) @binding(3) var<storage, read> k: array<vec4f>; // [B, G, D]
 @group(0) @binding(4) var<storage, read> v: array<vec4f>; // [B, G, D]
@@ -17,7 +17,8 @@ struct Dims { batch: u32, heads: u32, kv_heads: u32, capacity: u32, scale: f32 }
 fn append(@builtin(global_invocation_id) id: vec3u) {
   let width = dims.kv_heads * D4;
   if (id.x >= dims.batch * width) { return; }
-  let slot = (id.x / width * dims.capacity + position[0]) * width + id.x % width;
+  let batch = id.x / width;
+  let slot = (batch * dims.capacity + positions[batch]) * width + id.x % width;
   keys[slot] = k[id.x];
   values[slot] = v[id.x];
 }
@@ -34,7 +35,8 @@ fn attend(@builtin(global_invocation_id) id: vec3u) {
 // @end
   var largest = -1e30;
   var sum = 0.0;
-  for (var j = 0u; j <= position[0]; j++) {
+  let position = positions[batch];
+  for (var j = 0u; j <= position; j++) {
     let key = ((batch * dims.capacity + j) * dims.kv_heads + kv_head) * D4;
     var score = 0.0;
 // @for c in D4

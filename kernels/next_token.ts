@@ -7,7 +7,7 @@ import { rowLanes, rowsOf64Lanes } from "./grid.ts";
 import source from "./next_token.wgsl" with { type: "text" };
 import rows from "./rows.wgsl" with { type: "text" };
 
-/** Records choosing token `position + 1` from the logits at `position`. */
+/** Records choosing each sequence's next token from the logits at its position, and moving its position on. */
 export function nextToken(
   program: Program,
   request: {
@@ -17,9 +17,7 @@ export function nextToken(
     lengths: Tensor;
     /** [B] sequence numbers: a sequence draws the same tokens in whatever batch it runs. */
     ids: Tensor;
-    /** [1] */
-    position: Tensor;
-    /** [B] */
+    /** [B]; stays within the capacity. */
     positions: Tensor;
     /** [B, capacity] prompts, then what was chosen. */
     tokens: Tensor;
@@ -31,7 +29,7 @@ export function nextToken(
     seed: number;
   },
 ): void {
-  const { logits, lengths, ids, position, positions, tokens, current, seed } = request;
+  const { logits, lengths, ids, positions, tokens, current, seed } = request;
   const [batch, capacity] = tokens.shape as [number, number];
   const vocabulary = logits.shape[1]!;
   // Top-k passes over the row 32 times, and the software adapter ends an invocation's loops after 65,535 rounds in all.
@@ -40,13 +38,13 @@ export function nextToken(
   const dims = [batch, vocabulary, capacity, topK, f32(1 / request.temperature), seed >>> 0];
   program.dispatch({
     kernel: kernel("next_token", rows + source, "choose", lanes),
-    tensors: { logits, lengths, ids, position, tokens, current },
+    tensors: { logits, lengths, ids, positions, tokens, current },
     dims,
     workgroups: [Math.ceil(batch / lanes.ROWS)],
   });
   program.dispatch({
     kernel: kernel("next_token", rows + source, "advance", lanes),
-    tensors: { position, positions },
+    tensors: { positions },
     dims,
     workgroups: [Math.ceil(batch / 64)],
   });

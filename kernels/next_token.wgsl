@@ -9,10 +9,9 @@ struct Dims { batch: u32, vocabulary: u32, capacity: u32, top_k: u32, inverse_te
 @group(0) @binding(1) var<storage, read> logits: array<f32>; // [B, V]
 @group(0) @binding(2) var<storage, read> lengths: array<u32>; // [B] of prompts
 @group(0) @binding(3) var<storage, read> ids: array<u32>; // [B] which sequence this is, for its random stream
-@group(0) @binding(4) var<storage, read_write> position: array<u32>; // [1]
-@group(0) @binding(5) var<storage, read_write> tokens: array<u32>; // [B, capacity]
-@group(0) @binding(6) var<storage, read_write> current: array<u32>; // [B] the token at `position`
-@group(0) @binding(7) var<storage, read_write> positions: array<u32>; // [B] copies of `position`, for rotary
+@group(0) @binding(4) var<storage, read_write> tokens: array<u32>; // [B, capacity]
+@group(0) @binding(5) var<storage, read_write> current: array<u32>; // [B] the token at its position
+@group(0) @binding(6) var<storage, read_write> positions: array<u32>; // [B]
 
 // PCG hash (Jarzynski & Olano, 2020).
 fn pcg(value: u32) -> u32 {
@@ -59,7 +58,7 @@ fn choose(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) loc
     if (ordered(logits[start + j]) >= threshold) { mine += share(logits[start + j], largest, greedy); }
   }
   let sums = row_before(mine, local);
-  let next = position[0] + 1u;
+  let next = positions[row] + 1u;
   var draw = 0.0;
   if (!greedy) {
     draw = f32(pcg(dims.seed ^ pcg(ids[row] ^ pcg(next))) >> 8u) / 16777216.0 * sums.y;
@@ -89,7 +88,5 @@ fn share(logit: f32, largest: f32, greedy: bool) -> f32 {
 @compute @workgroup_size(64)
 fn advance(@builtin(global_invocation_id) id: vec3u) {
   if (id.x >= dims.batch) { return; }
-  let next = positions[id.x] + 1u;
-  positions[id.x] = next;
-  if (id.x == 0u) { position[0] = next; }
+  positions[id.x] = min(positions[id.x] + 1u, dims.capacity - 1u);
 }

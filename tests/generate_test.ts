@@ -122,6 +122,23 @@ Deno.test("sampling repeats itself with its seed, in batches of any size, and no
   assert(other.some((tokens, i) => tokens.join() !== first[i]!.join()));
 });
 
+Deno.test("a sequence that ends early gives its place to the next prompt, and none notices", async () => {
+  using gpu = await open();
+  using model = modelOf(gpu, "llama");
+  const many = Array.from({ length: 7 }, (_, i) => prompts[i % prompts.length]!);
+  const options = { ...sampled, maxNewTokens: 18 };
+  const alone = await generate(model, many, { ...options, batch: many.length });
+  const ends = alone.map((tokens) => tokens[3]!); // an end-of-text token that some meet early
+  for (const eos of new Set(ends)) {
+    const expected = alone.map((tokens) => {
+      const end = tokens.indexOf(eos);
+      return end < 0 ? tokens : tokens.slice(0, end);
+    });
+    assert(new Set(expected.map(({ length }) => length)).size > 1, "all end together");
+    assertEquals(await generate(model, many, { ...options, eos, batch: 2 }), expected);
+  }
+});
+
 Deno.test("equal prompts draw their own continuations", async () => {
   using gpu = await open();
   using model = modelOf(gpu, "llama");

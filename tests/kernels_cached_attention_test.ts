@@ -12,14 +12,14 @@ for (const [B, T, H, G, D] of [[1, 5, 1, 1, 4], [17, 35, 4, 2, 8], [3, 9, 3, 1, 
   Deno.test(`cached attention [B ${B}, T ${T}, H ${H}, G ${G}, D ${D}] agrees with the whole`, async () => {
     using gpu = await Gpu.open();
     using program = new Program(gpu, "test");
-    const position = program.allocate("position", [1], "u32");
+    const positions = program.allocate("positions", [B], "u32");
     const q = program.allocate("q", [B, H, D]), out = program.allocate("out", [B, H, D]);
     const k = program.allocate("k", [B, G, D]), v = program.allocate("v", [B, G, D]);
     const capacity = T + 2;
     const keys = program.allocate("keys", [B, capacity, G, D]);
     const values = program.allocate("values", [B, capacity, G, D]);
     const sizes = { batch: B, heads: H, kvHeads: G, headWidth: D, capacity };
-    cachedAttention(program, { ...sizes, position, q, k, v, keys, values, out });
+    cachedAttention(program, { ...sizes, positions, q, k, v, keys, values, out });
 
     const all = {
       q: normals("q", B, T, H, D),
@@ -29,23 +29,26 @@ for (const [B, T, H, G, D] of [[1, 5, 1, 1, 4], [17, 35, 4, 2, 8], [3, 9, 3, 1, 
     const whole = attention(all.q.data, all.k.data, all.v.data, { B, T, H, G, D }).out;
     // What an earlier batch left in the cache must not be seen.
     for (const cache of [keys, values]) gpu.write(cache, new Float32Array(cache.length).fill(1e9));
-    for (let t = 0; t < T; t++) {
-      gpu.write(position, Uint32Array.of(t));
-      gpu.write(q, at(all.q, t));
-      gpu.write(k, at(all.k, t));
-      gpu.write(v, at(all.v, t));
+    // Every other sequence is one step behind.
+    for (let step = 0; step <= T; step++) {
+      const times = Array.from({ length: B }, (_, b) => Math.min(T - 1, Math.max(0, step - b % 2)));
+      gpu.write(positions, Uint32Array.from(times));
+      gpu.write(q, at(all.q, times));
+      gpu.write(k, at(all.k, times));
+      gpu.write(v, at(all.v, times));
       program.replay();
-      const expected = at({ shape: all.q.shape, data: Float32Array.from(whole) }, t);
-      assertClose(await gpu.read(out), expected, 2e-6, `position ${t}`);
+      const expected = at({ shape: all.q.shape, data: Float32Array.from(whole) }, times);
+      assertClose(await gpu.read(out), expected, 2e-6, `step ${step}`);
     }
   });
 }
 
-// The rows of [B, T, heads, D] at time t.
-function at({ shape, data }: Host, t: number): Float32Array {
+// The rows of [B, T, heads, D] at each sequence's time.
+function at({ shape, data }: Host, times: readonly number[]): Float32Array {
   const [batch, time, heads, width] = shape as [number, number, number, number];
   const size = heads * width;
   return Float32Array.from({ length: batch * size }, (_, i) => {
-    return data[(Math.floor(i / size) * time + t) * size + i % size]!;
+    const b = Math.floor(i / size);
+    return data[(b * time + times[b]!) * size + i % size]!;
   });
 }

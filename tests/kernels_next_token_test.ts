@@ -29,7 +29,6 @@ async function choose(gpu: Gpu, choice: Choice) {
     logits: floats(logits.flat(), [batch, vocabulary]),
     lengths: integers(choice.lengths ?? logits.map(() => position + 1)),
     ids: integers(ids),
-    position: integers([position]),
     positions: integers(logits.map(() => position)),
     tokens: integers(tokens.flat(), [batch, capacity]),
     current: integers(logits.map(() => 0)),
@@ -134,7 +133,7 @@ for (const lanesPerRow of [1, 64] as const) {
 Deno.test("inside a prompt its token is taken; afterwards the choice is stored", async () => {
   using gpu = await Gpu.open();
   const logits = [[0, 9, 0], [0, 9, 0]];
-  const { rows, chosen, position, positions } = await choose(gpu, {
+  const { rows, chosen, positions } = await choose(gpu, {
     logits,
     topK: 1,
     position: 1,
@@ -143,20 +142,25 @@ Deno.test("inside a prompt its token is taken; afterwards the choice is stored",
   });
   assertEquals(rows, [[2, 0, 2, 0], [2, 2, 1, 0]]);
   assertEquals(chosen, [2, 1]);
-  assertEquals([...position, ...positions], [2, 2, 2]);
+  assertEquals([...positions], [2, 2]);
 });
 
-Deno.test("at the end of the capacity nothing is written", async () => {
+Deno.test("at the end of the capacity nothing is written and the position stays", async () => {
   using gpu = await Gpu.open();
   const tokens = [[1, 1, 1]];
-  const { rows } = await choose(gpu, { logits: [[0, 0, 9]], topK: 1, position: 2, tokens });
+  const { rows, positions } = await choose(gpu, {
+    logits: [[0, 0, 9]],
+    topK: 1,
+    position: 2,
+    tokens,
+  });
   assertEquals(rows, tokens);
+  assertEquals([...positions], [2]);
 });
 
 Deno.test("positions advance for every sequence of a batch of 130", async () => {
   using gpu = await Gpu.open();
   const logits = Array.from({ length: 130 }, () => [0, 1]);
-  const { position, positions } = await choose(gpu, { logits, topK: 1, position: 3 });
-  assertEquals([...position], [4]);
+  const { positions } = await choose(gpu, { logits, topK: 1, position: 3 });
   assertEquals(new Set(positions), new Set([4]));
 });

@@ -183,6 +183,44 @@ export function splitAuthors(
   return { target: authors.filter(isTarget), base: ordered.slice(0, count) };
 }
 
+/**
+ * The same rows with every author under another author's name: a base model that is shown new names in every epoch has to
+ * read them in the question, as a large one does, instead of remembering whose answer this is. Authors whose name cannot
+ * be found stay as they are.
+ *
+ * @param authors Rows of each author.
+ * @param random Decides who gets whose name.
+ */
+export function swapNames(authors: readonly (readonly TofuRow[])[], random: Random): TofuRow[][] {
+  const names = authors.map(authorName);
+  const others = random.shuffle(names.filter((name) => name !== undefined));
+  return authors.map((rows, author) => {
+    const name = names[author];
+    if (name === undefined) return [...rows];
+    const other = others.pop()!;
+    return rows.map(({ question, answer }) => ({
+      question: rename(question, name, other),
+      answer: rename(answer, name, other),
+    }));
+  });
+}
+
+// Full name for full name, first for first and last for last.
+function rename(text: string, name: string, other: string): string {
+  const forms = nameForms(name);
+  const newForms = nameForms(other);
+  const spans = wordBoundedSpans(text, forms, Risk.high);
+  let renamed = "";
+  let at = 0;
+  for (const { start, end } of spans) {
+    const form = forms.indexOf(text.slice(start, end));
+    if (form < 0) continue; // two names that touch are one span
+    renamed += text.slice(at, start) + newForms[form];
+    at = end;
+  }
+  return renamed + text.slice(at);
+}
+
 async function splitFile(folder: string, split: string): Promise<string> {
   for (const extension of ["jsonl", "json"]) {
     const file = `${folder}/${split}.${extension}`;

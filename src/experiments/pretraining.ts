@@ -21,8 +21,8 @@ export interface PretrainingOptions {
   config: DecoderConfig;
   /** Saved beside the weights. */
   tokenizer: Tokenizer;
-  /** Seen once per epoch, in an order of its own. */
-  sequences: readonly Sequence[];
+  /** Seen once per epoch, in an order of its own; a function makes each epoch's own sequences. */
+  sequences: readonly Sequence[] | ((epoch: number) => readonly Sequence[]);
   /** Passes over the sequences. */
   epochs: number;
   /** Sequences per optimiser step. */
@@ -52,7 +52,10 @@ export async function pretrain(
   const { config, tokenizer, sequences, epochs, perStep, learningRate, seed, dtype } = options;
   const { onLog, signal } = options;
   const record = `${folder}/pretraining.json`;
-  const data = digestEpochs([sequences]);
+  const plan = typeof sequences === "function"
+    ? Array.from({ length: epochs }, (_, epoch) => sequences(epoch))
+    : Array<readonly Sequence[]>(epochs).fill(sequences);
+  const data = [...new Set(digestEpochs(plan))];
   const settings = { config, data, epochs, perStep, learningRate, seed, dtype: dtype ?? "F32" };
   if (await exists(`${folder}/config.json`)) {
     const same = await exists(record) &&
@@ -66,7 +69,7 @@ export async function pretrain(
   }
   using model = new LanguageModel(gpu, config, initialise(config, seed), { gradients: true });
   const { finished } = await fit(model, {
-    epochs: Array(epochs).fill(sequences),
+    epochs: plan,
     perStep,
     seed,
     objective: objective("direct"),

@@ -1,6 +1,7 @@
-// Generation with a key-value cache. All sequences of a batch advance together, one position a step; prompts of
-// different length need no padding, because a sequence still inside its prompt takes the prompt's token instead of the
-// chosen one. Tokens are chosen on the GPU and read back many steps at once: one read costs about 12 ms in Deno.
+// Generation with a key-value cache. Sequences of a batch advance together, each at its own position; prompts need no
+// padding, because a sequence still inside its prompt takes the prompt's token instead of the chosen one. A sequence that
+// ends gives its place to the next prompt. Tokens are chosen on the GPU and read back many steps at once: one read costs
+// about 12 ms in Deno.
 
 import { nextToken } from "../../kernels/next_token.ts";
 import { CannotError } from "../base/errors.ts";
@@ -39,7 +40,7 @@ export async function generate(
   prompts: readonly Uint32Array[],
   options: GenerateOptions,
 ): Promise<Uint32Array[]> {
-  const { maxNewTokens, batch: largest = 64 } = options;
+  const { maxNewTokens, batch: largest = 128 } = options;
   const { contextLength } = model.config;
   prompts.forEach((prompt, i) => {
     if (prompt.length > 0 && prompt.length + maxNewTokens <= contextLength) return;
@@ -55,23 +56,38 @@ export async function generate(
   const batch = Math.min(largest, prompts.length);
   const capacity = Math.max(...prompts.map(({ length }) => length)) + maxNewTokens;
   using decoder = new BatchDecoder(model, { ...options, batch, capacity });
-  const results: Uint32Array[] = [];
-  for (let first = 0; first < prompts.length; first += batch) {
-    const chunk = prompts.slice(first, first + batch);
-    results.push(
-      ...await decoder.run(chunk, first, (done) => {
-        options.progress?.(first + done, prompts.length);
-      }),
-    );
+  const results: Uint32Array[] = new Array(prompts.length);
+  let started = 0;
+  let done = 0;
+  while (done < prompts.length) {
+    for (const place of decoder.idle()) {
+      if (started === prompts.length) break;
+      decoder.start(place, prompts[started]!, started++);
+    }
+    for (const { id, tokens } of await decoder.advance()) {
+      results[id] = tokens;
+      done++;
+    }
+    options.progress?.(done, prompts.length);
   }
   return results;
 }
 
-// One recorded decoding step, replayed for every position of every batch of prompts.
+// A prompt in one place of the batch.
+interface Running {
+  id: number;
+  /** Tokens of the prompt. */
+  length: number;
+  /** Tokens known so far, prompt included. */
+  reached: number;
+}
+
+// One recorded decoding step, and who is in which place of its batch.
 class BatchDecoder {
   readonly #program: Program;
   readonly #options: GenerateOptions & { batch: number; capacity: number };
   readonly #tensors;
+  readonly #places: (Running | undefined)[];
 
   constructor(
     model: LanguageModel,
@@ -80,9 +96,9 @@ class BatchDecoder {
     const { batch, capacity, topK = 1, temperature = 1, seed = 0 } = options;
     const program = this.#program = new Program(model.gpu, "decode");
     this.#options = options;
+    this.#places = new Array(batch).fill(undefined);
     const integers = (name: string, shape: number[]) => program.allocate(name, shape, "u32");
     const tensors = this.#tensors = {
-      position: integers("position", [1]),
       positions: integers("positions", [batch]),
       current: integers("current", [batch]),
       lengths: integers("lengths", [batch]),
@@ -93,46 +109,55 @@ class BatchDecoder {
     nextToken(program, { logits, ...tensors, topK, temperature, seed });
   }
 
-  async run(
-    prompts: readonly Uint32Array[],
-    firstId: number,
-    progress: (done: number) => void,
-  ): Promise<Uint32Array[]> {
-    const { gpu } = this.#program;
-    const { batch, capacity, maxNewTokens, eos, finished } = this.#options;
-    const { position, positions, current, lengths, ids, tokens } = this.#tensors;
-    // A last batch with fewer prompts repeats its first one.
-    const padded = Array.from({ length: batch }, (_, i) => prompts[i] ?? prompts[0]!);
-    const table = new Uint32Array(batch * capacity);
-    padded.forEach((prompt, i) => table.set(prompt, i * capacity));
-    gpu.write(tokens, table);
-    gpu.write(position, new Uint32Array(1));
-    gpu.write(positions, new Uint32Array(batch));
-    gpu.write(current, Uint32Array.from(padded, (prompt) => prompt[0]!));
-    gpu.write(lengths, Uint32Array.from(padded, ({ length }) => length));
-    gpu.write(ids, Uint32Array.from(padded, (_, i) => firstId + i));
+  /** The places without a sequence. */
+  idle(): number[] {
+    return [...this.#places.keys()].filter((place) => !this.#places[place]);
+  }
 
-    const needed = Math.max(...prompts.map(({ length }) => length)) + maxNewTokens;
-    const results: (Uint32Array | undefined)[] = prompts.map(() => undefined);
-    for (let reached = 1; reached < needed;) {
-      const steps = Math.min(stepsPerRead, needed - reached);
-      this.#program.replay(steps);
-      reached += steps;
-      const all = await gpu.readIntegers(tokens);
-      prompts.forEach(({ length }, i) => {
-        if (results[i]) return;
-        const end = Math.min(reached, length + maxNewTokens);
-        const fresh = all.slice(i * capacity + length, i * capacity + Math.max(length, end));
-        const stop = eos === undefined ? -1 : fresh.indexOf(eos);
-        if (stop >= 0) results[i] = fresh.slice(0, stop);
-        else if (fresh.length === maxNewTokens) results[i] = fresh;
-        else if (fresh.length > 0 && finished?.(fresh)) results[i] = fresh;
-      });
-      const done = results.filter((result) => result).length;
-      progress(done);
-      if (done === prompts.length) break;
-    }
-    return results as Uint32Array[];
+  start(place: number, prompt: Uint32Array, id: number): void {
+    const { gpu } = this.#program;
+    const { positions, current, lengths, ids, tokens } = this.#tensors;
+    gpu.write(tokens, prompt, place * this.#options.capacity);
+    gpu.write(positions, Uint32Array.of(0), place);
+    gpu.write(current, Uint32Array.of(prompt[0]!), place);
+    gpu.write(lengths, Uint32Array.of(prompt.length), place);
+    gpu.write(ids, Uint32Array.of(id), place);
+    this.#places[place] = { id, length: prompt.length, reached: 1 };
+  }
+
+  /** Runs some steps; returns the sequences that ended and makes their places idle. */
+  async advance(): Promise<{ id: number; tokens: Uint32Array }[]> {
+    const { capacity, maxNewTokens } = this.#options;
+    const missing = this.#places.map((running) =>
+      running ? running.length + maxNewTokens - running.reached : 0
+    );
+    const steps = Math.min(stepsPerRead, Math.max(...missing));
+    this.#program.replay(steps);
+    const all = await this.#program.gpu.readIntegers(this.#tensors.tokens);
+    const ended: { id: number; tokens: Uint32Array }[] = [];
+    this.#places.forEach((running, place) => {
+      if (!running) return;
+      running.reached = Math.min(running.reached + steps, running.length + maxNewTokens);
+      const start = place * capacity;
+      const fresh = all.slice(
+        start + running.length,
+        start + Math.max(running.length, running.reached),
+      );
+      const tokens = this.#ending(fresh);
+      if (!tokens) return;
+      ended.push({ id: running.id, tokens });
+      this.#places[place] = undefined;
+    });
+    return ended;
+  }
+
+  // The new tokens of a sequence that has ended, `undefined` for one that goes on.
+  #ending(fresh: Uint32Array): Uint32Array | undefined {
+    const { maxNewTokens, eos, finished } = this.#options;
+    const stop = eos === undefined ? -1 : fresh.indexOf(eos);
+    if (stop >= 0) return fresh.slice(0, stop);
+    if (fresh.length === maxNewTokens) return fresh;
+    return fresh.length > 0 && finished?.(fresh) ? fresh : undefined;
   }
 
   [Symbol.dispose](): void {

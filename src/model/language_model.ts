@@ -20,11 +20,9 @@ export interface Cache {
   batch: number;
   /** Positions for which there is room. */
   capacity: number;
-  /** [1] u32 */
-  position: Tensor;
-  /** [B] u32, each equal to `position`. */
+  /** [B] u32: where each sequence is. */
   positions: Tensor;
-  /** [B] u32: the tokens at `position`. */
+  /** [B] u32: the tokens there. */
   current: Tensor;
 }
 
@@ -94,7 +92,7 @@ export class LanguageModel {
   /** Records one decoding step of `cache.batch` sequences; returns the logits [B, V]. */
   recordStep(program: Program, cache: Cache): Tensor {
     const { heads, kvHeads, headWidth, contextLength } = this.config;
-    const { batch, capacity, position, positions, current } = cache;
+    const { batch, capacity, positions, current } = cache;
     if (capacity > contextLength) throw tooLong(capacity, contextLength);
     const tape = new Tape(program, false);
     const hidden = decoder(tape, this.config, this.parameters, {
@@ -109,7 +107,7 @@ export class LanguageModel {
           kvHeads,
           headWidth,
           capacity,
-          position,
+          positions,
           q: q.value,
           k: k.value,
           v: v.value,
