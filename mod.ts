@@ -43,6 +43,16 @@ export {
   type Sequence,
 } from "./src/data/batch.ts";
 export { trainBytePair } from "./src/data/byte_pair.ts";
+export {
+  type ChatEncoding,
+  type ChatMessage,
+  chatPrompt,
+  chatRoles,
+  chatSequence,
+  type ChatSequences,
+  chatSequences,
+  readChats,
+} from "./src/data/chat.ts";
 export { type EpochPlan, planEpochs, type PlannedSteps } from "./src/data/epochs.ts";
 export * from "./src/data/invented_authors.ts";
 export { type JsonRow, readJsonRows } from "./src/data/jsonl.ts";
@@ -50,12 +60,17 @@ export * from "./src/data/tofu.ts";
 export { type Encoding, loadTokenizer, type Tokenizer } from "./src/data/tokenizer.ts";
 
 // Evaluation
+export * from "./src/eval/auroc.ts";
 export * from "./src/eval/fact_grader.ts";
+export * from "./src/eval/hidden_states.ts";
 export * from "./src/eval/name_generation.ts";
+export * from "./src/eval/pareto.ts";
 export * from "./src/eval/perplexity.ts";
+export * from "./src/eval/probe.ts";
 export * from "./src/eval/rouge.ts";
 export { type ScoreOptions, scoreSequences } from "./src/eval/score.ts";
 export * from "./src/eval/statistics.ts";
+export * from "./src/eval/toxicity_generation.ts";
 export * from "./src/eval/truth_ratio.ts";
 
 // The experiments
@@ -69,6 +84,7 @@ export * from "./src/experiments/span_training.ts";
 export { type Command, runCommand, type Terminal } from "./src/report/command_line.ts";
 export { loadPlots } from "./src/report/load_plots.ts";
 export * from "./src/report/options.ts";
+export type { PlotSpec } from "./src/report/plot_style.ts";
 export {
   createProgress,
   type Progress,
@@ -84,6 +100,8 @@ export {
   renderTable,
   type TableRow,
 } from "./src/report/table.ts";
+export * from "./src/report/toxicity_plots.ts";
+export * from "./src/report/toxicity_tables.ts";
 
 // Small things that every script needs
 export { CannotError } from "./src/base/errors.ts";

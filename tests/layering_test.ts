@@ -16,6 +16,7 @@ const allowed: Record<string, string[]> = {
   model: ["data", "nn", "kernels", "gpu", "slung", "base"],
   train: ["model", "data", "nn", "kernels", "gpu", "slung", "base"],
   eval: ["model", "data", "nn", "kernels", "gpu", "slung", "base"],
+  label: ["data", "slung", "base"],
   report: ["base"],
 };
 const everything = [...Object.keys(allowed), "experiments"];
