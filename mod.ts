@@ -11,6 +11,15 @@ export * from "./src/slung/objective.ts";
 
 // Models and the GPU
 export { measureCeiling, measureReadBack } from "./kernels/ceiling.ts";
+export {
+  describeVariant,
+  type MatmulChoices,
+  matmulChoices,
+  type MatmulShape,
+  type MatmulVariant,
+  setMatmulChoices,
+} from "./kernels/matmul_choice.ts";
+export { type ChoiceOrigin, chooseKernels } from "./kernels/matmul_tuning.ts";
 export { type KernelCheck, selfTest, selfTestTolerance } from "./kernels/self_test.ts";
 export { type AdapterDescription, Gpu, megabytes } from "./src/gpu/gpu.ts";
 export { type Binding, type Kernel, kernel } from "./src/gpu/kernel.ts";

@@ -2,14 +2,13 @@
 // invented authors three ways; the table shows what each model knows and whom it names.
 
 import {
-  Gpu,
   huggingFaceOptimiser,
   inventedTask,
   readPretrained,
   runCommand,
   shippedWorld,
 } from "../mod.ts";
-import { runAndReport } from "./shared.ts";
+import { openGpu, runAndReport } from "./shared.ts";
 
 const shippedModel = decodeURIComponent(
   new URL("../models/invented-base", import.meta.url).pathname,
@@ -31,7 +30,7 @@ await runCommand({
     },
   },
   async run({ out, seeds, epochs, learningRate, replay }, terminal) {
-    using gpu = await Gpu.open();
+    using gpu = await openGpu(terminal);
     const { tokenizer, description, source } = await readPretrained(shippedModel);
     terminal.note(`${description}; ${gpu.adapter.name}`);
     const experiment = {

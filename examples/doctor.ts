@@ -1,10 +1,13 @@
 // deno task doctor: what the WebGPU adapter is, what it may do, how fast it can be, and whether it computes right.
-//   deno run --allow-env=DENO_WEBGPU_BACKEND --allow-read=/etc/os-release --allow-sys=uid examples/doctor.ts
 
 import {
   CannotError,
+  type ChoiceOrigin,
+  chooseKernels,
+  describeVariant,
   Gpu,
   type KernelCheck,
+  type MatmulChoices,
   measureCeiling,
   measureReadBack,
   megabytes,
@@ -14,18 +17,22 @@ import {
   selfTestTolerance,
 } from "../mod.ts";
 import { parseOsRelease, planSetup } from "./setup.ts";
+import { kernelChoices } from "./shared.ts";
 
 const backendVariable = "DENO_WEBGPU_BACKEND";
 
 await runCommand({
   name: "doctor",
   summary: "Describes the WebGPU adapter, measures it, and tests the kernels on it.",
-  options: {},
-  async run(_, terminal) {
+  options: {
+    tune: { type: "flag", help: "Measure again which matrix product is fastest, and keep it" },
+  },
+  async run({ tune }, terminal) {
     if (!await navigator.gpu?.requestAdapter()) throw await noAdapter();
     using gpu = await Gpu.open();
     const { subgroupMinSize, subgroupMaxSize } = gpu.device.adapterInfo;
     const report = {
+      kernelChoices: await chooseKernels(gpu, kernelChoices, { measure: tune }),
       adapter: gpu.adapter,
       backend: backend(),
       subgroupSizes: [subgroupMinSize, subgroupMaxSize],
@@ -48,6 +55,7 @@ await runCommand({
 });
 
 function describe(report: {
+  kernelChoices: { choices: MatmulChoices; origin: ChoiceOrigin };
   adapter: Gpu["adapter"];
   backend: string;
   subgroupSizes: number[];
@@ -75,12 +83,25 @@ function describe(report: {
     ["Invocations per workgroup", String(limit("maxComputeInvocationsPerWorkgroup"))],
     ["Workgroups per axis", String(limit("maxComputeWorkgroupsPerDimension"))],
     ["One awaited read-back", `${report.readBackMilliseconds.toFixed(1)} ms`],
+    ["Matrix products", matrixProducts(report.kernelChoices)],
     ["Multiply-adds at most", `${report.ceilingGflops.toPrecision(3)} GFLOP/s`],
   ];
   return renderTable(
     [{ key: "what", title: "This machine" }, { key: "value", title: "" }],
     rows.map(([what, value]) => ({ what, value })),
   );
+}
+
+function matrixProducts(
+  { choices, origin }: { choices: MatmulChoices; origin: ChoiceOrigin },
+): string {
+  const source = {
+    committed: "known adapter",
+    file: "measured before",
+    measured: "measured now",
+  }[origin];
+  const { square, thin } = choices;
+  return `${describeVariant(square)}, thin ones ${describeVariant(thin)} (${source})`;
 }
 
 function kernelTable(kernels: readonly KernelCheck[]): string {

@@ -1,7 +1,7 @@
 // deno task generate --model FOLDER --prompt TEXT: continues prompts.
 
 import { encodePrompt, generate, Gpu, openModel, readText, runCommand } from "../mod.ts";
-import { modelOptions } from "./shared.ts";
+import { modelOptions, openGpu } from "./shared.ts";
 
 await runCommand({
   name: "generate",
@@ -27,7 +27,7 @@ await runCommand({
     seed: { type: "integer", default: 0, min: 0, help: "Of the draws" },
   },
   async run(options, terminal) {
-    using gpu = await Gpu.open();
+    using gpu = await openGpu(terminal);
     const { model, tokenizer, description } = await openModel(gpu, options.model, {
       tokenizer: options.tokenizer,
     });

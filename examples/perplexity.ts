@@ -3,14 +3,13 @@
 import {
   createProgress,
   encodePrompt,
-  Gpu,
   openModel,
   perplexity,
   type Progress,
   readText,
   runCommand,
 } from "../mod.ts";
-import { modelOptions } from "./shared.ts";
+import { modelOptions, openGpu } from "./shared.ts";
 
 await runCommand({
   name: "perplexity",
@@ -26,7 +25,7 @@ await runCommand({
     },
   },
   async run({ model: folder, tokenizer: tokenizerFolder, text, tokens }, terminal) {
-    using gpu = await Gpu.open();
+    using gpu = await openGpu(terminal);
     const { model, tokenizer, description } = await openModel(gpu, folder, {
       tokenizer: tokenizerFolder,
     });

@@ -1,7 +1,7 @@
 // deno task pretrain: makes the small base model that ships with the project, from nothing but a seed.
 
 import { baseSequences, Gpu, runCommand, shippedWorld, smallOlmo, worldTokenizer } from "../mod.ts";
-import { pretrainWithProgress } from "./shared.ts";
+import { openGpu, pretrainWithProgress } from "./shared.ts";
 
 await runCommand({
   name: "pretrain",
@@ -24,7 +24,7 @@ await runCommand({
   },
   async run(options, terminal) {
     const { out, width, layers, heads, vocabulary } = options;
-    using gpu = await Gpu.open();
+    using gpu = await openGpu(terminal);
     const tokenizer = worldTokenizer(shippedWorld, vocabulary);
     const vocabularySize = Math.ceil(tokenizer.vocabularySize / 64) * 64;
     const config = smallOlmo({ width, layers, heads, vocabularySize });

@@ -5,7 +5,6 @@
 import {
   authorName,
   authorNames,
-  Gpu,
   groupByAuthor,
   huggingFaceOptimiser,
   type NameTask,
@@ -24,7 +23,7 @@ import {
   swapNames,
   trainBytePair,
 } from "../mod.ts";
-import { pretrainWithProgress, runAndReport } from "./shared.ts";
+import { openGpu, pretrainWithProgress, runAndReport } from "./shared.ts";
 
 await runCommand({
   name: "tofu",
@@ -100,7 +99,7 @@ await runCommand({
       replayNames: named.map((author) => authorName(author)!),
     };
 
-    using gpu = await Gpu.open();
+    using gpu = await openGpu(terminal);
     const base = options.base ?? `${out}/base`;
     if (!options.base) {
       // The tokenizer has seen all texts, as a pre-trained model's would have; the model has not.

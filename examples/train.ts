@@ -4,7 +4,6 @@
 import {
   createProgress,
   drawLosses,
-  Gpu,
   objectiveNames,
   presets,
   riskNames,
@@ -12,7 +11,7 @@ import {
   type SpanTrainingPlan,
   trainOnSpans,
 } from "../mod.ts";
-import { stopOnInterrupt } from "./shared.ts";
+import { openGpu, stopOnInterrupt } from "./shared.ts";
 
 await runCommand({
   name: "train",
@@ -59,7 +58,7 @@ await runCommand({
     },
   },
   async run(options, terminal) {
-    using gpu = await Gpu.open();
+    using gpu = await openGpu(terminal);
     using shown = new DisposableStack();
     const stop = stopOnInterrupt(terminal);
     const show = (total: number, label: string) => shown.use(createProgress({ total, label }));

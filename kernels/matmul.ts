@@ -46,8 +46,9 @@ export function matmul(program: Program, request: MatmulRequest): void {
   const texturesFit = operandA.width % 4 === 0 && operandB.width % 4 === 0;
   const variant = request.variant ?? chooseMatmul(program.gpu, { rows, columns, texturesFit });
   const textures = variant.memory === "texture";
+  const shared = variant.memory === "workgroup";
   const { rowBlocks, columnBlocks, lines } = variant;
-  const alongRows = prefersRows(request, variant);
+  const alongRows = !shared && prefersRows(request, variant);
   const tileRows = 4 * rowBlocks * (alongRows ? 8 : lines);
   const tileColumns = 4 * columnBlocks * (alongRows ? lines : 8);
 
@@ -70,7 +71,8 @@ export function matmul(program: Program, request: MatmulRequest): void {
         b: program.texture(b, elementsOf(panelB, operandB), active),
       };
       program.dispatch({
-        kernel: kernel("matmul", source, "multiply", {
+        kernel: kernel("matmul", source, shared ? "multiply_shared" : "multiply", {
+          SHARED: shared,
           A_TRANSPOSED: transposeA,
           B_TRANSPOSED: transposeB,
           A_TEXTURE: textures,

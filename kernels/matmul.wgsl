@@ -208,3 +208,104 @@ fn multiply(@builtin(global_invocation_id) id: vec3u) {
 // @end
 // @end
 }
+
+// @if SHARED
+// The same product with both operands staged in workgroup memory, 16 steps of k at a time: what a GPU wants, whose
+// registers are few and whose shared memory is fast. 64 invocations own a tile of 64 × 64, each its 8 × 8 of it. A tile
+// keeps an operand's lines as they are stored, one vec4 of padding after each against bank conflicts.
+const depth_step = 16u;
+const by_line = depth_step / 4u + 1u; // vec4 per line of k's
+const by_depth = 64u / 4u + 1u; // vec4 per line of rows or columns
+var<workgroup> a_tile: array<vec4f, 64u * by_line>; // 320 vec4, more than 16 lines of by_depth
+var<workgroup> b_tile: array<vec4f, 64u * by_line>;
+
+fn a_staged(line: u32, k: u32) -> mat4x4f {
+// @if A_TRANSPOSED
+  let at = k * by_depth + line / 4u;
+  return mat4x4f(a_tile[at], a_tile[at + by_depth], a_tile[at + 2u * by_depth], a_tile[at + 3u * by_depth]);
+// @else
+  let at = line * by_line + k / 4u;
+  return transpose(mat4x4f(a_tile[at], a_tile[at + by_line], a_tile[at + 2u * by_line], a_tile[at + 3u * by_line]));
+// @end
+}
+
+fn b_staged(line: u32, k: u32) -> mat4x4f {
+// @if B_TRANSPOSED
+  let at = line * by_line + k / 4u;
+  return mat4x4f(b_tile[at], b_tile[at + by_line], b_tile[at + 2u * by_line], b_tile[at + 3u * by_line]);
+// @else
+  let at = k * by_depth + line / 4u;
+  return transpose(mat4x4f(b_tile[at], b_tile[at + by_depth], b_tile[at + 2u * by_depth], b_tile[at + 3u * by_depth]));
+// @end
+}
+
+// Zeroes the elements of a vector along k that lie past the depth.
+fn inside_depth(value: vec4f, k: u32) -> vec4f {
+  return select(vec4f(), value, k + vec4u(0u, 1u, 2u, 3u) < vec4u(dims.end_depth));
+}
+
+fn stage(invocation: u32, first_row: u32, first_column: u32, k: u32) {
+  for (var i = invocation; i < 256u; i += 64u) {
+// @if A_TRANSPOSED
+    let a_k = k + i / 16u;
+    let a_value = a_vector(min(a_k, dims.end_depth - 1u) * dims.rows, first_row + i % 16u * 4u);
+    a_tile[i / 16u * by_depth + i % 16u] = select(vec4f(), a_value, a_k < dims.end_depth);
+// @else
+    let a_row = min(first_row + i / 4u, dims.end_row - 1u);
+    let a_k = k + i % 4u * 4u;
+    let a_value = a_vector(a_row * dims.depth, min(a_k, dims.end_depth - 1u));
+    a_tile[i / 4u * by_line + i % 4u] = inside_depth(a_value, a_k);
+// @end
+// @if B_TRANSPOSED
+    let b_column = min(first_column + i / 4u, dims.end_column - 1u);
+    let b_k = k + i % 4u * 4u;
+    let b_value = b_vector(b_column * dims.depth, min(b_k, dims.end_depth - 1u));
+    b_tile[i / 4u * by_line + i % 4u] = inside_depth(b_value, b_k);
+// @else
+    let b_k = k + i / 16u;
+    let b_value = b_vector(min(b_k, dims.end_depth - 1u) * dims.columns, first_column + i % 16u * 4u);
+    b_tile[i / 16u * by_depth + i % 16u] = select(vec4f(), b_value, b_k < dims.end_depth);
+// @end
+  }
+}
+
+@compute @workgroup_size(8, 8)
+fn multiply_shared(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_id) local: vec3u,
+  @builtin(local_invocation_index) invocation: u32,
+) {
+  let first_row = group.y * 64u;
+  let first_column = group.x * 64u;
+  let line_a = local.y * 8u;
+  let line_b = local.x * 8u;
+// @for i in ROW_BLOCKS
+// @for j in COLUMN_BLOCKS
+  var sum{i}_{j} = mat4x4f();
+// @end
+// @end
+  for (var k = 0u; k < dims.end_depth; k += depth_step) {
+    stage(invocation, first_row, first_column, k);
+    workgroupBarrier();
+    for (var step = 0u; step < depth_step; step += 4u) {
+// @for i in ROW_BLOCKS
+      let a{i} = a_staged(line_a + 4u * {i}u, step);
+// @end
+// @for j in COLUMN_BLOCKS
+      let b{j} = b_staged(line_b + 4u * {j}u, step);
+// @end
+// @for i in ROW_BLOCKS
+// @for j in COLUMN_BLOCKS
+      sum{i}_{j} += a{i} * b{j};
+// @end
+// @end
+    }
+    workgroupBarrier();
+  }
+// @for i in ROW_BLOCKS
+// @for j in COLUMN_BLOCKS
+  store(sum{i}_{j}, first_row + line_a + 4u * {i}u, first_column + line_b + 4u * {j}u);
+// @end
+// @end
+}
+// @end
