@@ -8,6 +8,7 @@
 // The method
 export * from "./src/slung/risk.ts";
 export * from "./src/slung/objective.ts";
+export * from "./src/slung/sentences.ts";
 
 // Models and the GPU
 export { measureCeiling, measureReadBack } from "./kernels/ceiling.ts";
@@ -43,6 +44,14 @@ export * from "./src/train/optimiser.ts";
 export { learningRate, type Schedule } from "./src/train/schedule.ts";
 export { type StepReport, Trainer, type TrainerOptions } from "./src/train/trainer.ts";
 
+// Risk labelling
+export * from "./src/label/classifier.ts";
+export * from "./src/label/fasttext.ts";
+export * from "./src/label/label_documents.ts";
+export * from "./src/label/linear_classifier.ts";
+export * from "./src/label/perspective.ts";
+export * from "./src/label/transformers_classifier.ts";
+
 // Data
 export {
   type Batch,
@@ -62,6 +71,16 @@ export {
   chatSequences,
   readChats,
 } from "./src/data/chat.ts";
+export * from "./src/data/comments.ts";
+export {
+  type ReadingOptions,
+  readLines,
+  readRecords,
+  type TextLine,
+  writeLines,
+} from "./src/data/compressed.ts";
+export * from "./src/data/csv.ts";
+export * from "./src/data/dolma.ts";
 export { type EpochPlan, planEpochs, type PlannedSteps } from "./src/data/epochs.ts";
 export * from "./src/data/invented_authors.ts";
 export { type JsonRow, readJsonRows } from "./src/data/jsonl.ts";
