@@ -1,0 +1,113 @@
+// deno task bench: our kernels and training step against other WebGPU libraries, in one process and in turns, as shares
+// of what the adapter can do at most. Results are kept in bench/results/ by adapter.
+
+import {
+  type AdapterDescription,
+  CannotError,
+  measureCeiling,
+  runCommand,
+  type Terminal,
+} from "../mod.ts";
+import { openGpu } from "../examples/shared.ts";
+import { type Bench, type BenchCase, firstLine } from "./case.ts";
+import { attention } from "./cases/attention.ts";
+import { cost } from "./cases/cost.ts";
+import { decode } from "./cases/decode.ts";
+import { gemm } from "./cases/gemm.ts";
+import { loss } from "./cases/loss.ts";
+import { profile } from "./cases/profile.ts";
+import { step } from "./cases/step.ts";
+import { MemoryWatch } from "./memory.ts";
+import { loadJax } from "./peers/jax.ts";
+import { openOurs } from "./peers/ours.ts";
+import type { Peer } from "./peers/peer.ts";
+import { loadTfjs } from "./peers/tfjs.ts";
+import { type CaseResult, writeBenchResults } from "./results.ts";
+
+const cases = { gemm, loss, attention, step, cost, profile, decode } satisfies Record<
+  string,
+  BenchCase
+>;
+type CaseName = keyof typeof cases;
+const names = Object.keys(cases) as CaseName[];
+
+const peerLoaders: [string, () => Promise<Peer>][] = [
+  ["jax-js webgpu", () => loadJax("webgpu")],
+  ["jax-js wasm", () => loadJax("wasm")],
+  ["tfjs webgpu", loadTfjs],
+];
+
+const folder = "bench/results"; // tasks run in the folder of deno.json
+
+await runCommand({
+  name: "bench",
+  summary: "Measures the kernels and the training step against other libraries on this adapter.",
+  options: {
+    only: { type: "list", choices: names, placeholder: "case", help: "Only these cases" },
+    rounds: { type: "integer", default: 3, min: 1, placeholder: "n", help: "Turns per library" },
+    quick: { type: "flag", help: "Fewer and smaller sizes, short turns; nothing is kept" },
+    large: { type: "flag", help: "Also sizes that take minutes on a software adapter" },
+  },
+  async run({ only, rounds: turns, quick, large }, terminal) {
+    using memory = new MemoryWatch();
+    using gpu = await openGpu(terminal);
+    const chosen = names.filter((name) => only.length === 0 || only.includes(name));
+    const peers = chosen.every((name) => ["cost", "profile", "decode"].includes(name))
+      ? []
+      : await loadPeers(terminal);
+    const rounds = quick ? Math.min(turns, 3) : turns;
+    const ceilingGflops = await measureCeiling(gpu);
+    terminal.print(heading(gpu.adapter, ceilingGflops, rounds));
+    const bench: Bench = {
+      ...{ gpu, memory, peers, quick, large, rounds },
+      ours: openOurs(gpu),
+      seconds: quick ? 0.1 : 0.25,
+      note: (text) => terminal.note(`… ${text}`),
+    };
+    const versions = Object.fromEntries([
+      ["deno", Deno.version.deno],
+      ...peers.map(({ version }) => version.split(" ")),
+    ]);
+    const results: Record<string, CaseResult> = {};
+    for (const name of chosen) {
+      const { text, measurements, notes } = await cases[name](bench);
+      terminal.print(["", text, ...notes].join("\n"));
+      const date = `${new Date().toISOString().slice(0, 16)}Z`;
+      results[name] = { date, versions, ceilingGflops, rounds, measurements, notes };
+    }
+    if (quick) {
+      terminal.print("\nA quick run: nothing was kept.");
+    } else {
+      const paths = await writeBenchResults(folder, gpu.adapter, results);
+      terminal.print(`\nKept in ${paths.join(" and ")}`);
+    }
+    return { adapter: gpu.adapter, ceilingGflops, cases: results };
+  },
+});
+
+async function loadPeers(terminal: Terminal): Promise<Peer[]> {
+  const peers: Peer[] = [];
+  for (const [name, load] of peerLoaders) {
+    try {
+      peers.push(await load());
+    } catch (error) {
+      if (error instanceof CannotError) throw error;
+      terminal.note(`${name} does not take part: ${firstLine(error)}.`);
+    }
+  }
+  return peers;
+}
+
+function heading(
+  { name, software }: AdapterDescription,
+  ceilingGflops: number,
+  rounds: number,
+): string {
+  const kind = software ? "a software adapter: compare ratios, not times" : "a GPU";
+  return [
+    `${name}, ${kind}.`,
+    `Multiply-adds at most ${
+      ceilingGflops.toPrecision(3)
+    } GFLOP/s, measured now and again in each comparison; times are medians of ${rounds} rounds.`,
+  ].join("\n");
+}
