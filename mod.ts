@@ -6,6 +6,13 @@
  */
 
 // The method
+export {
+  type CustomLoss,
+  customLoss,
+  evaluateTerm,
+  lossVariables,
+} from "./src/slung/custom_loss.ts";
+export * from "./src/slung/gallery.ts";
 export * from "./src/slung/risk.ts";
 export * from "./src/slung/objective.ts";
 export * from "./src/slung/sentences.ts";
@@ -24,12 +31,14 @@ export { type ChoiceOrigin, chooseKernels } from "./kernels/matmul_tuning.ts";
 export { type KernelCheck, selfTest, selfTestTolerance } from "./kernels/self_test.ts";
 export { type AdapterDescription, Gpu, megabytes } from "./src/gpu/gpu.ts";
 export { type Binding, type Kernel, kernel } from "./src/gpu/kernel.ts";
+export * from "./src/gpu/precision.ts";
 export * from "./src/gpu/program.ts";
 export * from "./src/gpu/tensor.ts";
 export * from "./src/nn/parameters.ts";
 export * from "./src/nn/tape.ts";
 export * from "./src/model/batch_tensors.ts";
 export * from "./src/model/config.ts";
+export type { Observe } from "./src/model/decoder.ts";
 export { generate, type GenerateOptions } from "./src/model/generate.ts";
 export { type InitialisationScheme, initialise } from "./src/model/initialise.ts";
 export * from "./src/model/language_model.ts";
@@ -83,13 +92,16 @@ export * from "./src/data/csv.ts";
 export * from "./src/data/dolma.ts";
 export { type EpochPlan, planEpochs, type PlannedSteps } from "./src/data/epochs.ts";
 export * from "./src/data/invented_authors.ts";
+export * from "./src/data/invented_toxicity.ts";
 export { type JsonRow, readJsonRows } from "./src/data/jsonl.ts";
+export * from "./src/data/mixing.ts";
 export * from "./src/data/tofu.ts";
 export { type Encoding, loadTokenizer, type Tokenizer } from "./src/data/tokenizer.ts";
 
 // Evaluation
 export * from "./src/eval/auroc.ts";
 export * from "./src/eval/fact_grader.ts";
+export * from "./src/eval/gradient_flow.ts";
 export * from "./src/eval/hidden_states.ts";
 export * from "./src/eval/name_generation.ts";
 export * from "./src/eval/pareto.ts";
@@ -107,6 +119,10 @@ export * from "./src/experiments/name_experiment.ts";
 export * from "./src/experiments/name_task.ts";
 export { pretrain, type PretrainingOptions } from "./src/experiments/pretraining.ts";
 export * from "./src/experiments/span_training.ts";
+export * from "./src/experiments/toxicity_experiment.ts";
+export * from "./src/experiments/toxicity_invented.ts";
+export * from "./src/experiments/toxicity_presets.ts";
+export * from "./src/experiments/toxicity_report.ts";
 
 // Reports and the command line
 export { type Command, runCommand, type Terminal } from "./src/report/command_line.ts";

@@ -1,6 +1,6 @@
 // deno task generate --model FOLDER --prompt TEXT: continues prompts.
 
-import { encodePrompt, generate, Gpu, openModel, readText, runCommand } from "../mod.ts";
+import { encodePrompt, generate, openModel, readText, runCommand } from "../mod.ts";
 import { modelOptions, openGpu } from "./shared.ts";
 
 await runCommand({

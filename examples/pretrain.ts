@@ -1,6 +1,6 @@
 // deno task pretrain: makes the small base model that ships with the project, from nothing but a seed.
 
-import { baseSequences, Gpu, runCommand, shippedWorld, smallOlmo, worldTokenizer } from "../mod.ts";
+import { baseSequences, runCommand, shippedWorld, smallOlmo, worldTokenizer } from "../mod.ts";
 import { openGpu, pretrainWithProgress } from "./shared.ts";
 
 await runCommand({

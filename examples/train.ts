@@ -2,6 +2,7 @@
 //   deno run --allow-read --allow-write --allow-env examples/train.ts
 
 import {
+  choosePrecision,
   createProgress,
   drawLosses,
   objectiveNames,
@@ -37,6 +38,13 @@ await runCommand({
       default: "active",
       help: "What the summed loss is divided by",
     },
+    precision: {
+      type: "string",
+      choices: ["f32", "f16"],
+      default: "f32",
+      help: "Of weights and activations; f16 scales the loss",
+    },
+    recompute: { type: "flag", help: "Less memory: compute activations again on the way back" },
     epochs: { type: "integer", default: 1, min: 1, help: "Passes over the texts" },
     perStep: { type: "integer", default: 32, min: 1, help: "Texts (or windows) per step" },
     learningRate: { type: "number", default: 3e-4, min: 0, help: "The peak" },
@@ -59,6 +67,8 @@ await runCommand({
   },
   async run(options, terminal) {
     using gpu = await openGpu(terminal);
+    const { note } = choosePrecision(gpu, options.precision);
+    if (note) terminal.note(note);
     using shown = new DisposableStack();
     const stop = stopOnInterrupt(terminal);
     const show = (total: number, label: string) => shown.use(createProgress({ total, label }));

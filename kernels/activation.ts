@@ -37,7 +37,7 @@ export function geluBackward(
 }
 
 function record(program: Program, entryPoint: string, tensors: Record<string, Tensor>): void {
-  const { length } = tensors.a!;
+  const { length, type } = tensors.a!;
   for (const tensor of Object.values(tensors)) {
     if (tensor.length !== length) {
       throw new RangeError(
@@ -46,7 +46,7 @@ function record(program: Program, entryPoint: string, tensors: Record<string, Te
     }
   }
   program.dispatch({
-    kernel: kernel("activation", source, entryPoint),
+    kernel: kernel("activation", source, entryPoint, {}, { Stored: type }),
     tensors,
     dims: [length],
     workgroups: spread(length),

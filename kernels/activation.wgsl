@@ -4,12 +4,12 @@
 struct Dims { count: u32 }
 
 @group(0) @binding(0) var<uniform> dims: Dims;
-@group(0) @binding(1) var<storage, read> a: array<f32>;
-@group(0) @binding(2) var<storage, read> b: array<f32>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
-@group(0) @binding(4) var<storage, read> dy: array<f32>;
-@group(0) @binding(5) var<storage, read_write> da: array<f32>;
-@group(0) @binding(6) var<storage, read_write> db: array<f32>;
+@group(0) @binding(1) var<storage, read> a: array<Stored>;
+@group(0) @binding(2) var<storage, read> b: array<Stored>;
+@group(0) @binding(3) var<storage, read_write> y: array<Stored>;
+@group(0) @binding(4) var<storage, read> dy: array<Stored>;
+@group(0) @binding(5) var<storage, read_write> da: array<Stored>;
+@group(0) @binding(6) var<storage, read_write> db: array<Stored>;
 
 fn position(group: vec3u, groups: vec3u, lane: u32) -> u32 {
   return (group.y * groups.x + group.x) * 64u + lane;
@@ -19,18 +19,19 @@ fn position(group: vec3u, groups: vec3u, lane: u32) -> u32 {
 fn swiglu_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
   let i = position(group, groups, lane);
   if (i >= dims.count) { return; }
-  y[i] = a[i] / (1.0 + exp(-a[i])) * b[i];
+  let gate = f32(a[i]);
+  y[i] = Stored(gate / (1.0 + exp(-gate)) * f32(b[i]));
 }
 
 @compute @workgroup_size(64)
 fn swiglu_backward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
   let i = position(group, groups, lane);
   if (i >= dims.count) { return; }
-  let gate = a[i];
+  let gate = f32(a[i]);
   let sigmoid = 1.0 / (1.0 + exp(-gate));
-  let gradient = dy[i];
-  da[i] = gradient * b[i] * sigmoid * (1.0 + gate * (1.0 - sigmoid));
-  db[i] = gradient * gate * sigmoid;
+  let gradient = f32(dy[i]);
+  da[i] = Stored(gradient * f32(b[i]) * sigmoid * (1.0 + gate * (1.0 - sigmoid)));
+  db[i] = Stored(gradient * gate * sigmoid);
 }
 
 const sqrt_2_over_pi = 0.7978845608028654;
@@ -42,16 +43,16 @@ fn bounded_tanh(u: f32) -> f32 { return 1.0 - 2.0 / (exp(2.0 * clamp(u, -15.0, 1
 fn gelu_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
   let i = position(group, groups, lane);
   if (i >= dims.count) { return; }
-  let x = a[i];
-  y[i] = 0.5 * x * (1.0 + bounded_tanh(sqrt_2_over_pi * (x + 0.044715 * x * x * x)));
+  let x = f32(a[i]);
+  y[i] = Stored(0.5 * x * (1.0 + bounded_tanh(sqrt_2_over_pi * (x + 0.044715 * x * x * x))));
 }
 
 @compute @workgroup_size(64)
 fn gelu_backward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
   let i = position(group, groups, lane);
   if (i >= dims.count) { return; }
-  let x = a[i];
+  let x = f32(a[i]);
   let t = bounded_tanh(sqrt_2_over_pi * (x + 0.044715 * x * x * x));
   let slope = sqrt_2_over_pi * (1.0 + 3.0 * 0.044715 * x * x);
-  da[i] = dy[i] * (0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * slope);
+  da[i] = Stored(f32(dy[i]) * (0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * slope));
 }

@@ -13,10 +13,12 @@ export function adamw(
   request: {
     /** The step buffer (`step.ts`). */
     step: Tensor;
-    /** [3] from `gradientNorm`. */
+    /** From `gradientNorm`. */
     status: Tensor;
     gradient: Tensor;
     weight: Tensor;
+    /** Gets the new weights, rounded to what it stores. */
+    copy?: Tensor;
     firstMoment: Tensor;
     secondMoment: Tensor;
     decay: number;
@@ -24,15 +26,22 @@ export function adamw(
     epsilon: number;
   },
 ): void {
-  const { step, status, gradient, weight, firstMoment, secondMoment } = request;
+  const { step, status, gradient, weight, copy, firstMoment, secondMoment } = request;
   const { decay, betas, epsilon } = request;
   program.dispatch({
-    kernel: kernel("adamw", source, "update", stepConstants),
+    kernel: kernel(
+      "adamw",
+      source,
+      "update",
+      { ...stepConstants, COPY: copy !== undefined },
+      copy && { Stored: copy.type },
+    ),
     tensors: {
       step,
       status,
       gradient,
       weight,
+      ...(copy && { copy }),
       first_moment: firstMoment,
       second_moment: secondMoment,
     },

@@ -1,6 +1,7 @@
 // AdamW with decoupled weight decay (Loshchilov & Hutter, 2019), as torch.optim.AdamW:
 //   w −= lr · decay · w;  m = β₁m + (1−β₁)g;  v = β₂v + (1−β₂)g²;  w −= lr · m̂ / (√v̂ + ε)
-// over a whole arena of parameters in one dispatch. Nothing is updated once the run is halted (gradient_norm.wgsl).
+// over a whole arena of parameters in one dispatch. Nothing is updated when the step is skipped or the run halted
+// (gradient_norm.wgsl). A model in f16 reads a rounded copy of the weights, which is made here.
 
 struct Dims { count: u32, decay: f32, beta1: f32, beta2: f32, epsilon: f32 }
 
@@ -11,6 +12,9 @@ struct Dims { count: u32, decay: f32, beta1: f32, beta2: f32, epsilon: f32 }
 @group(0) @binding(4) var<storage, read_write> weight: array<f32>;
 @group(0) @binding(5) var<storage, read_write> first_moment: array<f32>;
 @group(0) @binding(6) var<storage, read_write> second_moment: array<f32>;
+// @if COPY
+@group(0) @binding(7) var<storage, read_write> copy: array<Stored>;
+// @end
 
 @compute @workgroup_size(64)
 fn update(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -24,5 +28,9 @@ fn update(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: 
   let rate = step[LEARNING_RATE];
   let deviation = sqrt(v / step[BIAS_CORRECTION_2]) + dims.epsilon;
   let decayed = weight[i] * (1.0 - rate * dims.decay);
-  weight[i] = decayed - rate * (m / step[BIAS_CORRECTION_1]) / deviation;
+  let updated = decayed - rate * (m / step[BIAS_CORRECTION_1]) / deviation;
+  weight[i] = updated;
+// @if COPY
+  copy[i] = Stored(updated);
+// @end
 }

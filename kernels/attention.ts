@@ -75,7 +75,7 @@ function record(
       TEXTURE_WIDTH: textureWidth,
       KEY_TEXTURES: asTextures && "k" in walked,
       QUERY_TEXTURES: asTextures && "q" in walked,
-    }),
+    }, { Stored: request.q.type }),
     tensors: asTextures ? tensors : { ...tensors, ...walked },
     ...(asTextures && { textures: texturesOf(program, walked) }),
     dims: [time, request.heads, request.kvHeads, f32(1 / Math.sqrt(headWidth))],

@@ -11,29 +11,29 @@ struct Dims { time: u32, heads: u32, kv_heads: u32, scale: f32 }
 // @if QUERY_TEXTURES
 @group(0) @binding(1) var q: texture_2d<f32>; // [B, T, H, D]
 // @else
-@group(0) @binding(1) var<storage, read> q: array<vec4f>;
+@group(0) @binding(1) var<storage, read> q: array<vec4<Stored>>;
 // @end
 // @if KEY_TEXTURES
 @group(0) @binding(2) var k: texture_2d<f32>; // [B, T, G, D]
 // @else
-@group(0) @binding(2) var<storage, read> k: array<vec4f>;
+@group(0) @binding(2) var<storage, read> k: array<vec4<Stored>>;
 // @end
 // @if KEY_TEXTURES
 @group(0) @binding(3) var v: texture_2d<f32>; // [B, T, G, D]
 // @else
-@group(0) @binding(3) var<storage, read> v: array<vec4f>;
+@group(0) @binding(3) var<storage, read> v: array<vec4<Stored>>;
 // @end
 @group(0) @binding(4) var<storage, read> first_key: array<u32>; // [B, T] start of the token's document, never decreasing
-@group(0) @binding(5) var<storage, read_write> out: array<vec4f>; // [B, T, H, D]
+@group(0) @binding(5) var<storage, read_write> out: array<vec4<Stored>>; // [B, T, H, D]
 @group(0) @binding(6) var<storage, read_write> statistics: array<vec2f>; // [B, H, T] of (LSE, δ)
 // @if QUERY_TEXTURES
 @group(0) @binding(7) var dout: texture_2d<f32>;
 // @else
-@group(0) @binding(7) var<storage, read> dout: array<vec4f>;
+@group(0) @binding(7) var<storage, read> dout: array<vec4<Stored>>;
 // @end
-@group(0) @binding(8) var<storage, read_write> dq: array<vec4f>;
-@group(0) @binding(9) var<storage, read_write> dk: array<vec4f>;
-@group(0) @binding(10) var<storage, read_write> dv: array<vec4f>;
+@group(0) @binding(8) var<storage, read_write> dq: array<vec4<Stored>>;
+@group(0) @binding(9) var<storage, read_write> dk: array<vec4<Stored>>;
+@group(0) @binding(10) var<storage, read_write> dv: array<vec4<Stored>>;
 
 const hidden = -1e30; // the score of a key that a query may not see
 
@@ -41,28 +41,28 @@ fn q_at(i: u32) -> vec4f {
 // @if QUERY_TEXTURES
   return textureLoad(q, vec2u(i % TEXTURE_WIDTH, i / TEXTURE_WIDTH), 0);
 // @else
-  return q[i];
+  return vec4f(q[i]);
 // @end
 }
 fn k_at(i: u32) -> vec4f {
 // @if KEY_TEXTURES
   return textureLoad(k, vec2u(i % TEXTURE_WIDTH, i / TEXTURE_WIDTH), 0);
 // @else
-  return k[i];
+  return vec4f(k[i]);
 // @end
 }
 fn v_at(i: u32) -> vec4f {
 // @if KEY_TEXTURES
   return textureLoad(v, vec2u(i % TEXTURE_WIDTH, i / TEXTURE_WIDTH), 0);
 // @else
-  return v[i];
+  return vec4f(v[i]);
 // @end
 }
 fn dout_at(i: u32) -> vec4f {
 // @if QUERY_TEXTURES
   return textureLoad(dout, vec2u(i % TEXTURE_WIDTH, i / TEXTURE_WIDTH), 0);
 // @else
-  return dout[i];
+  return vec4f(dout[i]);
 // @end
 }
 
@@ -101,7 +101,7 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index)
   }
   if (first_query + lane >= dims.time) { return; }
 // @for c in D4
-  out[at + {c}u] = out{c} / sum;
+  out[at + {c}u] = vec4<Stored>(out{c} / sum);
 // @end
   statistics[(batch * dims.heads + head) * dims.time + i] = vec2f(largest + log(sum), 0.0);
 }
@@ -116,7 +116,7 @@ fn backward_delta(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation
   let at = ((batch * dims.time + i) * dims.heads + head) * D4;
   var sum = 0.0;
 // @for c in D4
-  sum += dot(dout_at(at + {c}u), out[at + {c}u]);
+  sum += dot(dout_at(at + {c}u), vec4f(out[at + {c}u]));
 // @end
   statistics[(batch * dims.heads + head) * dims.time + i].y = sum;
 }
@@ -155,7 +155,7 @@ fn backward_queries(@builtin(workgroup_id) group: vec3u, @builtin(local_invocati
   }
   if (first_query + lane >= dims.time) { return; }
 // @for c in D4
-  dq[at + {c}u] = dq{c};
+  dq[at + {c}u] = vec4<Stored>(dq{c});
 // @end
 }
 
@@ -200,7 +200,7 @@ fn backward_keys(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_
   }
   if (first + lane > last) { return; }
 // @for c in D4
-  dk[at + {c}u] = dk{c};
-  dv[at + {c}u] = dv{c};
+  dk[at + {c}u] = vec4<Stored>(dk{c});
+  dv[at + {c}u] = vec4<Stored>(dv{c});
 // @end
 }

@@ -28,15 +28,16 @@ export function cachedAttention(
   const { batch, heads, kvHeads, headWidth, capacity, positions, keys, values } = request;
   const { q, k, v, out } = request;
   const constants = { D4: headWidth / 4 };
+  const types = { Stored: q.type };
   const dims = [batch, heads, kvHeads, capacity, f32(1 / Math.sqrt(headWidth))];
   program.dispatch({
-    kernel: kernel("cached_attention", source, "append", constants),
+    kernel: kernel("cached_attention", source, "append", constants, types),
     tensors: { positions, k, v, keys, values },
     dims,
     workgroups: [Math.ceil(batch * kvHeads * headWidth / 4 / 64)],
   });
   program.dispatch({
-    kernel: kernel("cached_attention", source, "attend", constants),
+    kernel: kernel("cached_attention", source, "attend", constants, types),
     tensors: { positions, q, keys, values, out },
     dims,
     workgroups: [Math.ceil(batch * heads / 64)],

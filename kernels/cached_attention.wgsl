@@ -6,12 +6,12 @@ struct Dims { batch: u32, heads: u32, kv_heads: u32, capacity: u32, scale: f32 }
 
 @group(0) @binding(0) var<uniform> dims: Dims;
 @group(0) @binding(1) var<storage, read> positions: array<u32>; // [B]
-@group(0) @binding(2) var<storage, read> q: array<vec4f>; // [B, H, D]
-@group(0) @binding(3) var<storage, read> k: array<vec4f>; // [B, G, D]
-@group(0) @binding(4) var<storage, read> v: array<vec4f>; // [B, G, D]
-@group(0) @binding(5) var<storage, read_write> keys: array<vec4f>; // [B, capacity, G, D]
-@group(0) @binding(6) var<storage, read_write> values: array<vec4f>; // [B, capacity, G, D]
-@group(0) @binding(7) var<storage, read_write> out: array<vec4f>; // [B, H, D]
+@group(0) @binding(2) var<storage, read> q: array<vec4<Stored>>; // [B, H, D]
+@group(0) @binding(3) var<storage, read> k: array<vec4<Stored>>; // [B, G, D]
+@group(0) @binding(4) var<storage, read> v: array<vec4<Stored>>; // [B, G, D]
+@group(0) @binding(5) var<storage, read_write> keys: array<vec4<Stored>>; // [B, capacity, G, D]
+@group(0) @binding(6) var<storage, read_write> values: array<vec4<Stored>>; // [B, capacity, G, D]
+@group(0) @binding(7) var<storage, read_write> out: array<vec4<Stored>>; // [B, H, D]
 
 @compute @workgroup_size(64)
 fn append(@builtin(global_invocation_id) id: vec3u) {
@@ -30,7 +30,7 @@ fn attend(@builtin(global_invocation_id) id: vec3u) {
   let kv_head = id.x % dims.heads / (dims.heads / dims.kv_heads);
   let at = id.x * D4;
 // @for c in D4
-  let q{c} = q[at + {c}u];
+  let q{c} = vec4f(q[at + {c}u]);
   var out{c} = vec4f();
 // @end
   var largest = -1e30;
@@ -40,7 +40,7 @@ fn attend(@builtin(global_invocation_id) id: vec3u) {
     let key = ((batch * dims.capacity + j) * dims.kv_heads + kv_head) * D4;
     var score = 0.0;
 // @for c in D4
-    score += dot(q{c}, keys[key + {c}u]);
+    score += dot(q{c}, vec4f(keys[key + {c}u]));
 // @end
     score *= dims.scale;
     let new_largest = max(largest, score);
@@ -49,10 +49,10 @@ fn attend(@builtin(global_invocation_id) id: vec3u) {
     sum = sum * shrink + weight;
     largest = new_largest;
 // @for c in D4
-    out{c} = out{c} * shrink + weight * values[key + {c}u];
+    out{c} = out{c} * shrink + weight * vec4f(values[key + {c}u]);
 // @end
   }
 // @for c in D4
-  out[at + {c}u] = out{c} / sum;
+  out[at + {c}u] = vec4<Stored>(out{c} / sum);
 // @end
 }

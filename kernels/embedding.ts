@@ -13,7 +13,7 @@ export function embeddingForward(
 ): void {
   const [height, width] = y.shape as [number, number];
   program.dispatch({
-    kernel: kernel("embedding", source, "forward"),
+    kernel: kernel("embedding", source, "forward", {}, { Table: table.type, Row: y.type }),
     tensors: { tokens, table, y },
     dims: [height, width],
     workgroups: spread(height * width),
@@ -58,7 +58,7 @@ export function embeddingBackward(
   const { tokens, order, starts, dy, dtable, groups } = request;
   const [height, width] = dy.shape as [number, number];
   program.dispatch({
-    kernel: kernel("embedding", source, "backward"),
+    kernel: kernel("embedding", source, "backward", {}, { Table: dtable.type, Row: dy.type }),
     tensors: { tokens, order, groups_of_rows: starts, dy, dtable },
     dims: [height, width],
     workgroups: () => [Math.ceil(width / 64), groups()],

@@ -7,18 +7,18 @@ struct Dims { rows: u32, width: u32 }
 
 @group(0) @binding(0) var<uniform> dims: Dims;
 @group(0) @binding(1) var<storage, read> tokens: array<u32>; // [N]
-@group(0) @binding(2) var<storage, read> table: array<f32>; // [V, C]
-@group(0) @binding(3) var<storage, read_write> y: array<f32>; // [N, C]
+@group(0) @binding(2) var<storage, read> table: array<Table>; // [V, C]
+@group(0) @binding(3) var<storage, read_write> y: array<Row>; // [N, C]
 @group(0) @binding(4) var<storage, read> order: array<u32>; // [N] rows grouped by token
 @group(0) @binding(5) var<storage, read> groups_of_rows: array<u32>; // [N + 1] group g is order[start .. next start)
-@group(0) @binding(6) var<storage, read> dy: array<f32>; // [N, C]
+@group(0) @binding(6) var<storage, read> dy: array<Row>; // [N, C]
 @group(0) @binding(7) var<storage, read_write> dtable: array<f32>; // [V, C]
 
 @compute @workgroup_size(64)
 fn forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
   let i = (group.y * groups.x + group.x) * 64u + lane;
   if (i >= dims.rows * dims.width) { return; }
-  y[i] = table[tokens[i / dims.width] * dims.width + i % dims.width];
+  y[i] = Row(table[tokens[i / dims.width] * dims.width + i % dims.width]);
 }
 
 @compute @workgroup_size(64)
@@ -29,6 +29,6 @@ fn backward(@builtin(global_invocation_id) id: vec3u) {
   let end = groups_of_rows[id.y + 1u];
   let at = tokens[order[start]] * dims.width + channel;
   var sum = dtable[at];
-  for (var i = start; i < end; i++) { sum += dy[order[i] * dims.width + channel]; }
+  for (var i = start; i < end; i++) { sum += f32(dy[order[i] * dims.width + channel]); }
   dtable[at] = sum;
 }

@@ -2,13 +2,15 @@
 //   forward   y[N, M]  = x[N, K]  · W[M, K]ᵀ     b is stored transposed
 //   inputs    dx[N, K] = dy[N, M] · W[M, K]      nothing transposed
 //   weights   dW[M, K] = dy[N, M]ᵀ · x[N, K]     a is stored transposed
+// Operands and result may be stored in f32 or f16, each for itself; sums are f32.
 // How a product is computed is chosen per adapter (`matmul_choice.ts`): from buffers, or from textures, which a CPU
 // reads three times as fast.
 
 import { kernel } from "../src/gpu/kernel.ts";
 import { type Program, type TextureRange, textureWidth } from "../src/gpu/program.ts";
-import type { Tensor } from "../src/gpu/tensor.ts";
+import { bytesPerElement, type ElementType, type Tensor } from "../src/gpu/tensor.ts";
 import { chooseMatmul, type MatmulVariant } from "./matmul_choice.ts";
+import { fitsTexture } from "./textures.ts";
 import source from "./matmul.wgsl" with { type: "text" };
 
 /** One product `out[rows, columns] (+)= A[rows, depth] · B[depth, columns]`. */
@@ -25,7 +27,7 @@ export interface MatmulRequest {
   transposeB?: boolean;
   /** Add to `out` instead of overwriting it. */
   accumulate?: boolean;
-  /** [rows, columns] added to the product on its way out, such as a residual stream. */
+  /** [rows, columns] of `out`'s type, added to the product on its way out, such as a residual stream. */
   addend?: Tensor;
   /** Asked at every replay: whether the product is to be computed at all. */
   active?: () => boolean;
@@ -41,9 +43,18 @@ export function matmul(program: Program, request: MatmulRequest): void {
   expectLength(b, depth * columns);
   expectLength(out, rows * columns);
   if (addend) expectLength(addend, rows * columns);
-  const operandA = { lines: transposeA ? depth : rows, width: transposeA ? rows : depth };
-  const operandB = { lines: transposeB ? columns : depth, width: transposeB ? depth : columns };
-  const texturesFit = operandA.width % 4 === 0 && operandB.width % 4 === 0;
+  const operandA: Operand = transposeA
+    ? { lines: depth, width: rows, type: a.type }
+    : { lines: rows, width: depth, type: a.type };
+  const operandB: Operand = transposeB
+    ? { lines: columns, width: depth, type: b.type }
+    : { lines: depth, width: columns, type: b.type };
+  // Panels along the depth leave partial sums in `out`, which f16 would round.
+  const wholeA = transposeA && out.type === "f16";
+  const wholeB = !transposeB && out.type === "f16";
+  const texturesFit = operandA.width % 4 === 0 && operandB.width % 4 === 0 &&
+    (!wholeA || fitsTexture(program.gpu, a.length)) &&
+    (!wholeB || fitsTexture(program.gpu, b.length));
   const variant = request.variant ?? chooseMatmul(program.gpu, { rows, columns, texturesFit });
   const textures = variant.memory === "texture";
   const shared = variant.memory === "workgroup";
@@ -52,8 +63,11 @@ export function matmul(program: Program, request: MatmulRequest): void {
   const tileRows = 4 * rowBlocks * (alongRows ? 8 : lines);
   const tileColumns = 4 * columnBlocks * (alongRows ? lines : 8);
 
-  for (const panelA of textures ? panels(operandA, variant) : [operandA.lines].map(whole)) {
-    for (const panelB of textures ? panels(operandB, variant) : [operandB.lines].map(whole)) {
+  const panelsA = textures && !wholeA ? panels(operandA, variant) : [whole(operandA.lines)];
+  const panelsB = textures && !wholeB ? panels(operandB, variant) : [whole(operandB.lines)];
+
+  for (const panelA of panelsA) {
+    for (const panelB of panelsB) {
       const inRows = transposeA ? whole(rows) : panelA;
       const inColumns = transposeB ? panelB : whole(columns);
       const inDepth = intersection(
@@ -88,7 +102,7 @@ export function matmul(program: Program, request: MatmulRequest): void {
           ALONG_ROWS: alongRows,
           LINES: lines,
           TEXTURE_WIDTH: textureWidth,
-        }),
+        }, { A: a.type, B: b.type, Out: out.type }),
         tensors: {
           ...(!textures && { a, b }),
           out,
@@ -107,6 +121,14 @@ export function matmul(program: Program, request: MatmulRequest): void {
   }
 }
 
+/** How an operand lies in memory. */
+interface Operand {
+  lines: number;
+  /** Elements of a line. */
+  width: number;
+  type: ElementType;
+}
+
 interface Range {
   first: number;
   end: number;
@@ -122,10 +144,11 @@ const defaultPanelBytes = 16 * 2 ** 20;
 
 // An operand's lines in equal parts of at most `panelBytes`, all but the last a multiple of 16, the height of a tile.
 function panels(
-  { lines, width }: { lines: number; width: number },
+  { lines, width, type }: Operand,
   { panelBytes = defaultPanelBytes }: MatmulVariant,
 ): Range[] {
-  const most = Math.max(16, Math.floor(panelBytes / (4 * width) / 16) * 16);
+  const lineBytes = bytesPerElement(type) * width;
+  const most = Math.max(16, Math.floor(panelBytes / lineBytes / 16) * 16);
   const parts = Math.ceil(lines / most);
   const each = Math.ceil(lines / parts / 16) * 16;
   return Array.from(
@@ -134,7 +157,7 @@ function panels(
   );
 }
 
-const elementsOf = ({ first, count }: Range, { width }: { width: number }): TextureRange => ({
+const elementsOf = ({ first, count }: Range, { width }: Operand): TextureRange => ({
   first: first * width,
   count: count * width,
 });

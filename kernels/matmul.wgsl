@@ -20,30 +20,30 @@ struct Dims {
 @group(0) @binding(1) var a: texture_2d<f32>;
 // @else
 // @if A_VECTORS
-@group(0) @binding(1) var<storage, read> a: array<vec4f>;
+@group(0) @binding(1) var<storage, read> a: array<vec4<A>>;
 // @else
-@group(0) @binding(1) var<storage, read> a: array<f32>;
+@group(0) @binding(1) var<storage, read> a: array<A>;
 // @end
 // @end
 // @if B_TEXTURE
 @group(0) @binding(2) var b: texture_2d<f32>;
 // @else
 // @if B_VECTORS
-@group(0) @binding(2) var<storage, read> b: array<vec4f>;
+@group(0) @binding(2) var<storage, read> b: array<vec4<B>>;
 // @else
-@group(0) @binding(2) var<storage, read> b: array<f32>;
+@group(0) @binding(2) var<storage, read> b: array<B>;
 // @end
 // @end
 // @if OUT_VECTORS
-@group(0) @binding(3) var<storage, read_write> out: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> out: array<vec4<Out>>;
 // @else
-@group(0) @binding(3) var<storage, read_write> out: array<f32>;
+@group(0) @binding(3) var<storage, read_write> out: array<Out>;
 // @end
 // @if ADDEND
 // @if OUT_VECTORS
-@group(0) @binding(4) var<storage, read> addend: array<vec4f>;
+@group(0) @binding(4) var<storage, read> addend: array<vec4<Out>>;
 // @else
-@group(0) @binding(4) var<storage, read> addend: array<f32>;
+@group(0) @binding(4) var<storage, read> addend: array<Out>;
 // @end
 // @end
 
@@ -74,9 +74,9 @@ fn a_vector(start: u32, at: u32) -> vec4f {
   return textureLoad(a, vec2u(texel % TEXTURE_WIDTH, texel / TEXTURE_WIDTH), 0);
 // @else
 // @if A_VECTORS
-  return a[i / 4u];
+  return vec4f(a[i / 4u]);
 // @else
-  return vec4f(a[i], a[i + 1u], a[i + 2u], a[i + 3u]);
+  return vec4f(vec4<A>(a[i], a[i + 1u], a[i + 2u], a[i + 3u]));
 // @end
 // @end
 }
@@ -88,9 +88,9 @@ fn b_vector(start: u32, at: u32) -> vec4f {
   return textureLoad(b, vec2u(texel % TEXTURE_WIDTH, texel / TEXTURE_WIDTH), 0);
 // @else
 // @if B_VECTORS
-  return b[i / 4u];
+  return vec4f(b[i / 4u]);
 // @else
-  return vec4f(b[i], b[i + 1u], b[i + 2u], b[i + 3u]);
+  return vec4f(vec4<B>(b[i], b[i + 1u], b[i + 2u], b[i + 3u]));
 // @end
 // @end
 }
@@ -126,22 +126,22 @@ fn store(block: mat4x4f, row: u32, column: u32) {
 // @if OUT_VECTORS
     var value = by_row[i];
 // @if ACCUMULATE
-    value += out[at / 4u];
+    value += vec4f(out[at / 4u]);
 // @end
 // @if ADDEND
-    value += addend[at / 4u];
+    value += vec4f(addend[at / 4u]);
 // @end
-    out[at / 4u] = value;
+    out[at / 4u] = vec4<Out>(value);
 // @else
     for (var j = 0u; j < 4u && column + j < dims.end_column; j++) {
       var value = by_row[i][j];
 // @if ACCUMULATE
-      value += out[at + j];
+      value += f32(out[at + j]);
 // @end
 // @if ADDEND
-      value += addend[at + j];
+      value += f32(addend[at + j]);
 // @end
-      out[at + j] = value;
+      out[at + j] = Out(value);
     }
 // @end
   }

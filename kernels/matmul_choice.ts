@@ -29,7 +29,9 @@ export interface MatmulChoices {
 
 /** What a choice depends on. */
 export interface MatmulShape {
+  /** Of the product. */
   rows: number;
+  /** Of the product. */
   columns: number;
   /** Whether both operands consist of whole texels. */
   texturesFit: boolean;

@@ -87,7 +87,7 @@ function specialised(program: Program, entryPoint: string, request: NormRequest)
     BIAS: request.bias !== undefined,
     BLOCK: rowsPerBlock,
     VECTORS: request.x.shape[1]! % 4 === 0,
-  });
+  }, { Stored: request.x.type });
 }
 
 function present(tensors: Record<string, Tensor | undefined>): Record<string, Tensor> {

@@ -8,23 +8,23 @@
 struct Dims { rows: u32, width: u32, epsilon: f32 }
 
 @group(0) @binding(0) var<uniform> dims: Dims;
-@group(0) @binding(1) var<storage, read> x: array<Cell>;
+@group(0) @binding(1) var<storage, read> x: array<StoredCell>;
 @group(0) @binding(2) var<storage, read_write> statistics: array<vec2f>; // [N] of (mean, r)
-@group(0) @binding(3) var<storage, read_write> y: array<Cell>;
+@group(0) @binding(3) var<storage, read_write> y: array<StoredCell>;
 // @if WEIGHT
-@group(0) @binding(4) var<storage, read> weight: array<Cell>;
+@group(0) @binding(4) var<storage, read> weight: array<StoredCell>;
 // @end
 // @if BIAS
-@group(0) @binding(5) var<storage, read> bias: array<Cell>;
+@group(0) @binding(5) var<storage, read> bias: array<StoredCell>;
 // @end
-@group(0) @binding(6) var<storage, read> dy: array<Cell>;
-@group(0) @binding(7) var<storage, read_write> dx: array<Cell>;
+@group(0) @binding(6) var<storage, read> dy: array<StoredCell>;
+@group(0) @binding(7) var<storage, read_write> dx: array<StoredCell>;
 @group(0) @binding(8) var<storage, read_write> partial_weight: array<Cell>; // [row blocks, C]
 @group(0) @binding(9) var<storage, read_write> partial_bias: array<Cell>;
 
 fn scaled(gradient: Cell, column: u32) -> Cell {
 // @if WEIGHT
-  return gradient * weight[column];
+  return gradient * Cell(weight[column]);
 // @else
   return gradient;
 // @end
@@ -44,26 +44,26 @@ fn forward(
   var mean = 0.0;
 // @if CENTERED
   var sum = 0.0;
-  for (var c = local.x; c < cells; c += LANES) { sum += total(x[start + c]); }
+  for (var c = local.x; c < cells; c += LANES) { sum += total(Cell(x[start + c])); }
   mean = row_sum(sum, local) / width;
 // @end
   var squares = 0.0;
   for (var c = local.x; c < cells; c += LANES) {
-    let centered = x[start + c] - mean;
+    let centered = Cell(x[start + c]) - mean;
     squares += total(centered * centered);
   }
   let r = inverseSqrt(row_sum(squares, local) / width + dims.epsilon);
   if (!inside) { return; }
   if (local.x == 0u) { statistics[row] = vec2f(mean, r); }
   for (var c = local.x; c < cells; c += LANES) {
-    var value = (x[start + c] - mean) * r;
+    var value = (Cell(x[start + c]) - mean) * r;
 // @if WEIGHT
-    value *= weight[c];
+    value *= Cell(weight[c]);
 // @end
 // @if BIAS
-    value += bias[c];
+    value += Cell(bias[c]);
 // @end
-    y[start + c] = value;
+    y[start + c] = StoredCell(value);
   }
 }
 
@@ -81,9 +81,9 @@ fn backward(
   var sum = 0.0;
   var dot_product = 0.0;
   for (var c = local.x; c < cells; c += LANES) {
-    let g = scaled(dy[start + c], c);
+    let g = scaled(Cell(dy[start + c]), c);
     sum += total(g);
-    dot_product += total(g * (x[start + c] - moments.x)) * moments.y;
+    dot_product += total(g * (Cell(x[start + c]) - moments.x)) * moments.y;
   }
   let width = f32(dims.width);
   var mean_g = 0.0;
@@ -93,8 +93,9 @@ fn backward(
   let mean_gx = row_sum(dot_product, local) / width;
   if (!inside) { return; }
   for (var c = local.x; c < cells; c += LANES) {
-    let normalized = (x[start + c] - moments.x) * moments.y;
-    dx[start + c] += moments.y * (scaled(dy[start + c], c) - mean_g - normalized * mean_gx);
+    let normalized = (Cell(x[start + c]) - moments.x) * moments.y;
+    let g = scaled(Cell(dy[start + c]), c);
+    dx[start + c] = StoredCell(Cell(dx[start + c]) + moments.y * (g - mean_g - normalized * mean_gx));
   }
 }
 
@@ -110,8 +111,9 @@ fn backward_parameters(@builtin(global_invocation_id) id: vec3u) {
   for (var row = id.y * BLOCK; row < end; row++) {
     let at = row * cells + column;
     let moments = statistics[row];
-    weight_sum += dy[at] * (x[at] - moments.x) * moments.y;
-    bias_sum += dy[at];
+    let gradient = Cell(dy[at]);
+    weight_sum += gradient * (Cell(x[at]) - moments.x) * moments.y;
+    bias_sum += gradient;
   }
   partial_weight[id.y * cells + column] = weight_sum;
 // @if BIAS

@@ -36,7 +36,9 @@ export function rotary(
   const { x, positions, angles, heads, headWidth, pairing, backward = false } = request;
   const rows = x.length / (heads * headWidth);
   program.dispatch({
-    kernel: kernel("rotary", source, "rotate", { INTERLEAVED: pairing === "interleaved" }),
+    kernel: kernel("rotary", source, "rotate", { INTERLEAVED: pairing === "interleaved" }, {
+      Stored: x.type,
+    }),
     tensors: { positions, angles, x },
     dims: [rows, heads, headWidth, f32(backward ? -1 : 1)],
     workgroups: spread(rows * heads * headWidth / 2),

@@ -7,7 +7,7 @@ struct Dims { rows: u32, heads: u32, width: u32, direction: f32 }
 @group(0) @binding(0) var<uniform> dims: Dims;
 @group(0) @binding(1) var<storage, read> positions: array<u32>; // [N]
 @group(0) @binding(2) var<storage, read> angles: array<vec2f>; // [longest, D/2] of (cos, sin)
-@group(0) @binding(3) var<storage, read_write> x: array<f32>; // [N, H, D]
+@group(0) @binding(3) var<storage, read_write> x: array<Stored>; // [N, H, D]
 
 @compute @workgroup_size(64)
 fn rotate(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -24,9 +24,9 @@ fn rotate(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: 
   let first = head * dims.width + pair;
   let second = first + half;
 // @end
-  let a = x[first];
-  let b = x[second];
+  let a = f32(x[first]);
+  let b = f32(x[second]);
   let sine = turn.y * dims.direction;
-  x[first] = a * turn.x - b * sine;
-  x[second] = b * turn.x + a * sine;
+  x[first] = Stored(a * turn.x - b * sine);
+  x[second] = Stored(b * turn.x + a * sine);
 }

@@ -25,7 +25,7 @@ export interface LossInputs {
   weights: Tensor;
   /** [N] the rows that carry a loss, then `noRow`. */
   activeRows: Tensor;
-  /** The step buffer (`step.ts`): holds 1/Z. */
+  /** The step buffer (`step.ts`): holds 1/Z and, for hidden states in f16, the loss scale. */
   step: Tensor;
   /** Asked at every replay: how many rows are active. */
   activeCount: () => number;
@@ -51,16 +51,16 @@ export interface SelectiveLossRequest extends LossInputs, LossOutputs {
   dhidden?: Tensor;
   /** [V, C] added to. */
   dunembedding?: Tensor;
-  /** The WGSL function `term(class_of_token, m)`, from `termsToWgsl` of `src/slung/objective.ts`. */
+  /** The WGSL function `term(class_of_token, m, w)`, from `termsToWgsl` of `src/slung/objective.ts`. */
   terms: string;
-  /** Rows whose logits exist at one time; by default what fits 16 MiB, at most 512. */
+  /** Rows whose logits exist at one time; by default what fits 16 MiB, at most 256. */
   chunkRows?: number;
 }
 
 /** Rows per chunk such that a chunk's logits stay within 16 MiB and skipping still pays. */
 export function defaultChunkRows(rowCount: number, vocabulary: number): number {
   const fitting = Math.floor(16 * 2 ** 20 / (4 * vocabulary));
-  return Math.max(8, Math.min(rowCount, 512, fitting - fitting % 16));
+  return Math.max(8, Math.min(rowCount, 256, fitting - fitting % 16));
 }
 
 /** Records the loss over all active rows, chunk by chunk. */
@@ -69,6 +69,7 @@ export function selectiveLoss(program: Program, request: SelectiveLossRequest): 
   const { targets, classes, weights, step, losses, logOdds, classSums } = request;
   const [height, width] = hidden.shape as [number, number];
   const vocabulary = unembedding.shape[0]!;
+  const storage = hidden.type === "f16" ? "f16" : "f32";
   const chunkRows = Math.min(height, request.chunkRows ?? defaultChunkRows(height, vocabulary));
   const vectors = vocabulary % 4 === 0;
   const constants = {
@@ -78,10 +79,12 @@ export function selectiveLoss(program: Program, request: SelectiveLossRequest): 
     ...stepConstants,
     TERM_FUNCTION: request.terms,
     GRADIENT: dhidden !== undefined,
+    SCALED: storage === "f16",
   };
+  const types = { Stored: storage } as const;
   const text = rows + cells + source;
   const logits = program.borrow("logits", [chunkRows, vocabulary]);
-  const chunk = program.borrow("hidden_chunk", [chunkRows, width]);
+  const chunk = program.borrow("hidden_chunk", [chunkRows, width], storage);
   const dchunk = dhidden && program.borrow("hidden_chunk_gradient", [chunkRows, width]);
 
   if (dhidden) program.clear(dhidden);
@@ -91,7 +94,7 @@ export function selectiveLoss(program: Program, request: SelectiveLossRequest): 
     const perElement = spread(chunkRows * width);
     const perRow = spread(chunkRows, constants.ROWS);
     program.dispatch({
-      kernel: kernel("selective_loss", text, "gather", constants),
+      kernel: kernel("selective_loss", text, "gather", constants, types),
       tensors: { active_rows: activeRows, hidden, chunk },
       dims,
       workgroups: () => active() ? perElement : [0],
@@ -99,7 +102,7 @@ export function selectiveLoss(program: Program, request: SelectiveLossRequest): 
     const logitsShape = { rows: chunkRows, columns: vocabulary, depth: width, active };
     matmul(program, { a: chunk, b: unembedding, out: logits, transposeB: true, ...logitsShape });
     program.dispatch({
-      kernel: kernel("selective_loss", text, "score", constants),
+      kernel: kernel("selective_loss", text, "score", constants, types),
       tensors: {
         active_rows: activeRows,
         targets,
@@ -107,7 +110,8 @@ export function selectiveLoss(program: Program, request: SelectiveLossRequest): 
         logits,
         losses,
         log_odds: logOdds,
-        ...(dhidden && { weights, step }),
+        weights,
+        ...(dhidden && { step }),
       },
       dims,
       workgroups: () => active() ? perRow : [0],
@@ -129,14 +133,14 @@ export function selectiveLoss(program: Program, request: SelectiveLossRequest): 
       });
     }
     program.dispatch({
-      kernel: kernel("selective_loss", text, "scatter", constants),
+      kernel: kernel("selective_loss", text, "scatter", constants, types),
       tensors: { active_rows: activeRows, dchunk, dhidden },
       dims,
       workgroups: () => active() ? perElement : [0],
     });
   }
   program.dispatch({
-    kernel: kernel("selective_loss", text, "sum_by_class", constants),
+    kernel: kernel("selective_loss", text, "sum_by_class", constants, types),
     tensors: { active_rows: activeRows, classes, weights, losses, class_sums: classSums },
     dims: [height, vocabulary, 0, width, height],
     workgroups: [1],

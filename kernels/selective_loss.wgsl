@@ -1,12 +1,13 @@
 // The selective loss. A token's loss depends on its logits z through one number only, its log-odds
 //   m = z_y − LSE(z without y),   log p_y = −softplus(−m),   log(1 − p_y) = −softplus(m).
-// A term is a value and its slope d value/d m, chosen by the token's class: `fn term(class_of_token: u32, m: f32)` is
-// written by src/slung/objective.ts and stands before this text:
+// A term is a value and its slope d value/d m, chosen by the token's class: `fn term(class_of_token, m, w)`, where w is
+// the token's weight, is written by src/slung/objective.ts and stands before this text:
 //   cross-entropy softplus(−m),  unlikelihood softplus(m),  masked: no term.
 // With q_j = exp(z_j − LSE(z without y)), the softmax over the other tokens, every term has the bounded gradient
 //   dz_y = g,   dz_j = −g · q_j,   g = weight · slope / Z,
 // which is exact however large the logits are. Rows come in chunks, so that no [N, V] array exists: `score` turns a
 // chunk's logits into losses and overwrites them by their gradient. Rows listed as `none` pad the last chunk.
+// Hidden states may be stored in f16; logits and losses are f32, and the gradient is then multiplied by the loss scale.
 
 struct Dims { rows: u32, vocabulary: u32, first: u32, width: u32, listed: u32 }
 
@@ -19,9 +20,9 @@ struct Dims { rows: u32, vocabulary: u32, first: u32, width: u32, listed: u32 }
 @group(0) @binding(6) var<storage, read_write> logits: array<Cell>; // [chunk, V]
 @group(0) @binding(7) var<storage, read_write> losses: array<f32>; // [N] value of the row's term
 @group(0) @binding(8) var<storage, read_write> log_odds: array<f32>; // [N] m
-@group(0) @binding(9) var<storage, read> hidden: array<f32>; // [N, C]
-@group(0) @binding(10) var<storage, read_write> chunk: array<f32>; // [chunk, C]
-@group(0) @binding(11) var<storage, read_write> dhidden: array<f32>; // [N, C]
+@group(0) @binding(9) var<storage, read> hidden: array<Stored>; // [N, C]
+@group(0) @binding(10) var<storage, read_write> chunk: array<Stored>; // [chunk, C]
+@group(0) @binding(11) var<storage, read_write> dhidden: array<Stored>; // [N, C]
 @group(0) @binding(12) var<storage, read> dchunk: array<f32>; // [chunk, C]
 @group(0) @binding(13) var<storage, read_write> class_sums: array<f32>; // [4] Σ weight · value by class
 
@@ -55,7 +56,7 @@ fn gather(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: 
   let i = (group.y * groups.x + group.x) * 64u + lane;
   if (i >= dims.rows * dims.width) { return; }
   let row = row_in(i / dims.width);
-  var value = 0.0;
+  var value = Stored(0.0);
   if (row != none) { value = hidden[row * dims.width + i % dims.width]; }
   chunk[i] = value;
 }
@@ -65,7 +66,7 @@ fn scatter(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups:
   let i = (group.y * groups.x + group.x) * 64u + lane;
   if (i >= dims.rows * dims.width) { return; }
   let row = row_in(i / dims.width);
-  if (row != none) { dhidden[row * dims.width + i % dims.width] = dchunk[i]; }
+  if (row != none) { dhidden[row * dims.width + i % dims.width] = Stored(dchunk[i]); }
 }
 
 // Rows are read in cells (cells.wgsl), which is faster, and keeps loops short: Mesa's software adapter ends an
@@ -105,14 +106,18 @@ fn score(
 // @end
   if (!inside) { return; }
   let row_class = classes[select(row, 0u, padding)];
-  let row_term = term(row_class, m);
+  let weight = weights[select(row, 0u, padding)];
+  let row_term = term(row_class, m, weight);
   if (!padding && local.x == 0u) {
     losses[row] = row_term.value;
     log_odds[row] = m;
   }
 // @if GRADIENT
   var gradient = 0.0;
-  if (!padding) { gradient = weights[row] * row_term.slope * step[INVERSE_DIVISOR]; }
+  if (!padding) { gradient = weight * row_term.slope * step[INVERSE_DIVISOR]; }
+// @if SCALED
+  gradient *= step[LOSS_SCALE];
+// @end
   for (var j = local.x; j < cells; j += LANES) {
     let q = exp(logits[start + j] - rest);
     logits[start + j] = gradient * select(-q, Cell(1.0), is_column(j, target_token));

@@ -223,7 +223,7 @@ const checks: Record<string, (bench: Bench) => Pair[]> = {
         classes.map((_, i) => active[i] ?? noRow),
       ),
       activeCount: () => active.length,
-      terms: `fn term(class_of_token: u32, m: f32) -> Term {
+      terms: `fn term(class_of_token: u32, m: f32, w: f32) -> Term {
         if (class_of_token == ${lowered}u) { return Term(softplus(m), sigmoid(m)); }
         return Term(softplus(-m), -sigmoid(-m));
       }`,

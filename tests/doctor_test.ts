@@ -22,8 +22,8 @@ const faults: { kernel: string; from: string; to: string }[] = [
   { kernel: "attention.backward_keys", from: "j >= lowest && j <= i", to: "j >= lowest" },
   {
     kernel: "selective_loss.score",
-    from: "vec4f(1.0), is_target",
-    to: "vec4f(0.9), is_target",
+    from: "select(-q, Cell(1.0)",
+    to: "select(-q, Cell(0.9)",
   },
   { kernel: "adamw.update", from: "v / step[BIAS_CORRECTION_2]", to: "v" },
 ];
@@ -82,10 +82,11 @@ async function doctor(
   const { code, stdout, stderr } = await new Deno.Command("deno", {
     args: [
       ...["run", "--quiet", "--no-prompt", "--allow-env=DENO_WEBGPU_BACKEND"],
-      ...["--allow-read=/etc/os-release", "--allow-sys=uid"],
+      ...["--allow-read=/etc/os-release,.cache", "--allow-write=.cache", "--allow-sys=uid"],
       decodeURIComponent(new URL("../examples/doctor.ts", import.meta.url).pathname),
       "--json",
     ],
+    cwd: decodeURIComponent(new URL("..", import.meta.url).pathname),
     env: { NO_COLOR: "1", ...env },
   }).output();
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);

@@ -189,9 +189,9 @@ Deno.test("a replay with fewer active rows leaves nothing of the replay before",
   );
 });
 
-Deno.test("the default chunk holds 16 MiB of logits, between 8 and 512 rows", () => {
+Deno.test("the default chunk holds 16 MiB of logits, between 8 and 256 rows", () => {
   assertEquals(defaultChunkRows(4096, 50_304), 80);
-  assertEquals(defaultChunkRows(4096, 1000), 512);
+  assertEquals(defaultChunkRows(4096, 1000), 256);
   assertEquals(defaultChunkRows(100, 1000), 100);
   assertEquals(defaultChunkRows(4096, 2_000_000), 8);
 });

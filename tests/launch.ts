@@ -2,7 +2,7 @@
 
 import { type Gpu, viewAlignment } from "../src/gpu/gpu.ts";
 import { Program } from "../src/gpu/program.ts";
-import { elements, type Tensor } from "../src/gpu/tensor.ts";
+import { elements, type ElementType, type Precision, type Tensor } from "../src/gpu/tensor.ts";
 import { Random } from "../src/base/random.ts";
 import { assert } from "./assert.ts";
 
@@ -10,6 +10,8 @@ import { assert } from "./assert.ts";
 export interface Host {
   shape: readonly number[];
   data: Float32Array | Uint32Array;
+  /** What floats are stored in on the GPU; f32 unless given. */
+  stored?: Precision;
 }
 
 /** Standard normal numbers: same label, same numbers. */
@@ -21,6 +23,11 @@ export function normals(label: string, ...shape: number[]): Host {
 /** Zeros, or `value` everywhere: outputs that a kernel must overwrite start as `filled(NaN, …)`. */
 export function filled(value: number, ...shape: number[]): Host {
   return { shape, data: new Float32Array(elements(shape)).fill(value) };
+}
+
+/** The same numbers as f16 stores them, on the GPU in f16. */
+export function halves({ shape, data }: Host): Host {
+  return { shape, data: new Float32Array(new Float16Array(data)), stored: "f16" };
 }
 
 /** Given f32 numbers, one vector unless a shape is given. */
@@ -54,29 +61,36 @@ export async function launch<H extends Hosts>(
   using program = new Program(gpu, "test");
   const names = Object.keys(hosts);
   const wholes = names.map((name) => {
-    const { shape, data } = hosts[name]!;
-    const whole = program.allocate(name, [elements(shape) + guardLength]);
-    gpu.write(whole, new Float32Array(guardLength).fill(guard), data.length);
-    gpu.write(whole, data);
+    const host = hosts[name]!;
+    const whole = program.allocate(name, [host.data.length + guardLength], typeOf(host));
+    const guarded = host.data instanceof Uint32Array
+      ? new Uint32Array(whole.length)
+      : new Float32Array(whole.length);
+    guarded.fill(guard).set(host.data);
+    gpu.write(whole, guarded);
     return whole;
   });
   const tensors = Object.fromEntries(names.map((name, i) => {
-    const { shape, data } = hosts[name]!;
-    const type = data instanceof Uint32Array ? "u32" : "f32";
-    return [name, { ...wholes[i]!, shape, type, length: elements(shape) } satisfies Tensor];
+    const { shape } = hosts[name]!;
+    return [name, { ...wholes[i]!, shape, length: elements(shape) } satisfies Tensor];
   }));
   record(program, tensors as { [Name in keyof H]: Tensor });
   for (let i = 0; i < replays; i++) program.replay();
   const contents = await gpu.readAll(wholes);
   return Object.fromEntries(names.map((name, i) => {
-    const { data } = hosts[name]!;
-    const content = contents[i]!;
-    const behind = new Float32Array(content, data.length * 4);
+    const { length } = hosts[name]!.data;
+    const content = Float32Array.from(numbersIn(contents[i]!, wholes[i]!.type));
+    const behind = content.subarray(length);
     assert(behind.every((value) => value === guard), `wrote past the end of "${name}"`);
-    const own = content.slice(0, data.length * 4);
-    const values = data instanceof Uint32Array
-      ? Float32Array.from(new Uint32Array(own))
-      : new Float32Array(own);
-    return [name, values];
+    return [name, content.slice(0, length)];
   })) as Results<H>;
+}
+
+function typeOf({ data, stored = "f32" }: Host): ElementType {
+  return data instanceof Uint32Array ? "u32" : stored;
+}
+
+function numbersIn(content: ArrayBuffer, type: ElementType): ArrayLike<number> {
+  if (type === "u32") return new Uint32Array(content);
+  return type === "f16" ? new Float16Array(content) : new Float32Array(content);
 }

@@ -49,7 +49,9 @@ async function importGraph(): Promise<Map<string, Import[]>> {
   const graph = new Map<string, Import[]>();
   for (const file of files.sort()) {
     const text = await Deno.readTextFile(new URL(file, root));
-    const statements = text.matchAll(/\b(?:im|ex)port\b\s*(type\b)?[^;"]*\bfrom\s+"(\.[^"]+\.ts)"/g);
+    const statements = text.matchAll(
+      /\b(?:im|ex)port\b\s*(type\b)?[^;"]*\bfrom\s+"(\.[^"]+\.ts)"/g,
+    );
     const imports = Array.from(statements, ([, type, specifier]) => ({
       file: new URL(specifier!, new URL(file, root)).href.slice(root.href.length),
       typeOnly: type !== undefined,

@@ -50,7 +50,7 @@ function settings(folder: string, changes: Partial<SpanTrainingSettings> = {}) {
     ...{ data: `${folder}/texts.jsonl`, out: `${folder}/out`, config: `${folder}/config.json` },
     ...{ vocabulary: 280, objective: "unlikelihood", denominator: "active", epochs: 4 },
     ...{ perStep: 2, learningRate: 1e-2, warmup: 2, decay: "cosine", weightDecay: 0.1, clip: 1 },
-    ...{ seed: 1, checkpointEvery: 8 },
+    ...{ seed: 1, checkpointEvery: 8, precision: "f32", recompute: false },
     ...changes,
   } as SpanTrainingSettings;
 }

@@ -30,6 +30,8 @@ import {
   riskNames,
 } from "../slung/objective.ts";
 import { classifyTokens, Risk, type RiskSpan, validateSpans } from "../slung/risk.ts";
+import { choosePrecision } from "../gpu/precision.ts";
+import type { Precision } from "../gpu/tensor.ts";
 import { fit } from "../train/fit.ts";
 import type { LogEntry, TrainingOutcome } from "../train/loop.ts";
 import { olmoOptimiser } from "../train/optimiser.ts";
@@ -61,6 +63,10 @@ export interface SpanTrainingSettings {
   tokenizer?: string | undefined;
   /** Token ids of a byte-pair tokenizer to be trained on the texts; for new models only. */
   vocabulary?: number | undefined;
+  /** Of weights and activations, if the adapter has it; master weights and moments are f32. */
+  precision: Precision;
+  /** Compute activations again on the way back instead of keeping them. */
+  recompute: boolean;
   /** What each risk class is trained to do. */
   objective: ObjectiveName;
   /** What the summed loss of a step is divided by. */
@@ -165,11 +171,13 @@ export async function trainOnSpans(
     throw new CannotError(`make "${out}"`, cause.message, "Choose another folder", { cause });
   });
   using log = await openLog(`${out}/${logFile}`);
-  using model = new LanguageModel(gpu, config, weights, { gradients: true });
+  const { precision } = choosePrecision(gpu, settings.precision);
+  using model = new LanguageModel(gpu, config, weights, { gradients: true, precision });
   const outcome = await fit(model, {
     epochs: Array(epochs).fill(sequences),
     perStep,
     seed,
+    recompute: settings.recompute,
     objective: method,
     optimiser: {
       ...olmoOptimiser,

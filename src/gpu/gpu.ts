@@ -6,7 +6,14 @@
 
 import { CannotError } from "../base/errors.ts";
 import { compile, type Kernel } from "./kernel.ts";
-import { elements, type ElementType, type Tensor } from "./tensor.ts";
+import {
+  byteLength,
+  bytesPerElement,
+  elements,
+  type ElementType,
+  type Precision,
+  type Tensor,
+} from "./tensor.ts";
 
 /** What the adapter is and may do; printed by `deno task doctor` and stored with every result. */
 export interface AdapterDescription {
@@ -65,9 +72,13 @@ export class Gpu {
    * Opens the fastest adapter with its own limits, where kernels can use them.
    *
    * @param options.lanesPerRow Overrides what suits the adapter, so that tests reach both variants on either.
+   * @param options.without Features to do without, as on an adapter that lacks them.
    * @throws {CannotError} when there is no adapter, with the way to get one.
    */
-  static async open(options: { lanesPerRow?: 1 | 64 } = {}): Promise<Gpu> {
+  static async open(
+    options: { lanesPerRow?: 1 | 64; without?: readonly string[] } = {},
+  ): Promise<Gpu> {
+    const { without = [] } = options;
     const adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" });
     if (!adapter) {
       throw new CannotError(
@@ -77,17 +88,23 @@ export class Gpu {
       );
     }
     const limits = Object.fromEntries(usefulLimits.map((name) => [name, adapter.limits[name]]));
+    const features: string[] = [...adapter.features].filter((name) => !without.includes(name))
+      .sort();
     const requiredFeatures = usefulFeatures.filter((name) =>
-      adapter.features.has(name as GPUFeatureName)
+      features.includes(name)
     ) as GPUFeatureName[];
     const device = await adapter.requestDevice({ requiredFeatures, requiredLimits: limits });
     const { vendor, architecture, description } = adapter.info;
     const name = description || [vendor, architecture].filter(Boolean).join(" ") || "unnamed";
     const software = adapter.info.isFallbackAdapter ||
       /llvmpipe|swiftshader|basic render/i.test(name);
-    const features = [...adapter.features].sort();
     const lanesPerRow = options.lanesPerRow ?? (software ? 1 : 64);
     return new Gpu(device, { name, software, features, limits }, lanesPerRow);
+  }
+
+  /** Whether kernels can store f16. */
+  get storesHalves(): boolean {
+    return this.device.features.has("shader-f16");
   }
 
   /** Bytes of all live buffers. */
@@ -107,7 +124,8 @@ export class Gpu {
    */
   allocate(name: string, shape: readonly number[], type: ElementType = "f32"): Tensor {
     const length = elements(shape);
-    const bytes = Math.max(16, Math.ceil(length / 4) * 16); // kernels may read it as vec4
+    const size = 4 * bytesPerElement(type); // kernels may read it as vec4
+    const bytes = Math.max(16, Math.ceil(length / 4) * size);
     const limit = Math.min(
       this.adapter.limits.maxStorageBufferBindingSize!,
       this.adapter.limits.maxBufferSize!,
@@ -135,11 +153,14 @@ export class Gpu {
    * three times as fast as buffers.
    *
    * @param size Texels along x and y.
+   * @param precision How the floats are stored.
    */
-  allocateTexture(name: string, size: [number, number]): GPUTexture {
+  allocateTexture(name: string, size: [number, number], precision: Precision): GPUTexture {
     const usage = GPUTextureUsage.TEXTURE_BINDING | GPUTextureUsage.COPY_DST;
-    const texture = this.device.createTexture({ label: name, size, format: "rgba32float", usage });
-    this.#buffers.set(texture, { name, bytes: 16 * size[0] * size[1] });
+    const format = precision === "f16" ? "rgba16float" : "rgba32float";
+    const texture = this.device.createTexture({ label: name, size, format, usage });
+    const bytes = 4 * bytesPerElement(precision) * size[0] * size[1];
+    this.#buffers.set(texture, { name, bytes });
     return texture;
   }
 
@@ -172,7 +193,11 @@ export class Gpu {
     return pipeline;
   }
 
-  /** Copies host data into a tensor, from element `start` on. */
+  /**
+   * Copies host data into a tensor, from element `start` on; floats are rounded where it stores f16.
+   *
+   * @throws {RangeError} past its end, and where a write of f16 cuts a word of two elements.
+   */
   write(tensor: Tensor, data: Float32Array | Uint32Array, start = 0): void {
     if (start + data.length > tensor.length) {
       throw new RangeError(
@@ -180,18 +205,22 @@ export class Gpu {
       );
     }
     if (data.length === 0) return;
+    const stored = tensor.type === "f16" ? halves(tensor, data, start) : data;
     this.device.queue.writeBuffer(
       tensor.buffer,
-      tensor.offset + start * 4,
-      data.buffer as ArrayBuffer,
-      data.byteOffset,
-      data.byteLength,
+      tensor.offset + start * bytesPerElement(tensor.type),
+      stored.buffer as ArrayBuffer,
+      stored.byteOffset,
+      stored.byteLength,
     );
   }
 
-  /** Reads one f32 tensor back. */
+  /** Reads one tensor of floats back. */
   async read(tensor: Tensor): Promise<Float32Array<ArrayBuffer>> {
-    return new Float32Array((await this.readAll([tensor]))[0]!);
+    const [content] = await this.readAll([tensor]);
+    return tensor.type === "f16"
+      ? new Float32Array(new Float16Array(content!))
+      : new Float32Array(content!);
   }
 
   /** Reads one u32 tensor back. */
@@ -207,21 +236,23 @@ export class Gpu {
   async readAll(tensors: readonly Tensor[]): Promise<ArrayBuffer[]> {
     const starts: number[] = [];
     let bytes = 0;
-    for (const { length } of tensors) {
+    for (const tensor of tensors) {
       starts.push(bytes);
-      bytes += length * 4;
+      bytes += byteLength(tensor);
     }
     const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
     const staging = this.device.createBuffer({ label: "staging", size: Math.max(4, bytes), usage });
     const encoder = this.device.createCommandEncoder({ label: "read" });
     tensors.forEach((tensor, i) => {
       if (tensor.length === 0) return;
-      const size = tensor.length * 4;
+      const size = byteLength(tensor);
       encoder.copyBufferToBuffer(tensor.buffer, tensor.offset, staging, starts[i]!, size);
     });
     this.device.queue.submit([encoder.finish()]);
     const all = await this.#map(staging);
-    return tensors.map(({ length }, i) => all.slice(starts[i]!, starts[i]! + length * 4));
+    return tensors.map(({ length, type }, i) =>
+      all.slice(starts[i]!, starts[i]! + length * bytesPerElement(type))
+    );
   }
 
   /** Reads a buffer that is not a tensor, such as resolved timestamps. */
@@ -286,6 +317,17 @@ export class Gpu {
         : `If the message names a kernel, report it with the output of \`deno task doctor\``,
     );
   }
+}
+
+// Rounded to f16 and padded to whole words of two elements.
+function halves(tensor: Tensor, data: ArrayLike<number>, start: number): Float16Array {
+  const end = start + data.length;
+  if (start % 2 === 1 || (end % 2 === 1 && end < tensor.length)) {
+    throw new RangeError(`Cannot write elements ${start} to ${end} of "${tensor.name}" by words`);
+  }
+  const stored = new Float16Array(Math.ceil(data.length / 2) * 2);
+  stored.set(data);
+  return stored;
 }
 
 /** Formats bytes as `12.3 MiB`. */

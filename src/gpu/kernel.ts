@@ -5,8 +5,12 @@
 // WGSL has no conditional declarations and compilers keep a loop over a private array in memory, so two comment
 // directives are expanded before compiling: `// @if NAME` … `// @else` … `// @end` keeps one of two parts, and
 // `// @for i in NAME` … `// @end` repeats lines with `{i}` replaced by 0, 1, …, NAME − 1.
+//
+// Kernels compute in f32 and may store f16: a file names the types in which it stores, such as `array<Stored>`, loads
+// with `f32(x[i])` and stores with `Stored(value)`, which are nothing where the stored type is f32.
 
 import { CannotError } from "../base/errors.ts";
+import type { ElementType } from "./tensor.ts";
 
 /** One entry point of a WGSL file, specialised by constants. */
 export interface Kernel {
@@ -39,18 +43,23 @@ const declaration =
  * @param entryPoint The `@compute` function.
  * @param constants Become `const NAME = value;` lines before the text: numbers as u32, booleans as bool,
  * strings verbatim.
+ * @param types Become `alias NAME = type;`: what the file stores its tensors in.
  */
 export function kernel(
   file: string,
   wgsl: string,
   entryPoint: string,
   constants: Record<string, number | boolean | string> = {},
+  types: Record<string, ElementType> = {},
 ): Kernel {
-  const header = Object.entries(constants).map(([name, value]) =>
-    typeof value === "string"
-      ? `${value}\n`
-      : `const ${name} = ${typeof value === "number" ? `${value}u` : value};\n`
-  ).join("");
+  const enable = Object.values(types).includes("f16") ? "enable f16;\n" : "";
+  const aliases = Object.entries(types).map(([name, type]) => `alias ${name} = ${type};\n`);
+  const header = enable + aliases.join("") +
+    Object.entries(constants).map(([name, value]) =>
+      typeof value === "string"
+        ? `${value}\n`
+        : `const ${name} = ${typeof value === "number" ? `${value}u` : value};\n`
+    ).join("");
   const text = expand(wgsl, constants);
   const bindings = new Map<string, Binding>();
   for (const [, index, space, access, name] of text.matchAll(declaration)) {

@@ -3,7 +3,14 @@
 
 import type { Gpu } from "./gpu.ts";
 import type { Kernel } from "./kernel.ts";
-import { elements, type ElementType, type Tensor } from "./tensor.ts";
+import {
+  byteLength,
+  bytesPerElement,
+  elements,
+  type ElementType,
+  type Precision,
+  type Tensor,
+} from "./tensor.ts";
 
 /** Workgroup counts along x, y and z; any zero skips the dispatch. */
 export type Workgroups = readonly [number, number?, number?];
@@ -81,8 +88,8 @@ interface PooledTexture {
 export class Program {
   readonly #commands: Command[] = [];
   readonly #owned: Tensor[] = [];
-  readonly #idle = new Map<number, Tensor[]>();
-  readonly #textures = new Map<number, PooledTexture[]>(); // by height, the one used last at the end
+  readonly #idle = new Map<string, Tensor[]>();
+  readonly #textures = new Map<string, PooledTexture[]>(); // by precision and height, the one used last at the end
 
   /**
    * Starts an empty list.
@@ -104,16 +111,19 @@ export class Program {
   }
 
   /** A scratch tensor, reusing the memory of one that was released at an earlier point of the recording. */
-  borrow(name: string, shape: readonly number[]): Tensor {
-    const idle = this.#idle.get(elements(shape))?.pop();
-    return idle ? { ...idle, name: `${this.name}/${name}`, shape } : this.allocate(name, shape);
+  borrow(name: string, shape: readonly number[], type: Precision = "f32"): Tensor {
+    const idle = this.#idle.get(memoryKind(elements(shape), type))?.pop();
+    return idle
+      ? { ...idle, name: `${this.name}/${name}`, shape }
+      : this.allocate(name, shape, type);
   }
 
   /** Says that no command recorded from here on needs the content of a borrowed tensor. */
   release(tensor: Tensor): void {
-    const idle = this.#idle.get(tensor.length);
+    const kind = memoryKind(tensor.length, tensor.type);
+    const idle = this.#idle.get(kind);
     if (idle) idle.push(tensor);
-    else this.#idle.set(tensor.length, [tensor]);
+    else this.#idle.set(kind, [tensor]);
   }
 
   /**
@@ -125,16 +135,23 @@ export class Program {
   texture(tensor: Tensor, { first, count }: TextureRange, active?: () => boolean): GPUTexture {
     const texels = count / 4;
     const height = Math.ceil(texels / textureWidth);
-    const pool = this.#textures.get(height) ?? [];
+    const precision = tensor.type === "f16" ? "f16" : "f32";
+    const kind = memoryKind(height, precision);
+    const pool = this.#textures.get(kind) ?? [];
     const holds = ({ content }: PooledTexture) =>
       content && content.first === first && content.count === count &&
       sameElements(content.tensor, tensor) &&
       (content.active === undefined || content.active === active);
     let pooled = pool.find(holds);
     if (!pooled) {
-      pooled = pool.length < 2
+      const stale = pool.find(({ content }) => !content);
+      pooled = stale ? stale : pool.length < 2
         ? {
-          texture: this.gpu.allocateTexture(`${this.name}/texture`, [textureWidth, height]),
+          texture: this.gpu.allocateTexture(
+            `${this.name}/texture`,
+            [textureWidth, height],
+            precision,
+          ),
           content: undefined,
         }
         : pool[0]!;
@@ -142,7 +159,7 @@ export class Program {
       const { texture } = pooled;
       this.#commands.push({ from: tensor, first, texels, texture, active });
     }
-    this.#textures.set(height, [...pool.filter((other) => other !== pooled), pooled]);
+    this.#textures.set(kind, [...pool.filter((other) => other !== pooled), pooled]);
     return pooled.texture;
   }
 
@@ -153,7 +170,8 @@ export class Program {
     for (const [name, tensor] of Object.entries(tensors)) {
       const binding = kernel.bindings.get(name);
       if (!binding) throw new Error(`Kernel ${kernel.name} declares no "${name}"`);
-      const size = Math.max(16, Math.ceil(tensor.length / 4) * 16);
+      const vectors = Math.ceil(tensor.length / 4);
+      const size = Math.max(16, vectors * 4 * bytesPerElement(tensor.type));
       const resource = { buffer: tensor.buffer, offset: tensor.offset, size };
       entries.push({ binding: binding.index, resource });
       if (binding.access === "read_write") writes.push(tensor);
@@ -179,8 +197,11 @@ export class Program {
     this.#forgetTextures(tensor);
   }
 
-  /** Records copying a tensor to another of the same length. */
+  /** Records copying a tensor to another of the same length and type. */
   copy(from: Tensor, to: Tensor): void {
+    if (from.type !== to.type) {
+      throw new Error(`Cannot copy "${from.name}" of ${from.type} to "${to.name}" of ${to.type}`);
+    }
     this.#commands.push({ from, to });
     this.#forgetTextures(to);
   }
@@ -205,7 +226,7 @@ export class Program {
       this.gpu.device.queue.submit([encoder.finish()]);
       if (!("writes" in command)) continue;
       for (const tensor of command.writes) {
-        if (tensor.type === "f32" && await inspect(tensor)) {
+        if (tensor.type !== "u32" && await inspect(tensor)) {
           return { kernel: command.name, tensor: tensor.name };
         }
       }
@@ -297,11 +318,12 @@ export class Program {
       if ("texture" in command) {
         copyToTexture(encoder, command);
       } else if ("clear" in command) {
-        const { buffer, offset, length } = command.clear;
-        encoder.clearBuffer(buffer, offset, length * 4);
+        const { buffer, offset } = command.clear;
+        encoder.clearBuffer(buffer, offset, byteLength(command.clear));
       } else {
         const { from, to } = command;
-        encoder.copyBufferToBuffer(from.buffer, from.offset, to.buffer, to.offset, from.length * 4);
+        const bytes = byteLength(from);
+        encoder.copyBufferToBuffer(from.buffer, from.offset, to.buffer, to.offset, bytes);
       }
     }
     pass?.end();
@@ -315,8 +337,9 @@ function copyToTexture(
 ): void {
   const rows = Math.floor(texels / textureWidth);
   const rest = texels % textureWidth;
-  const bytesPerRow = 16 * textureWidth;
-  const offset = from.offset + 4 * first;
+  const elementBytes = bytesPerElement(from.type);
+  const bytesPerRow = 4 * elementBytes * textureWidth;
+  const offset = from.offset + elementBytes * first;
   const { buffer } = from;
   if (rows > 0) {
     encoder.copyBufferToTexture({ buffer, offset, bytesPerRow }, { texture }, [textureWidth, rows]);
@@ -327,13 +350,18 @@ function copyToTexture(
   }
 }
 
+// Scratch memory is lent again for the same number of the same type only.
+function memoryKind(count: number, type: ElementType): string {
+  return `${count} ${type}`;
+}
+
 function sameElements(a: Tensor, b: Tensor): boolean {
   return a.buffer === b.buffer && a.offset === b.offset && a.length === b.length;
 }
 
 function overlap(a: Tensor, b: Tensor): boolean {
-  return a.buffer === b.buffer && a.offset < b.offset + 4 * b.length &&
-    b.offset < a.offset + 4 * a.length;
+  return a.buffer === b.buffer && a.offset < b.offset + byteLength(b) &&
+    b.offset < a.offset + byteLength(a);
 }
 
 function packDims(dims: readonly (number | Float)[]): ArrayBuffer {

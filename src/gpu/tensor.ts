@@ -1,8 +1,11 @@
-// A tensor is a named, shaped view of a GPU buffer: row-major, 32-bit elements, no strides.
+// A tensor is a named, shaped view of a GPU buffer: row-major, no strides.
 // Views of one arena (all parameters, all gradients) let a kernel sweep the whole arena in one dispatch.
 
+/** How kernels store numbers; they compute in f32 whatever is stored. */
+export type Precision = "f32" | "f16";
+
 /** The element types that kernels read and write. */
-export type ElementType = "f32" | "u32";
+export type ElementType = Precision | "u32";
 
 /** A named, shaped range of a GPU buffer. */
 export interface Tensor {
@@ -10,7 +13,7 @@ export interface Tensor {
   readonly name: string;
   /** Outermost dimension first. */
   readonly shape: readonly number[];
-  /** All elements have 4 bytes. */
+  /** Of every element. */
   readonly type: ElementType;
   /** Shared by all views of an arena. */
   readonly buffer: GPUBuffer;
@@ -23,6 +26,16 @@ export interface Tensor {
 /** The number of elements of a shape. */
 export function elements(shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, 1);
+}
+
+/** Bytes of one element. */
+export function bytesPerElement(type: ElementType): number {
+  return type === "f16" ? 2 : 4;
+}
+
+/** Bytes of a tensor, in whole words of four: WebGPU copies nothing smaller, and buffers end on such a word. */
+export function byteLength({ length, type }: Tensor): number {
+  return Math.ceil(length * bytesPerElement(type) / 4) * 4;
 }
 
 /** Writes a shape as `[8, 128, 64]` for messages. */

@@ -24,7 +24,12 @@ export interface DecoderInputs {
   attend: Attend;
   /** Compute the activations of each layer again in the backward pass instead of keeping them. */
   recompute?: boolean;
+  /** Called while recording. */
+  observe?: Observe;
 }
+
+/** Is shown the states [N, C] that enter each layer and, last, the final hidden ones, right after they are recorded. */
+export type Observe = (tape: Tape, state: Variable) => void;
 
 /** Records the decoder and returns the hidden states [N, C] after the final norm. */
 export function decoder(
@@ -36,10 +41,13 @@ export function decoder(
   let x = op.embedding(tape, inputs.tokens, parameters.get("model.embed_tokens.weight"));
   for (let i = 0; i < config.layers; i++) {
     const stream = x;
+    inputs.observe?.(tape, stream);
     const layer = () => decoderLayer(tape, config, parameters, inputs, i, stream);
     x = tape.segment(layer, { recompute: inputs.recompute ?? false });
   }
-  return norm(tape, config, parameters, "model.norm", x);
+  const hidden = norm(tape, config, parameters, "model.norm", x);
+  inputs.observe?.(tape, hidden);
+  return hidden;
 }
 
 function decoderLayer(

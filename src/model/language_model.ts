@@ -6,13 +6,13 @@ import { rotaryAngles } from "../../kernels/rotary.ts";
 import { CannotError } from "../base/errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Program } from "../gpu/program.ts";
-import type { Tensor } from "../gpu/tensor.ts";
+import type { Precision, Tensor } from "../gpu/tensor.ts";
 import * as op from "../nn/operations.ts";
 import { type HostParameters, type Parameter, Parameters } from "../nn/parameters.ts";
 import { Tape, type Variable } from "../nn/tape.ts";
 import type { BatchTensors } from "./batch_tensors.ts";
 import { checkConfig, type DecoderConfig, parameterShapes } from "./config.ts";
-import { decoder, unembedding } from "./decoder.ts";
+import { decoder, type Observe, unembedding } from "./decoder.ts";
 
 /** Keys and values of each layer for decoding, and where the next token goes. */
 export interface Cache {
@@ -28,8 +28,10 @@ export interface Cache {
 
 /** A decoder with its parameters on a GPU. */
 export class LanguageModel {
-  /** By their Hugging Face names, float32. */
+  /** By their Hugging Face names. */
   readonly parameters: Parameters;
+  /** What weights and activations are stored in while the model runs; it computes, learns and saves in f32. */
+  readonly precision: Precision;
   readonly #angles: Tensor;
 
   /**
@@ -37,17 +39,28 @@ export class LanguageModel {
    *
    * @param weights Initial values of all parameters.
    * @param options.gradients Allocate gradients, for training.
-   * @throws {CannotError} for an inconsistent configuration or weights that do not fit it.
+   * @param options.precision `f32` unless given; see `choosePrecision`.
+   * @throws {CannotError} for an inconsistent configuration or weights that do not fit it, and for f16 where the adapter
+   * does not have it.
    */
   constructor(
     readonly gpu: Gpu,
     readonly config: DecoderConfig,
     weights: HostParameters,
-    options: { gradients?: boolean } = {},
+    options: { gradients?: boolean; precision?: Precision } = {},
   ) {
     checkConfig(config);
+    this.precision = options.precision ?? "f32";
+    if (this.precision === "f16" && !gpu.storesHalves) {
+      throw new CannotError(
+        "run a model in f16",
+        `${gpu.adapter.name} has no shader-f16`,
+        "Use f32, or another adapter",
+      );
+    }
     this.parameters = new Parameters(gpu, parameterShapes(config), {
       gradients: options.gradients ?? false,
+      precision: this.precision,
       decays: (name) => name.endsWith("_proj.weight") || name === "lm_head.weight",
     });
     this.parameters.upload(weights);
@@ -63,21 +76,23 @@ export class LanguageModel {
 
   /**
    * Records the forward pass over a batch of `batch` rows; returns the tape and the hidden states [B·T, C]. With
-   * `recompute` the layers' activations are not kept but computed again in the backward pass.
+   * `recompute` the layers' activations are not kept but computed again in the backward pass. `observe` is shown the
+   * states that enter each layer and the final hidden ones, and may record operations on them.
    */
   recordBatch(
     program: Program,
     tensors: BatchTensors,
-    { batch, training, recompute = false }: {
+    { batch, training, recompute = false, observe }: {
       batch: number;
       training: boolean;
       recompute?: boolean;
+      observe?: Observe;
     },
   ): { tape: Tape; hidden: Variable } {
     const { contextLength, headWidth } = this.config;
     const time = tensors.tokens.length / batch;
     if (time > contextLength) throw tooLong(time, contextLength);
-    const tape = new Tape(program, training);
+    const tape = new Tape(program, training, this.precision);
     const { tokens, order, starts, groups, positions, firstKey } = tensors;
     const hidden = decoder(tape, this.config, this.parameters, {
       tokens: { tokens, order, starts, groups },
@@ -85,16 +100,17 @@ export class LanguageModel {
       attend: (_, name, q, k, v) =>
         op.attention(tape, name, { q, k, v, firstKey, batch, headWidth }),
       recompute,
+      ...(observe && { observe }),
     });
     return { tape, hidden };
   }
 
-  /** Records one decoding step of `cache.batch` sequences; returns the logits [B, V]. */
+  /** Records one decoding step of `cache.batch` sequences; returns the logits [B, V], in f32. */
   recordStep(program: Program, cache: Cache): Tensor {
     const { heads, kvHeads, headWidth, contextLength } = this.config;
     const { batch, capacity, positions, current } = cache;
     if (capacity > contextLength) throw tooLong(capacity, contextLength);
-    const tape = new Tape(program, false);
+    const tape = new Tape(program, false, this.precision);
     const hidden = decoder(tape, this.config, this.parameters, {
       tokens: { tokens: current },
       rotary: this.#rotary(positions),
@@ -111,14 +127,14 @@ export class LanguageModel {
           q: q.value,
           k: k.value,
           v: v.value,
-          keys: program.allocate(`layer${layer}/keys`, shape),
-          values: program.allocate(`layer${layer}/values`, shape),
+          keys: program.allocate(`layer${layer}/keys`, shape, this.precision),
+          values: program.allocate(`layer${layer}/values`, shape, this.precision),
           out: out.value,
         });
         return out;
       },
     });
-    return op.linear(tape, "logits", hidden, this.unembedding).value;
+    return op.logits(tape, hidden, this.unembedding);
   }
 
   /** Copies the parameters back to the host. */

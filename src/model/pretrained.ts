@@ -2,6 +2,7 @@
 
 import { checkVocabulary, loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import type { Gpu } from "../gpu/gpu.ts";
+import type { Precision } from "../gpu/tensor.ts";
 import { LanguageModel } from "./language_model.ts";
 import { loadModel, type Model } from "./weights.ts";
 
@@ -41,12 +42,13 @@ export async function readPretrained(
  * Reads a model folder and puts the model on the GPU; see {@linkcode readPretrained}.
  *
  * @param options.gradients Allocate gradients, for training.
+ * @param options.precision Of weights and activations; f32 unless given.
  * @param options.tokenizer Another folder for the tokenizer.
  */
 export async function openModel(
   gpu: Gpu,
   folder: string,
-  options: { gradients?: boolean; tokenizer?: string | undefined } = {},
+  options: { gradients?: boolean; precision?: Precision; tokenizer?: string | undefined } = {},
 ): Promise<Pretrained> {
   const pretrained = await readPretrained(folder, options.tokenizer);
   const { config, weights } = pretrained.source;

@@ -130,6 +130,16 @@ export function linear(
   return y;
 }
 
+/** The logits of final hidden states, in f32 whatever these are stored in: [N, C] with W [V, C] → [N, V]. */
+export function logits(tape: Tape, { value: hidden }: Variable, { value }: Parameter): Tensor {
+  const [height, depth] = hidden.shape as [number, number];
+  const columns = value.shape[0]!;
+  const out = tape.allocate("logits", [height, columns]);
+  const shape = { rows: height, columns, depth, transposeB: true };
+  matmul(tape.program, { a: hidden, b: value, out, ...shape });
+  return out;
+}
+
 /** Where the positions and angles of a batch are. */
 export interface RotaryInputs {
   /** [N] */

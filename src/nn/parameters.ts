@@ -1,15 +1,26 @@
 // All parameters of a model, packed into a few large arenas (weights, gradients), so that the optimiser and the global
-// norm sweep everything in a handful of dispatches. Each parameter is a view of an arena.
+// norm sweep everything in a handful of dispatches. Each parameter is a view of an arena. The weights that are learned and
+// saved are f32; a model in f16 reads a rounded copy of them, laid out alike.
 
+import { rounding } from "../../kernels/rounding.ts";
 import { CannotError } from "../base/errors.ts";
 import { type Gpu, viewAlignment } from "../gpu/gpu.ts";
-import { describeShape, elements, type Tensor } from "../gpu/tensor.ts";
+import { Program } from "../gpu/program.ts";
+import {
+  bytesPerElement,
+  describeShape,
+  elements,
+  type Precision,
+  type Tensor,
+} from "../gpu/tensor.ts";
 
 /** A learned tensor and, when the model is trained, its gradient. */
 export interface Parameter {
-  /** A view of a weight arena. */
+  /** What kernels read, a view of an arena: in f16 the rounded copy of `master`. */
   readonly value: Tensor;
-  /** A view of a gradient arena, of the same shape. */
+  /** In f16: what is learned, a view of a weight arena in f32. */
+  readonly master?: Tensor;
+  /** A view of a gradient arena, of the same shape, in f32. */
   readonly gradient?: Tensor;
 }
 
@@ -17,8 +28,10 @@ export interface Parameter {
 export interface ParameterGroup {
   /** Whether weight decay applies. */
   readonly decays: boolean;
-  /** The arena of the values, flat. */
+  /** The arena of the values in f32, flat. */
   readonly weight: Tensor;
+  /** The arena of their copies in f16, laid out alike. */
+  readonly copy?: Tensor;
   /** The arena of the gradients, laid out alike. */
   readonly gradient?: Tensor;
 }
@@ -38,28 +51,35 @@ export class Parameters {
    *
    * @param shapes Shape of each parameter, in canonical order.
    * @param options.gradients Whether to allocate gradients.
+   * @param options.precision What kernels read the values in.
    * @param options.decays Whether a parameter is subject to weight decay.
    */
   constructor(
     gpu: Gpu,
     shapes: ReadonlyMap<string, readonly number[]>,
-    options: { gradients: boolean; decays: (name: string) => boolean },
+    options: { gradients: boolean; precision: Precision; decays: (name: string) => boolean },
   ) {
     this.#gpu = gpu;
+    const { precision } = options;
+    const alignment = viewAlignment / bytesPerElement(precision);
     const groups: ParameterGroup[] = [];
     const limit = gpu.adapter.limits.maxStorageBufferBindingSize! / 4;
     for (const decays of [true, false]) {
       const members = [...shapes].filter(([name]) => options.decays(name) === decays);
-      for (const chunk of fill(members, limit)) {
+      for (const chunk of fill(members, limit, alignment)) {
         const label = `${decays ? "decayed" : "undecayed"}${groups.length}`;
         const weight = gpu.allocate(`weights/${label}`, [chunk.length]);
         const gradient = options.gradients
           ? gpu.allocate(`gradients/${label}`, [chunk.length])
           : undefined;
-        groups.push({ decays, weight, ...(gradient && { gradient }) });
+        const copy = precision === "f16"
+          ? gpu.allocate(`weights_f16/${label}`, [chunk.length], precision)
+          : undefined;
+        groups.push({ decays, weight, ...(copy && { copy }), ...(gradient && { gradient }) });
         for (const { name, shape, start } of chunk.members) {
           this.#byName.set(name, {
-            value: view(weight, name, shape, start),
+            value: view(copy ?? weight, name, shape, start),
+            ...(copy && { master: view(weight, name, shape, start) }),
             ...(gradient && { gradient: view(gradient, `d(${name})`, shape, start) }),
           });
         }
@@ -82,20 +102,24 @@ export class Parameters {
 
   /** Copies host values to the GPU. @throws {CannotError} for a missing tensor or a wrong shape. */
   upload(values: HostParameters): void {
-    for (const [name, { value }] of this.#byName) {
+    for (const [name, parameter] of this.#byName) {
+      const master = parameter.master ?? parameter.value;
       const host = values.get(name);
-      if (host?.shape.join() !== value.shape.join()) {
+      if (host?.shape.join() !== master.shape.join()) {
         throw new CannotError(
           `load parameter "${name}"`,
           host ? `its shape is ${describeShape(host.shape)}` : "it is missing",
-          `Give a checkpoint in which it is ${describeShape(value.shape)}`,
+          `Give a checkpoint in which it is ${describeShape(master.shape)}`,
         );
       }
-      this.#gpu.write(value, host!.data);
+      this.#gpu.write(master, host!.data);
     }
+    using program = new Program(this.#gpu, "upload");
+    for (const { weight, copy } of this.groups) if (copy) rounding(program, weight, copy);
+    program.replay();
   }
 
-  /** Copies the values (or the gradients) back to the host. */
+  /** Copies the values, or the gradients (in f16 training multiplied by the loss scale), back to the host, in f32. */
   async download(
     which: "value" | "gradient" = "value",
   ): Promise<Map<string, { shape: number[]; data: Float32Array<ArrayBuffer> }>> {
@@ -104,7 +128,7 @@ export class Parameters {
     const contents = await this.#gpu.readAll(arenas);
     const host = new Map<string, { shape: number[]; data: Float32Array<ArrayBuffer> }>();
     for (const [name, parameter] of this.#byName) {
-      const tensor = parameter[which]!;
+      const tensor = which === "value" ? parameter.master ?? parameter.value : parameter.gradient!;
       const arena = contents[arenas.findIndex(({ buffer }) => buffer === tensor.buffer)]!;
       const data = new Float32Array(arena, tensor.offset, tensor.length).slice();
       host.set(name, { shape: [...tensor.shape], data });
@@ -114,9 +138,8 @@ export class Parameters {
 
   /** Frees all arenas. */
   destroy(): void {
-    for (const { weight, gradient } of this.groups) {
-      this.#gpu.free(weight);
-      if (gradient) this.#gpu.free(gradient);
+    for (const { weight, copy, gradient } of this.groups) {
+      for (const arena of [weight, copy, gradient]) if (arena) this.#gpu.free(arena);
     }
   }
 }
@@ -127,9 +150,12 @@ interface Chunk {
 }
 
 // Fills arenas in order, opening a new one when the next parameter would pass the limit.
-function fill(members: [string, readonly number[]][], limit: number): Chunk[] {
+function fill(
+  members: [string, readonly number[]][],
+  limit: number,
+  alignment: number,
+): Chunk[] {
   const chunks: Chunk[] = [];
-  const alignment = viewAlignment / 4;
   for (const [name, shape] of members) {
     const length = Math.ceil(elements(shape) / alignment) * alignment;
     let chunk = chunks.at(-1);
@@ -141,5 +167,6 @@ function fill(members: [string, readonly number[]][], limit: number): Chunk[] {
 }
 
 function view(arena: Tensor, name: string, shape: readonly number[], start: number): Tensor {
-  return { ...arena, name, shape, offset: arena.offset + start * 4, length: elements(shape) };
+  const offset = arena.offset + start * bytesPerElement(arena.type);
+  return { ...arena, name, shape, offset, length: elements(shape) };
 }

@@ -4,7 +4,7 @@
 // do the activations of a segment that is computed again on the way back, or never needed again.
 
 import type { Program } from "../gpu/program.ts";
-import type { Tensor } from "../gpu/tensor.ts";
+import type { Precision, Tensor } from "../gpu/tensor.ts";
 
 /** A value of the model and, while backward is being recorded, its gradient. */
 export interface Variable {
@@ -30,18 +30,23 @@ export class Tape {
    *
    * @param program Where dispatches go.
    * @param training Whether a backward pass will be asked for.
+   * @param precision What activations and their gradients are stored in.
    */
-  constructor(readonly program: Program, readonly training: boolean) {}
+  constructor(
+    readonly program: Program,
+    readonly training: boolean,
+    readonly precision: Precision = "f32",
+  ) {}
 
   /** A new activation. */
   variable(name: string, shape: readonly number[]): Variable {
-    return { value: this.allocate(name, shape) };
+    return { value: this.allocate(name, shape, this.precision) };
   }
 
   /** Memory that lasts until the backward pass has used it. */
-  allocate(name: string, shape: readonly number[]): Tensor {
-    if (!this.#borrowed) return this.program.allocate(name, shape);
-    const tensor = this.program.borrow(name, shape);
+  allocate(name: string, shape: readonly number[], precision: Precision = "f32"): Tensor {
+    if (!this.#borrowed) return this.program.allocate(name, shape, precision);
+    const tensor = this.program.borrow(name, shape, precision);
     this.#borrowed.push(tensor);
     return tensor;
   }
@@ -85,7 +90,7 @@ export class Tape {
       return { gradient: variable.gradient, fresh: false };
     }
     const { name, shape } = variable.value;
-    const gradient = this.program.borrow(`d(${name})`, shape);
+    const gradient = this.program.borrow(`d(${name})`, shape, this.precision);
     variable.gradient = gradient;
     this.#holders.set(gradient, 1);
     return { gradient, fresh: true };

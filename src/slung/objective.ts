@@ -3,40 +3,34 @@
 // A class without a term is masked: its tokens stay in the context of the others but are not learned.
 
 import { CannotError } from "../base/errors.ts";
+import { customLoss, type LossTerm, parse } from "./custom_loss.ts";
+import { toWgsl } from "./expression.ts";
 import { Risk } from "./risk.ts";
 
-/** A loss of one token as WGSL expressions of its log-odds `m = logit(p)`. */
-export interface LossTerm {
-  /** For logs and for the names of objectives. */
-  readonly name: string;
-  /** The loss in nats. */
-  readonly value: string;
-  /** d value / d m. */
-  readonly slope: string;
-}
+export type { LossTerm } from "./custom_loss.ts";
 
 /** −log p: raises the probability of the token. */
-export const crossEntropy: LossTerm = {
+export const crossEntropy: LossTerm = customLoss({
   name: "cross_entropy",
-  value: "softplus(-m)",
-  slope: "-sigmoid(-m)",
-};
+  value: "-lp",
+  derivative: "-1",
+});
 
 /** −log(1 − p), exact and with a bounded gradient at every p: lowers the probability of the token. */
-export const unlikelihood: LossTerm = {
+export const unlikelihood: LossTerm = customLoss({
   name: "unlikelihood",
-  value: "softplus(m)",
-  slope: "sigmoid(m)",
-};
+  value: "-l1mp",
+  slope: "p",
+});
 
 /**
  * The paper's code: −log(max(1 − p, 1e-9)) with p rounded to f32. Its gradient is zero once p rounds to 1, which is
- * where it is needed most; kept to reproduce the published runs.
+ * where it is needed most; kept to reproduce the published runs. `customLoss` would refuse it for that.
  */
 export const clampedUnlikelihood: LossTerm = {
   name: "unlikelihood_clamped",
-  value: "-log(max(1.0 - sigmoid(m), 1e-9))",
-  slope: "select(0.0, sigmoid(m), 1.0 - sigmoid(m) > 1e-9)",
+  value: "-log(max(1 - p, 1e-9))",
+  slope: "select(0, p, 1 - p > 1e-9)",
 };
 
 /**
@@ -82,13 +76,24 @@ export function objective(name: ObjectiveName, denominator: Denominator = "activ
   return { name, terms, denominator };
 }
 
-/** The WGSL function `term(class_of_token, m)` of an objective, for `kernels/selective_loss.wgsl`. */
+/**
+ * The WGSL function `term(class_of_token, m, w)` of an objective, for `kernels/selective_loss.wgsl`.
+ *
+ * @throws {CannotError} for a term that is not made of expressions; nothing else reaches the kernel.
+ */
 export function termsToWgsl(terms: Objective["terms"]): string {
-  const cases = terms.flatMap((term, risk) =>
-    term ? [`    case ${risk}u: { return Term(${term.value}, ${term.slope}); }`] : []
-  );
+  const cases = terms.flatMap((term, risk) => {
+    if (!term) return [];
+    const { name, ...expressions } = term;
+    const wgsl = (part: "value" | "slope") =>
+      toWgsl(parse(expressions[part], `the ${part} of the loss "${name}"`));
+    return [`    case ${risk}u: { return Term(${wgsl("value")}, ${wgsl("slope")}); }`];
+  });
   return [
-    "fn term(class_of_token: u32, m: f32) -> Term {",
+    "fn term(class_of_token: u32, m: f32, w: f32) -> Term {",
+    "  let p = sigmoid(m);",
+    "  let lp = -softplus(-m);",
+    "  let l1mp = -softplus(m);",
     "  switch class_of_token {",
     ...cases,
     "    default: { return Term(0.0, 0.0); }",

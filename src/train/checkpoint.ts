@@ -1,5 +1,5 @@
-// Checkpoints from which a run goes on as if it had never stopped: weights, both moments, the step, and a fingerprint of
-// everything that decides the next steps. A checkpoint is a folder that appears by one rename; the previous one is
+// Checkpoints from which a run goes on as if it had never stopped: weights, both moments (and the loss scale of f16), the
+// step, and a fingerprint of everything that decides the next steps. A checkpoint is a folder that appears by one rename; the previous one is
 // removed only afterwards, so that a full disk or a kill at any moment leaves a complete checkpoint behind.
 
 import { CannotError } from "../base/errors.ts";
@@ -26,7 +26,7 @@ export async function saveCheckpoint(
 ): Promise<void> {
   const name = `step-${String(step).padStart(8, "0")}`;
   const partial = `${folder}/${name}.partial`;
-  const tensors = momentTensors(optimiser);
+  const tensors = stateTensors(optimiser);
   const contents = await model.gpu.readAll([...tensors.values()]);
   const moments: Weights = new Map();
   [...tensors.keys()].forEach((key, i) => {
@@ -85,7 +85,7 @@ export async function resumeCheckpoint(
   const saved = withRotaryPairing(await loadModel(path), model.config.rotaryPairing);
   model.parameters.upload(saved.weights);
   const { tensors: entries } = await readSafetensorsHeader(`${path}/optimiser.safetensors`);
-  for (const [key, tensor] of momentTensors(optimiser)) {
+  for (const [key, tensor] of stateTensors(optimiser)) {
     const entry = entries.get(key);
     const host: HostTensor | undefined = entry && await readTensor(entry);
     if (host?.data.length !== tensor.length) {
@@ -123,11 +123,12 @@ async function subfolders(folder: string, pattern: RegExp): Promise<string[]> {
   return names.sort();
 }
 
-function momentTensors(optimiser: Optimiser): Map<string, Tensor> {
+function stateTensors({ moments, scaling }: Optimiser): Map<string, Tensor> {
   const tensors = new Map<string, Tensor>();
-  optimiser.moments.forEach(({ first, second }, i) => {
+  moments.forEach(({ first, second }, i) => {
     tensors.set(`first_moment.${i}`, first);
     tensors.set(`second_moment.${i}`, second);
   });
+  if (scaling) tensors.set("loss_scaling", scaling);
   return tensors;
 }

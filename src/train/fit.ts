@@ -7,7 +7,7 @@ import type { LanguageModel } from "../model/language_model.ts";
 import type { Objective } from "../slung/objective.ts";
 import { fingerprintOf } from "./checkpoint.ts";
 import { type LogEntry, train, type TrainingOutcome } from "./loop.ts";
-import type { OptimiserSettings } from "./optimiser.ts";
+import { defaultLossScale, type LossScaleSettings, type OptimiserSettings } from "./optimiser.ts";
 import type { Schedule } from "./schedule.ts";
 import { Trainer } from "./trainer.ts";
 
@@ -27,6 +27,8 @@ export interface FitOptions {
   schedule: Omit<Schedule, "steps">;
   /** Compute the layers' activations again on the way back instead of keeping them; the same bytes either way. */
   recompute?: boolean;
+  /** Of a model in f16; `defaultLossScale` unless given. */
+  lossScale?: LossScaleSettings;
   /** Where and how often (in steps) to save, so that an interrupted run can go on. */
   checkpoint?: { folder: string; every: number };
   /** Called with every step reported, and the number of steps in all. */
@@ -37,8 +39,8 @@ export interface FitOptions {
 
 /** Fits a model that was made with gradients. Same model, options and adapter: the same bytes. */
 export async function fit(model: LanguageModel, options: FitOptions): Promise<TrainingOutcome> {
-  const { epochs, perStep, seed, objective, optimiser, recompute, checkpoint, onLog, signal } =
-    options;
+  const { epochs, perStep, seed, objective, optimiser, recompute, lossScale } = options;
+  const { checkpoint, onLog, signal } = options;
   const shape = microBatchShape(epochs.flat(), perStep, model.config.contextLength);
   const { steps, batches } = planEpochs({ epochs, perStep, seed, ...shape });
   const schedule = { ...options.schedule, steps };
@@ -47,6 +49,7 @@ export async function fit(model: LanguageModel, options: FitOptions): Promise<Tr
     objective,
     optimiser,
     ...(recompute && { recompute }),
+    ...(lossScale && { lossScale }),
   });
   return await train({
     model,
@@ -75,7 +78,7 @@ function microBatchShape(
 }
 
 async function fingerprint(model: LanguageModel, options: FitOptions): Promise<string> {
-  const { epochs, perStep, seed, objective, optimiser, schedule } = options;
+  const { epochs, perStep, seed, objective, optimiser, schedule, lossScale } = options;
   return await fingerprintOf({
     model: model.config,
     initial: await weightDigests(model),
@@ -85,6 +88,10 @@ async function fingerprint(model: LanguageModel, options: FitOptions): Promise<s
     objective,
     optimiser,
     schedule,
+    ...(model.precision === "f16" && {
+      precision: model.precision,
+      lossScale: lossScale ?? defaultLossScale,
+    }),
   });
 }
 

@@ -1,8 +1,10 @@
 // AdamW over all parameters of a model, with global-norm clipping, recorded once as a program of a few dispatches.
+// For a model in f16 it also keeps the loss scale, all on the GPU: nothing is read back to find out about an overflow.
 
 import { adamw } from "../../kernels/adamw.ts";
-import { gradientNorm } from "../../kernels/gradient_norm.ts";
-import { stepLength } from "../../kernels/step.ts";
+import { gradientNorm, statusLength } from "../../kernels/gradient_norm.ts";
+import { scalingOf, stepLength, writeScaling } from "../../kernels/step.ts";
+import { CannotError } from "../base/errors.ts";
 import { Program } from "../gpu/program.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import type { LanguageModel } from "../model/language_model.ts";
@@ -35,36 +37,70 @@ export const huggingFaceOptimiser: OptimiserSettings = {
   maxNorm: 1,
 };
 
+/** Dynamic loss scaling of a model in f16 (Micikevicius et al., 2018), with the usual rules. */
+export interface LossScaleSettings {
+  /** The first scale, at least 1; a power of two, so that scaling rounds nothing. It halves when a gradient overflows. */
+  initial: number;
+  /** Steps without an overflow after which it doubles. */
+  growthInterval: number;
+}
+
+/** Starts at 2^16 and doubles after 200 good steps. */
+export const defaultLossScale: LossScaleSettings = { initial: 2 ** 16, growthInterval: 200 };
+
 /** The optimiser's program and its state: two moments per parameter arena. */
 export class Optimiser {
   /** The step buffer that kernels read their scalars from. */
   readonly step: Tensor;
-  /** [norm, clip factor, halted] of the last update. */
+  /** [norm, factor on gradients, verdict, loss scale] of the last step. */
   readonly status: Tensor;
   /** First and second moments, one arena of each for each parameter arena. */
   readonly moments: readonly { first: Tensor; second: Tensor }[];
+  /** For a model in f16: what loss scaling goes on from, part of the step buffer. */
+  readonly scaling?: Tensor;
   readonly #program: Program;
 
-  /** Allocates zeroed moments and records the update of every parameter. */
-  constructor(model: LanguageModel, readonly settings: OptimiserSettings) {
+  /**
+   * Allocates zeroed moments and records the update of every parameter.
+   *
+   * @param options.classSums [4] sums of the step's loss.
+   * @param options.lossScale For a model in f16; `defaultLossScale` unless given.
+   * @throws {CannotError} for a loss scale that cannot be.
+   */
+  constructor(
+    model: LanguageModel,
+    readonly settings: OptimiserSettings,
+    options: { classSums: Tensor; lossScale?: LossScaleSettings },
+  ) {
     const program = new Program(model.gpu, "optimiser");
     const { groups } = model.parameters;
     const { betas, epsilon, weightDecay, maxNorm } = settings;
     this.#program = program;
     this.step = program.allocate("step", [stepLength]);
-    this.status = program.allocate("status", [3]);
+    this.status = program.allocate("status", [statusLength]);
     this.moments = groups.map(({ weight }) => ({
       first: program.allocate(`first_moment/${weight.name}`, weight.shape),
       second: program.allocate(`second_moment/${weight.name}`, weight.shape),
     }));
     const gradients = groups.map(({ gradient }) => gradient!);
-    gradientNorm(program, { gradients, status: this.status, maxNorm });
-    groups.forEach(({ weight, gradient, decays }, i) => {
+    const norm = { gradients, status: this.status, maxNorm };
+    if (model.precision === "f32") {
+      gradientNorm(program, norm);
+    } else {
+      const { initial, growthInterval } = checkLossScale(options.lossScale ?? defaultLossScale);
+      this.scaling = scalingOf(this.step);
+      writeScaling(model.gpu, this.step, initial);
+      const { step } = this;
+      const { classSums } = options;
+      gradientNorm(program, { ...norm, scaling: { step, classSums, growthInterval, betas } });
+    }
+    groups.forEach(({ weight, copy, gradient, decays }, i) => {
       adamw(program, {
         step: this.step,
         status: this.status,
         gradient: gradient!,
         weight,
+        ...(copy && { copy }),
         firstMoment: this.moments[i]!.first,
         secondMoment: this.moments[i]!.second,
         decay: decays ? weightDecay : 0,
@@ -84,4 +120,17 @@ export class Optimiser {
   destroy(): void {
     this.#program.destroy();
   }
+}
+
+function checkLossScale(settings: LossScaleSettings): LossScaleSettings {
+  const { initial, growthInterval } = settings;
+  const refuse = (why: string) =>
+    new CannotError("scale the loss", why, `Leave it out: ${defaultLossScale.initial} is usual`);
+  if (!(initial >= 1 && Number.isInteger(Math.log2(initial)))) {
+    throw refuse(`the first scale ${initial} is not 1, 2, 4, …`);
+  }
+  if (!(Number.isInteger(growthInterval) && growthInterval >= 1)) {
+    throw refuse(`it cannot grow every ${growthInterval} steps`);
+  }
+  return settings;
 }

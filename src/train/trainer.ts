@@ -7,12 +7,13 @@ import { activeRows, type Batch, countTargets, weightByClass } from "../data/bat
 import { Program } from "../gpu/program.ts";
 import { ScalarRing } from "../gpu/ring.ts";
 import type { Tensor } from "../gpu/tensor.ts";
+import { stepVerdict } from "../../kernels/gradient_norm.ts";
 import { writeStep } from "../../kernels/step.ts";
 import { BatchTensors } from "../model/batch_tensors.ts";
 import type { LanguageModel } from "../model/language_model.ts";
 import { selectiveLoss } from "../nn/operations.ts";
 import { divisor, type Objective, termsToWgsl } from "../slung/objective.ts";
-import { Optimiser, type OptimiserSettings } from "./optimiser.ts";
+import { type LossScaleSettings, Optimiser, type OptimiserSettings } from "./optimiser.ts";
 
 /** What a trainer is built for. */
 export interface TrainerOptions {
@@ -28,6 +29,8 @@ export interface TrainerOptions {
   chunkRows?: number;
   /** Keep no activations of the layers but compute them again on the way back: less memory for a third more time. */
   recompute?: boolean;
+  /** Of a model in f16; `defaultLossScale` unless given. */
+  lossScale?: LossScaleSettings;
 }
 
 /** What one step reports. */
@@ -38,12 +41,14 @@ export interface StepReport {
   loss: number;
   /** Mean loss by risk class; `undefined` for a class without tokens. */
   lossByClass: (number | undefined)[];
-  /** Global gradient norm before clipping. */
+  /** Global gradient norm before clipping; not finite for a step that was skipped. */
   gradientNorm: number;
   /** Set by the schedule. */
   learningRate: number;
   /** Predicted positions, masked or not. */
   tokens: number;
+  /** Of a model in f16: by what the loss was scaled, and whether a gradient overflowed so that nothing was learned. */
+  scaling?: { scale: number; skipped: boolean };
 }
 
 const ringCapacity = 64;
@@ -62,7 +67,7 @@ export class Trainer {
   readonly #logOdds: Tensor;
   readonly #classSums: Tensor;
   readonly #ring: ScalarRing;
-  #pending: (Omit<StepReport, "loss" | "lossByClass" | "gradientNorm"> & {
+  #pending: (Pick<StepReport, "step" | "learningRate" | "tokens"> & {
     classWeights: number[];
     divisor: number;
     batches: readonly Batch[];
@@ -81,12 +86,15 @@ export class Trainer {
     const { rows, time, objective, chunkRows, recompute = false } = options;
     this.#model = model;
     this.objective = objective;
-    this.optimiser = new Optimiser(model, options.optimiser);
     const program = this.program = new Program(gpu, "train");
     this.#tensors = new BatchTensors(program, rows * time, time);
     this.#losses = program.allocate("losses", [rows * time]);
     this.#logOdds = program.allocate("log_odds", [rows * time]);
     this.#classSums = program.allocate("class_sums", [4]);
+    this.optimiser = new Optimiser(model, options.optimiser, {
+      classSums: this.#classSums,
+      ...(options.lossScale && { lossScale: options.lossScale }),
+    });
     const { tape, hidden } = model.recordBatch(program, this.#tensors, {
       batch: rows,
       training: true,
@@ -154,7 +162,7 @@ export class Trainer {
    * Waits for all submitted steps and reports them.
    *
    * @throws {CannotError} when a loss or gradient became NaN or infinite, naming the step and the first bad tensor;
-   * the weights are those before that step.
+   * the weights are those before that step. Overflows that a smaller loss scale can avoid are only reported.
    */
   async drain(): Promise<StepReport[]> {
     const rows = await this.#ring.drain();
@@ -162,8 +170,8 @@ export class Trainer {
     this.#pending = [];
     const reports: StepReport[] = [];
     for (const [i, { classWeights, divisor, batches, ...report }] of pending.entries()) {
-      const [gradientNorm, , halted, ...sums] = rows[i]!;
-      if (halted !== 0) throw await this.#diagnose(report.step, batches);
+      const [gradientNorm, , verdict, scale, ...sums] = rows[i]!;
+      if (verdict === stepVerdict.halted) throw await this.#diagnose(report.step, batches);
       reports.push({
         ...report,
         gradientNorm: gradientNorm!,
@@ -171,6 +179,8 @@ export class Trainer {
         lossByClass: sums.map((sum, risk) =>
           classWeights[risk] ? sum / classWeights[risk]! : undefined
         ),
+        ...(this.optimiser.scaling &&
+          { scaling: { scale: scale!, skipped: verdict === stepVerdict.skipped } }),
       });
     }
     return reports;

@@ -1,0 +1,174 @@
+// Where an objective's gradient goes (paper, figure 1): for one sequence, how long the gradient of the loss is with
+// respect to the state of every position, before the unembedding and before every layer. Before the unembedding only
+// positions that predict a token with a loss have one; below, attention brings it to the tokens that they look back at,
+// so that a masked token's own prediction is not trained but its state is, by the tokens after it.
+// Gradients of activations are scratch memory. A backward step recorded right after a state was made runs when all its
+// readers have contributed and before its memory is lent again: there the gradient is copied.
+
+import { stepLength, writeStep } from "../../kernels/step.ts";
+import { CannotError } from "../base/errors.ts";
+import {
+  activeRows,
+  type Batch,
+  countTargets,
+  packSequences,
+  type Sequence,
+} from "../data/batch.ts";
+import { Program } from "../gpu/program.ts";
+import type { Tensor } from "../gpu/tensor.ts";
+import { BatchTensors } from "../model/batch_tensors.ts";
+import type { LanguageModel } from "../model/language_model.ts";
+import { selectiveLoss } from "../nn/operations.ts";
+import { divisor, type Objective, termsToWgsl } from "../slung/objective.ts";
+
+/** The gradients of one sequence of T + 1 tokens: position t reads token t and predicts token t + 1. */
+export interface GradientFlow {
+  /** [T] unweighted loss of each position's target, NaN where it has no term. */
+  losses: Float64Array;
+  /** [T] log-odds m of each position's target, NaN where it has no term. */
+  logOdds: Float64Array;
+  /** [T] ‖∂L/∂h_t‖ of the final hidden states, which the unembedding reads. */
+  hidden: Float64Array;
+  /** [layers][T] ‖∂L/∂x_t‖ of the states that enter each layer; `layers[0]` are the embeddings. */
+  layers: Float64Array[];
+}
+
+/** How the loss of every single target reaches every state. */
+export interface AttentionPath {
+  /** [T][T] ‖∂L_j/∂x_i‖ in row j and column i, where L_j is the part of the loss that position j's target carries. */
+  map: Float64Array[];
+  /** The layer whose input the states are. */
+  layer: number;
+}
+
+/**
+ * The gradient of the mean loss of one sequence with respect to the states of its positions.
+ *
+ * @param model Made with gradients; its parameters' gradients are zero afterwards.
+ * @throws {CannotError} when no token carries a loss, the model has no gradients or the sequence does not fit.
+ */
+export async function gradientFlow(
+  model: LanguageModel,
+  sequence: Sequence,
+  objective: Objective,
+): Promise<GradientFlow> {
+  using probe = new Probe(model, sequence, objective);
+  return await probe.measure(probe.batch);
+}
+
+/**
+ * The path of the gradient from every target back to every position: one backward pass for each target alone, over the
+ * same divisor Z as the whole.
+ *
+ * @param options.layer The states entering which layer; 0, the embeddings, unless given.
+ * @throws {CannotError} as {@linkcode gradientFlow}, and for a layer that the model does not have.
+ */
+export async function attentionPath(
+  model: LanguageModel,
+  sequence: Sequence,
+  objective: Objective,
+  { layer = 0 }: { layer?: number } = {},
+): Promise<AttentionPath> {
+  if (!Number.isInteger(layer) || layer < 0 || layer >= model.config.layers) {
+    throw new CannotError(
+      `trace gradients to the input of layer ${layer}`,
+      `the model has layers 0 to ${model.config.layers - 1}`,
+      "Choose one of them",
+    );
+  }
+  using probe = new Probe(model, sequence, objective);
+  const { batch } = probe;
+  const active = new Set(activeRows(batch, objective.terms));
+  const map: Float64Array[] = [];
+  for (let target = 0; target < batch.tokens.length; target++) {
+    if (!active.has(target)) {
+      map.push(new Float64Array(batch.tokens.length));
+      continue;
+    }
+    const weights = batch.weights.map((weight, row) => row === target ? weight : 0);
+    map.push((await probe.measure({ ...batch, weights })).layers[layer]!);
+  }
+  return { map, layer };
+}
+
+/** The recorded forward and backward pass of one sequence, with a copy of every state's gradient. */
+class Probe {
+  readonly batch: Batch;
+  readonly #model: LanguageModel;
+  readonly #objective: Objective;
+  readonly #program: Program;
+  readonly #tensors: BatchTensors;
+  readonly #losses: Tensor;
+  readonly #logOdds: Tensor;
+  readonly #gradients: Tensor[] = []; // of the layers' inputs, then of the final hidden states
+
+  constructor(model: LanguageModel, sequence: Sequence, objective: Objective) {
+    if (!model.parameters.groups.every(({ gradient }) => gradient)) {
+      throw new CannotError(
+        "trace gradients through this model",
+        "it was made without gradients",
+        "Make or open it with `{ gradients: true }`",
+      );
+    }
+    const time = Math.max(1, sequence.tokens.length - 1);
+    const { width } = model.config;
+    this.#model = model;
+    this.#objective = objective;
+    this.batch = packSequences([sequence], { rows: 1, time }).batches[0]!;
+    const counts = countTargets(this.batch, objective.terms);
+    const z = divisor(objective.denominator, [counts], "this sequence");
+    const program = this.#program = new Program(model.gpu, "gradient_flow");
+    const step = program.allocate("step", [stepLength]);
+    writeStep(model.gpu, step, { learningRate: 0, update: 1, divisor: z }, [0, 0]);
+    this.#tensors = new BatchTensors(program, time, time);
+    this.#losses = program.allocate("losses", [time]);
+    this.#logOdds = program.allocate("log_odds", [time]);
+    const { tape, hidden } = model.recordBatch(program, this.#tensors, {
+      batch: 1,
+      training: true,
+      observe: (tape, state) => {
+        const copy = program.allocate(`gradient${this.#gradients.length}`, [time, width]);
+        this.#gradients.push(copy);
+        tape.record([], () => program.copy(state.gradient!, copy));
+      },
+    });
+    selectiveLoss(tape, hidden, model.unembedding, {
+      ...this.#tensors,
+      step,
+      losses: this.#losses,
+      logOdds: this.#logOdds,
+      classSums: program.allocate("class_sums", [4]),
+      terms: termsToWgsl(objective.terms),
+    });
+    tape.backward();
+  }
+
+  async measure(batch: Batch): Promise<GradientFlow> {
+    const { gpu, config, parameters } = this.#model;
+    const { terms } = this.#objective;
+    this.#tensors.write(batch, terms);
+    this.#program.replay();
+    const results = await gpu.readAll([this.#losses, this.#logOdds, ...this.#gradients]);
+    for (const { gradient } of parameters.groups) {
+      gpu.write(gradient!, new Float32Array(gradient!.length));
+    }
+    const active = new Set(activeRows(batch, terms));
+    const [losses, logOdds, ...gradients] = results.map((bytes) => new Float32Array(bytes));
+    const only = (values: Float32Array) =>
+      Float64Array.from(values, (value, row) => active.has(row) ? value : NaN);
+    const layers = gradients.map((gradient) => rowNorms(gradient, config.width));
+    const hidden = layers.pop()!;
+    return { losses: only(losses!), logOdds: only(logOdds!), hidden, layers };
+  }
+
+  [Symbol.dispose](): void {
+    this.#program.destroy();
+  }
+}
+
+function rowNorms(values: Float32Array, width: number): Float64Array {
+  return Float64Array.from(
+    { length: values.length / width },
+    (_, row) => Math.hypot(...values.subarray(row * width, (row + 1) * width)),
+  );
+}

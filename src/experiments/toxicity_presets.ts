@@ -1,0 +1,153 @@
+// The toxicity experiment at sizes that are known to work: data, model, training and evaluation under one name.
+
+import type { Sequence } from "../data/batch.ts";
+import { toxicWorld } from "../data/invented_toxicity.ts";
+import type { DecoderConfig } from "../model/config.ts";
+import { packDocuments } from "../data/mixing.ts";
+import { olmoOptimiser } from "../train/optimiser.ts";
+import { smallOlmo } from "./invented_world.ts";
+import type { ToxicityExperiment } from "./toxicity_experiment.ts";
+import { commentData } from "./toxicity_comments.ts";
+import { inventedToxicity } from "./toxicity_invented.ts";
+
+/** A ready experiment but for its base model, and how to make that. */
+export interface ToxicityPreset {
+  /** What the results are about, in a few words. */
+  title: string;
+  /** What one must know to read the results. */
+  remarks: string[];
+  /** Of the model that is trained here; its vocabulary has room for two control tokens. */
+  config: DecoderConfig;
+  /** How the base model is pre-trained; none where the experiment itself starts from fresh weights. */
+  pretraining?: {
+    sequences: readonly Sequence[];
+    epochs: number;
+    perStep: number;
+    learningRate: number;
+  };
+  /** All the rest. */
+  experiment: Omit<ToxicityExperiment, "base" | "methods" | "seeds" | "amounts">;
+}
+
+/** What a preset lets one change. */
+export interface ToxicitySizes {
+  /** Tokens of each method's stream. */
+  tokens?: number | undefined;
+  /** Share of them that risky documents replace, at amount 1. */
+  share?: number | undefined;
+  /** Whether attention crosses document boundaries inside packed sequences. */
+  acrossDocuments?: boolean | undefined;
+  /** The peak of continual pre-training. */
+  learningRate?: number | undefined;
+}
+
+/**
+ * The invented world, in minutes: 64 wide, 2 layers, about 160,000 parameters.
+ *
+ * @param fromScratch Pre-train on the mixed stream from the first step, which is the future work of the paper: there is
+ * no base model, and every method sees the clean text that the base would have seen in its own stream.
+ */
+export function inventedPreset(
+  sizes: ToxicitySizes & { fromScratch?: boolean } = {},
+): ToxicityPreset {
+  const { fromScratch = false, share = fromScratch ? 0.2 : 0.5 } = sizes;
+  const { tokens = fromScratch ? 650_000 : 260_000, acrossDocuments = false } = sizes;
+  const world = toxicWorld({ seed: 1, animals: 96 });
+  const { base, evaluation, ...data } = inventedToxicity(world, {
+    baseDocuments: 14_000,
+    cleanDocuments: 9_000,
+    riskyDocuments: 8_000,
+    heldOut: 200,
+    prompts: 200,
+  });
+  const perStep = acrossDocuments ? 6 : 16; // about 600 tokens either way
+  const { learningRate = 2e-3 } = sizes;
+  const experiment = {
+    ...data,
+    clean: fromScratch ? [...base.map(withoutLast), ...data.clean] : data.clean,
+    mixing: { tokens, share, length: 96, acrossDocuments },
+    training: {
+      perStep,
+      optimiser: olmoOptimiser,
+      schedule: { peak: learningRate, warmup: 20, decay: "linear", final: 0 },
+    },
+    evaluation,
+  } as const;
+  return {
+    title: fromScratch ? "Invented toxicity, pre-trained from scratch" : "Invented toxicity",
+    remarks: [
+      "Labels and scores are exact: in an invented world the same rule makes the text and judges it.",
+      "Probes are tested on other animals than they are trained on, in wordings that no model was trained on with them.",
+    ],
+    config: modelConfig(data.tokenizer.vocabularySize, {
+      width: 64,
+      layers: 2,
+      heads: 4,
+      contextLength: 128,
+    }),
+    ...(!fromScratch &&
+      { pretraining: { sequences: base, epochs: 1, perStep: 16, learningRate: 3e-3 } }),
+    experiment,
+  };
+}
+
+/**
+ * Real comments, in an hour on a CPU: 128 wide, 3 layers, about 1.1 million parameters, pre-trained on Wikipedia
+ * paragraphs.
+ *
+ * @param folder See {@linkcode commentData}.
+ */
+export async function commentsPreset(
+  folder: string,
+  sizes: ToxicitySizes = {},
+): Promise<ToxicityPreset> {
+  const { tokens = 240_000, share = 0.4, acrossDocuments = false, learningRate = 1e-3 } = sizes;
+  const contextLength = 192;
+  const { base, evaluation, remarks, ...data } = await commentData(folder, {
+    baseShare: 0.7,
+    vocabularySize: 4096,
+    thresholds: { low: 0.1, high: 0.9 },
+    heldOut: 300,
+    prompts: 400,
+    probed: 2000,
+    longest: contextLength,
+  });
+  const length = 128;
+  return {
+    title: "Real comments",
+    remarks,
+    config: modelConfig(data.tokenizer.vocabularySize, {
+      width: 128,
+      layers: 3,
+      heads: 4,
+      contextLength,
+    }),
+    pretraining: {
+      sequences: packDocuments(base, { length, acrossDocuments: false }),
+      epochs: 2,
+      perStep: 16,
+      learningRate: 2e-3,
+    },
+    experiment: {
+      ...data,
+      mixing: { tokens, share, length, acrossDocuments },
+      training: {
+        perStep: 16,
+        optimiser: olmoOptimiser,
+        schedule: { peak: learningRate, warmup: 20, decay: "linear", final: 0 },
+      },
+      evaluation,
+    },
+  };
+}
+
+function modelConfig(
+  tokens: number,
+  sizes: { width: number; layers: number; heads: number; contextLength: number },
+): DecoderConfig {
+  return smallOlmo({ ...sizes, vocabularySize: Math.ceil((tokens + 2) / 64) * 64 });
+}
+
+function withoutLast({ tokens, classes }: Sequence): Sequence {
+  return { tokens: tokens.slice(0, -1), classes: classes.slice(0, -1) };
+}

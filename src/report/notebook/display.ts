@@ -1,0 +1,87 @@
+// What a notebook cell shows. An object carries a picture or a table for Jupyter and the same content as text, so that a
+// cell's last value, `console.log` in a terminal and a screen reader all get it. Figures are SVG rather than styled HTML,
+// because code hosts drop styles from committed notebooks but draw their images.
+
+/** The symbol by which Deno's Jupyter kernel asks an object for its MIME bundle. */
+export const jupyterDisplay: unique symbol = Symbol.for("Jupyter.display") as never;
+/** The symbol by which `console.log` asks an object for its text. */
+export const customInspect: unique symbol = Symbol.for("Deno.customInspect") as never;
+
+/** Renderings of one content by MIME type; a frontend shows the richest that it knows. */
+export interface MimeBundle {
+  /** What terminals and screen readers get. */
+  "text/plain": string;
+  /** A table or other HTML; everything in it is escaped. */
+  "text/html"?: string;
+  /** A figure. */
+  "image/svg+xml"?: string;
+}
+
+/** Something that shows itself in a notebook and prints itself in a terminal. */
+export interface Displayable {
+  /** For Jupyter. */
+  [jupyterDisplay](): MimeBundle;
+  /** For `console.log`; coloured where the terminal is. */
+  [customInspect](inspect?: unknown, options?: { colors?: boolean }): string;
+  /** The content as text. */
+  toString(): string;
+}
+
+/**
+ * Makes an object that shows a bundle.
+ *
+ * @param coloured The text with ANSI colours, for terminals that show them.
+ */
+export function displayable(bundle: MimeBundle, coloured?: string): Displayable {
+  const text = bundle["text/plain"];
+  return {
+    [jupyterDisplay]: () => bundle,
+    [customInspect]: (_inspect, options) => (options?.colors ? coloured : undefined) ?? text,
+    toString: () => text,
+  };
+}
+
+/** The part of `Deno.jupyter` used here; it exists in the kernel only. */
+export interface JupyterDoor {
+  /** Sends a bundle to the frontend. */
+  display(
+    bundle: unknown,
+    options: { raw?: boolean; update?: boolean; display_id?: string },
+  ): Promise<void>;
+}
+
+/** The running kernel, or `undefined` outside Jupyter, where Deno throws when asked for it. */
+export function jupyter(): JupyterDoor | undefined {
+  try {
+    return Reflect.get(Deno, "jupyter") as JupyterDoor | undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Sends a thing to the frontend. The kernel passes displays on from another thread; without the pause it may say that
+ * the cell is done before the last of them has left, and some frontends drop what comes later.
+ */
+export async function send(
+  door: JupyterDoor,
+  thing: Displayable,
+  options: { update?: boolean; display_id?: string },
+): Promise<void> {
+  await door.display(thing[jupyterDisplay](), { raw: true, ...options });
+  await new Promise((resolve) => setTimeout(resolve, 20));
+}
+
+/** Shows things in order, before the cell ends; a cell by itself shows only its last value. */
+export async function show(...things: readonly Displayable[]): Promise<void> {
+  const door = jupyter();
+  for (const thing of things) {
+    if (door) await send(door, thing, {});
+    else printLine(thing[customInspect](undefined, { colors: Deno.stdout.isTerminal() }));
+  }
+}
+
+function printLine(text: string): void {
+  let bytes = new TextEncoder().encode(`${text}\n`);
+  while (bytes.length > 0) bytes = bytes.subarray(Deno.stdout.writeSync(bytes));
+}

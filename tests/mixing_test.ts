@@ -1,0 +1,136 @@
+// Table 1 of the paper on a handful of documents, packing, and the three baselines beyond it.
+
+import type { Sequence } from "../src/data/batch.ts";
+import {
+  excessLossWeights,
+  goldfishWeights,
+  lowRiskPart,
+  mixes,
+  mixNames,
+  type MixSettings,
+  mixStream,
+  packDocuments,
+  paperMixes,
+} from "../src/data/mixing.ts";
+import { objective } from "../src/slung/objective.ts";
+import { assert, assertClose, assertEquals, assertThrows } from "./assert.ts";
+
+const eos = 0;
+const document = (tokens: number[], classes: number[]): Sequence => ({
+  tokens: Uint32Array.from(tokens),
+  classes: Uint8Array.from(classes),
+});
+// Clean document i has tokens 100 + i; risky document i has tokens 200 + i, of classes 1 2 3 1.
+const clean = Array.from({ length: 60 }, (_, i) => document(Array(4).fill(100 + i), [1, 1, 1, 1]));
+const risky = Array.from({ length: 40 }, (_, i) => document(Array(4).fill(200 + i), [1, 2, 3, 1]));
+const settings: MixSettings = {
+  tokens: 200,
+  share: 0.25,
+  length: 8,
+  acrossDocuments: false,
+  eos,
+  controlTokens: { low: 7, risky: 8 },
+  seed: 0,
+};
+const riskyIds = (sequences: readonly Sequence[]) =>
+  sequences.filter(({ tokens }) => tokens.some((token) => token >= 200))
+    .map(({ tokens }) => tokens.find((token) => token >= 200)!);
+
+Deno.test("the five methods of the paper take the buckets of its Table 1", () => {
+  const buckets = paperMixes.map((name) => mixStream(name, clean, risky, settings).buckets);
+  assertEquals(buckets, [
+    { base: 200, low: 0, possible: 0, high: 0 },
+    { base: 170, low: 30, possible: 0, high: 0 }, // ten documents of two tokens and EOS
+    { base: 150, low: 30, possible: 10, high: 10 },
+    { base: 150, low: 30, possible: 10, high: 10 },
+    { base: 150, low: 30, possible: 10, high: 10 },
+  ]);
+  const active = paperMixes.map((name) =>
+    objective(mixes[name].objective).terms.map((term) => term?.name)
+  );
+  assertEquals(active[3]!.slice(2), [undefined, undefined]);
+  assertEquals(active[4]!.slice(2), ["cross_entropy", "unlikelihood"]);
+});
+
+Deno.test("all methods of a seed share their risky documents and clean text, and seeds differ", () => {
+  const toxic = mixStream("toxic", clean, risky, settings).sequences;
+  const lowRisk = mixStream("low_risk", clean, risky, settings).sequences;
+  assertEquals(riskyIds(lowRisk), riskyIds(toxic));
+  assertEquals(
+    lowRisk.filter(({ tokens }) => tokens[0]! >= 200),
+    toxic.filter(({ tokens }) => tokens[0]! >= 200).map(lowRiskPart),
+  );
+  for (const name of ["masked", "unlikelihood"] as const) {
+    assertEquals(mixStream(name, clean, risky, settings).sequences, toxic);
+  }
+  const control = mixStream("control", clean, risky, settings).sequences;
+  const cleanPart = toxic.filter(({ tokens }) => tokens[0]! < 200);
+  assertEquals(control.slice(0, cleanPart.length), cleanPart);
+  const other = mixStream("toxic", clean, risky, { ...settings, seed: 1 }).sequences;
+  assert(riskyIds(other).join() !== riskyIds(toxic).join());
+});
+
+Deno.test("packing across documents puts EOS between them, fills every sequence and drops the remainder", () => {
+  const documents = [document([1, 2, 3, eos], [1, 2, 3, 1]), document([4, 5, eos], [1, 1, 1])];
+  const packed = packDocuments(documents, { length: 3, acrossDocuments: true });
+  assertEquals(packed, [document([1, 2, 3], [1, 2, 3]), document([eos, 4, 5], [1, 1, 1])]);
+  const streamed = mixStream("masked", clean, risky, { ...settings, acrossDocuments: true });
+  assert(streamed.sequences.every(({ tokens }) => tokens.length === 8));
+  assertEquals(streamed.sequences.length, Math.floor(150 / 8) + Math.floor(50 / 8));
+});
+
+Deno.test("without attention across documents, long ones are cut so that every token is predicted once", () => {
+  const long = document([1, 2, 3, 4, 5, 6, eos], [1, 1, 2, 3, 1, 1, 1]);
+  const cut = packDocuments([long, document([9, eos], [1, 1])], {
+    length: 4,
+    acrossDocuments: false,
+  });
+  assertEquals(cut.map(({ tokens }) => [...tokens]), [[1, 2, 3, 4], [4, 5, 6, eos], [9, eos]]);
+  assertEquals(cut.map(({ classes }) => [...classes]), [[1, 1, 2, 3], [3, 1, 1, 1], [1, 1]]);
+});
+
+Deno.test("control tokens tell documents with risk from those without", () => {
+  const { sequences } = mixStream("conditional", clean, risky, settings);
+  for (const { tokens, classes } of sequences) {
+    assertEquals(tokens[0], tokens[1]! >= 200 ? 8 : 7);
+    assertEquals(classes[0], 1);
+  }
+});
+
+Deno.test("goldfish drops one token in k, always the same ones behind the same context", () => {
+  const passage = Uint32Array.from({ length: 4000 }, (_, i) => (i * 7919) % 1009);
+  const twice = Uint32Array.of(...passage, ...passage);
+  const weights = goldfishWeights(twice, { k: 4, context: 13 });
+  const dropped = weights.filter((weight) => weight === 0).length;
+  assertClose(dropped / weights.length, 0.25, 0.02);
+  const [first, second] = [weights.slice(13, 4000), weights.slice(4013)];
+  assertEquals(first.join(), second.join());
+  assertEquals(weights.slice(0, 13).join(), Array(13).fill(1).join());
+  const { sequences } = mixStream("goldfish", clean, risky, { ...settings, length: 64 });
+  assert(sequences.every((sequence) => sequence.weights?.length === sequence.tokens.length));
+});
+
+Deno.test("Rho-1 keeps the targets that the reference model finds easier by most", () => {
+  const sequences = [document([1, 2, 3], [1, 1, 1]), document([4, 5, 6, 7], [1, 1, 3, 3])];
+  const own = [[3, 2], [5, 5, 5]], reference = [[1, 1.5], [4, 5, 9]]; // excess 2 0.5 | 1 0 −4
+  const selected = excessLossWeights(sequences, own, reference, 0.6);
+  assertEquals(selected.map(({ weights }) => [...weights!]), [[1, 1, 1], [1, 1, 0, 0]]);
+  assertEquals(selected[1]!.tokens, sequences[1]!.tokens);
+});
+
+Deno.test("documents that do not fill the stream are an error that says how many tokens there are", () => {
+  assertThrows(
+    () => mixStream("control", clean, risky, { ...settings, tokens: 301 }),
+    "it needs 301 tokens of clean documents and there are 300",
+  );
+  assertThrows(
+    () => mixStream("masked", clean, risky, { ...settings, tokens: 280, share: 0.8 }),
+    "it needs 224 tokens of risky documents and there are 200",
+  );
+  for (const name of mixNames) {
+    assertThrows(
+      () => mixStream(name, clean, risky, { ...settings, share: 1.1 }),
+      "between 0 and 1",
+    );
+  }
+});
