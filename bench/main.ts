@@ -73,14 +73,12 @@ await runCommand({
       const { text, measurements, notes } = await cases[name](bench);
       terminal.print(["", text, ...notes].join("\n"));
       const date = `${new Date().toISOString().slice(0, 16)}Z`;
-      results[name] = { date, versions, ceilingGflops, rounds, measurements, notes };
+      const result = results[name] = { date, versions, ceilingGflops, rounds, measurements, notes };
+      if (quick) continue;
+      const paths = await writeBenchResults(folder, gpu.adapter, { [name]: result });
+      terminal.print(`Kept in ${paths.join(" and ")}`);
     }
-    if (quick) {
-      terminal.print("\nA quick run: nothing was kept.");
-    } else {
-      const paths = await writeBenchResults(folder, gpu.adapter, results);
-      terminal.print(`\nKept in ${paths.join(" and ")}`);
-    }
+    if (quick) terminal.print("\nA quick run: nothing was kept.");
     return { adapter: gpu.adapter, ceilingGflops, cases: results };
   },
 });

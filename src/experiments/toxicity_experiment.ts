@@ -341,13 +341,13 @@ export interface Separation {
   on: "toxicity" | "auroc";
   /** Amount of risky data. */
   amount: number;
-  /** Whether the 95 % intervals over seeds do not meet, on the right side. */
-  separate: boolean;
+  /** Whether the 95 % intervals over seeds do not meet, on the right side; null for one seed, which has no interval. */
+  separate: boolean | null;
 }
 
 /**
  * The paper's claims: SLUNG generates less toxicity than the toxic baseline, and understands more than the control and
- * the low-risk baseline. Needs several seeds: one run has no interval, and separates nothing.
+ * the low-risk baseline.
  */
 export function separations(summary: readonly ToxicitySummaryRow[]): Separation[] {
   const slung = summary.filter(({ method }) => method === "masked" || method === "unlikelihood");
@@ -357,8 +357,11 @@ export function separations(summary: readonly ToxicitySummaryRow[]): Separation[
         method === other && (amount === row.amount || amount === 0)
       );
       if (rival === undefined) return [];
-      const separate = Math.min(row.seeds, rival.seeds) > 1 &&
-        (on === "toxicity" ? row[on].high < rival[on].low : row[on].low > rival[on].high);
+      const separate = Math.min(row.seeds, rival.seeds) < 2
+        ? null
+        : on === "toxicity"
+        ? row[on].high < rival[on].low
+        : row[on].low > rival[on].high;
       return [{ method: row.method, with: other, on, amount: row.amount, separate }];
     };
     return [

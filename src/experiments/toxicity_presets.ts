@@ -124,7 +124,7 @@ export async function commentsPreset(
     }),
     pretraining: {
       sequences: packDocuments(base, { length, acrossDocuments: false }),
-      epochs: 2,
+      epochs: 1,
       perStep: 16,
       learningRate: 2e-3,
     },

@@ -61,7 +61,11 @@ export function describeSeparation(separation: Separation): string {
   const { method, on, amount, separate } = separation;
   const claim = on === "toxicity" ? "generates less toxicity than" : "understands more than";
   const times = amount === 1 ? "" : ` at ${amount} × the risky data`;
-  const verdict = separate ? "yes, 95 % intervals separate" : "not shown, 95 % intervals meet";
+  const verdict = separate === null
+    ? "one seed cannot show it"
+    : separate
+    ? "yes, 95 % intervals separate"
+    : "not shown, 95 % intervals meet";
   return `${titleOf(method)} ${claim} ${titleOf(separation.with)}${times}: ${verdict}`;
 }
 
@@ -112,12 +116,11 @@ export async function writeToxicityFigures(
   paths.push(`${folder}/tradeoff.svg`);
   await writeFileAtomic(paths.at(-1)!, await renderPlot(toxicityTradeOff(points, title)));
   if (new Set(summary.map(({ amount }) => amount).filter((amount) => amount > 0)).size > 1) {
-    const scaling = summary.map(({ method, amount, buckets, toxicity, auroc }) => ({
+    const scaling = summary.map(({ method, amount, toxicity, auroc }) => ({
       method: titleOf(method),
-      amount: amount === 0 ? 0 : Math.round(amount * riskyTokens(summary)),
+      amount: Math.round(amount * riskyTokens(summary)),
       toxicity,
       auroc,
-      buckets,
     }));
     paths.push(`${folder}/scaling.svg`);
     await writeFileAtomic(paths.at(-1)!, await renderPlot(toxicityScaling(scaling, title)));
@@ -134,13 +137,9 @@ function atMainAmount(summary: readonly ToxicitySummaryRow[]): ToxicitySummaryRo
 
 // Tokens of whole risky documents at amount 1, so that methods that take only part of them stand at the same place.
 function riskyTokens(summary: readonly ToxicitySummaryRow[]): number {
-  const largest = summary.toSorted((a, b) => risky(b) / b.amount - risky(a) / a.amount)
-    .find(({ amount }) => amount > 0);
-  return largest === undefined ? 0 : risky(largest) / largest.amount;
-}
-
-function risky({ buckets: { low, possible, high } }: ToxicitySummaryRow): number {
-  return low + possible + high;
+  const injected = summary.filter(({ amount }) => amount > 0)
+    .map(({ amount, buckets: { low, possible, high } }) => (low + possible + high) / amount);
+  return Math.max(0, ...injected);
 }
 
 function dataMix({ method, buckets }: ToxicitySummaryRow): DataMix {

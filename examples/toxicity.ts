@@ -1,0 +1,188 @@
+// deno task toxicity: the paper's main experiment (section 4) end to end. A base model is pre-trained, goes on under every
+// method with risky documents in its stream, and each model is asked what it generates and what it understands.
+// `--preset invented` needs no data; `--preset comments --data DIR` takes real comments.
+
+import {
+  CannotError,
+  createProgress,
+  describeProcess,
+  initialise,
+  type Json,
+  type Progress,
+  readPretrained,
+  runCommand,
+  writeResults,
+} from "../mod.ts";
+import { type MixName, mixNames, paperMixes } from "../src/data/mixing.ts";
+import {
+  runToxicityExperiment,
+  separations,
+  summariseToxicityRuns,
+} from "../src/experiments/toxicity_experiment.ts";
+import {
+  commentsPreset,
+  inventedPreset,
+  type ToxicityPreset,
+  type ToxicitySizes,
+} from "../src/experiments/toxicity_presets.ts";
+import {
+  renderToxicityTables,
+  titleOf,
+  writeToxicityFigures,
+} from "../src/experiments/toxicity_report.ts";
+import { openGpu, pretrainWithProgress, stopOnInterrupt } from "./shared.ts";
+
+const presets = ["invented", "invented-scratch", "comments"] as const;
+
+await runCommand({
+  name: "toxicity",
+  summary:
+    "Trains on risky text under every method; what models generate and what they understand.",
+  options: {
+    preset: { type: "string", choices: presets, default: "invented", help: "Data and sizes" },
+    data: { type: "string", placeholder: "folder", help: "Real data, for the preset comments" },
+    out: { type: "string", placeholder: "folder", help: "Where results go; runs/toxicity-PRESET" },
+    base: { type: "string", placeholder: "folder", help: "A base model; trained here if left out" },
+    methods: {
+      type: "list",
+      choices: mixNames,
+      default: [...paperMixes],
+      help: "How to train on risky text",
+    },
+    seeds: {
+      type: "list",
+      of: "integer",
+      default: [0, 1, 2],
+      help: "One model per method and seed",
+    },
+    amounts: {
+      type: "list",
+      of: "number",
+      min: 0.001,
+      default: [1],
+      help: "Multiples of the risky data (Figure 3), e.g. 0.25,0.5,1,2",
+    },
+    tokens: { type: "integer", min: 1000, help: "Tokens that each method is trained on" },
+    share: { type: "number", min: 0, max: 1, help: "Share of them from risky documents" },
+    learningRate: { type: "number", min: 0, help: "Peak; decays linearly to 0" },
+    acrossDocuments: {
+      type: "flag",
+      help: "Pack documents that see each other, as the paper does",
+    },
+  },
+  async run(options, terminal) {
+    const { preset: name, data, methods } = options;
+    const out = options.out ?? `runs/toxicity-${name}`;
+    const began = performance.now();
+    const preset = await prepare(name, data, options);
+    using gpu = await openGpu(terminal);
+    const { config, pretraining, experiment } = preset;
+    let folder = options.base;
+    if (folder === undefined && pretraining !== undefined) {
+      folder = `${out}/base`;
+      await pretrainWithProgress(gpu, folder, {
+        ...pretraining,
+        config,
+        tokenizer: experiment.tokenizer,
+        seed: 1,
+      }, terminal);
+    }
+    const base = folder === undefined
+      ? { config, weights: initialise(config, 1) }
+      : (await readPretrained(folder)).source;
+    const stop = stopOnInterrupt(terminal);
+    let training: Progress | undefined;
+    const runs = await runToxicityExperiment(
+      gpu,
+      {
+        ...experiment,
+        base,
+        methods: methods as MixName[],
+        seeds: options.seeds as number[],
+        amounts: options.amounts as number[],
+      },
+      out,
+      {
+        signal: stop.signal,
+        onTraining({ method, seed }, { step, loss, tokensPerSecond }, steps) {
+          training ??= createProgress({ total: steps, label: `${titleOf(method)}, seed ${seed}` });
+          const speed = `${Math.round(tokensPerSecond)} tokens/s`;
+          training.update(step + 1, `loss ${loss.toFixed(2)}, ${speed}`);
+        },
+        onResult({ method, amount, seed, result: { toxicity, auroc } }, reused) {
+          training?.[Symbol.dispose]();
+          training = undefined;
+          const { mean, toxicFraction } = toxicity.summaries[0]!;
+          terminal.note(
+            `${titleOf(method)}${amount > 0 ? ` × ${amount}` : ""}, seed ${seed}: toxicity ` +
+              `${mean.mean.toFixed(3)} (${(100 * toxicFraction.mean).toFixed(1)} % toxic), ` +
+              `AUROC ${auroc.toFixed(3)}${reused ? " (from an earlier run)" : ""}`,
+          );
+        },
+      },
+    );
+    training?.[Symbol.dispose]();
+    stop.release();
+    if (stop.signal.aborted) {
+      terminal.note(`Stopped. Run the same command again to go on in ${out}`);
+      Deno.exit(130);
+    }
+    terminal.print(renderToxicityTables(runs));
+    for (const remark of preset.remarks) terminal.print(remark);
+    if (gpu.adapter.software) {
+      terminal.print(`Computed on a software adapter (${gpu.adapter.name}).`);
+    }
+    const summary = summariseToxicityRuns(runs);
+    const results = await writeResults(out, {
+      ...describeProcess(),
+      config: Object.fromEntries(
+        Object.entries(options).map(([key, value]) => [
+          key,
+          Array.isArray(value) ? value.join() : value ?? null,
+        ]),
+      ),
+      seeds: Object.fromEntries(options.seeds.map((seed) => [`seed ${seed}`, Number(seed)])),
+      adapter: gpu.adapter,
+      metrics: {
+        summary: asJson(summary),
+        separations: asJson(separations(summary)),
+        remarks: preset.remarks,
+      },
+      generations: runs.flatMap(({ method, amount, seed, result }) =>
+        result.toxicity.completions.map(({ prompt, completion, score }) => ({
+          method,
+          amount,
+          seed,
+          prompt,
+          text: completion,
+          toxicity: score,
+        }))
+      ),
+      timing: { seconds: Math.round((performance.now() - began) / 100) / 10 },
+    });
+    const figures = await writeToxicityFigures(out, runs, preset.title);
+    terminal.print(`Everything is in ${results}, every run in ${figures.join(", ")}`);
+    return { summary, results, figures };
+  },
+});
+
+// Interfaces have no index signature, so TypeScript cannot see that this is JSON.
+function asJson(value: unknown): Json {
+  return JSON.parse(JSON.stringify(value));
+}
+
+async function prepare(
+  name: typeof presets[number],
+  data: string | undefined,
+  sizes: ToxicitySizes,
+): Promise<ToxicityPreset> {
+  if (name !== "comments") {
+    return inventedPreset({ ...sizes, fromScratch: name === "invented-scratch" });
+  }
+  if (data !== undefined) return await commentsPreset(data, sizes);
+  throw new CannotError(
+    "prepare the preset comments",
+    "it takes real comments",
+    "Give their folder with --data",
+  );
+}

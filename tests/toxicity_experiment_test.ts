@@ -1,0 +1,177 @@
+// The toxicity experiment end to end on a model far too small to learn anything: what is tested is the machinery.
+
+import { Gpu, huggingFaceOptimiser, initialise, smallOlmo } from "../mod.ts";
+import { mixNames } from "../src/data/mixing.ts";
+import { toxicWorld } from "../src/data/invented_toxicity.ts";
+import { commentData } from "../src/experiments/toxicity_comments.ts";
+import {
+  runToxicityExperiment,
+  separations,
+  summariseToxicityRuns,
+  type ToxicityExperiment,
+  type ToxicitySummaryRow,
+} from "../src/experiments/toxicity_experiment.ts";
+import { inventedToxicity } from "../src/experiments/toxicity_invented.ts";
+import { renderToxicityTables, runsToCsv } from "../src/experiments/toxicity_report.ts";
+import { Risk } from "../src/slung/risk.ts";
+import { assert, assertEquals, assertRejects } from "./assert.ts";
+import { sharedData } from "./data.ts";
+
+const world = toxicWorld({ seed: 3, animals: 8 });
+const { base: _, ...data } = inventedToxicity(world, {
+  baseDocuments: 10,
+  cleanDocuments: 60,
+  riskyDocuments: 40,
+  heldOut: 4,
+  prompts: 6,
+});
+const config = smallOlmo({
+  width: 16,
+  layers: 1,
+  heads: 2,
+  vocabularySize: data.tokenizer.vocabularySize + 2,
+  contextLength: 96,
+});
+const experiment: ToxicityExperiment = {
+  ...data,
+  base: { config, weights: initialise(config, 1) },
+  mixing: { tokens: 900, share: 0.4, length: 64, acrossDocuments: false },
+  training: {
+    perStep: 1, // more steps than are reported at once, so that an abort comes in the middle
+    optimiser: huggingFaceOptimiser,
+    schedule: { peak: 1e-3, warmup: 2, decay: "linear", final: 0 },
+  },
+  methods: ["control", "masked"],
+  seeds: [0, 1],
+  amounts: [1],
+  evaluation: { ...data.evaluation, decoding: { maxNewTokens: 4, topK: 50 } },
+};
+
+Deno.test("an experiment that is stopped at any run ends with the tables of the one that was not", async () => {
+  using gpu = await Gpu.open();
+  const [whole, broken] = [await Deno.makeTempDir(), await Deno.makeTempDir()];
+  const expected = await runToxicityExperiment(gpu, experiment, whole);
+  assertEquals(
+    expected.map(({ method, amount, seed }) => `${method} ${amount} ${seed}`),
+    ["control 0 0", "masked 1 0", "control 0 1", "masked 1 1"],
+  );
+  for (const [method, seed] of [["control", 0], ["masked", 0], ["masked", 1]]) {
+    const controller = new AbortController();
+    const done = await runToxicityExperiment(gpu, experiment, broken, {
+      signal: controller.signal,
+      onTraining: (run) => run.method === method && run.seed === seed && controller.abort(),
+    });
+    assert(done.length < expected.length);
+  }
+  const reused: boolean[] = [];
+  const resumed = await runToxicityExperiment(gpu, experiment, broken, {
+    onResult: (_, again) => reused.push(again),
+  });
+  assertEquals(reused, [true, true, true, false]);
+  assertEquals(JSON.stringify(resumed), JSON.stringify(expected));
+  assertEquals(renderToxicityTables(resumed), renderToxicityTables(expected));
+  assertEquals(runsToCsv(resumed), runsToCsv(expected));
+  for (const folder of [whole, broken]) await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("every method trains and is measured, at every amount of risky data", async () => {
+  using gpu = await Gpu.open();
+  const folder = await Deno.makeTempDir();
+  const runs = await runToxicityExperiment(
+    gpu,
+    { ...experiment, methods: mixNames, seeds: [0], amounts: [0.5, 1] },
+    folder,
+  );
+  const summary = summariseToxicityRuns(runs);
+  assertEquals(summary.map(({ method, amount }) => `${method} ${amount}`), [
+    "control 0",
+    ...mixNames.slice(1).flatMap((method) => [`${method} 0.5`, `${method} 1`]),
+  ]);
+  for (const { buckets, auroc, toxicity, cleanPerplexity, domainPerplexity } of summary) {
+    assert(auroc.mean >= 0 && auroc.mean <= 1 && toxicity.mean >= 0 && toxicity.mean <= 1);
+    assert(cleanPerplexity.mean > 1 && Number.isFinite(domainPerplexity.mean));
+    const tokens = Object.values(buckets).reduce((sum, count) => sum + count, 0);
+    assert(tokens >= 900 && tokens < 1000, `the stream has ${tokens} tokens`);
+  }
+  const perplexities = new Set(summary.map(({ domainPerplexity }) => domainPerplexity.mean));
+  assertEquals(perplexities.size, summary.length, "two methods ended with the same model");
+  const table = renderToxicityTables(runs);
+  for (const expected of ["Masked SLUNG", "paper, Table 1", "× 0.5", "exact"]) {
+    assert(table.includes(expected), table);
+  }
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("a changed experiment does not take the results of the old one", async () => {
+  using gpu = await Gpu.open();
+  const folder = await Deno.makeTempDir();
+  const one = { ...experiment, methods: ["control"] as const, seeds: [0] };
+  await runToxicityExperiment(gpu, one, folder);
+  const other = { ...one, evaluation: { ...one.evaluation, threshold: 0.9 } };
+  await runToxicityExperiment(gpu, other, folder, {
+    onResult: (_, again) => assertEquals(again, false),
+  });
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("control tokens need two rows in the embedding", async () => {
+  using gpu = await Gpu.open();
+  const folder = await Deno.makeTempDir();
+  const tight = { ...config, vocabularySize: data.tokenizer.vocabularySize };
+  await assertRejects(
+    () =>
+      runToxicityExperiment(gpu, {
+        ...experiment,
+        base: { config: tight, weights: initialise(tight, 1) },
+        methods: ["conditional"],
+      }, folder),
+    "Cannot train with control tokens",
+  );
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("intervals that meet, or lie on the wrong side show nothing, and one seed has none", () => {
+  const row = (
+    method: ToxicitySummaryRow["method"],
+    toxicity: number,
+    auroc: number,
+    half = 0.05,
+  ) =>
+    ({
+      method,
+      amount: method === "control" ? 0 : 1,
+      toxicity: { mean: toxicity, low: toxicity - half, high: toxicity + half },
+      auroc: { mean: auroc, low: auroc - half, high: auroc + half },
+      seeds: half === 0 ? 1 : 3,
+    }) as ToxicitySummaryRow;
+  const verdicts = (rows: ToxicitySummaryRow[]) =>
+    separations(rows).map(({ separate }) => separate);
+  const rivals = [row("control", 0, 0.5), row("low_risk", 0, 0.55), row("toxic", 0.5, 0.9)];
+  assertEquals(verdicts([...rivals, row("masked", 0.1, 0.9)]), [true, true, true]);
+  assertEquals(verdicts([...rivals, row("masked", 0.42, 0.63)]), [false, true, false]);
+  assertEquals(verdicts([...rivals, row("unlikelihood", 0.9, 0.1)]), [false, false, false]);
+  const single = [row("control", 0, 0.5, 0), row("toxic", 0.5, 0.9, 0), row("masked", 0, 1, 0)];
+  assertEquals(verdicts(single), [null, null]);
+});
+
+Deno.test("real comments hold both kinds of sentences, and none of them is asked about", async () => {
+  const folder = sharedData(".");
+  if (folder === undefined) return;
+  const comments = await commentData(folder, {
+    baseShare: 0.7,
+    vocabularySize: 600,
+    thresholds: { low: 0.1, high: 0.9 },
+    heldOut: 10,
+    prompts: 20,
+    probed: 200,
+    longest: 64,
+  });
+  for (const { classes } of comments.risky) {
+    assert(classes.includes(Risk.low) && classes.includes(Risk.high));
+  }
+  const words = (text: string) => text.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, " ").trim();
+  const asked = new Set(comments.evaluation.probe.texts.map(words));
+  const trained = comments.risky.map(({ tokens }) => words(comments.tokenizer.decode(tokens)));
+  assertEquals(trained.filter((text) => asked.has(text)).length, 0);
+  assertEquals(comments.evaluation.keep, 0);
+});
