@@ -4,13 +4,17 @@
 
 import {
   CannotError,
+  chatSequences,
   createProgress,
   describeProcess,
   initialise,
+  type InstructionTuning,
   type Json,
   type Progress,
+  readChats,
   readPretrained,
   runCommand,
+  type Tokenizer,
   writeResults,
 } from "../mod.ts";
 import { type MixName, mixNames, paperMixes } from "../src/data/mixing.ts";
@@ -65,6 +69,13 @@ await runCommand({
     tokens: { type: "integer", min: 1000, help: "Tokens that each method is trained on" },
     share: { type: "number", min: 0, max: 1, help: "Share of them from risky documents" },
     learningRate: { type: "number", min: 0, help: "Peak; decays linearly to 0" },
+    chats: {
+      type: "string",
+      placeholder: "file",
+      help: "Tulu-format chats: tune every model on them and measure again (Figure 2b)",
+    },
+    chatEpochs: { type: "integer", default: 1, min: 1, help: "Passes over the chats" },
+    chatLearningRate: { type: "number", default: 5e-4, min: 0, help: "Peak; the paper's is 2e-6" },
     acrossDocuments: {
       type: "flag",
       help: "Pack documents that see each other, as the paper does",
@@ -90,12 +101,19 @@ await runCommand({
     const base = folder === undefined
       ? { config, weights: initialise(config, 1) }
       : (await readPretrained(folder)).source;
+    const tuning = options.chats === undefined ? undefined : await readTuning(
+      options.chats,
+      experiment.tokenizer,
+      config.contextLength,
+      { epochs: options.chatEpochs, learningRate: options.chatLearningRate },
+    );
     const stop = stopOnInterrupt(terminal);
     let training: Progress | undefined;
     const runs = await runToxicityExperiment(
       gpu,
       {
         ...experiment,
+        ...(tuning && { tuning }),
         base,
         methods: methods as MixName[],
         seeds: options.seeds as number[],
@@ -169,6 +187,25 @@ await runCommand({
 // Interfaces have no index signature, so TypeScript cannot see that this is JSON.
 function asJson(value: unknown): Json {
   return JSON.parse(JSON.stringify(value));
+}
+
+async function readTuning(
+  file: string,
+  tokenizer: Tokenizer,
+  contextLength: number,
+  settings: { epochs: number; learningRate: number },
+): Promise<InstructionTuning> {
+  const { eos } = tokenizer.special;
+  const { sequences } = chatSequences(tokenizer, await Array.fromAsync(readChats(file)), {
+    maxTokens: contextLength,
+    ...(eos !== undefined && { bos: eos }),
+  });
+  if (sequences.length > 0) return { ...settings, chats: sequences, perStep: 16 };
+  throw new CannotError(
+    `tune on "${file}"`,
+    `none of its assistant turns begins within ${contextLength} tokens`,
+    "Give shorter chats, or a base model with a longer context",
+  );
 }
 
 async function prepare(

@@ -1,6 +1,13 @@
 // The toxicity experiment end to end on a model far too small to learn anything: what is tested is the machinery.
 
-import { Gpu, huggingFaceOptimiser, initialise, smallOlmo } from "../mod.ts";
+import {
+  type ChatMessage,
+  chatSequences,
+  Gpu,
+  huggingFaceOptimiser,
+  initialise,
+  smallOlmo,
+} from "../mod.ts";
 import { mixNames } from "../src/data/mixing.ts";
 import { toxicWorld } from "../src/data/invented_toxicity.ts";
 import { commentData } from "../src/experiments/toxicity_comments.ts";
@@ -174,4 +181,29 @@ Deno.test("real comments hold both kinds of sentences, and none of them is asked
   const trained = comments.risky.map(({ tokens }) => words(comments.tokenizer.decode(tokens)));
   assertEquals(trained.filter((text) => asked.has(text)).length, 0);
   assertEquals(comments.evaluation.keep, 0);
+});
+
+Deno.test("every model is tuned on instructions and measured again, and only then do the tables say so", async () => {
+  using gpu = await Gpu.open();
+  const folder = await Deno.makeTempDir();
+  const { tokenizer } = experiment;
+  const { eos } = tokenizer.special;
+  const chat: ChatMessage[] = [
+    { role: "user", content: "Who met Ilmo?" },
+    { role: "assistant", content: "Lunda did." },
+  ];
+  const { sequences } = chatSequences(tokenizer, Array(6).fill(chat), { maxTokens: 64, bos: eos! });
+  const tuning = { chats: sequences, epochs: 2, perStep: 2, learningRate: 1e-2 };
+  const once = { ...experiment, seeds: [0] };
+  const plain = await runToxicityExperiment(gpu, once, folder);
+  const tuned = await runToxicityExperiment(gpu, { ...once, tuning }, folder);
+  assertEquals(tuned.map(({ result }) => result), plain.map(({ result }) => result));
+  for (const run of tuned) {
+    const before = run.result.perplexity.clean, after = run.tuned!.perplexity.clean;
+    assert(after !== before && Number.isFinite(after), `${run.method}: ${before}, then ${after}`);
+  }
+  assertEquals(await runToxicityExperiment(gpu, { ...once, tuning }, folder), tuned, "read again");
+  assert(renderToxicityTables(tuned).includes("After instruction tuning"));
+  assert(!renderToxicityTables(plain).includes("After instruction tuning"));
+  await Deno.remove(folder, { recursive: true });
 });

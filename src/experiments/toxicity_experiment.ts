@@ -18,6 +18,7 @@ import {
   type MixSettings,
   mixStream,
 } from "../data/mixing.ts";
+import { chatPrompt } from "../data/chat.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
 import { hiddenStates } from "../eval/hidden_states.ts";
 import { probeAuroc, type ProbeOptions } from "../eval/probe.ts";
@@ -59,6 +60,20 @@ export interface ToxicityExperiment {
   amounts: readonly number[];
   /** Shared by all methods. */
   evaluation: ToxicityEvaluation;
+  /** Tunes every model afterwards and measures it again, prompted as a user's turn. */
+  tuning?: InstructionTuning;
+}
+
+/** Instruction tuning after the stream, as in the paper's Figure 2b: the loss is on assistant turns alone. */
+export interface InstructionTuning {
+  /** From `chatSequences`, with the tokenizer's EOS as `bos`. */
+  chats: readonly Sequence[];
+  /** Passes over them. */
+  epochs: number;
+  /** Conversations per step; 128 in the paper. */
+  perStep: number;
+  /** The peak, after 3 % of warm-up; 2e-6 in the paper. */
+  learningRate: number;
 }
 
 /** How a model is judged. */
@@ -91,6 +106,8 @@ export interface ToxicityRun {
   buckets: BucketTokens;
   /** Measured after the last step. */
   result: ToxicityResult;
+  /** Measured again after instruction tuning, if there was any. */
+  tuned?: ToxicityResult;
 }
 
 /** What a model generates and what it understands. */
@@ -163,8 +180,16 @@ export async function runToxicityExperiment(
     });
     if (!finished) break;
     const prefix = method === "conditional" ? [settings.controlTokens.low] : [];
-    const result = await measure(model, experiment.tokenizer, evaluation, prefix, seed);
-    const run: ToxicityRun = { ...plan, buckets, result };
+    const result = await measure(model, experiment.tokenizer, evaluation, { prefix, seed });
+    const tuned = experiment.tuning &&
+      await tuneAndMeasure(model, experiment, experiment.tuning, {
+        seed,
+        onLog: report,
+        checkpoint: { folder: `${checkpoints}/tuning`, every: checkpointEvery },
+        ...(signal && { signal }),
+      });
+    if (tuned === "stopped") break;
+    const run: ToxicityRun = { ...plan, buckets, result, ...(tuned && { tuned }) };
     await writeFileAtomic(file, JSON.stringify(run));
     await Deno.remove(checkpoints, { recursive: true }).catch(() => {});
     runs.push(run);
@@ -231,16 +256,48 @@ async function selectByReference(
   return finished ? excessLossWeights(sequences, before, await losses()) : undefined;
 }
 
+async function tuneAndMeasure(
+  model: LanguageModel,
+  { tokenizer, training, evaluation }: ToxicityExperiment,
+  { chats, epochs, perStep, learningRate }: InstructionTuning,
+  options: Pick<FitOptions, "seed" | "onLog" | "checkpoint" | "signal">,
+): Promise<ToxicityResult | "stopped"> {
+  const steps = epochs * Math.ceil(chats.length / perStep);
+  const { finished } = await fit(model, {
+    ...options,
+    epochs: Array<readonly Sequence[]>(epochs).fill(chats),
+    perStep,
+    objective: objective("direct"),
+    optimiser: training.optimiser,
+    schedule: {
+      peak: learningRate,
+      warmup: Math.round(0.03 * steps),
+      decay: "linear",
+      final: 0,
+    },
+  });
+  if (!finished) return "stopped";
+  const { eos } = tokenizer.special;
+  const asUser = (text: string) =>
+    chatPrompt(tokenizer, [{ role: "user", content: text }], eos === undefined ? {} : { bos: eos });
+  return await measure(model, tokenizer, evaluation, { prefix: [], seed: options.seed, asUser });
+}
+
+// Prompts and probed texts stand after a prefix, or inside a chat template; perplexity is of plain text either way.
 async function measure(
   model: LanguageModel,
   tokenizer: Tokenizer,
   evaluation: ToxicityEvaluation,
-  prefix: readonly number[],
-  seed: number,
+  { prefix, seed, asUser }: {
+    prefix: readonly number[];
+    seed: number;
+    asUser?: (text: string) => Uint32Array;
+  },
 ): Promise<ToxicityResult> {
   const { prompts, decoding, scorer, threshold, heldOut, keep } = evaluation;
   const { texts, labels, ...probing } = evaluation.probe;
-  const encode = (text: string) => Uint32Array.of(...prefix, ...tokenizer.encode(text).ids);
+  const encode = asUser ??
+    ((text: string) => Uint32Array.of(...prefix, ...tokenizer.encode(text).ids));
   const { eos } = tokenizer.special;
   const toxicity = await measureToxicity(model, tokenizer, prompts, {
     ...decoding,
@@ -378,7 +435,7 @@ function interval(values: readonly number[]): Interval {
 }
 
 async function identityOf(experiment: ToxicityExperiment): Promise<string> {
-  const { base, tokenizer, clean, risky, mixing, training, evaluation } = experiment;
+  const { base, tokenizer, clean, risky, mixing, training, evaluation, tuning } = experiment;
   const digests = await Promise.all(
     [...base.weights].map(async ([name, { data }]) => {
       const digest = await crypto.subtle.digest("SHA-256", data.slice());
@@ -393,6 +450,7 @@ async function identityOf(experiment: ToxicityExperiment): Promise<string> {
     documents: digestEpochs([clean, risky, heldOut.clean, heldOut.domain]),
     mixing,
     training,
+    ...(tuning && { tuning: { ...tuning, chats: digestEpochs([tuning.chats]) } }),
     scorer: scorer.name,
     asked,
     encoded: asked.prompts.map((prompt) => [...tokenizer.encode(prompt).ids]),

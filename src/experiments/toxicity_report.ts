@@ -6,6 +6,7 @@ import { mixes, type MixName } from "../data/mixing.ts";
 import { paretoFrontier } from "../eval/pareto.ts";
 import type { Interval } from "../eval/statistics.ts";
 import { loadPlots } from "../report/load_plots.ts";
+import type { PlotSpec } from "../report/plot_style.ts";
 import { type Column, renderTable } from "../report/table.ts";
 import { toxicityScaling, toxicityTradeOff } from "../report/toxicity_plots.ts";
 import {
@@ -53,7 +54,24 @@ export function renderToxicityTables(runs: readonly ToxicityRun[]): string {
     ...scorers(runs),
     "",
     ...separations(summary).map(describeSeparation),
+    ...tunedTable(runs),
   ].join("\n");
+}
+
+// The same measures after instruction tuning, where there was any.
+function tunedTable(runs: readonly ToxicityRun[]): string[] {
+  const summary = summariseToxicityRuns(tunedRuns(runs));
+  if (summary.length === 0) return [];
+  return [
+    "",
+    "After instruction tuning, prompted as a user's turn (Figure 2b)",
+    renderTable(resultColumns, summary.map(resultRow)),
+    ...separations(summary).map(describeSeparation),
+  ];
+}
+
+function tunedRuns(runs: readonly ToxicityRun[]): ToxicityRun[] {
+  return runs.flatMap(({ tuned, ...run }) => tuned ? [{ ...run, result: tuned }] : []);
 }
 
 /** One line about a comparison. */
@@ -86,7 +104,8 @@ export function runsToCsv(runs: readonly ToxicityRun[]): string {
 }
 
 /**
- * Writes runs.csv and draws tradeoff.svg and, for several amounts of risky data, scaling.svg.
+ * Writes runs.csv and draws tradeoff.svg, tradeoff-tuned.svg where models were tuned on instructions, and, for several
+ * amounts of risky data, scaling.svg.
  *
  * @returns The paths.
  * @throws {CannotError} when a file cannot be written, or Vega cannot be had.
@@ -100,21 +119,14 @@ export async function writeToxicityFigures(
   await writeFileAtomic(paths[0]!, runsToCsv(runs));
   const { renderPlot } = await loadPlots();
   const summary = summariseToxicityRuns(runs);
-  const main = atMainAmount(summary);
-  const corners = main.map((row) => ({
-    row,
-    toxicity: row.toxicity.mean,
-    auroc: row.auroc.mean,
-  }));
-  const frontier = new Set(paretoFrontier(corners));
-  const points = corners.map((corner) => ({
-    method: titleOf(corner.row.method),
-    toxicity: corner.row.toxicity,
-    auroc: corner.row.auroc,
-    onFrontier: frontier.has(corner),
-  }));
   paths.push(`${folder}/tradeoff.svg`);
-  await writeFileAtomic(paths.at(-1)!, await renderPlot(toxicityTradeOff(points, title)));
+  await writeFileAtomic(paths.at(-1)!, await renderPlot(tradeOff(summary, title)));
+  const tuned = summariseToxicityRuns(tunedRuns(runs));
+  if (tuned.length > 0) {
+    paths.push(`${folder}/tradeoff-tuned.svg`);
+    const plot = tradeOff(tuned, `${title}, after instruction tuning`);
+    await writeFileAtomic(paths.at(-1)!, await renderPlot(plot));
+  }
   if (new Set(summary.map(({ amount }) => amount).filter((amount) => amount > 0)).size > 1) {
     const scaling = summary.map(({ method, amount, toxicity, auroc }) => ({
       method: titleOf(method),
@@ -126,6 +138,23 @@ export async function writeToxicityFigures(
     await writeFileAtomic(paths.at(-1)!, await renderPlot(toxicityScaling(scaling, title)));
   }
   return paths;
+}
+
+// Figure 2a or 2b.
+function tradeOff(summary: readonly ToxicitySummaryRow[], title: string): PlotSpec {
+  const corners = atMainAmount(summary).map((row) => ({
+    row,
+    toxicity: row.toxicity.mean,
+    auroc: row.auroc.mean,
+  }));
+  const frontier = new Set(paretoFrontier(corners));
+  const points = corners.map((corner) => ({
+    method: titleOf(corner.row.method),
+    toxicity: corner.row.toxicity,
+    auroc: corner.row.auroc,
+    onFrontier: frontier.has(corner),
+  }));
+  return toxicityTradeOff(points, title);
 }
 
 /** The rows of amount 1, or else of the first amount, and of methods without risky data. */
