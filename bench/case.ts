@@ -8,10 +8,16 @@ import {
   renderTable,
   type TableRow,
 } from "../mod.ts";
-import { interleave, type Patience, type Subject, type Timing } from "./measure.ts";
+import {
+  interleave,
+  type Patience,
+  relativeDifference,
+  type Subject,
+  type Timing,
+} from "./measure.ts";
 import type { MemoryWatch } from "./memory.ts";
 import type { Computation, Peer } from "./peers/peer.ts";
-import type { openOurs } from "./peers/ours.ts";
+import { type openOurs, ours } from "./peers/ours.ts";
 import type { Measurement } from "./results.ts";
 
 /** What a case works with. */
@@ -126,6 +132,82 @@ export async function timeUnderCeiling(
 /** The ceiling under which something was measured, for the record. */
 export function ceilingMeasurement(what: string, value: number): Measurement {
   return { what, subject: "adapter", metric: "multiply-adds at most", unit: "GFLOP/s", value };
+}
+
+/** How fast a library was, in the units of a table. */
+export type Speed = {
+  subject: string;
+  milliseconds: number;
+  /** See {@linkcode Timing}; in percent. */
+  spread: number;
+  /** Floating-point operations that the task needs, not those that a library spends on it. */
+  gflops: number;
+  /** Of the ceiling, in percent. */
+  share: number;
+  /** Time over ours. */
+  ratio: number;
+};
+
+/** The speed of every library in a comparison of `operations` floating-point operations, and its record. */
+export function speedsOf(
+  what: string,
+  operations: number,
+  { timings, ceilingGflops }: Comparison,
+): { speeds: Speed[]; measurements: Measurement[] } {
+  const own = timings.get(ours)!.median;
+  const measurements = [ceilingMeasurement(what, ceilingGflops)];
+  const speeds = [...timings].map(([subject, { median, spread }]) => {
+    const gflops = operations / median / 1e9;
+    const ratio = median / own;
+    const add = adder(measurements, what, subject);
+    add("time", "ms", median * 1e3);
+    add("speed", "GFLOP/s", gflops);
+    add("share of ceiling", "", gflops / ceilingGflops);
+    if (subject !== ours) add("time over ours", "", ratio);
+    return {
+      subject,
+      milliseconds: median * 1e3,
+      spread: 100 * spread,
+      gflops,
+      share: 100 * gflops / ceilingGflops,
+      ratio,
+    };
+  });
+  return { speeds, measurements };
+}
+
+/** Adds what was measured of one subject to a list. */
+export function adder(
+  measurements: Measurement[],
+  what: string,
+  subject: string,
+): (metric: string, unit: string, value: number) => void {
+  return (metric, unit, value) => measurements.push({ what, subject, metric, unit, value });
+}
+
+/** One note for each library whose results are further from ours than `agreement`, relatively. */
+export function disagreements(
+  what: string,
+  { results }: Comparison,
+  agreement: number,
+): string[] {
+  const expected = results.get(ours)!;
+  return [...results].flatMap(([subject, actual]) => {
+    const difference = relativeDifference(actual, expected);
+    return difference < agreement
+      ? []
+      : [`${what}: ${subject} differs from ours by ${difference.toExponential(1)}.`];
+  });
+}
+
+/** MiB that a library held beyond the `operands` bytes that the task itself takes, where it has a device. */
+export function extraMemory(
+  { bytes }: Comparison,
+  subject: string,
+  operands: number,
+): number | undefined {
+  const held = bytes.get(subject);
+  return held === undefined ? undefined : (held - operands) / 2 ** 20;
 }
 
 /** The first line of an error's message. */

@@ -63,62 +63,79 @@ export function matmul(program: Program, request: MatmulRequest): void {
   const tileRows = 4 * rowBlocks * (alongRows ? 8 : lines);
   const tileColumns = 4 * columnBlocks * (alongRows ? lines : 8);
 
-  const panelsA = textures && !wholeA ? panels(operandA, variant) : [whole(operandA.lines)];
-  const panelsB = textures && !wholeB ? panels(operandB, variant) : [whole(operandB.lines)];
+  const parts = partsOf(request, {
+    panelsA: textures && !wholeA ? panels(operandA, variant) : [whole(operandA.lines)],
+    panelsB: textures && !wholeB ? panels(operandB, variant) : [whole(operandB.lines)],
+  });
+  for (const part of parts) {
+    const first = part.depth.first === 0;
+    const texturesOf = textures && {
+      a: program.texture(a, elementsOf(part.panelA, operandA), active),
+      b: program.texture(b, elementsOf(part.panelB, operandB), active),
+    };
+    const down = Math.ceil(part.rows.count / tileRows);
+    const across = Math.ceil(part.columns.count / tileColumns);
+    const groups = alongRows ? [down, across] as const : [across, down] as const;
+    program.dispatch({
+      kernel: kernel("matmul", source, shared ? "multiply_shared" : "multiply", {
+        SHARED: shared,
+        A_TRANSPOSED: transposeA,
+        B_TRANSPOSED: transposeB,
+        A_TEXTURE: textures,
+        B_TEXTURE: textures,
+        A_VECTORS: operandA.width % 4 === 0,
+        B_VECTORS: operandB.width % 4 === 0,
+        OUT_VECTORS: columns % 4 === 0,
+        RAGGED_DEPTH: depth % 4 !== 0,
+        ACCUMULATE: accumulate || !first,
+        ADDEND: addend !== undefined && first,
+        ROW_BLOCKS: rowBlocks,
+        COLUMN_BLOCKS: columnBlocks,
+        ALONG_ROWS: alongRows,
+        LINES: lines,
+        TEXTURE_WIDTH: textureWidth,
+      }, { A: a.type, B: b.type, Out: out.type }),
+      tensors: {
+        ...(!textures && { a, b }),
+        out,
+        ...(addend && first && { addend }),
+      },
+      ...(texturesOf && { textures: texturesOf }),
+      dims: [
+        ...[rows, columns, depth],
+        ...[part.rows, part.columns, part.depth].flatMap(({ first, end }) => [first, end]),
+        ...[part.panelA.first, part.panelB.first],
+      ],
+      workgroups: active ? () => active() ? groups : [0] : groups,
+    });
+  }
+}
 
-  for (const panelA of panelsA) {
-    for (const panelB of panelsB) {
-      const inRows = transposeA ? whole(rows) : panelA;
-      const inColumns = transposeB ? panelB : whole(columns);
-      const inDepth = intersection(
+/** What one dispatch multiplies: one panel of each operand, as far as they meet along the depth. */
+interface Part {
+  panelA: Range;
+  panelB: Range;
+  rows: Range;
+  columns: Range;
+  depth: Range;
+}
+
+function partsOf(
+  { rows, columns, depth, transposeA, transposeB }: MatmulRequest,
+  { panelsA, panelsB }: { panelsA: Range[]; panelsB: Range[] },
+): Part[] {
+  return panelsA.flatMap((panelA) =>
+    panelsB.map((panelB) => ({
+      panelA,
+      panelB,
+      rows: transposeA ? whole(rows) : panelA,
+      columns: transposeB ? panelB : whole(columns),
+      depth: intersection(
         transposeA ? panelA : whole(depth),
         transposeB ? whole(depth) : panelB,
-      );
-      if (inDepth.end <= inDepth.first) continue;
-      const later = inDepth.first > 0;
-      const groups = [
-        Math.ceil((alongRows ? inRows : inColumns).count / (alongRows ? tileRows : tileColumns)),
-        Math.ceil((alongRows ? inColumns : inRows).count / (alongRows ? tileColumns : tileRows)),
-      ] as const;
-      const texturesOf = textures && {
-        a: program.texture(a, elementsOf(panelA, operandA), active),
-        b: program.texture(b, elementsOf(panelB, operandB), active),
-      };
-      program.dispatch({
-        kernel: kernel("matmul", source, shared ? "multiply_shared" : "multiply", {
-          SHARED: shared,
-          A_TRANSPOSED: transposeA,
-          B_TRANSPOSED: transposeB,
-          A_TEXTURE: textures,
-          B_TEXTURE: textures,
-          A_VECTORS: operandA.width % 4 === 0,
-          B_VECTORS: operandB.width % 4 === 0,
-          OUT_VECTORS: columns % 4 === 0,
-          RAGGED_DEPTH: depth % 4 !== 0,
-          ACCUMULATE: accumulate || later,
-          ADDEND: addend !== undefined && !later,
-          ROW_BLOCKS: rowBlocks,
-          COLUMN_BLOCKS: columnBlocks,
-          ALONG_ROWS: alongRows,
-          LINES: lines,
-          TEXTURE_WIDTH: textureWidth,
-        }, { A: a.type, B: b.type, Out: out.type }),
-        tensors: {
-          ...(!textures && { a, b }),
-          out,
-          ...(addend && !later && { addend }),
-        },
-        ...(texturesOf && { textures: texturesOf }),
-        dims: [
-          ...[rows, columns, depth],
-          ...[inRows.first, inRows.end, inColumns.first, inColumns.end],
-          ...[inDepth.first, inDepth.end],
-          ...[panelA.first, panelB.first],
-        ],
-        workgroups: active ? () => active() ? groups : [0] : groups,
-      });
-    }
-  }
+      ),
+    }))
+  ).filter((part) => part.depth.count > 0);
 }
 
 /** How an operand lies in memory. */

@@ -2,9 +2,18 @@
 // attention keeps one number per query instead of them, so its memory does not grow; libraries without it pay T².
 // Operations, counted for the causal half: forward 2 T² D per head, backward 5 T² D, which computes the scores again.
 
-import { type Bench, ceilingMeasurement, compare, normals, type Section, table } from "../case.ts";
-import { relativeDifference } from "../measure.ts";
-import { ours } from "../peers/ours.ts";
+import {
+  adder,
+  type Bench,
+  compare,
+  disagreements,
+  extraMemory,
+  normals,
+  type Section,
+  type Speed,
+  speedsOf,
+  table,
+} from "../case.ts";
 import type { Measurement } from "../results.ts";
 
 const heads = 4;
@@ -26,40 +35,22 @@ export async function attention(bench: Bench): Promise<Section> {
       const length = tokens * heads * headWidth;
       const [q, k, v, dout] = ["q", "k", "v", "dout"].map((name) => normals(length, name));
       const request = { batch, time, heads, headWidth, backward };
-      const { ceilingGflops, timings, results, bytes, notes: absent } = await compare(
+      const comparison = await compare(
         bench,
         what,
         ({ attention }) =>
           attention && (() => attention({ ...request, q: q!, k: k!, v: v!, dout: dout! })),
       );
-      notes.push(...absent);
+      notes.push(...comparison.notes, ...disagreements(what, comparison, agreement));
+      const operations = (backward ? 7 : 2) * time * headWidth * tokens * heads;
       const operands = 4 * length * (backward ? 8 : 5);
-      const own = timings.get(ours)!.median;
-      measurements.push(ceilingMeasurement(what, ceilingGflops));
-      for (const [subject, { median }] of timings) {
-        const difference = relativeDifference(results.get(subject)!, results.get(ours)!);
-        if (!(difference < agreement)) {
-          notes.push(`${what}: ${subject} differs from ours by ${difference.toExponential(1)}.`);
-        }
-        const gflops = (backward ? 7 : 2) * time * headWidth * tokens * heads / median / 1e9;
-        const held = bytes.get(subject);
-        const extra = held === undefined ? undefined : (held - operands) / 2 ** 20;
-        rows.push({
-          what: subject === ours ? what : "",
-          subject,
-          milliseconds: median * 1e3,
-          gflops,
-          share: 100 * gflops / ceilingGflops,
-          ratio: median / own,
-          extra,
-        });
-        const add = (metric: string, unit: string, value: number) =>
-          measurements.push({ what, subject, metric, unit, value });
-        add("time", "ms", median * 1e3);
-        add("speed", "GFLOP/s", gflops);
-        add("share of ceiling", "", gflops / ceilingGflops);
-        if (subject !== ours) add("time over ours", "", median / own);
-        if (extra !== undefined) add("extra memory", "MiB", extra);
+      const { speeds, measurements: own } = speedsOf(what, operations, comparison);
+      measurements.push(...own);
+      for (const [i, speed] of speeds.entries()) {
+        const extra = extraMemory(comparison, speed.subject, operands);
+        rows.push({ what: i === 0 ? what : "", ...speed, extra });
+        if (extra === undefined) continue;
+        adder(measurements, what, speed.subject)("extra memory", "MiB", extra);
       }
     }
   }
@@ -76,12 +67,4 @@ export async function attention(bench: Bench): Promise<Section> {
   return { text, measurements, notes };
 }
 
-type Row = {
-  what: string;
-  subject: string;
-  milliseconds: number;
-  gflops: number;
-  share: number;
-  ratio: number;
-  extra: number | undefined;
-};
+type Row = Speed & { what: string; extra: number | undefined };

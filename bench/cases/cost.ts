@@ -4,7 +4,14 @@
 // AdamW updates, and a constant per step.
 
 import { countParameters } from "../../mod.ts";
-import { type Bench, ceilingMeasurement, type Section, table, timeUnderCeiling } from "../case.ts";
+import {
+  adder,
+  type Bench,
+  ceilingMeasurement,
+  type Section,
+  table,
+  timeUnderCeiling,
+} from "../case.ts";
 import { fitLaw, type Law, predict } from "../law.ts";
 import { ours } from "../peers/ours.ts";
 import type { Computation } from "../peers/peer.ts";
@@ -49,8 +56,7 @@ export async function cost(bench: Bench): Promise<Section> {
   const byteLaw = fitLaw(byteUnits, bytes);
   const measurements = [ceilingMeasurement("grid", ceilingGflops)];
   const rows = grid.map((sizes, i) => {
-    const add = (metric: string, unit: string, value: number) =>
-      measurements.push({ what: label(sizes), subject: ours, metric, unit, value });
+    const add = adder(measurements, label(sizes), ours);
     add("time per token", "us", perToken[i]! * 1e6);
     add("memory", "MiB", bytes[i]! / 2 ** 20);
     const operations = timeUnits[i]!.matrices + timeUnits[i]!.loss;

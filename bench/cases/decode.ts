@@ -1,7 +1,7 @@
 // Batched decoding: many short prompts continued together, as an evaluation does, by the number that advance at once.
 
 import { generate, initialise, LanguageModel, Random } from "../../mod.ts";
-import { type Bench, type Section, table } from "../case.ts";
+import { adder, type Bench, type Section, table } from "../case.ts";
 import { ours } from "../peers/ours.ts";
 import type { Measurement } from "../results.ts";
 import { configOf, smallSizes } from "../small_decoder.ts";
@@ -29,8 +29,7 @@ export async function decode(bench: Bench): Promise<Section> {
     const tokens = results.reduce((sum, { length }) => sum + length, 0);
     const memory = (bench.memory.peak(bench.gpu.device) - before) / 2 ** 20;
     rows.push({ batch, seconds, tokensPerSecond: Math.round(tokens / seconds), memory });
-    const add = (metric: string, unit: string, value: number) =>
-      measurements.push({ what: `${what}, batch ${batch}`, subject: ours, metric, unit, value });
+    const add = adder(measurements, `${what}, batch ${batch}`, ours);
     add("time", "s", seconds);
     add("decoding", "tokens/s", tokens / seconds);
     add("memory", "MiB", memory);

@@ -1,9 +1,16 @@
 // Matrix products: two squares, and every product of a layer in the three layouts that training needs.
 //   forward y = x · Wᵀ    inputs dx = dy · W    weights dW = dyᵀ · x
 
-import { type Bench, ceilingMeasurement, compare, normals, type Section, table } from "../case.ts";
-import { relativeDifference } from "../measure.ts";
-import { ours } from "../peers/ours.ts";
+import {
+  type Bench,
+  compare,
+  disagreements,
+  normals,
+  type Section,
+  type Speed,
+  speedsOf,
+  table,
+} from "../case.ts";
 import type { Product } from "../peers/peer.ts";
 import type { Measurement } from "../results.ts";
 
@@ -15,44 +22,21 @@ const agreement = 1e-4; // f32 sums of up to 8192 products in another order diff
 export async function gemm(bench: Bench): Promise<Section> {
   const { shapes, notes } = shapesFor(bench);
   const measurements: Measurement[] = [];
-  const rows: Row[] = [];
+  const rows: (Speed & { what: string })[] = [];
   for (const shape of shapes) {
     const { rows: m, columns: n, depth: k, label } = shape;
     bench.note(`gemm: ${label}`);
     const a = normals(m * k, "a");
     const b = normals(k * n, "b");
-    const { ceilingGflops, timings, results, notes: absent } = await compare(
+    const comparison = await compare(
       bench,
       label,
       ({ product }) => product && (() => product({ ...shape, a, b })),
     );
-    notes.push(...absent);
-    const expected = results.get(ours)!;
-    const own = timings.get(ours)!.median;
-    measurements.push(ceilingMeasurement(label, ceilingGflops));
-    for (const [subject, { median, spread }] of timings) {
-      const difference = relativeDifference(results.get(subject)!, expected);
-      if (!(difference < agreement)) {
-        notes.push(`${label}: ${subject} differs from ours by ${difference.toExponential(1)}.`);
-      }
-      const gflops = 2 * m * n * k / median / 1e9;
-      const share = gflops / ceilingGflops;
-      rows.push({
-        what: subject === ours ? label : "",
-        subject,
-        milliseconds: median * 1e3,
-        spread: 100 * spread,
-        gflops,
-        share: 100 * share,
-        ratio: median / own,
-      });
-      const add = (metric: string, unit: string, value: number) =>
-        measurements.push({ what: label, subject, metric, unit, value });
-      add("time", "ms", median * 1e3);
-      add("speed", "GFLOP/s", gflops);
-      add("share of ceiling", "", share);
-      if (subject !== ours) add("time over ours", "", median / own);
-    }
+    notes.push(...comparison.notes, ...disagreements(label, comparison, agreement));
+    const { speeds, measurements: own } = speedsOf(label, 2 * m * n * k, comparison);
+    measurements.push(...own);
+    rows.push(...speeds.map((speed, i) => ({ what: i === 0 ? label : "", ...speed })));
   }
   const text = table("Matrix products (rows x depth x columns)", [
     { key: "what", title: "Product" },
@@ -65,16 +49,6 @@ export async function gemm(bench: Bench): Promise<Section> {
   ], rows);
   return { text, measurements, notes };
 }
-
-type Row = {
-  what: string;
-  subject: string;
-  milliseconds: number;
-  spread: number;
-  gflops: number;
-  share: number;
-  ratio: number;
-};
 
 function shapesFor({ gpu, quick, large }: Bench): { shapes: Shape[]; notes: string[] } {
   const squares = [512, 1024].map((n) => layout("square", n, n, n));

@@ -3,7 +3,18 @@
 // Operations: logits, gradient of the hidden states and of the unembedding, 6 N C V for N rows that are not masked.
 
 import { Random } from "../../mod.ts";
-import { type Bench, ceilingMeasurement, compare, normals, type Section, table } from "../case.ts";
+import {
+  adder,
+  type Bench,
+  compare,
+  disagreements,
+  extraMemory,
+  normals,
+  type Section,
+  type Speed,
+  speedsOf,
+  table,
+} from "../case.ts";
 import { ours } from "../peers/ours.ts";
 import type { Measurement } from "../results.ts";
 
@@ -16,7 +27,7 @@ interface Shape {
 }
 
 const maskedShares = [0, 0.5, 0.9];
-const agreement = 1e-3; // of a loss near ln V
+const agreement = 1e-4;
 
 /** Measures time and extra memory with none, half and most of the rows masked. */
 export async function loss(bench: Bench): Promise<Section> {
@@ -30,7 +41,7 @@ export async function loss(bench: Bench): Promise<Section> {
       const what = `N ${height} C ${width} V ${vocabulary}, ${100 * masked} % masked`;
       bench.note(`loss: ${what}`);
       const request = { ...shape, ...inputsFor(shape, masked) };
-      const { ceilingGflops, timings, results, bytes, notes: absent } = await compare(
+      const comparison = await compare(
         // The large shape takes seconds a turn on a CPU.
         { ...bench, rounds: shape.peersFit ? bench.rounds : Math.min(bench.rounds, 3) },
         what,
@@ -39,36 +50,19 @@ export async function loss(bench: Bench): Promise<Section> {
           return peer.loss && (() => peer.loss!(request));
         },
       );
-      notes.push(...absent);
-      const own = timings.get(ours)!.median;
-      measurements.push(ceilingMeasurement(what, ceilingGflops));
-      if (masked === 0) unmasked = own;
+      notes.push(...comparison.notes, ...disagreements(what, comparison, agreement));
+      const operations = 6 * (1 - masked) * height * width * vocabulary;
       const operands = 4 * (2 * height * width + 2 * vocabulary * width + 2 * height);
-      for (const [subject, { median }] of timings) {
-        const difference = Math.abs(results.get(subject)![0]! - results.get(ours)![0]!);
-        if (!(difference < agreement)) {
-          notes.push(`${what}: the loss of ${subject} differs from ours by ${difference}.`);
-        }
-        const gflops = 6 * (1 - masked) * height * width * vocabulary / median / 1e9;
-        const held = bytes.get(subject);
-        const extra = held === undefined ? undefined : (held - operands) / 2 ** 20;
-        rows.push({
-          what: subject === ours ? what : "",
-          subject,
-          milliseconds: median * 1e3,
-          gflops,
-          share: 100 * gflops / ceilingGflops,
-          ratio: median / own,
-          toUnmasked: subject === ours ? median / unmasked : undefined,
-          extra,
-        });
-        const add = (metric: string, unit: string, value: number) =>
-          measurements.push({ what, subject, metric, unit, value });
-        add("time", "ms", median * 1e3);
-        add("speed", "GFLOP/s", gflops);
-        add("share of ceiling", "", gflops / ceilingGflops);
-        if (subject === ours) add("time over unmasked", "", median / unmasked);
-        else add("time over ours", "", median / own);
+      const { speeds, measurements: own } = speedsOf(what, operations, comparison);
+      measurements.push(...own);
+      for (const speed of speeds) {
+        const { subject, milliseconds } = speed;
+        const add = adder(measurements, what, subject);
+        if (subject === ours && masked === 0) unmasked = milliseconds;
+        const toUnmasked = subject === ours ? milliseconds / unmasked : undefined;
+        const extra = extraMemory(comparison, subject, operands);
+        rows.push({ what: subject === ours ? what : "", ...speed, toUnmasked, extra });
+        if (toUnmasked !== undefined) add("time over unmasked", "", toUnmasked);
         if (extra !== undefined) add("extra memory", "MiB", extra);
       }
     }
@@ -93,16 +87,7 @@ export async function loss(bench: Bench): Promise<Section> {
   return { text, measurements, notes };
 }
 
-type Row = {
-  what: string;
-  subject: string;
-  milliseconds: number;
-  gflops: number;
-  share: number;
-  ratio: number;
-  toUnmasked: number | undefined;
-  extra: number | undefined;
-};
+type Row = Speed & { what: string; toUnmasked: number | undefined; extra: number | undefined };
 
 function shapesFor({ gpu, quick, large }: Bench, notes: string[]): Shape[] {
   // jax-js multiplies with 64 partial sums of V C each, which just fit a binding of 128 MiB here.

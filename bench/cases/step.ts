@@ -2,7 +2,7 @@
 // is timed, the losses of the first three steps must agree, so that it is the same model, loss and optimiser.
 
 import { CannotError } from "../../mod.ts";
-import { type Bench, ceilingMeasurement, compare, type Section, table } from "../case.ts";
+import { adder, type Bench, compare, extraMemory, type Section, speedsOf, table } from "../case.ts";
 import { ours } from "../peers/ours.ts";
 import { matrixParameters, smallSizes, stepOf, stepOperations } from "../small_decoder.ts";
 
@@ -16,41 +16,29 @@ export async function step(bench: Bench): Promise<Section> {
   const tokens = batch * time;
   const what = `B ${batch} T ${time} C ${width} L ${layers} V ${vocabulary}`;
   bench.note(`step: ${what}`);
-  const { ceilingGflops, timings, results, bytes, notes } = await compare(
+  const comparison = await compare(
     bench,
     what,
     ({ trainingStep }) => trainingStep && (() => trainingStep(request)),
     firstSteps,
   );
-  const expected = results.get(ours)!;
-  const own = timings.get(ours)!.median;
-  const measurements = [ceilingMeasurement(what, ceilingGflops)];
-  const rows = [...timings].map(([subject, { median, spread }]) => {
-    const losses = results.get(subject)!;
+  const { speeds, measurements } = speedsOf(what, stepOperations(request), comparison);
+  const expected = comparison.results.get(ours)!;
+  const rows = speeds.map((speed) => {
+    const { subject, milliseconds } = speed;
+    const losses = comparison.results.get(subject)!;
     const difference = Math.max(...losses.map((loss, i) => Math.abs(loss - expected[i]!)));
     if (!(difference < agreement)) throw notTheSame(subject, losses, expected);
-    const gflops = stepOperations(request) / median / 1e9;
-    const held = bytes.get(subject);
-    const add = (metric: string, unit: string, value: number) =>
-      measurements.push({ what, subject, metric, unit, value });
-    add("time", "ms", median * 1e3);
-    add("training", "tokens/s", tokens / median);
-    add("speed", "GFLOP/s", gflops);
-    add("share of ceiling", "", gflops / ceilingGflops);
-    if (subject !== ours) {
-      add("time over ours", "", median / own);
-      add("largest difference of the first losses", "nats", difference);
-    }
-    if (held !== undefined) add("memory", "MiB", held / 2 ** 20);
+    const tokensPerSecond = tokens / (milliseconds / 1e3);
+    const memory = extraMemory(comparison, subject, 0);
+    const add = adder(measurements, what, subject);
+    add("training", "tokens/s", tokensPerSecond);
+    if (subject !== ours) add("largest difference of the first losses", "nats", difference);
+    if (memory !== undefined) add("memory", "MiB", memory);
     return {
-      subject,
-      milliseconds: median * 1e3,
-      spread: 100 * spread,
-      tokensPerSecond: Math.round(tokens / median),
-      gflops,
-      share: 100 * gflops / ceilingGflops,
-      ratio: median / own,
-      memory: held && held / 2 ** 20,
+      ...speed,
+      tokensPerSecond: Math.round(tokensPerSecond),
+      memory,
       losses: [...losses].map((loss) => loss.toFixed(4)).join(" "),
     };
   });
@@ -66,7 +54,7 @@ export async function step(bench: Bench): Promise<Section> {
     { key: "memory", title: "Memory", unit: "MiB", precision: 1 },
     { key: "losses", title: "First losses" },
   ], rows);
-  return { text, measurements, notes };
+  return { text, measurements, notes: comparison.notes };
 }
 
 function notTheSame(subject: string, losses: Float32Array, expected: Float32Array): CannotError {

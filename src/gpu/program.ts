@@ -145,16 +145,8 @@ export class Program {
     let pooled = pool.find(holds);
     if (!pooled) {
       const stale = pool.find(({ content }) => !content);
-      pooled = stale ? stale : pool.length < 2
-        ? {
-          texture: this.gpu.allocateTexture(
-            `${this.name}/texture`,
-            [textureWidth, height],
-            precision,
-          ),
-          content: undefined,
-        }
-        : pool[0]!;
+      const leastRecent = pool.length < 2 ? undefined : pool[0];
+      pooled = stale ?? leastRecent ?? this.#addTexture(height, precision);
       pooled.content = { tensor, first, count, active };
       const { texture } = pooled;
       this.#commands.push({ from: tensor, first, texels, texture, active });
@@ -286,6 +278,12 @@ export class Program {
   /** Frees the tensors of the program at the end of a `using` block. */
   [Symbol.dispose](): void {
     this.destroy();
+  }
+
+  #addTexture(height: number, precision: Precision): PooledTexture {
+    const size: [number, number] = [textureWidth, height];
+    const texture = this.gpu.allocateTexture(`${this.name}/texture`, size, precision);
+    return { texture, content: undefined };
   }
 
   // A copy in a texture is stale once its tensor is written.
