@@ -9,7 +9,7 @@ import {
   type Sequence,
   weightByClass,
 } from "../src/data/batch.ts";
-import { planEpochs } from "../src/data/epochs.ts";
+import { type EpochOrder, microBatchShape, planEpochs } from "../src/data/epochs.ts";
 import { objective } from "../src/slung/objective.ts";
 import { Risk } from "../src/slung/risk.ts";
 import { assert, assertEquals, assertThrows } from "./assert.ts";
@@ -201,4 +201,48 @@ Deno.test("an epoch without sequences is refused rather than passed over", () =>
     () => planEpochs({ ...plan, epochs: [documents, []] }),
     "Cannot plan epoch 1: it has no sequences. Check the data and its filters.",
   );
+});
+
+// Micro-batches and positions, padding included, that all steps of an order take in a shape.
+function costOf(order: EpochOrder, shape: { rows: number; time: number }) {
+  const { steps, batches } = planEpochs({ ...order, ...shape });
+  let microBatches = 0;
+  for (let step = 0; step < steps; step++) microBatches += batches(step).length;
+  return { steps, microBatches, positions: microBatches * shape.rows * shape.time };
+}
+
+Deno.test("sequences of equal length get a shape in which every step is one micro-batch without padding", () => {
+  const order = { epochs: [numbered(Array(320).fill(41))], perStep: 16, seed: 0 };
+  const shape = microBatchShape(order, 128);
+  const { steps, microBatches, positions } = costOf(order, shape);
+  assertEquals([steps, microBatches, positions], [20, 20, 320 * 40]);
+});
+
+Deno.test("no other shape takes less work than the one chosen, a micro-batch counting as 64 positions", () => {
+  const order = { epochs: [randomSequences(300, { longest: 50 })], perStep: 12, seed: 5 };
+  const workIn = (shape: { rows: number; time: number }) => {
+    const { microBatches, positions } = costOf(order, shape);
+    return positions + 64 * microBatches;
+  };
+  const chosen = microBatchShape(order, 128);
+  for (const time of [52, 100, 128]) {
+    for (let rows = 1; rows <= 16; rows++) {
+      assert(workIn(chosen) <= workIn({ rows, time }), `${rows} rows of ${time} take less`);
+    }
+  }
+});
+
+Deno.test("a micro-batch never exceeds 16 rows of 128 positions, or of the longest sequence", () => {
+  for (const longest of [3, 50, 200]) {
+    const order = {
+      epochs: [randomSequences(600, { longest })],
+      perStep: 300,
+      seed: 1,
+    };
+    const { rows, time } = microBatchShape(order, 256);
+    assert(rows * time <= 16 * Math.max(128, longest - 1), `${rows} rows of ${time}`);
+    assert(time >= longest - 1);
+  }
+  const short = { epochs: [randomSequences(40, { longest: 9 })], perStep: 8, seed: 1 };
+  assert(microBatchShape(short, 16).time <= 16, "rows are no longer than the context");
 });

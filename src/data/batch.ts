@@ -61,37 +61,49 @@ export function packSequences(
   if (sequences.length === 0) {
     throw new CannotError("make a batch", "it has no sequences", "Check the data and its filters");
   }
-  const longestFirst = sequences.map((_, i) => i)
-    .sort((a, b) => sequences[b]!.tokens.length - sequences[a]!.tokens.length || a - b);
-  const free: number[] = []; // positions left in each row
-  const batches: Batch[] = [];
-  const placements: Placement[] = new Array(sequences.length);
-  for (const index of longestFirst) {
-    const sequence = sequences[index]!;
-    const length = sequence.tokens.length - 1;
-    if (length > time) {
-      throw new CannotError(
-        `place sequence ${index} of ${length + 1} tokens`,
-        `rows hold ${time} positions`,
-        "Shorten the text or use longer rows, up to the context of the model",
-      );
-    }
-    if (length < 1) {
-      placements[index] = { batch: 0, start: 0 }; // a single token predicts nothing
-      continue;
-    }
-    let row = free.findIndex((left) => left >= length);
-    if (row < 0) row = free.push(time) - 1;
-    const batch = Math.floor(row / rows);
-    batches[batch] ??= emptyBatch(rows, time);
-    const column = time - free[row]!;
-    const start = (row % rows) * time + column;
-    place(batches[batch]!, sequence, start, column);
-    placements[index] = { batch, start };
-    free[row]! -= length;
+  const lengths = sequences.map(({ tokens }) => tokens.length - 1);
+  const tooLong = lengths.findIndex((length) => length > time);
+  if (tooLong >= 0) {
+    throw new CannotError(
+      `place sequence ${tooLong} of ${lengths[tooLong]! + 1} tokens`,
+      `rows hold ${time} positions`,
+      "Shorten the text or use longer rows, up to the context of the model",
+    );
   }
+  const batches: Batch[] = [];
+  const placements = firstFit(lengths, time).map((place, index) => {
+    if (!place) return { batch: 0, start: 0 }; // a single token predicts nothing
+    const { row, column } = place;
+    const batch = Math.floor(row / rows);
+    const start = (row % rows) * time + column;
+    batches[batch] ??= emptyBatch(rows, time);
+    put(batches[batch]!, sequences[index]!, start, column);
+    return { batch, start };
+  });
   if (batches.length === 0) batches.push(emptyBatch(rows, time));
   return { batches, placements };
+}
+
+/**
+ * Where each length goes in rows of `time` positions when every one, longest first, takes the first row that has room.
+ * Lengths below 1 go nowhere; none may exceed `time`.
+ */
+export function firstFit(
+  lengths: readonly number[],
+  time: number,
+): ({ row: number; column: number } | undefined)[] {
+  const longestFirst = lengths.map((_, i) => i).sort((a, b) => lengths[b]! - lengths[a]! || a - b);
+  const free: number[] = []; // positions left in each row
+  const places: ({ row: number; column: number } | undefined)[] = new Array(lengths.length);
+  for (const index of longestFirst) {
+    const length = lengths[index]!;
+    if (length < 1) continue;
+    let row = free.findIndex((left) => left >= length);
+    if (row < 0) row = free.push(time) - 1;
+    places[index] = { row, column: time - free[row]! };
+    free[row]! -= length;
+  }
+  return places;
 }
 
 function emptyBatch(rows: number, time: number): Batch {
@@ -108,7 +120,7 @@ function emptyBatch(rows: number, time: number): Batch {
   };
 }
 
-function place(
+function put(
   batch: Batch,
   { tokens, classes, weights }: Sequence,
   start: number,

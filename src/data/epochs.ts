@@ -3,7 +3,7 @@
 
 import { CannotError } from "../base/errors.ts";
 import { Random } from "../base/random.ts";
-import { type Batch, packSequences, type Sequence } from "./batch.ts";
+import { type Batch, firstFit, packSequences, type Sequence } from "./batch.ts";
 
 /** What a run trains on and in which portions. */
 export interface EpochPlan {
@@ -32,7 +32,56 @@ export interface PlannedSteps {
  *
  * @throws {CannotError} for an epoch without sequences.
  */
-export function planEpochs({ epochs, perStep, seed, rows, time }: EpochPlan): PlannedSteps {
+export function planEpochs({ rows, time, ...plan }: EpochPlan): PlannedSteps {
+  const steps = stepsOf(plan);
+  return {
+    steps: steps.length,
+    batches: (step) => packSequences(steps[step]!, { rows, time }).batches,
+  };
+}
+
+/** Sequences in the order of training, and how they are cut into steps. */
+export type EpochOrder = Pick<EpochPlan, "epochs" | "perStep" | "seed">;
+
+const usualTime = 128;
+const mostRows = 16;
+const fixedCost = 64; // positions that could be computed while a micro-batch is set up
+const probedSteps = 200;
+
+/**
+ * The B and T in which the steps of a plan take the least work, padding and the fixed cost of a micro-batch included.
+ * Rows hold the longest sequence or several of it, up to 128 positions; 16 such rows are the most.
+ */
+export function microBatchShape(
+  order: EpochOrder,
+  contextLength: number,
+): { rows: number; time: number } {
+  const steps = stepsOf(order).map((step) => step.map(({ tokens }) => tokens.length - 1));
+  const longest = steps.flat().reduce((most, length) => Math.max(most, length), 1);
+  const largestTime = Math.max(longest, Math.min(usualTime, contextLength));
+  const stride = Math.ceil(steps.length / probedSteps);
+  const probed = steps.filter((_, i) => i % stride === 0);
+  let best = { rows: 1, time: largestTime, work: Infinity };
+  const multiples = Array.from(
+    { length: Math.floor(largestTime / longest) },
+    (_, i) => Math.min(largestTime, 4 * Math.ceil((i + 1) * longest / 4)),
+  );
+  for (const time of [largestTime, ...multiples.toReversed()]) {
+    const rowsNeeded = probed.map((lengths) => countRows(firstFit(lengths, time)));
+    for (let rows = 1; rows * time <= mostRows * largestTime; rows++) {
+      const microBatches = rowsNeeded.reduce((sum, needed) => sum + Math.ceil(needed / rows), 0);
+      const work = microBatches * (rows * time + fixedCost);
+      if (work < best.work) best = { rows, time, work };
+    }
+  }
+  return { rows: best.rows, time: best.time };
+}
+
+function countRows(places: ReturnType<typeof firstFit>): number {
+  return 1 + places.reduce((last, place) => Math.max(last, place?.row ?? 0), 0);
+}
+
+function stepsOf({ epochs, perStep, seed }: EpochOrder): Sequence[][] {
   const steps: Sequence[][] = [];
   epochs.forEach((sequences, epoch) => {
     if (sequences.length === 0) {
@@ -45,8 +94,5 @@ export function planEpochs({ epochs, perStep, seed, rows, time }: EpochPlan): Pl
     const shuffled = new Random(seed, `epoch ${epoch}`).shuffle(sequences);
     for (let i = 0; i < shuffled.length; i += perStep) steps.push(shuffled.slice(i, i + perStep));
   });
-  return {
-    steps: steps.length,
-    batches: (step) => packSequences(steps[step]!, { rows, time }).batches,
-  };
+  return steps;
 }

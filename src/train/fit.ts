@@ -2,7 +2,7 @@
 
 import { createHash } from "node:crypto";
 import type { Sequence } from "../data/batch.ts";
-import { planEpochs } from "../data/epochs.ts";
+import { microBatchShape, planEpochs } from "../data/epochs.ts";
 import type { LanguageModel } from "../model/language_model.ts";
 import type { Objective } from "../slung/objective.ts";
 import { fingerprintOf } from "./checkpoint.ts";
@@ -41,8 +41,9 @@ export interface FitOptions {
 export async function fit(model: LanguageModel, options: FitOptions): Promise<TrainingOutcome> {
   const { epochs, perStep, seed, objective, optimiser, recompute, lossScale } = options;
   const { checkpoint, onLog, signal } = options;
-  const shape = microBatchShape(epochs.flat(), perStep, model.config.contextLength);
-  const { steps, batches } = planEpochs({ epochs, perStep, seed, ...shape });
+  const order = { epochs, perStep, seed };
+  const shape = microBatchShape(order, model.config.contextLength);
+  const { steps, batches } = planEpochs({ ...order, ...shape });
   const schedule = { ...options.schedule, steps };
   using trainer = new Trainer(model, {
     ...shape,
@@ -61,20 +62,6 @@ export async function fit(model: LanguageModel, options: FitOptions): Promise<Tr
     ...(onLog && { onLog: (entry: LogEntry) => onLog(entry, steps) }),
     ...(signal && { signal }),
   });
-}
-
-// Rows wide enough for the longest sequence, and as many as a step of average length fills, at most 16.
-function microBatchShape(
-  sequences: readonly Sequence[],
-  perStep: number,
-  contextLength: number,
-): { rows: number; time: number } {
-  const lengths = sequences.map(({ tokens }) => tokens.length - 1);
-  const longest = lengths.reduce((most, length) => Math.max(most, length), 1);
-  const mean = lengths.reduce((sum, length) => sum + length, 0) / Math.max(1, lengths.length);
-  const time = Math.max(longest, Math.min(128, contextLength));
-  const rows = Math.min(16, Math.max(1, Math.ceil(1.05 * mean * perStep / time)));
-  return { rows, time };
 }
 
 async function fingerprint(model: LanguageModel, options: FitOptions): Promise<string> {
