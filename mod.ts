@@ -50,6 +50,7 @@ export * from "./src/model/weights.ts";
 export { fit, type FitOptions } from "./src/train/fit.ts";
 export { type LogEntry, train, type TrainingOutcome, type TrainingRun } from "./src/train/loop.ts";
 export * from "./src/train/optimiser.ts";
+export * from "./src/train/optimiser_state.ts";
 export { learningRate, type Schedule } from "./src/train/schedule.ts";
 export { type StepReport, Trainer, type TrainerOptions } from "./src/train/trainer.ts";
 

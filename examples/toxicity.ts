@@ -10,6 +10,7 @@ import {
   initialise,
   type InstructionTuning,
   type Json,
+  loadOptimiserState,
   type Progress,
   readChats,
   readPretrained,
@@ -96,11 +97,16 @@ await runCommand({
         config,
         tokenizer: experiment.tokenizer,
         seed: 1,
+        keepOptimiser: true,
       }, terminal);
     }
     const base = folder === undefined
       ? { config, weights: initialise(config, 1) }
       : (await readPretrained(folder)).source;
+    const optimiserState = folder && await loadOptimiserState(folder, base.config);
+    if (folder && !optimiserState) {
+      terminal.note(`${folder} has no optimiser.safetensors: AdamW's moments start at zero.`);
+    }
     const tuning = options.chats === undefined ? undefined : await readTuning(
       options.chats,
       experiment.tokenizer,
@@ -114,6 +120,7 @@ await runCommand({
       {
         ...experiment,
         ...(tuning && { tuning }),
+        ...(optimiserState && { optimiserState }),
         base,
         methods: methods as MixName[],
         seeds: options.seeds as number[],

@@ -57,7 +57,12 @@ export function scalingOf(step: Tensor): Tensor {
   };
 }
 
-/** Starts f16 training: no update taken, and the first loss scale. */
-export function writeScaling(gpu: Gpu, step: Tensor, scale: number): void {
-  gpu.write(scalingOf(step), Float32Array.of(scale, 0, 0, 0));
+/** Starts f16 training with a loss scale, after `updates` earlier updates. */
+export function writeScaling(
+  gpu: Gpu,
+  step: Tensor,
+  { scale, updates, betas }: { scale: number; updates: number; betas: readonly [number, number] },
+): void {
+  const corrections = betas.map((beta) => 1 - beta ** updates);
+  gpu.write(scalingOf(step), Float32Array.of(scale, 0, ...corrections));
 }

@@ -195,7 +195,10 @@ Deno.test("damaged checkpoint files are named", async () => {
   await Deno.truncate(optimiser, 4);
   await assertRejects(() => attempt(folder.path), `Cannot read "${optimiser}": it has 4 bytes`);
   await Deno.remove(optimiser);
-  await assertRejects(() => attempt(folder.path), `Cannot read "${optimiser}"`);
+  await assertRejects(
+    () => attempt(folder.path),
+    `Cannot resume from "${step}": it has no optimiser.safetensors`,
+  );
   await Deno.writeFile(optimiser, whole);
   assertEquals(await attempt(folder.path), runSteps);
 

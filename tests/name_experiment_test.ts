@@ -8,6 +8,7 @@ import {
   initialise,
   inventedTask,
   LanguageModel,
+  loadOptimiserState,
   type NameExperiment,
   type NameRun,
   pretrain,
@@ -129,8 +130,29 @@ Deno.test("pre-training writes a model folder, and a second call reads it back",
   const made = await pretrain(gpu, folder, options);
   const read = await pretrain(gpu, folder, options);
   assertEquals(read!.describe, made!.describe);
+  assertEquals(await loadOptimiserState(folder, config), undefined);
   using model = new LanguageModel(gpu, read!.config, read!.weights);
   const result = await askAboutNames(model, tokenizer, experiment.task, { maxNewTokens: 4 });
   assertEquals(result.answers.length, experiment.task.rows.length);
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("pre-training keeps AdamW's state beside the model where it is asked to", async () => {
+  using gpu = await Gpu.open();
+  const folder = await Deno.makeTempDir();
+  const sequences = baseSequences(world, tokenizer);
+  const plan = {
+    config,
+    tokenizer,
+    sequences,
+    epochs: 1,
+    perStep: 16,
+    learningRate: 1e-3,
+    seed: 1,
+  };
+  await pretrain(gpu, folder, { ...plan, keepOptimiser: true });
+  const { updates } = (await loadOptimiserState(folder, config))!;
+  assertEquals(updates, Math.ceil(sequences.length / 16));
+  await assertRejects(() => pretrain(gpu, folder, plan), `Cannot pre-train into "${folder}"`);
   await Deno.remove(folder, { recursive: true });
 });

@@ -11,9 +11,11 @@ import { initialise } from "../model/initialise.ts";
 import { LanguageModel } from "../model/language_model.ts";
 import { type LoadedModel, loadModel, saveModel } from "../model/weights.ts";
 import { objective } from "../slung/objective.ts";
+import { newestCheckpoint } from "../train/checkpoint.ts";
 import { digestEpochs, fit } from "../train/fit.ts";
 import type { LogEntry } from "../train/loop.ts";
 import { olmoOptimiser } from "../train/optimiser.ts";
+import { optimiserFile } from "../train/optimiser_state.ts";
 
 /** How to pre-train. */
 export interface PretrainingOptions {
@@ -31,6 +33,8 @@ export interface PretrainingOptions {
   learningRate: number;
   /** Decides the initial weights and the order of the sequences. */
   seed: number;
+  /** Also keep AdamW's state in the folder, for training that goes on from this model. */
+  keepOptimiser?: boolean;
   /** How to store the weights. */
   dtype?: "F32" | "F16" | "BF16";
   /** Called with every step reported, and the number of steps in all. */
@@ -50,13 +54,17 @@ export async function pretrain(
   options: PretrainingOptions,
 ): Promise<LoadedModel | undefined> {
   const { config, tokenizer, sequences, epochs, perStep, learningRate, seed, dtype } = options;
-  const { onLog, signal } = options;
+  const { keepOptimiser, onLog, signal } = options;
   const record = `${folder}/pretraining.json`;
+  const checkpoints = `${folder}/checkpoints`;
   const plan = typeof sequences === "function"
     ? Array.from({ length: epochs }, (_, epoch) => sequences(epoch))
     : Array<readonly Sequence[]>(epochs).fill(sequences);
   const data = [...new Set(digestEpochs(plan))];
-  const settings = { config, data, epochs, perStep, learningRate, seed, dtype: dtype ?? "F32" };
+  const settings = {
+    ...{ config, data, epochs, perStep, learningRate, seed, dtype: dtype ?? "F32" },
+    ...(keepOptimiser && { keepOptimiser }),
+  };
   if (await exists(`${folder}/config.json`)) {
     const same = await exists(record) &&
       JSON.stringify(await readJson(record)) === JSON.stringify(settings);
@@ -75,17 +83,21 @@ export async function pretrain(
     objective: objective("direct"),
     optimiser: olmoOptimiser,
     schedule: { peak: learningRate, warmup: 100, decay: "cosine", final: 0.1 },
-    checkpoint: { folder: `${folder}/checkpoints`, every: 200 },
+    checkpoint: { folder: checkpoints, every: 200 },
     ...(onLog && { onLog }),
     ...(signal && { signal }),
   });
   if (!finished) return undefined;
+  if (keepOptimiser) {
+    const last = await newestCheckpoint(checkpoints);
+    await Deno.copyFile(`${last}/${optimiserFile}`, `${folder}/${optimiserFile}`);
+  }
   await tokenizer.save?.(folder);
   await writeFileAtomic(record, JSON.stringify(settings, null, 2) + "\n");
   await saveModel(folder, config, await model.download(), {
     special: tokenizer.special,
     ...(dtype && { dtype }),
   });
-  await Deno.remove(`${folder}/checkpoints`, { recursive: true });
+  await Deno.remove(checkpoints, { recursive: true });
   return await loadModel(folder);
 }

@@ -4,8 +4,7 @@
 //   understanding   AUROC of linear probes of the last hidden state
 //   perplexity      of held-out clean text and of held-out harmless text of the risky domain
 // Every finished model's result is a file, and a model in training has checkpoints, so that an interrupted experiment
-// continues where it stopped and ends with the same bytes. AdamW's moments start at zero, with a short warm-up: base
-// models come as weights. (The paper goes on from OLMo's own moments.)
+// continues where it stopped and ends with the same bytes.
 
 import { CannotError } from "../base/errors.ts";
 import { exists, readJson, writeFileAtomic } from "../base/files.ts";
@@ -35,13 +34,16 @@ import { LanguageModel } from "../model/language_model.ts";
 import type { Model } from "../model/weights.ts";
 import { objective } from "../slung/objective.ts";
 import { fingerprintOf } from "../train/checkpoint.ts";
-import { digestEpochs, fit, type FitOptions } from "../train/fit.ts";
+import { digestEpochs, digestOptimiserState, fit, type FitOptions } from "../train/fit.ts";
 import type { LogEntry } from "../train/loop.ts";
+import type { OptimiserState } from "../train/optimiser_state.ts";
 
 /** Everything that decides the outcome. */
 export interface ToxicityExperiment {
   /** Configuration and weights from which every run starts: a base model, or fresh weights to pre-train from scratch. */
   base: Model;
+  /** AdamW's state that goes with it, as in the paper; zero moments if left out. */
+  optimiserState?: OptimiserState;
   /** The one the base model was trained with. */
   tokenizer: Tokenizer;
   /** Documents of the clean stream, without EOS. */
@@ -147,7 +149,7 @@ export async function runToxicityExperiment(
   folder: string,
   events: ToxicityExperimentEvents & { signal?: AbortSignal } = {},
 ): Promise<ToxicityRun[]> {
-  const { base, clean, risky, evaluation } = experiment;
+  const { base, optimiserState, clean, risky, evaluation } = experiment;
   const { signal } = events;
   await Deno.mkdir(`${folder}/runs`, { recursive: true });
   const identity = await identityOf(experiment);
@@ -166,7 +168,13 @@ export async function runToxicityExperiment(
     const { sequences, buckets } = mixStream(method, clean, risky, settings);
     const checkpoints = `${folder}/checkpoints/${name}`;
     const report = (entry: LogEntry, steps: number) => events.onTraining?.(plan, entry, steps);
-    const common = { ...experiment.training, seed, onLog: report, ...(signal && { signal }) };
+    const common = {
+      ...experiment.training,
+      ...(optimiserState && { optimiserState }),
+      ...(signal && { signal }),
+      seed,
+      onLog: report,
+    };
     const epoch = method === "rho"
       ? await selectByReference(gpu, experiment, settings, sequences, common, checkpoints)
       : sequences;
@@ -435,7 +443,8 @@ function interval(values: readonly number[]): Interval {
 }
 
 async function identityOf(experiment: ToxicityExperiment): Promise<string> {
-  const { base, tokenizer, clean, risky, mixing, training, evaluation, tuning } = experiment;
+  const { base, optimiserState, tokenizer, clean, risky } = experiment;
+  const { mixing, training, evaluation, tuning } = experiment;
   const digests = await Promise.all(
     [...base.weights].map(async ([name, { data }]) => {
       const digest = await crypto.subtle.digest("SHA-256", data.slice());
@@ -446,6 +455,7 @@ async function identityOf(experiment: ToxicityExperiment): Promise<string> {
   return await fingerprintOf({
     config: base.config,
     digests,
+    ...(optimiserState && { optimiserState: digestOptimiserState(optimiserState) }),
     tokenizer: [tokenizer.name, tokenizer.special],
     documents: digestEpochs([clean, risky, heldOut.clean, heldOut.domain]),
     mixing,

@@ -51,7 +51,7 @@ export function inventedPreset(
   sizes: ToxicitySizes & { fromScratch?: boolean } = {},
 ): ToxicityPreset {
   const { fromScratch = false, share = fromScratch ? 0.2 : 0.5 } = sizes;
-  const { tokens = fromScratch ? 650_000 : 260_000, acrossDocuments = false } = sizes;
+  const { tokens = fromScratch ? 600_000 : 230_000, acrossDocuments = false } = sizes;
   const world = toxicWorld({ seed: 1, animals: 96 });
   const { base, evaluation, ...data } = inventedToxicity(world, {
     baseDocuments: 14_000,

@@ -45,6 +45,7 @@ export class Parameters {
   readonly groups: readonly ParameterGroup[];
   readonly #gpu: Gpu;
   readonly #byName = new Map<string, Parameter>();
+  readonly #places: Place[] = [];
 
   /**
    * Allocates zeroed arenas.
@@ -77,6 +78,7 @@ export class Parameters {
           : undefined;
         groups.push({ decays, weight, ...(copy && { copy }), ...(gradient && { gradient }) });
         for (const { name, shape, start } of chunk.members) {
+          this.#places.push({ name, shape, group: groups.length - 1, offset: 4 * start });
           this.#byName.set(name, {
             value: view(copy ?? weight, name, shape, start),
             ...(copy && { master: view(weight, name, shape, start) }),
@@ -102,18 +104,7 @@ export class Parameters {
 
   /** Copies host values to the GPU. @throws {CannotError} for a missing tensor or a wrong shape. */
   upload(values: HostParameters): void {
-    for (const [name, parameter] of this.#byName) {
-      const master = parameter.master ?? parameter.value;
-      const host = values.get(name);
-      if (host?.shape.join() !== master.shape.join()) {
-        throw new CannotError(
-          `load parameter "${name}"`,
-          host ? `its shape is ${describeShape(host.shape)}` : "it is missing",
-          `Give a checkpoint in which it is ${describeShape(master.shape)}`,
-        );
-      }
-      this.#gpu.write(master, host!.data);
-    }
+    this.uploadArenas(this.groups.map(({ weight }) => weight), values);
     using program = new Program(this.#gpu, "upload");
     for (const { weight, copy } of this.groups) if (copy) rounding(program, weight, copy);
     program.replay();
@@ -124,14 +115,39 @@ export class Parameters {
     which: "value" | "gradient" = "value",
   ): Promise<Map<string, { shape: number[]; data: Float32Array<ArrayBuffer> }>> {
     const key = which === "value" ? "weight" : "gradient";
-    const arenas = this.groups.map((group) => group[key]!);
+    return await this.downloadArenas(this.groups.map((group) => group[key]!));
+  }
+
+  /**
+   * Copies host values by parameter into one f32 arena for each group, laid out like its weights.
+   *
+   * @throws {CannotError} for a missing tensor or a wrong shape.
+   */
+  uploadArenas(arenas: readonly Tensor[], values: HostParameters): void {
+    for (const { name, shape, group, offset } of this.#places) {
+      const host = values.get(name);
+      if (host?.shape.join() !== shape.join()) {
+        throw new CannotError(
+          `load parameter "${name}"`,
+          host ? `its shape is ${describeShape(host.shape)}` : "it is missing",
+          `Give a checkpoint in which it is ${describeShape(shape)}`,
+        );
+      }
+      const arena = arenas[group]!;
+      const length = elements(shape);
+      this.#gpu.write({ ...arena, name, shape, offset: arena.offset + offset, length }, host!.data);
+    }
+  }
+
+  /** Copies f32 arenas that are laid out like the weights, one for each group, to the host by parameter. */
+  async downloadArenas(
+    arenas: readonly Tensor[],
+  ): Promise<Map<string, { shape: number[]; data: Float32Array<ArrayBuffer> }>> {
     const contents = await this.#gpu.readAll(arenas);
     const host = new Map<string, { shape: number[]; data: Float32Array<ArrayBuffer> }>();
-    for (const [name, parameter] of this.#byName) {
-      const tensor = which === "value" ? parameter.master ?? parameter.value : parameter.gradient!;
-      const arena = contents[arenas.findIndex(({ buffer }) => buffer === tensor.buffer)]!;
-      const data = new Float32Array(arena, tensor.offset, tensor.length).slice();
-      host.set(name, { shape: [...tensor.shape], data });
+    for (const { name, shape, group, offset } of this.#places) {
+      const data = new Float32Array(contents[group]!, offset, elements(shape)).slice();
+      host.set(name, { shape: [...shape], data });
     }
     return host;
   }
@@ -142,6 +158,15 @@ export class Parameters {
       for (const arena of [weight, copy, gradient]) if (arena) this.#gpu.free(arena);
     }
   }
+}
+
+interface Place {
+  name: string;
+  shape: readonly number[];
+  /** Index of the group. */
+  group: number;
+  /** Bytes from the start of an f32 arena. */
+  offset: number;
 }
 
 interface Chunk {

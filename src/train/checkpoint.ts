@@ -1,15 +1,13 @@
-// Checkpoints from which a run goes on as if it had never stopped: weights, both moments (and the loss scale of f16), the
-// step, and a fingerprint of everything that decides the next steps. A checkpoint is a folder that appears by one rename; the previous one is
-// removed only afterwards, so that a full disk or a kill at any moment leaves a complete checkpoint behind.
+// Checkpoints from which a run goes on as if it had never stopped: weights, the optimiser's state, the step, and a
+// fingerprint of everything that decides the next steps. A checkpoint is a folder that appears by one rename; the
+// previous one is removed only afterwards, so that a full disk or a kill at any moment leaves a complete one behind.
 
 import { CannotError } from "../base/errors.ts";
 import { exists, readJson, writeFileAtomic } from "../base/files.ts";
-import type { Tensor } from "../gpu/tensor.ts";
-import type { HostTensor, Weights } from "../model/config.ts";
 import type { LanguageModel } from "../model/language_model.ts";
-import { readSafetensorsHeader, readTensor, writeSafetensors } from "../model/safetensors.ts";
 import { loadModel, saveModel, withRotaryPairing } from "../model/weights.ts";
 import type { Optimiser } from "./optimiser.ts";
+import { loadOptimiserState, optimiserFile, saveOptimiserState } from "./optimiser_state.ts";
 
 const stepFolder = /^step-\d+$/;
 const partialFolder = /^step-\d+\.partial$/;
@@ -26,17 +24,10 @@ export async function saveCheckpoint(
 ): Promise<void> {
   const name = `step-${String(step).padStart(8, "0")}`;
   const partial = `${folder}/${name}.partial`;
-  const tensors = stateTensors(optimiser);
-  const contents = await model.gpu.readAll([...tensors.values()]);
-  const moments: Weights = new Map();
-  [...tensors.keys()].forEach((key, i) => {
-    const data = new Float32Array(contents[i]!);
-    moments.set(key, { shape: [data.length], data });
-  });
   try {
     await Deno.mkdir(partial, { recursive: true });
     await saveModel(partial, model.config, await model.download());
-    await writeSafetensors(`${partial}/optimiser.safetensors`, moments);
+    await saveOptimiserState(partial, model.config, await optimiser.download(step));
     const state = JSON.stringify({ step, fingerprint }, null, 2);
     await writeFileAtomic(`${partial}/training.json`, state);
     await Deno.rename(partial, `${folder}/${name}`);
@@ -71,9 +62,8 @@ export async function resumeCheckpoint(
     optimiser: Optimiser;
   },
 ): Promise<number> {
-  const newest = (await subfolders(folder, stepFolder)).at(-1);
-  if (!newest) return 0;
-  const path = `${folder}/${newest}`;
+  const path = await newestCheckpoint(folder);
+  if (!path) return 0;
   const state = await readJson(`${path}/training.json`) as { step: number; fingerprint: string };
   if (state.fingerprint !== fingerprint || !Number.isInteger(state.step)) {
     throw new CannotError(
@@ -84,20 +74,22 @@ export async function resumeCheckpoint(
   }
   const saved = withRotaryPairing(await loadModel(path), model.config.rotaryPairing);
   model.parameters.upload(saved.weights);
-  const { tensors: entries } = await readSafetensorsHeader(`${path}/optimiser.safetensors`);
-  for (const [key, tensor] of stateTensors(optimiser)) {
-    const entry = entries.get(key);
-    const host: HostTensor | undefined = entry && await readTensor(entry);
-    if (host?.data.length !== tensor.length) {
-      throw new CannotError(
-        `resume from "${path}"`,
-        `"${key}" of optimiser.safetensors does not have ${tensor.length} elements`,
-        "Choose another output folder",
-      );
-    }
-    model.gpu.write(tensor, host.data);
+  const optimiserState = await loadOptimiserState(path, model.config);
+  if (!optimiserState) {
+    throw new CannotError(
+      `resume from "${path}"`,
+      `it has no ${optimiserFile}`,
+      "Choose another output folder",
+    );
   }
+  optimiser.upload(optimiserState, state.step);
   return state.step;
+}
+
+/** The path of the newest checkpoint in a folder, if there is one. */
+export async function newestCheckpoint(folder: string): Promise<string | undefined> {
+  const newest = (await subfolders(folder, stepFolder)).at(-1);
+  return newest && `${folder}/${newest}`;
 }
 
 /** A short fingerprint of whatever decides the course of a run. */
@@ -121,14 +113,4 @@ async function subfolders(folder: string, pattern: RegExp): Promise<string[]> {
     });
   }
   return names.sort();
-}
-
-function stateTensors({ moments, scaling }: Optimiser): Map<string, Tensor> {
-  const tensors = new Map<string, Tensor>();
-  moments.forEach(({ first, second }, i) => {
-    tensors.set(`first_moment.${i}`, first);
-    tensors.set(`second_moment.${i}`, second);
-  });
-  if (scaling) tensors.set("loss_scaling", scaling);
-  return tensors;
 }

@@ -8,6 +8,7 @@ import type { Objective } from "../slung/objective.ts";
 import { fingerprintOf } from "./checkpoint.ts";
 import { type LogEntry, train, type TrainingOutcome } from "./loop.ts";
 import { defaultLossScale, type LossScaleSettings, type OptimiserSettings } from "./optimiser.ts";
+import type { OptimiserState } from "./optimiser_state.ts";
 import type { Schedule } from "./schedule.ts";
 import { Trainer } from "./trainer.ts";
 
@@ -23,6 +24,8 @@ export interface FitOptions {
   objective: Objective;
   /** Its learning rate comes from the schedule. */
   optimiser: OptimiserSettings;
+  /** AdamW's state to go on from, such as a base model's; zero moments if left out. */
+  optimiserState?: OptimiserState;
   /** The schedule but for its length, which follows from the epochs. */
   schedule: Omit<Schedule, "steps">;
   /** Compute the layers' activations again on the way back instead of keeping them; the same bytes either way. */
@@ -40,7 +43,7 @@ export interface FitOptions {
 /** Fits a model that was made with gradients. Same model, options and adapter: the same bytes. */
 export async function fit(model: LanguageModel, options: FitOptions): Promise<TrainingOutcome> {
   const { epochs, perStep, seed, objective, optimiser, recompute, lossScale } = options;
-  const { checkpoint, onLog, signal } = options;
+  const { optimiserState, checkpoint, onLog, signal } = options;
   const order = { epochs, perStep, seed };
   const shape = microBatchShape(order, model.config.contextLength);
   const { steps, batches } = planEpochs({ ...order, ...shape });
@@ -52,6 +55,7 @@ export async function fit(model: LanguageModel, options: FitOptions): Promise<Tr
     ...(recompute && { recompute }),
     ...(lossScale && { lossScale }),
   });
+  if (optimiserState) trainer.optimiser.upload(optimiserState, 0);
   return await train({
     model,
     trainer,
@@ -66,6 +70,7 @@ export async function fit(model: LanguageModel, options: FitOptions): Promise<Tr
 
 async function fingerprint(model: LanguageModel, options: FitOptions): Promise<string> {
   const { epochs, perStep, seed, objective, optimiser, schedule, lossScale } = options;
+  const { optimiserState } = options;
   return await fingerprintOf({
     model: model.config,
     initial: await weightDigests(model),
@@ -75,6 +80,7 @@ async function fingerprint(model: LanguageModel, options: FitOptions): Promise<s
     objective,
     optimiser,
     schedule,
+    ...(optimiserState && { optimiserState: digestOptimiserState(optimiserState) }),
     ...(model.precision === "f16" && {
       precision: model.precision,
       lossScale: lossScale ?? defaultLossScale,
@@ -87,6 +93,16 @@ async function weightDigests({ gpu, parameters }: LanguageModel): Promise<string
   const arenas = await gpu.readAll(parameters.groups.map(({ weight }) => weight));
   const digests = arenas.map((bytes) => crypto.subtle.digest("SHA-256", bytes));
   return (await Promise.all(digests)).map((digest) => new Uint8Array(digest).join());
+}
+
+/** A digest of an optimiser's state. */
+export function digestOptimiserState(
+  { updates, first, second, lossScaling }: OptimiserState,
+): string {
+  const hash = createHash("sha256").update(String(updates));
+  for (const [name, { data }] of [...first, ...second]) hash.update(name).update(data);
+  if (lossScaling) hash.update(lossScaling);
+  return hash.digest("hex");
 }
 
 /** A digest of the sequences of each epoch, in order; each different epoch is read once. */

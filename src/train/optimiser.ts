@@ -8,6 +8,7 @@ import { CannotError } from "../base/errors.ts";
 import { Program } from "../gpu/program.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import type { LanguageModel } from "../model/language_model.ts";
+import type { OptimiserState } from "./optimiser_state.ts";
 
 /** AdamW's settings. */
 export interface OptimiserSettings {
@@ -58,7 +59,10 @@ export class Optimiser {
   readonly moments: readonly { first: Tensor; second: Tensor }[];
   /** For a model in f16: what loss scaling goes on from, part of the step buffer. */
   readonly scaling?: Tensor;
+  readonly #model: LanguageModel;
   readonly #program: Program;
+  #firstScale = 1;
+  #earlierUpdates = 0;
 
   /**
    * Allocates zeroed moments and records the update of every parameter.
@@ -75,6 +79,7 @@ export class Optimiser {
     const program = new Program(model.gpu, "optimiser");
     const { groups } = model.parameters;
     const { betas, epsilon, weightDecay, maxNorm } = settings;
+    this.#model = model;
     this.#program = program;
     this.step = program.allocate("step", [stepLength]);
     this.status = program.allocate("status", [statusLength]);
@@ -88,8 +93,9 @@ export class Optimiser {
       gradientNorm(program, norm);
     } else {
       const { initial, growthInterval } = checkLossScale(options.lossScale ?? defaultLossScale);
+      this.#firstScale = initial;
       this.scaling = scalingOf(this.step);
-      writeScaling(model.gpu, this.step, initial);
+      writeScaling(model.gpu, this.step, { scale: initial, updates: 0, betas });
       const { step } = this;
       const { classSums } = options;
       gradientNorm(program, { ...norm, scaling: { step, classSums, growthInterval, betas } });
@@ -109,6 +115,43 @@ export class Optimiser {
       });
     });
     gradients.forEach((gradient) => program.clear(gradient));
+  }
+
+  /** Updates taken before this run's first step. */
+  get earlierUpdates(): number {
+    return this.#earlierUpdates;
+  }
+
+  /** Copies the state after `steps` steps of this run to the host. */
+  async download(steps: number): Promise<OptimiserState> {
+    const { parameters, gpu } = this.#model;
+    return {
+      updates: this.#earlierUpdates + steps,
+      first: await parameters.downloadArenas(this.moments.map(({ first }) => first)),
+      second: await parameters.downloadArenas(this.moments.map(({ second }) => second)),
+      ...(this.scaling && { lossScaling: await gpu.read(this.scaling) }),
+    };
+  }
+
+  /**
+   * Goes on from a state, of which `steps` updates belong to this run. A model in f16 takes over the loss scale as well,
+   * or starts with its own where the state has none.
+   *
+   * @throws {CannotError} when the state belongs to another model.
+   */
+  upload(state: OptimiserState, steps: number): void {
+    const { parameters, gpu } = this.#model;
+    parameters.uploadArenas(this.moments.map(({ first }) => first), state.first);
+    parameters.uploadArenas(this.moments.map(({ second }) => second), state.second);
+    this.#earlierUpdates = state.updates - steps;
+    if (!this.scaling) return;
+    const { updates, lossScaling } = state;
+    if (lossScaling) gpu.write(this.scaling, lossScaling);
+    else {writeScaling(gpu, this.step, {
+        scale: this.#firstScale,
+        updates,
+        betas: this.settings.betas,
+      });}
   }
 
   /** Submits one update; gradients are zero afterwards. */

@@ -145,7 +145,7 @@ export class Trainer {
     const counts = batches.map((batch) => countTargets(batch, terms));
     const scalars = {
       learningRate,
-      update: step + 1,
+      update: this.optimiser.earlierUpdates + step + 1,
       divisor: divisor(denominator, counts, `step ${step}`),
     };
     writeStep(this.#model.gpu, this.optimiser.step, scalars, this.optimiser.settings.betas);

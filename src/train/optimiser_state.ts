@@ -1,0 +1,89 @@
+// AdamW's state as a file beside a model's weights: two moments for each parameter, named and shaped like it, and the
+// number of updates they stand for. A checkpoint holds it, and so can a base model whose training is to be continued.
+
+import { CannotError } from "../base/errors.ts";
+import { exists } from "../base/files.ts";
+import { readParameters } from "../model/check_parameters.ts";
+import type { DecoderConfig, Weights } from "../model/config.ts";
+import { withRotaryPairing } from "../model/rotary_pairing.ts";
+import {
+  readSafetensorsHeader,
+  readTensor,
+  type TensorEntry,
+  writeSafetensors,
+} from "../model/safetensors.ts";
+
+/** What AdamW goes on from. */
+export interface OptimiserState {
+  /** Updates taken so far: Adam's bias corrections follow from it. */
+  updates: number;
+  /** Running means of the gradients, by parameter. */
+  first: Weights;
+  /** Running means of their squares, by parameter. */
+  second: Weights;
+  /** Of a model in f16: the loss scale and what belongs to it, `scalingOf` the step buffer. */
+  lossScaling?: Float32Array;
+}
+
+/** The file's name in the folder of a model or of a checkpoint. */
+export const optimiserFile = "optimiser.safetensors";
+
+const scalingName = "loss_scaling";
+const firstPrefix = "first_moment.";
+const secondPrefix = "second_moment.";
+
+/** Writes `optimiser.safetensors`, with rotary entries paired in halves as in the model's own file. */
+export async function saveOptimiserState(
+  folder: string,
+  config: DecoderConfig,
+  { updates, first, second, lossScaling }: OptimiserState,
+): Promise<void> {
+  const tensors: Weights = new Map();
+  for (const [prefix, moments] of [[firstPrefix, first], [secondPrefix, second]] as const) {
+    const { weights } = withRotaryPairing({ config, weights: moments }, "half");
+    for (const [name, tensor] of weights) tensors.set(prefix + name, tensor);
+  }
+  if (lossScaling) {
+    tensors.set(scalingName, { shape: [lossScaling.length], data: lossScaling });
+  }
+  const metadata = { updates: String(updates) };
+  await writeSafetensors(`${folder}/${optimiserFile}`, tensors, { metadata });
+}
+
+/**
+ * Reads what {@linkcode saveOptimiserState} wrote, in the rotary pairing of `config`; `undefined` where there is no such
+ * file.
+ *
+ * @throws {CannotError} when the file is damaged or belongs to another model.
+ */
+export async function loadOptimiserState(
+  folder: string,
+  config: DecoderConfig,
+): Promise<OptimiserState | undefined> {
+  const path = `${folder}/${optimiserFile}`;
+  if (!await exists(path)) return undefined;
+  const { tensors, metadata } = await readSafetensorsHeader(path);
+  const updates = Number(metadata.get("updates"));
+  if (!Number.isInteger(updates)) {
+    throw new CannotError(
+      `continue from "${path}"`,
+      "it does not say how many updates its moments stand for",
+      "Use the file of a training run of this toolkit, or remove it",
+    );
+  }
+  const momentsOf = async (prefix: string) => {
+    const entries = new Map<string, TensorEntry>(
+      [...tensors].filter(([name]) => name.startsWith(prefix)),
+    );
+    const weights = await readParameters(config, entries, path, (name) => prefix + name);
+    const stored = { config: { ...config, rotaryPairing: "half" as const }, weights };
+    return withRotaryPairing(stored, config.rotaryPairing).weights;
+  };
+  const scaling = tensors.get(scalingName);
+  return {
+    updates,
+    first: await momentsOf(firstPrefix),
+    second: await momentsOf(secondPrefix),
+    ...(scaling && { lossScaling: (await readTensor(scaling)).data }),
+  };
+}
