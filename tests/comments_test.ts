@@ -3,6 +3,7 @@
 import {
   readCivilComments,
   readGoEmotions,
+  readJigsaw,
   readLabelledPosts,
   readReddit,
   readSentences,
@@ -73,6 +74,21 @@ Deno.test("a table of targets refuses what is no share", async () => {
   assertEquals(items.map(({ toxicity }) => toxicity), [0.5, 1]);
   assert(messages[1]!.includes('line 4: target is "2", not a number from 0 to 1'), messages[1]);
   await assertRejects(() => Array.fromAsync(readTargets(path)), 'line 3: target is ""');
+});
+
+Deno.test("Jigsaw's comments are toxic where any label is set, and unknown where none was scored", async () => {
+  const path = await written(
+    "train.csv",
+    "id,comment_text,toxic,severe_toxic,obscene,threat,insult,identity_hate\n" +
+      '1,"One,\ntwo",0,0,0,0,0,0\n2,Three,1,0,0,0,1,0\n3,Four,-1,-1,-1,-1,-1,-1\n4,Five,0,0,x,0,0,0\n',
+  );
+  const { items, messages } = await all((options) => readJigsaw(path, options));
+  assertEquals(items, [
+    { id: "1", text: "One,\ntwo", toxicity: 0, labels: [] },
+    { id: "2", text: "Three", toxicity: 1, labels: ["toxic", "insult"] },
+    { id: "3", text: "Four", toxicity: undefined, labels: [] },
+  ]);
+  assert(messages[0]!.includes('line 6: "obscene" is "x", not 0, 1 or -1'), messages[0]);
 });
 
 Deno.test("prompts come with both texts and both toxicities, which may be missing", async () => {

@@ -70,6 +70,41 @@ export async function* readTargets(
   }
 }
 
+const jigsawLabels = [
+  "toxic",
+  "severe_toxic",
+  "obscene",
+  "threat",
+  "insult",
+  "identity_hate",
+] as const;
+
+/**
+ * Jigsaw's comments of Wikipedia's talk pages (the Toxic Comment Classification Challenge): toxicity is 1 where any of
+ * the six labels is set, and absent in rows whose labels are −1, which the challenge did not score.
+ *
+ * @param path A CSV file with `id`, `comment_text` and the six labels.
+ * @throws {CannotError} naming file and line, for a malformed row unless `onMalformed` takes it.
+ */
+export async function* readJigsaw(
+  path: string,
+  options: ReadingOptions = {},
+): AsyncGenerator<Comment & { labels: string[] }> {
+  const columns = ["id", "comment_text", ...jigsawLabels];
+  for await (const { fields, where } of readCsv(path, columns, options)) {
+    const { id, comment_text: text } = fields;
+    const wrong = jigsawLabels.find((label) => !["0", "1", "-1"].includes(fields[label]!));
+    if (wrong) {
+      malformed(options, where, `"${wrong}" is "${fields[wrong]}", not 0, 1 or -1`);
+      continue;
+    }
+    const labels = jigsawLabels.filter((label) => fields[label] === "1");
+    const unscored = jigsawLabels.some((label) => fields[label] === "-1");
+    const toxicity = unscored ? undefined : labels.length > 0 ? 1 : 0;
+    yield { id: id!, text: text!, toxicity, labels };
+  }
+}
+
 /** A prompt of RealToxicityPrompts and the text that followed it on the web. */
 export interface ToxicityPrompt {
   /** The file of OpenWebText and where the prompt begins in it. */
