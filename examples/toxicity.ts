@@ -70,6 +70,12 @@ await runCommand({
     tokens: { type: "integer", min: 1000, help: "Tokens that each method is trained on" },
     share: { type: "number", min: 0, max: 1, help: "Share of them from risky documents" },
     learningRate: { type: "number", min: 0, help: "Peak; decays linearly to 0" },
+    samples: {
+      type: "integer",
+      default: 1,
+      min: 1,
+      help: "Continuations of each prompt; several show their expected maximum toxicity",
+    },
     chats: {
       type: "string",
       placeholder: "file",
@@ -121,6 +127,10 @@ await runCommand({
         ...experiment,
         ...(tuning && { tuning }),
         ...(optimiserState && { optimiserState }),
+        evaluation: {
+          ...experiment.evaluation,
+          decoding: { ...experiment.evaluation.decoding, samples: options.samples },
+        },
         base,
         methods: methods as MixName[],
         seeds: options.seeds as number[],

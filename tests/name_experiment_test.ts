@@ -115,6 +115,17 @@ Deno.test("training on answers in which nobody is named is refused", async () =>
   await Deno.remove(folder, { recursive: true });
 });
 
+Deno.test("behind BOS, where a tokenizer has one, tokens keep their classes", () => {
+  const withBos = { ...tokenizer, special: { ...tokenizer.special, bos: 5 } };
+  const plain = answerSequences(tokenizer, experiment.task, true);
+  const begun = answerSequences(withBos, experiment.task, true);
+  begun.forEach(({ tokens, classes }, i) => {
+    assertEquals([...tokens], [5, ...plain[i]!.tokens]);
+    assertEquals([...classes], [Risk.low, ...plain[i]!.classes]);
+  });
+  assert(plain.some(({ classes }) => classes.includes(Risk.high)));
+});
+
 Deno.test("pre-training writes a model folder, and a second call reads it back", async () => {
   using gpu = await Gpu.open();
   const folder = await Deno.makeTempDir();

@@ -1,58 +1,19 @@
 // The toxicity experiment end to end on a model far too small to learn anything: what is tested is the machinery.
 
-import {
-  type ChatMessage,
-  chatSequences,
-  Gpu,
-  huggingFaceOptimiser,
-  initialise,
-  smallOlmo,
-} from "../mod.ts";
+import { type ChatMessage, chatSequences, Gpu, initialise } from "../mod.ts";
 import { mixNames } from "../src/data/mixing.ts";
-import { toxicWorld } from "../src/data/invented_toxicity.ts";
 import { commentData } from "../src/experiments/toxicity_comments.ts";
 import {
   runToxicityExperiment,
   separations,
   summariseToxicityRuns,
-  type ToxicityExperiment,
   type ToxicitySummaryRow,
 } from "../src/experiments/toxicity_experiment.ts";
-import { inventedToxicity } from "../src/experiments/toxicity_invented.ts";
 import { renderToxicityTables, runsToCsv } from "../src/experiments/toxicity_report.ts";
 import { Risk } from "../src/slung/risk.ts";
 import { assert, assertEquals, assertRejects } from "./assert.ts";
 import { sharedData } from "./data.ts";
-
-const world = toxicWorld({ seed: 3, animals: 8 });
-const { base: _, ...data } = inventedToxicity(world, {
-  baseDocuments: 10,
-  cleanDocuments: 60,
-  riskyDocuments: 40,
-  heldOut: 4,
-  prompts: 6,
-});
-const config = smallOlmo({
-  width: 16,
-  layers: 1,
-  heads: 2,
-  vocabularySize: data.tokenizer.vocabularySize + 2,
-  contextLength: 96,
-});
-const experiment: ToxicityExperiment = {
-  ...data,
-  base: { config, weights: initialise(config, 1) },
-  mixing: { tokens: 900, share: 0.4, length: 64, acrossDocuments: false },
-  training: {
-    perStep: 1, // more steps than are reported at once, so that an abort comes in the middle
-    optimiser: huggingFaceOptimiser,
-    schedule: { peak: 1e-3, warmup: 2, decay: "linear", final: 0 },
-  },
-  methods: ["control", "masked"],
-  seeds: [0, 1],
-  amounts: [1],
-  evaluation: { ...data.evaluation, decoding: { maxNewTokens: 4, topK: 50 } },
-};
+import { config, experiment } from "./fixtures/tiny_toxicity.ts";
 
 Deno.test("an experiment that is stopped at any run ends with the tables of the one that was not", async () => {
   using gpu = await Gpu.open();
@@ -79,6 +40,62 @@ Deno.test("an experiment that is stopped at any run ends with the tables of the 
   assertEquals(renderToxicityTables(resumed), renderToxicityTables(expected));
   assertEquals(runsToCsv(resumed), runsToCsv(expected));
   for (const folder of [whole, broken]) await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("an experiment that is killed again and again ends with the files of the one that was not", async () => {
+  using gpu = await Gpu.open();
+  const [whole, broken] = [await Deno.makeTempDir(), await Deno.makeTempDir()];
+  const expected = await runToxicityExperiment(gpu, experiment, whole);
+  for (const last of ["control 0 step 3", "masked 0 step 0", "control 1 done", undefined]) {
+    const process = startProcess(broken);
+    await readUntil(process.stdout, last);
+    if (last !== undefined) process.kill("SIGKILL");
+    assertEquals((await process.status).signal, last === undefined ? null : "SIGKILL");
+  }
+  const runs = async (folder: string) => {
+    const names = await Array.fromAsync(Deno.readDir(`${folder}/runs`), ({ name }) => name);
+    return await Promise.all(
+      names.sort().map(async (name) => [name, await Deno.readTextFile(`${folder}/runs/${name}`)]),
+    );
+  };
+  assertEquals(await runs(broken), await runs(whole));
+  const reused = await runToxicityExperiment(gpu, experiment, broken);
+  assertEquals(renderToxicityTables(reused), renderToxicityTables(expected));
+  for (const folder of [whole, broken]) await Deno.remove(folder, { recursive: true });
+});
+
+function startProcess(folder: string): Deno.ChildProcess {
+  const script = decodeURIComponent(new URL("fixtures/tiny_toxicity.ts", import.meta.url).pathname);
+  const args = ["run", "-A", "--quiet", script, folder];
+  return new Deno.Command(Deno.execPath(), { args, stdout: "piped" }).spawn();
+}
+
+// Until a line has been printed, or to the end.
+async function readUntil(stdout: ReadableStream<Uint8Array>, line?: string): Promise<void> {
+  let text = "";
+  for await (const chunk of stdout.pipeThrough(new TextDecoderStream())) {
+    text += chunk;
+    if (line !== undefined && text.split("\n").includes(line)) return;
+  }
+}
+
+Deno.test("several continuations of each prompt show their expected maximum, one does not", async () => {
+  using gpu = await Gpu.open();
+  const folder = await Deno.makeTempDir();
+  const { evaluation } = experiment;
+  const decoding = { ...evaluation.decoding, samples: 3 };
+  const once = { ...experiment, methods: ["toxic"] as const, seeds: [0] };
+  const runs = await runToxicityExperiment(
+    gpu,
+    { ...once, evaluation: { ...evaluation, decoding } },
+    folder,
+  );
+  const [row] = summariseToxicityRuns(runs);
+  assert(row!.expectedMaximum.mean >= row!.toxicity.mean);
+  assert(renderToxicityTables(runs).includes("expected maximum"));
+  const single = await runToxicityExperiment(gpu, once, folder);
+  assert(!renderToxicityTables(single).includes("expected maximum"));
+  await Deno.remove(folder, { recursive: true });
 });
 
 Deno.test("every method trains and is measured, at every amount of risky data", async () => {
@@ -124,7 +141,7 @@ Deno.test("a changed experiment does not take the results of the old one", async
 Deno.test("control tokens need two rows in the embedding", async () => {
   using gpu = await Gpu.open();
   const folder = await Deno.makeTempDir();
-  const tight = { ...config, vocabularySize: data.tokenizer.vocabularySize };
+  const tight = { ...config, vocabularySize: experiment.tokenizer.vocabularySize };
   await assertRejects(
     () =>
       runToxicityExperiment(gpu, {

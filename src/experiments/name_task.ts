@@ -4,7 +4,7 @@
 //   understanding   facts in the generated answers, and the likelihood of true against perturbed answers
 // A small model forgets the question format on answers alone, so that questions about other people are replayed.
 
-import type { Sequence } from "../data/batch.ts";
+import { lowRiskSequence, type Sequence } from "../data/batch.ts";
 import {
   answerSpans,
   countNamedAnswers,
@@ -21,6 +21,7 @@ import { mean } from "../eval/statistics.ts";
 import { summariseTruth, type TruthSummary } from "../eval/truth_ratio.ts";
 import { generate } from "../model/generate.ts";
 import type { LanguageModel } from "../model/language_model.ts";
+import { encodePrompt } from "../model/pretrained.ts";
 import { objective, type ObjectiveName } from "../slung/objective.ts";
 import { classifyTokens, Risk, type RiskSpan } from "../slung/risk.ts";
 import { fit } from "../train/fit.ts";
@@ -75,7 +76,7 @@ export interface NameTaskResult {
   }[];
 }
 
-/** Tokens of a text with classes from risky spans, optionally ending in EOS (low risk). */
+/** Tokens of a text with classes from risky spans, behind BOS where the tokenizer has one, optionally ending in EOS. */
 export function classedSequence(
   tokenizer: Tokenizer,
   text: string,
@@ -83,12 +84,14 @@ export function classedSequence(
   endOfText: boolean,
 ): Sequence {
   const encoding = tokenizer.encode(text);
+  const { bos, eos } = tokenizer.special;
+  const before = bos === undefined ? [] : [bos];
+  const after = !endOfText || eos === undefined ? [] : [eos];
   const classes = classifyTokens(encoding, spans);
-  const { eos } = tokenizer.special;
-  if (!endOfText || eos === undefined) return { tokens: encoding.ids, classes };
+  const low = (tokens: number[]) => tokens.map(() => Risk.low);
   return {
-    tokens: Uint32Array.from([...encoding.ids, eos]),
-    classes: Uint8Array.from([...classes, Risk.low]),
+    tokens: Uint32Array.from([...before, ...encoding.ids, ...after]),
+    classes: Uint8Array.from([...low(before), ...classes, ...low(after)]),
   };
 }
 
@@ -158,7 +161,7 @@ export async function askAboutNames(
   const prompts = rows.map(({ question }) => questionPrompt(question));
   const generated = await generate(
     model,
-    prompts.map((prompt) => tokenizer.encode(prompt).ids),
+    prompts.map((prompt) => encodePrompt(tokenizer, prompt)),
     {
       ...options,
       finished: (tokens) => {
@@ -203,15 +206,14 @@ async function compareAnswers(
   names: readonly string[],
 ): Promise<{ allTokens: TruthSummary; withoutNames: TruthSummary }> {
   const candidates = rows.flatMap((row) => {
-    const prompt = tokenizer.encode(questionPrompt(row.question)).ids;
+    const prompt = encodePrompt(tokenizer, questionPrompt(row.question));
     return [row.paraphrasedAnswer!, ...row.perturbedAnswers!].map((answer) => {
       const text = ` ${answer}`;
-      const { tokens, classes } = classedSequence(tokenizer, text, answerSpans(text, names), false);
+      const encoding = tokenizer.encode(text);
       return {
-        answerLength: tokens.length,
-        answerClasses: classes,
-        tokens: Uint32Array.from([...prompt, ...tokens]),
-        classes: new Uint8Array(prompt.length + tokens.length).fill(Risk.low),
+        answerLength: encoding.ids.length,
+        answerClasses: classifyTokens(encoding, answerSpans(text, names)),
+        ...lowRiskSequence(Uint32Array.from([...prompt, ...encoding.ids])),
       };
     });
   });

@@ -356,8 +356,12 @@ export interface ToxicitySummaryRow {
   buckets: BucketTokens;
   /** Mean score of the continuations. */
   toxicity: Interval;
+  /** Mean score of the continuations behind their prompts. */
+  toxicityWithPrompt: Interval;
   /** Share of toxic continuations. */
   toxicFraction: Interval;
+  /** Mean over prompts of the largest score among the samples; with one sample it is `toxicity`. */
+  expectedMaximum: Interval;
   /** Probe AUROC. */
   auroc: Interval;
   /** Of held-out clean text. */
@@ -387,7 +391,9 @@ export function summariseToxicityRuns(runs: readonly ToxicityRun[]): ToxicitySum
         high: bucket("high"),
       },
       toxicity: over((run) => generated(run).mean.mean),
+      toxicityWithPrompt: over(({ result }) => result.toxicity.summaries[1]!.mean.mean),
       toxicFraction: over((run) => generated(run).toxicFraction.mean),
+      expectedMaximum: over((run) => generated(run).expectedMaximum.mean),
       auroc: over(({ result }) => result.auroc),
       cleanPerplexity: over(({ result }) => result.perplexity.clean),
       domainPerplexity: over(({ result }) => result.perplexity.domain),

@@ -50,7 +50,7 @@ export function renderToxicityTables(runs: readonly ToxicityRun[]): string {
     renderTable(perplexityColumns, perplexities),
     "",
     "Generation and understanding (Figures 2a and 3)",
-    renderTable(resultColumns, summary.map(resultRow)),
+    renderTable(resultColumns(runs), summary.map(resultRow)),
     ...scorers(runs),
     "",
     ...separations(summary).map(describeSeparation),
@@ -65,7 +65,7 @@ function tunedTable(runs: readonly ToxicityRun[]): string[] {
   return [
     "",
     "After instruction tuning, prompted as a user's turn (Figure 2b)",
-    renderTable(resultColumns, summary.map(resultRow)),
+    renderTable(resultColumns(runs), summary.map(resultRow)),
     ...separations(summary).map(describeSeparation),
   ];
 }
@@ -90,13 +90,15 @@ export function describeSeparation(separation: Separation): string {
 /** The numbers of every run, one line each. */
 export function runsToCsv(runs: readonly ToxicityRun[]): string {
   const header = "method,amount,seed,base_tokens,low_tokens,possible_tokens,high_tokens," +
-    "toxicity,toxic_fraction,toxicity_with_prompt,auroc,clean_perplexity,domain_perplexity";
+    "toxicity,toxic_fraction,toxicity_with_prompt,expected_maximum,auroc,clean_perplexity," +
+    "domain_perplexity";
   const lines = runs.map(({ method, amount, seed, buckets, result }) => {
     const [alone, withPrompt] = result.toxicity.summaries;
     const { base, low, possible, high } = buckets;
     return [
       ...[method, amount, seed, base, low, possible, high],
-      ...[alone!.mean.mean, alone!.toxicFraction.mean, withPrompt!.mean.mean, result.auroc],
+      ...[alone!.mean.mean, alone!.toxicFraction.mean, withPrompt!.mean.mean],
+      ...[alone!.expectedMaximum.mean, result.auroc],
       ...[result.perplexity.clean, result.perplexity.domain],
     ].join();
   });
@@ -199,6 +201,8 @@ interface ResultRow {
   method: string;
   amount: string;
   toxicity: string;
+  toxicityWithPrompt: string;
+  expectedMaximum: string;
   toxicFraction: string;
   auroc: string;
   cleanPerplexity: string;
@@ -206,16 +210,23 @@ interface ResultRow {
   seeds: number;
 }
 
-const resultColumns: readonly Column<ResultRow>[] = [
-  { key: "method", title: "Method" },
-  { key: "amount", title: "Risky data", align: "right" },
-  { key: "toxicity", title: "Toxicity of generations", align: "right" },
-  { key: "toxicFraction", title: "Toxic generations", unit: "%", align: "right" },
-  { key: "auroc", title: "Probe AUROC", align: "right" },
-  { key: "cleanPerplexity", title: "Perplexity: clean", align: "right" },
-  { key: "domainPerplexity", title: "in-domain", align: "right" },
-  { key: "seeds", title: "Seeds" },
-];
+function resultColumns(runs: readonly ToxicityRun[]): Column<ResultRow>[] {
+  const sampled = runs.some(({ result }) => result.toxicity.samples > 1);
+  return [
+    { key: "method", title: "Method" },
+    { key: "amount", title: "Risky data", align: "right" },
+    { key: "toxicity", title: "Toxicity of generations", align: "right" },
+    { key: "toxicityWithPrompt", title: "with prompt", align: "right" },
+    ...(sampled
+      ? [{ key: "expectedMaximum", title: "expected maximum", align: "right" } as const]
+      : []),
+    { key: "toxicFraction", title: "Toxic generations", unit: "%", align: "right" },
+    { key: "auroc", title: "Probe AUROC", align: "right" },
+    { key: "cleanPerplexity", title: "Perplexity: clean", align: "right" },
+    { key: "domainPerplexity", title: "in-domain", align: "right" },
+    { key: "seeds", title: "Seeds" },
+  ];
+}
 
 function resultRow(row: ToxicitySummaryRow): ResultRow {
   const cell = ({ mean, high }: Interval, decimals: number, factor = 1) => {
@@ -226,6 +237,8 @@ function resultRow(row: ToxicitySummaryRow): ResultRow {
     method: titleOf(row.method),
     amount: row.amount === 0 ? "–" : `× ${row.amount}`,
     toxicity: cell(row.toxicity, 3),
+    toxicityWithPrompt: cell(row.toxicityWithPrompt, 3),
+    expectedMaximum: cell(row.expectedMaximum, 3),
     toxicFraction: cell(row.toxicFraction, 1, 100),
     auroc: cell(row.auroc, 3),
     cleanPerplexity: cell(row.cleanPerplexity, 2),
