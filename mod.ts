@@ -121,6 +121,7 @@ export * from "./src/experiments/name_task.ts";
 export { pretrain, type PretrainingOptions } from "./src/experiments/pretraining.ts";
 export * from "./src/experiments/span_training.ts";
 export * from "./src/experiments/toxicity_comments.ts";
+export * from "./src/experiments/toxicity_dolma.ts";
 export * from "./src/experiments/toxicity_experiment.ts";
 export * from "./src/experiments/toxicity_invented.ts";
 export * from "./src/experiments/toxicity_presets.ts";

@@ -3,17 +3,13 @@
 import {
   CannotError,
   createProgress,
-  fastTextClassifier,
   labelFile,
-  linearClassifier,
-  loadLinearModel,
-  perspectiveClassifier,
   type Progress,
   renderTable,
   runCommand,
   type TextClassifier,
-  transformersClassifier,
 } from "../mod.ts";
+import { openClassifier } from "./classifier.ts";
 
 await runCommand({
   name: "label",
@@ -131,9 +127,11 @@ async function chosenClassifier(choice: Choice): Promise<TextClassifier> {
       "Give exactly one of --linear, --fasttext, --transformers and --perspective",
     );
   }
-  if (linear !== undefined) return linearClassifier(await loadLinearModel(linear));
-  if (fasttext !== undefined) return fastTextClassifier(fasttext, label ?? "__label__toxic");
-  if (transformers !== undefined) return await transformersClassifier(transformers, { label });
-  const apiKey = Deno.env.get("PERSPECTIVE_API_KEY") ?? "";
-  return perspectiveClassifier({ apiKey, perSecond, attribute: label });
+  const settings = { label, perSecond };
+  if (linear !== undefined) return await openClassifier("linear", linear, settings);
+  if (fasttext !== undefined) return await openClassifier("fasttext", fasttext, settings);
+  if (transformers !== undefined) {
+    return await openClassifier("transformers", transformers, settings);
+  }
+  return await openClassifier("perspective", "", settings);
 }

@@ -1,6 +1,7 @@
 // deno task toxicity: the paper's main experiment (section 4) end to end. A base model is pre-trained, goes on under every
 // method with risky documents in its stream, and each model is asked what it generates and what it understands.
-// `--preset invented` needs no data; `--preset comments --data DIR` takes real comments.
+// `--preset invented` needs no data; `--preset comments --data DIR` takes real comments; `--preset dolma --data DIR
+// --base DIR` takes corpora in Dolma's formats and a base model at any scale.
 
 import {
   CannotError,
@@ -11,6 +12,7 @@ import {
   type InstructionTuning,
   type Json,
   loadOptimiserState,
+  type Model,
   type Progress,
   readChats,
   readPretrained,
@@ -26,6 +28,7 @@ import {
 } from "../src/experiments/toxicity_experiment.ts";
 import {
   commentsPreset,
+  dolmaPreset,
   inventedPreset,
   type ToxicityPreset,
   type ToxicitySizes,
@@ -35,9 +38,10 @@ import {
   titleOf,
   writeToxicityFigures,
 } from "../src/experiments/toxicity_report.ts";
+import { openNamedClassifier } from "./classifier.ts";
 import { openGpu, pretrainWithProgress, stopOnInterrupt } from "./shared.ts";
 
-const presets = ["invented", "invented-scratch", "comments"] as const;
+const presets = ["invented", "invented-scratch", "comments", "dolma"] as const;
 
 await runCommand({
   name: "toxicity",
@@ -45,7 +49,7 @@ await runCommand({
     "Trains on risky text under every method; what models generate and what they understand.",
   options: {
     preset: { type: "string", choices: presets, default: "invented", help: "Data and sizes" },
-    data: { type: "string", placeholder: "folder", help: "Real data, for the preset comments" },
+    data: { type: "string", placeholder: "folder", help: "Real data, for comments and dolma" },
     out: { type: "string", placeholder: "folder", help: "Where results go; runs/toxicity-PRESET" },
     base: { type: "string", placeholder: "folder", help: "A base model; trained here if left out" },
     methods: {
@@ -70,6 +74,24 @@ await runCommand({
     tokens: { type: "integer", min: 1000, help: "Tokens that each method is trained on" },
     share: { type: "number", min: 0, max: 1, help: "Share of them from risky documents" },
     learningRate: { type: "number", min: 0, help: "Peak; decays linearly to 0" },
+    scorer: {
+      type: "string",
+      placeholder: "KIND:SOURCE",
+      help: "For dolma: what scores continuations, e.g. linear:FILE, fasttext:FILE#LABEL, " +
+        "transformers:MODEL#LABEL, perspective; not what labelled the documents",
+    },
+    attribute: {
+      type: "string",
+      default: "slung__sentence__toxic",
+      placeholder: "name",
+      help: "For dolma: the attribute with the scores of sentences",
+    },
+    low: { type: "number", default: 1e-4, min: 0, help: "For dolma: possible risk above this" },
+    high: { type: "number", default: 0.99, min: 0, help: "For dolma: high risk above this" },
+    heldOut: { type: "integer", default: 200, min: 1, help: "For dolma: documents for perplexity" },
+    perStep: { type: "integer", default: 16, min: 1, help: "For dolma: sequences per step" },
+    microBatch: { type: "integer", min: 1, help: "Most tokens at once, which decides memory" },
+    recompute: { type: "flag", help: "A third more time, much less memory" },
     samples: {
       type: "integer",
       default: 1,
@@ -89,10 +111,10 @@ await runCommand({
     },
   },
   async run(options, terminal) {
-    const { preset: name, data, methods } = options;
+    const { preset: name, methods, microBatch, recompute } = options;
     const out = options.out ?? `runs/toxicity-${name}`;
     const began = performance.now();
-    const preset = await prepare(name, data, options);
+    const preset = await prepare(options);
     using gpu = await openGpu(terminal);
     const { config, pretraining, experiment } = preset;
     let folder = options.base;
@@ -108,7 +130,7 @@ await runCommand({
     }
     const base = folder === undefined
       ? { config, weights: initialise(config, 1) }
-      : (await readPretrained(folder)).source;
+      : preset.base ?? (await readPretrained(folder)).source;
     const optimiserState = folder && await loadOptimiserState(folder, base.config);
     if (folder && !optimiserState) {
       terminal.note(`${folder} has no optimiser.safetensors: AdamW's moments start at zero.`);
@@ -127,6 +149,11 @@ await runCommand({
         ...experiment,
         ...(tuning && { tuning }),
         ...(optimiserState && { optimiserState }),
+        training: {
+          ...experiment.training,
+          ...(microBatch !== undefined && { mostPositions: microBatch }),
+          ...(recompute && { recompute }),
+        },
         evaluation: {
           ...experiment.evaluation,
           decoding: { ...experiment.evaluation.decoding, samples: options.samples },
@@ -225,18 +252,38 @@ async function readTuning(
   );
 }
 
-async function prepare(
-  name: typeof presets[number],
-  data: string | undefined,
-  sizes: ToxicitySizes,
-): Promise<ToxicityPreset> {
-  if (name !== "comments") {
-    return inventedPreset({ ...sizes, fromScratch: name === "invented-scratch" });
+interface PresetOptions extends ToxicitySizes {
+  preset: typeof presets[number];
+  data?: string | undefined;
+  base?: string | undefined;
+  scorer?: string | undefined;
+  attribute: string;
+  low: number;
+  high: number;
+  heldOut: number;
+  perStep: number;
+  amounts: readonly number[];
+}
+
+async function prepare(options: PresetOptions): Promise<ToxicityPreset & { base?: Model }> {
+  const { preset: name, data, base, scorer } = options;
+  if (name === "invented" || name === "invented-scratch") {
+    return inventedPreset({ ...options, fromScratch: name === "invented-scratch" });
   }
-  if (data !== undefined) return await commentsPreset(data, sizes);
-  throw new CannotError(
-    "prepare the preset comments",
-    "it takes real comments",
-    "Give their folder with --data",
-  );
+  const given = (value: string | undefined, option: string, what: string) => {
+    if (value !== undefined) return value;
+    throw new CannotError(`prepare the preset ${name}`, `it takes ${what}`, `Give ${option}`);
+  };
+  const folder = given(data, "--data", "real data");
+  if (name === "comments") return await commentsPreset(folder, options);
+  const pretrained = await readPretrained(given(base, "--base", "a base model and its tokenizer"));
+  const preset = await dolmaPreset(folder, pretrained, {
+    ...options,
+    scorer: await openNamedClassifier(
+      given(scorer, "--scorer", "a classifier that scores what the models write"),
+    ),
+    thresholds: { low: options.low, high: options.high },
+    amount: Math.max(...options.amounts),
+  });
+  return { ...preset, base: pretrained.source };
 }

@@ -44,21 +44,25 @@ export function planEpochs({ rows, time, ...plan }: EpochPlan): PlannedSteps {
 export type EpochOrder = Pick<EpochPlan, "epochs" | "perStep" | "seed">;
 
 const usualTime = 128;
-const mostRows = 16;
+const usualRows = 16;
 const fixedCost = 64; // positions that could be computed while a micro-batch is set up
 const probedSteps = 200;
 
 /**
  * The B and T in which the steps of a plan take the least work, padding and the fixed cost of a micro-batch included.
- * Rows hold the longest sequence or several of it, up to 128 positions; 16 such rows are the most.
+ * Rows hold the longest sequence or several of it, up to 128 positions.
+ *
+ * @param mostPositions B·T at most, but always one row; 16 of the longest rows if left out.
  */
 export function microBatchShape(
   order: EpochOrder,
   contextLength: number,
+  mostPositions?: number,
 ): { rows: number; time: number } {
   const steps = stepsOf(order).map((step) => step.map(({ tokens }) => tokens.length - 1));
   const longest = steps.flat().reduce((most, length) => Math.max(most, length), 1);
   const largestTime = Math.max(longest, Math.min(usualTime, contextLength));
+  const most = mostPositions ?? usualRows * largestTime;
   const stride = Math.ceil(steps.length / probedSteps);
   const probed = steps.filter((_, i) => i % stride === 0);
   let best = { rows: 1, time: largestTime, work: Infinity };
@@ -68,7 +72,7 @@ export function microBatchShape(
   );
   for (const time of [largestTime, ...multiples.toReversed()]) {
     const rowsNeeded = probed.map((lengths) => countRows(firstFit(lengths, time)));
-    for (let rows = 1; rows * time <= mostRows * largestTime; rows++) {
+    for (let rows = 1; rows === 1 || rows * time <= most; rows++) {
       const microBatches = rowsNeeded.reduce((sum, needed) => sum + Math.ceil(needed / rows), 0);
       const work = microBatches * (rows * time + fixedCost);
       if (work < best.work) best = { rows, time, work };

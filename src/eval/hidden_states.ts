@@ -9,7 +9,7 @@ import { Program } from "../gpu/program.ts";
 import { BatchTensors } from "../model/batch_tensors.ts";
 import type { LanguageModel } from "../model/language_model.ts";
 import { objective } from "../slung/objective.ts";
-import type { ScoreOptions } from "./score.ts";
+import { type ScoreOptions, scoringRows } from "./score.ts";
 
 /**
  * The hidden states [n, C] of the last tokens of n texts, row-major: the input of the unembedding. The same texts and
@@ -37,7 +37,8 @@ export async function hiddenStates(
   });
   if (texts.length === 0) return new Float32Array();
   const longest = texts.reduce((most, { length }) => Math.max(most, length), 1);
-  const { rows = 8, time = Math.max(longest, Math.min(128, contextLength)) } = options;
+  const { time = Math.max(longest, Math.min(128, contextLength)) } = options;
+  const { rows = scoringRows(time) } = options;
   const { batches, placements } = packSequences(texts.map(withTarget), { rows, time });
   const members: number[][] = batches.map(() => []); // the texts in each batch
   placements.forEach(({ batch }, i) => members[batch]!.push(i));

@@ -19,6 +19,11 @@ export interface ScoreOptions {
   progress?: (done: number, total: number) => void;
 }
 
+/** Rows of a batch that is only run forward: 8, or fewer of more than 512 positions. */
+export function scoringRows(time: number): number {
+  return Math.max(1, Math.min(8, Math.floor(4096 / time)));
+}
+
 /**
  * The log-probability in nats of every token after the first of each sequence: entry i belongs to token i + 1.
  *
@@ -30,7 +35,8 @@ export async function scoreSequences(
   options: ScoreOptions = {},
 ): Promise<Float64Array[]> {
   const longest = sequences.reduce((most, { tokens }) => Math.max(most, tokens.length - 1), 1);
-  const { rows = 8, time = Math.max(longest, Math.min(128, model.config.contextLength)) } = options;
+  const { time = Math.max(longest, Math.min(128, model.config.contextLength)) } = options;
+  const { rows = scoringRows(time) } = options;
   const { batches, placements } = packSequences(sequences, { rows, time });
   const { terms } = objective("direct"); // every token has a term, so every row is scored
   using program = new Program(model.gpu, "score");

@@ -17,7 +17,6 @@ import {
   readToxicityPrompts,
 } from "../data/comments.ts";
 import { readJsonRows, stringField } from "../data/jsonl.ts";
-import type { Tokenizer } from "../data/tokenizer.ts";
 import { auroc } from "../eval/auroc.ts";
 import type { TextClassifier } from "../label/classifier.ts";
 import {
@@ -25,9 +24,10 @@ import {
   linearClassifier,
   trainLinearClassifier,
 } from "../label/linear_classifier.ts";
-import { classifyTokensBySentence, Risk, type RiskSpan } from "../slung/risk.ts";
+import { Risk } from "../slung/risk.ts";
 import { type RiskThresholds, scoredSpans, sentenceRanges } from "../slung/sentences.ts";
 import type { ToxicityEvaluation, ToxicityExperiment } from "./toxicity_experiment.ts";
+import { ended, firstTokens, holds, isHarmless, labelledSequence } from "./toxicity_text.ts";
 
 /** How much of the data is used, and where risk begins. */
 export interface CommentOptions {
@@ -81,11 +81,8 @@ export async function commentData(folder: string, options: CommentOptions): Prom
     );
     return { text, spans: scoredSpans(ranges, scores, thresholds) };
   }));
-  const has = (spans: readonly RiskSpan[], risk: Risk) => spans.some((span) => span.risk === risk);
-  const mixed = labelled.filter(({ spans }) => has(spans, Risk.low) && has(spans, Risk.high));
-  const harmless = labelled.filter(({ spans }) =>
-    spans.length > 1 && spans.every(({ risk }) => risk === Risk.low)
-  );
+  const mixed = labelled.filter(({ spans }) => holds(spans, Risk.low) && holds(spans, Risk.high));
+  const harmless = labelled.filter(({ spans }) => isHarmless(spans));
   const paragraphs = await readPassages(`${folder}/corpus/boolq_train_passages.jsonl`);
   const unseen = await readPassages(`${folder}/corpus/boolq_val_passages.jsonl`);
   const tokenizer = trainBytePair(
@@ -93,16 +90,17 @@ export async function commentData(folder: string, options: CommentOptions): Prom
     vocabularySize,
   );
 
-  const plain = (text: string) => sequence(tokenizer, text, []);
-  const ended = (text: string) => withEnd(tokenizer, plain(text));
+  const plain = (text: string) => labelledSequence(tokenizer, { text, spans: [] });
+  const whole = (text: string) => ended(tokenizer, plain(text));
   const shown = (texts: readonly string[], label: string) =>
-    new Random(0, label).shuffle(texts).slice(0, heldOut).map((text) => cut(ended(text), longest));
+    new Random(0, label).shuffle(texts).slice(0, heldOut)
+      .map((text) => firstTokens(whole(text), longest));
   const split = Math.round(baseShare * paragraphs.length);
   return {
     tokenizer,
-    base: paragraphs.slice(0, split).map(ended),
+    base: paragraphs.slice(0, split).map(whole),
     clean: paragraphs.slice(split).map(plain),
-    risky: mixed.map(({ text, spans }) => sequence(tokenizer, text, spans)),
+    risky: mixed.map((comment) => labelledSequence(tokenizer, comment)),
     evaluation: {
       prompts: openings,
       decoding: { maxNewTokens: 24, topK: 50 },
@@ -214,23 +212,4 @@ async function readPassages(path: string): Promise<string[]> {
 /** A text as its words, so that copies with other case and punctuation are found. */
 function wordsOf(text: string): string {
   return text.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, " ").trim();
-}
-
-function sequence(tokenizer: Tokenizer, text: string, spans: readonly RiskSpan[]): Sequence {
-  const encoding = tokenizer.encode(text);
-  return {
-    tokens: encoding.ids,
-    classes: classifyTokensBySentence(encoding, spans, text.length),
-  };
-}
-
-function withEnd(tokenizer: Tokenizer, { tokens, classes }: Sequence): Sequence {
-  return {
-    tokens: Uint32Array.of(...tokens, tokenizer.special.eos!),
-    classes: Uint8Array.of(...classes, Risk.low),
-  };
-}
-
-function cut({ tokens, classes }: Sequence, length: number): Sequence {
-  return { tokens: tokens.slice(0, length), classes: classes.slice(0, length) };
 }

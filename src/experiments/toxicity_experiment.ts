@@ -53,7 +53,10 @@ export interface ToxicityExperiment {
   /** How they are mixed; the share is that of amount 1. */
   mixing: Pick<MixSettings, "tokens" | "share" | "length" | "acrossDocuments">;
   /** Shared by all methods. */
-  training: Pick<FitOptions, "perStep" | "optimiser" | "schedule">;
+  training: Pick<
+    FitOptions,
+    "perStep" | "optimiser" | "schedule" | "mostPositions" | "recompute"
+  >;
   /** Compared in this order. */
   methods: readonly MixName[];
   /** One run per method, amount and seed. */

@@ -8,15 +8,14 @@ import {
   abuseDetector,
   cleanText,
   dialoguePrompt,
-  type InventedDialogue,
   probeSentences,
   toxicDialogue,
   type ToxicWorld,
 } from "../data/invented_toxicity.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
 import type { ToxicityScorer } from "../eval/toxicity_generation.ts";
-import { classifyTokensBySentence } from "../slung/risk.ts";
 import type { ToxicityEvaluation, ToxicityExperiment } from "./toxicity_experiment.ts";
+import { labelledSequence } from "./toxicity_text.ts";
 
 /** How much text of the world there is. */
 export interface InventedToxicityOptions {
@@ -91,14 +90,6 @@ export function exactScorer(world: ToxicWorld): ToxicityScorer {
   return {
     name: `the invented world of seed ${world.seed}, exact`,
     score: (texts) => texts.map((text) => isAbusive(text) ? 1 : 0),
-  };
-}
-
-function labelledSequence(tokenizer: Tokenizer, { text, spans }: InventedDialogue): Sequence {
-  const encoding = tokenizer.encode(text);
-  return {
-    tokens: encoding.ids,
-    classes: classifyTokensBySentence(encoding, spans, text.length),
   };
 }
 

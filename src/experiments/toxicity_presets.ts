@@ -4,10 +4,12 @@ import type { Sequence } from "../data/batch.ts";
 import { toxicWorld } from "../data/invented_toxicity.ts";
 import type { DecoderConfig } from "../model/config.ts";
 import { packDocuments } from "../data/mixing.ts";
+import type { PretrainedSource } from "../model/pretrained.ts";
 import { olmoOptimiser } from "../train/optimiser.ts";
 import { smallOlmo } from "./invented_world.ts";
 import type { ToxicityExperiment } from "./toxicity_experiment.ts";
 import { commentData } from "./toxicity_comments.ts";
+import { dolmaData, type DolmaOptions } from "./toxicity_dolma.ts";
 import { inventedToxicity } from "./toxicity_invented.ts";
 
 /** A ready experiment but for its base model, and how to make that. */
@@ -135,6 +137,52 @@ export async function commentsPreset(
         perStep: 16,
         optimiser: olmoOptimiser,
         schedule: { peak: learningRate, warmup: 20, decay: "linear", final: 0 },
+      },
+      evaluation,
+    },
+  };
+}
+
+/**
+ * A base model and a corpus of the user's, at the paper's settings: sequences as long as the context with documents that
+ * see each other, OLMo's optimiser at the learning rate that its schedule had reached, five percent of risky documents.
+ *
+ * @param folder See {@linkcode dolmaData}.
+ * @param options.perStep Sequences of an optimiser step; 2048 in the paper.
+ * @param options.amount The largest multiple of the risky data that will be asked for.
+ */
+export async function dolmaPreset(
+  folder: string,
+  { source, tokenizer }: PretrainedSource,
+  options:
+    & Omit<ToxicitySizes, "acrossDocuments">
+    & Pick<DolmaOptions, "attribute" | "thresholds" | "scorer" | "heldOut">
+    & {
+      perStep: number;
+      amount: number;
+    },
+): Promise<ToxicityPreset> {
+  const { tokens = 10_000_000, share = 0.05, learningRate = 4e-5, perStep, amount } = options;
+  const length = source.config.contextLength;
+  const { evaluation, remarks, ...data } = await dolmaData(folder, tokenizer, {
+    ...options,
+    // Half again as much, so that seeds draw different documents.
+    tokens: { clean: 1.5 * tokens, risky: 1.5 * tokens * share * amount },
+    prompts: 1000,
+    probed: 2000,
+    longest: length,
+  });
+  return {
+    title: "Dolma",
+    remarks,
+    config: source.config,
+    experiment: {
+      ...data,
+      mixing: { tokens, share, length, acrossDocuments: true },
+      training: {
+        perStep,
+        optimiser: { ...olmoOptimiser, epsilon: 1e-5 },
+        schedule: { peak: learningRate, warmup: 0, decay: "constant", final: 1 },
       },
       evaluation,
     },

@@ -28,6 +28,8 @@ export interface FitOptions {
   optimiserState?: OptimiserState;
   /** The schedule but for its length, which follows from the epochs. */
   schedule: Omit<Schedule, "steps">;
+  /** Most positions (B·T) of a micro-batch, which decide its memory; those of 16 rows if left out. */
+  mostPositions?: number;
   /** Compute the layers' activations again on the way back instead of keeping them; the same bytes either way. */
   recompute?: boolean;
   /** Of a model in f16; `defaultLossScale` unless given. */
@@ -45,7 +47,7 @@ export async function fit(model: LanguageModel, options: FitOptions): Promise<Tr
   const { epochs, perStep, seed, objective, optimiser, recompute, lossScale } = options;
   const { optimiserState, checkpoint, onLog, signal } = options;
   const order = { epochs, perStep, seed };
-  const shape = microBatchShape(order, model.config.contextLength);
+  const shape = microBatchShape(order, model.config.contextLength, options.mostPositions);
   const { steps, batches } = planEpochs({ ...order, ...shape });
   const schedule = { ...options.schedule, steps };
   using trainer = new Trainer(model, {

@@ -1,0 +1,50 @@
+// The classifiers that a task can be told to score texts with.
+
+import {
+  CannotError,
+  fastTextClassifier,
+  linearClassifier,
+  loadLinearModel,
+  perspectiveClassifier,
+  type TextClassifier,
+  transformersClassifier,
+} from "../mod.ts";
+
+/** Those there are; all but the last need a file or a model. */
+export const classifierKinds = ["linear", "fasttext", "transformers", "perspective"] as const;
+
+/** One of the {@linkcode classifierKinds}. */
+export type ClassifierKind = (typeof classifierKinds)[number];
+
+/**
+ * Opens a classifier. Perspective takes its key from PERSPECTIVE_API_KEY.
+ *
+ * @param source A file for linear and fasttext, the name of a model or a folder for transformers.
+ * @param options.label The label whose score counts.
+ * @param options.perSecond Requests to Perspective a second.
+ */
+export async function openClassifier(
+  kind: ClassifierKind,
+  source: string,
+  { label, perSecond = 1 }: { label?: string | undefined; perSecond?: number } = {},
+): Promise<TextClassifier> {
+  if (kind === "linear") return linearClassifier(await loadLinearModel(source));
+  if (kind === "fasttext") return await fastTextClassifier(source, label ?? "__label__toxic");
+  if (kind === "transformers") return await transformersClassifier(source, { label });
+  const apiKey = Deno.env.get("PERSPECTIVE_API_KEY") ?? "";
+  return perspectiveClassifier({ apiKey, perSecond, attribute: label });
+}
+
+/** Opens what `KIND:SOURCE` or `KIND:SOURCE#LABEL` names, e.g. `linear:scorer.json` or `perspective`. */
+export async function openNamedClassifier(name: string): Promise<TextClassifier> {
+  const [, kind, source = "", label] = name.match(/^([^:#]+)(?::([^#]*))?(?:#(.+))?$/) ?? [];
+  const known = classifierKinds.find((each) => each === kind);
+  if (known && (source !== "" || known === "perspective")) {
+    return await openClassifier(known, source, { label });
+  }
+  throw new CannotError(
+    `open the classifier "${name}"`,
+    "it is not KIND:SOURCE",
+    "Give linear:FILE, fasttext:FILE#LABEL, transformers:MODEL#LABEL or perspective",
+  );
+}
