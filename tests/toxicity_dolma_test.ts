@@ -72,7 +72,7 @@ async function corpus(): Promise<string> {
   );
   await Deno.writeTextFile(
     `${folder}/probe.csv`,
-    ["id,comment_text,target", ...probe].join("\n"),
+    ["id,comment_text,target", "blank,,0", ...probe].join("\n"),
   );
   return folder;
 }
@@ -104,6 +104,7 @@ Deno.test("a corpus gives the documents of its files with the classes of their s
     assertEquals(classes, labelledSequence(tokenizer, { text: risky[i]!.text, spans }).classes);
     assert(classes.includes(Risk.high) && classes.includes(Risk.low));
   });
+  assertEquals(data.evaluation.probe.texts.length, 24, "blank texts have no hidden state");
   const { domain } = data.evaluation.heldOut;
   assertEquals(domain.length, 3);
   assert(domain.every(({ classes }) => classes.every((risk) => risk === Risk.low)));

@@ -79,7 +79,8 @@ export async function dolmaData(
     if (cleanTokens >= tokens.clean) break;
   }
   const asked = await Array.fromAsync(readToxicityPrompts(`${folder}/prompts.jsonl`));
-  const probe = await Array.fromAsync(readTargets(`${folder}/probe.csv`));
+  const probe = (await Array.fromAsync(readTargets(`${folder}/probe.csv`)))
+    .filter(({ text }) => text.trim() !== "");
   return {
     tokenizer,
     clean: clean.slice(heldOut),
