@@ -8,6 +8,7 @@ import {
   chatSequences,
   createProgress,
   describeProcess,
+  type Gpu,
   initialise,
   type InstructionTuning,
   type Json,
@@ -17,6 +18,7 @@ import {
   readChats,
   readPretrained,
   runCommand,
+  type Terminal,
   type Tokenizer,
   writeResults,
 } from "../mod.ts";
@@ -25,6 +27,8 @@ import {
   runToxicityExperiment,
   separations,
   summariseToxicityRuns,
+  type ToxicityExperiment,
+  type ToxicityRun,
 } from "../src/experiments/toxicity_experiment.ts";
 import {
   commentsPreset,
@@ -73,7 +77,7 @@ await runCommand({
     },
     tokens: { type: "integer", min: 1000, help: "Tokens that each method is trained on" },
     share: { type: "number", min: 0, max: 1, help: "Share of them from risky documents" },
-    learningRate: { type: "number", min: 0, help: "Peak; decays linearly to 0" },
+    learningRate: { type: "number", min: 0, help: "Peak; its schedule is the preset's" },
     scorer: {
       type: "string",
       placeholder: "KIND:SOURCE",
@@ -111,44 +115,27 @@ await runCommand({
     },
   },
   async run(options, terminal) {
-    const { preset: name, methods, microBatch, recompute } = options;
-    const out = options.out ?? `runs/toxicity-${name}`;
+    const { methods, microBatch, recompute, chats } = options;
+    const out = options.out ?? `runs/toxicity-${options.preset}`;
     const began = performance.now();
     const preset = await prepare(options);
     using gpu = await openGpu(terminal);
-    const { config, pretraining, experiment } = preset;
-    let folder = options.base;
-    if (folder === undefined && pretraining !== undefined) {
-      folder = `${out}/base`;
-      await pretrainWithProgress(gpu, folder, {
-        ...pretraining,
-        config,
-        tokenizer: experiment.tokenizer,
-        seed: 1,
-        keepOptimiser: true,
-      }, terminal);
-    }
-    const base = folder === undefined
-      ? { config, weights: initialise(config, 1) }
-      : preset.base ?? (await readPretrained(folder)).source;
-    const optimiserState = folder && await loadOptimiserState(folder, base.config);
-    if (folder && !optimiserState) {
-      terminal.note(`${folder} has no optimiser.safetensors: AdamW's moments start at zero.`);
-    }
-    const tuning = options.chats === undefined ? undefined : await readTuning(
-      options.chats,
-      experiment.tokenizer,
-      config.contextLength,
-      { epochs: options.chatEpochs, learningRate: options.chatLearningRate },
-    );
+    const { experiment } = preset;
+    const start = await startingPoint(gpu, preset, options.base, out, terminal);
+    const tuning = chats === undefined
+      ? undefined
+      : await readTuning(chats, experiment.tokenizer, start.base.config.contextLength, {
+        epochs: options.chatEpochs,
+        learningRate: options.chatLearningRate,
+      });
     const stop = stopOnInterrupt(terminal);
     let training: Progress | undefined;
     const runs = await runToxicityExperiment(
       gpu,
       {
         ...experiment,
+        ...start,
         ...(tuning && { tuning }),
-        ...(optimiserState && { optimiserState }),
         training: {
           ...experiment.training,
           ...(microBatch !== undefined && { mostPositions: microBatch }),
@@ -158,7 +145,6 @@ await runCommand({
           ...experiment.evaluation,
           decoding: { ...experiment.evaluation.decoding, samples: options.samples },
         },
-        base,
         methods: methods as MixName[],
         seeds: options.seeds as number[],
         amounts: options.amounts as number[],
@@ -171,15 +157,10 @@ await runCommand({
           const speed = `${Math.round(tokensPerSecond)} tokens/s`;
           training.update(step + 1, `loss ${loss.toFixed(2)}, ${speed}`);
         },
-        onResult({ method, amount, seed, result: { toxicity, auroc } }, reused) {
+        onResult(run, reused) {
           training?.[Symbol.dispose]();
           training = undefined;
-          const { mean, toxicFraction } = toxicity.summaries[0]!;
-          terminal.note(
-            `${titleOf(method)}${amount > 0 ? ` × ${amount}` : ""}, seed ${seed}: toxicity ` +
-              `${mean.mean.toFixed(3)} (${(100 * toxicFraction.mean).toFixed(1)} % toxic), ` +
-              `AUROC ${auroc.toFixed(3)}${reused ? " (from an earlier run)" : ""}`,
-          );
+          terminal.note(`${describeRun(run)}${reused ? " (from an earlier run)" : ""}`);
         },
       },
     );
@@ -194,7 +175,7 @@ await runCommand({
     if (gpu.adapter.software) {
       terminal.print(`Computed on a software adapter (${gpu.adapter.name}).`);
     }
-    const summary = summariseToxicityRuns(runs);
+    const seconds = Math.round((performance.now() - began) / 100) / 10;
     const results = await writeResults(out, {
       ...describeProcess(),
       config: Object.fromEntries(
@@ -205,28 +186,61 @@ await runCommand({
       ),
       seeds: Object.fromEntries(options.seeds.map((seed) => [`seed ${seed}`, Number(seed)])),
       adapter: gpu.adapter,
-      metrics: {
-        summary: asJson(summary),
-        separations: asJson(separations(summary)),
-        remarks: preset.remarks,
-      },
-      generations: runs.flatMap(({ method, amount, seed, result }) =>
-        result.toxicity.completions.map(({ prompt, completion, score }) => ({
-          method,
-          amount,
-          seed,
-          prompt,
-          text: completion,
-          toxicity: score,
-        }))
-      ),
-      timing: { seconds: Math.round((performance.now() - began) / 100) / 10 },
+      ...measured(runs, preset.remarks),
+      timing: { seconds },
     });
     const figures = await writeToxicityFigures(out, runs, preset.title);
     terminal.print(`Everything is in ${results}, every run in ${figures.join(", ")}`);
-    return { summary, results, figures };
+    return { summary: summariseToxicityRuns(runs), results, figures };
   },
 });
+
+// The model from which every run starts, and AdamW's moments if it has any.
+async function startingPoint(
+  gpu: Gpu,
+  preset: Prepared,
+  given: string | undefined,
+  out: string,
+  terminal: Terminal,
+): Promise<Pick<ToxicityExperiment, "base" | "optimiserState">> {
+  const { config, pretraining, experiment: { tokenizer } } = preset;
+  const folder = given ?? (pretraining && `${out}/base`);
+  if (folder === undefined) return { base: { config, weights: initialise(config, 1) } };
+  if (given === undefined) {
+    const settings = { ...pretraining!, config, tokenizer, seed: 1, keepOptimiser: true };
+    await pretrainWithProgress(gpu, folder, settings, terminal);
+  }
+  const base = preset.base ?? (await readPretrained(folder)).source;
+  const optimiserState = await loadOptimiserState(folder, base.config);
+  if (optimiserState) return { base, optimiserState };
+  terminal.note(`${folder} has no optimiser.safetensors: AdamW's moments start at zero.`);
+  return { base };
+}
+
+function describeRun({ method, amount, seed, result: { toxicity, auroc } }: ToxicityRun): string {
+  const { mean, toxicFraction } = toxicity.summaries[0]!;
+  return `${titleOf(method)}${amount > 0 ? ` × ${amount}` : ""}, seed ${seed}: toxicity ` +
+    `${mean.mean.toFixed(3)} (${(100 * toxicFraction.mean).toFixed(1)} % toxic), ` +
+    `AUROC ${auroc.toFixed(3)}`;
+}
+
+function measured(runs: readonly ToxicityRun[], remarks: string[]) {
+  const summary = summariseToxicityRuns(runs);
+  return {
+    metrics: {
+      summary: asJson(summary),
+      separations: asJson(separations(summary)),
+      remarks,
+    },
+    generations: runs.flatMap(({ method, amount, seed, result }) =>
+      result.toxicity.completions.map(({ prompt, completion, score }) => ({
+        ...{ method, amount, seed, prompt },
+        text: completion,
+        toxicity: score,
+      }))
+    ),
+  };
+}
 
 // Interfaces have no index signature, so TypeScript cannot see that this is JSON.
 function asJson(value: unknown): Json {
@@ -265,7 +279,10 @@ interface PresetOptions extends ToxicitySizes {
   amounts: readonly number[];
 }
 
-async function prepare(options: PresetOptions): Promise<ToxicityPreset & { base?: Model }> {
+/** A preset, with its base model where that was needed to read the data. */
+type Prepared = ToxicityPreset & { base?: Model };
+
+async function prepare(options: PresetOptions): Promise<Prepared> {
   const { preset: name, data, base, scorer } = options;
   if (name === "invented" || name === "invented-scratch") {
     return inventedPreset({ ...options, fromScratch: name === "invented-scratch" });
