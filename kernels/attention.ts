@@ -26,9 +26,11 @@ export interface AttentionRequest {
   out: Tensor;
   /** [B, H, T, 2]: log-sum-exp of each query's scores, written by forward, and δ, written by backward. */
   statistics: Tensor;
+  /** Queries or keys in the registers of an invocation, 1, 2, 4, …: overrides the adapter's choice, for tests. */
+  owned?: number;
 }
 
-const group = 32; // queries (or keys) per workgroup; also the unit in which hidden keys are skipped
+const group = 32; // queries (or keys) of a workgroup; also the unit in which hidden keys are skipped
 
 /** Records `out = attention(q, k, v)`. */
 export function attentionForward(program: Program, request: AttentionRequest): void {
@@ -66,12 +68,16 @@ function record(
       "Choose width and heads so that width / heads is a multiple of 4",
     );
   }
-  const asTextures = prefersTextures(program.gpu) &&
-    Object.values(walked).every((tensor) => fitsTexture(program.gpu, tensor.length));
+  const walks = Object.values(walked);
+  const onCpu = prefersTextures(program.gpu); // where loads cost more than arithmetic
+  const asTextures = onCpu &&
+    walks.every((tensor) => fitsTexture(program.gpu, tensor.length));
+  const owned = walks.length > 0 ? request.owned ?? (onCpu ? 4 : 1) : 1;
   program.dispatch({
     kernel: kernel("attention", source, entryPoint, {
       D4: headWidth / 4,
-      GROUP: group,
+      LANES: group / owned,
+      OWNED: owned,
       TEXTURE_WIDTH: textureWidth,
       KEY_TEXTURES: asTextures && "k" in walked,
       QUERY_TEXTURES: asTextures && "q" in walked,

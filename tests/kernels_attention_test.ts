@@ -29,58 +29,71 @@ const cases: Record<string, Case> = {
 };
 
 for (const [name, { H, G, D, documents }] of Object.entries(cases)) {
-  Deno.test(`attention over ${name} agrees with float64`, async () => {
-    using gpu = await Gpu.open();
-    const B = documents.length, T = documents[0]!.reduce((sum, length) => sum + length);
-    const q = normals("q", B, T, H, D), k = normals("k", B, T, G, D), v = normals("v", B, T, G, D);
-    const dout = normals("dout", B, T, H, D);
-    const firstKey = documents.flatMap((lengths) => {
-      let start = 0;
-      return lengths.flatMap((length) =>
-        new Array<number>(length).fill((start += length) - length)
-      );
-    });
-    const result = await launch(gpu, {
-      q,
-      k,
-      v,
-      dout,
-      firstKey: integers(firstKey),
-      out: filled(NaN, B, T, H, D),
-      statistics: filled(NaN, B, H, T, 2),
-      dq: filled(NaN, B, T, H, D),
-      dk: filled(NaN, B, T, G, D),
-      dv: filled(NaN, B, T, G, D),
-    }, (program, tensors) => {
-      const request = { batch: B, time: T, heads: H, kvHeads: G, headWidth: D, ...tensors };
-      attentionForward(program, request);
-      attentionBackward(program, request);
-    });
-    documents.forEach((lengths, b) => {
-      let start = 0;
-      for (const length of lengths) {
-        const sizes = { B: 1, T: length, H, G, D };
-        const document = (values: ArrayLike<number>, heads: number) => {
-          const first = (b * T + start) * heads * D;
-          return Array.prototype.slice.call(values, first, first + length * heads * D);
+  for (const owned of [1, 2, 4, 8]) {
+    Deno.test(`attention over ${name} agrees with float64, ${owned} rows to an invocation`, async () => {
+      using gpu = await Gpu.open();
+      const B = documents.length,
+        T = documents[0]!.reduce((sum, length) => sum + length);
+      const q = normals("q", B, T, H, D),
+        k = normals("k", B, T, G, D),
+        v = normals("v", B, T, G, D);
+      const dout = normals("dout", B, T, H, D);
+      const firstKey = documents.flatMap((lengths) => {
+        let start = 0;
+        return lengths.flatMap((length) =>
+          new Array<number>(length).fill((start += length) - length)
+        );
+      });
+      const result = await launch(gpu, {
+        q,
+        k,
+        v,
+        dout,
+        firstKey: integers(firstKey),
+        out: filled(NaN, B, T, H, D),
+        statistics: filled(NaN, B, H, T, 2),
+        dq: filled(NaN, B, T, H, D),
+        dk: filled(NaN, B, T, G, D),
+        dv: filled(NaN, B, T, G, D),
+      }, (program, tensors) => {
+        const request = {
+          batch: B,
+          time: T,
+          heads: H,
+          kvHeads: G,
+          headWidth: D,
+          owned,
+          ...tensors,
         };
-        const inputs = [document(q.data, H), document(k.data, G), document(v.data, G)] as const;
-        const { out, logSumExp } = attention(...inputs, sizes);
-        assertClose(document(result.out, H), out, 2e-6, "out");
-        for (let h = 0; h < H; h++) {
-          const at = (b * H + h) * T + start;
-          const expected = logSumExp.slice(h * length, (h + 1) * length);
-          const lse = expected.map((_, i) => result.statistics[2 * (at + i)]!);
-          assertClose(lse, expected, 2e-6, "lse");
+        attentionForward(program, request);
+        attentionBackward(program, request);
+      });
+      documents.forEach((lengths, b) => {
+        let start = 0;
+        for (const length of lengths) {
+          const sizes = { B: 1, T: length, H, G, D };
+          const document = (values: ArrayLike<number>, heads: number) => {
+            const first = (b * T + start) * heads * D;
+            return Array.prototype.slice.call(values, first, first + length * heads * D);
+          };
+          const inputs = [document(q.data, H), document(k.data, G), document(v.data, G)] as const;
+          const { out, logSumExp } = attention(...inputs, sizes);
+          assertClose(document(result.out, H), out, 2e-6, "out");
+          for (let h = 0; h < H; h++) {
+            const at = (b * H + h) * T + start;
+            const expected = logSumExp.slice(h * length, (h + 1) * length);
+            const lse = expected.map((_, i) => result.statistics[2 * (at + i)]!);
+            assertClose(lse, expected, 2e-6, "lse");
+          }
+          const { dq, dk, dv } = slowBackward(document(dout.data, H), ...inputs, sizes);
+          assertClose(document(result.dq, H), dq, 5e-6, "dq");
+          assertClose(document(result.dk, G), dk, 5e-6, "dk");
+          assertClose(document(result.dv, G), dv, 5e-6, "dv");
+          start += length;
         }
-        const { dq, dk, dv } = slowBackward(document(dout.data, H), ...inputs, sizes);
-        assertClose(document(result.dq, H), dq, 5e-6, "dq");
-        assertClose(document(result.dk, G), dk, 5e-6, "dk");
-        assertClose(document(result.dv, G), dv, 5e-6, "dv");
-        start += length;
-      }
+      });
     });
-  });
+  }
 }
 
 Deno.test("scores far apart neither overflow nor vanish into NaN", async () => {
