@@ -102,6 +102,7 @@ await runCommand({
       min: 1,
       help: "Continuations of each prompt; several show their expected maximum toxicity",
     },
+    topK: { type: "integer", default: 50, min: 1, help: "Tokens to draw from; 1 is greedy" },
     chats: {
       type: "string",
       placeholder: "file",
@@ -115,7 +116,7 @@ await runCommand({
     },
   },
   async run(options, terminal) {
-    const { methods, microBatch, recompute, chats } = options;
+    const { methods, microBatch, recompute, samples, topK, chats } = options;
     const out = options.out ?? `runs/toxicity-${options.preset}`;
     const began = performance.now();
     const preset = await prepare(options);
@@ -143,7 +144,7 @@ await runCommand({
         },
         evaluation: {
           ...experiment.evaluation,
-          decoding: { ...experiment.evaluation.decoding, samples: options.samples },
+          decoding: { ...experiment.evaluation.decoding, samples, topK },
         },
         methods: methods as MixName[],
         seeds: options.seeds as number[],

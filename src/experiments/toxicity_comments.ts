@@ -25,7 +25,12 @@ import {
   trainLinearClassifier,
 } from "../label/linear_classifier.ts";
 import { Risk } from "../slung/risk.ts";
-import { type RiskThresholds, scoredSpans, sentenceRanges } from "../slung/sentences.ts";
+import {
+  type RiskThresholds,
+  scoredSpans,
+  sentenceRanges,
+  splitterName,
+} from "../slung/sentences.ts";
 import type { ToxicityEvaluation, ToxicityExperiment } from "./toxicity_experiment.ts";
 import { ended, firstTokens, holds, isHarmless, labelledSequence } from "./toxicity_text.ts";
 
@@ -122,7 +127,8 @@ export async function commentData(folder: string, options: CommentOptions): Prom
         labeller.auroc.toFixed(3)
       } on held-out sentences), ` +
       `possibly toxic above ${thresholds.low}, definitely above ${thresholds.high}: ` +
-      `${mixed.length} of ${comments.length} comments hold both harmless and definitely toxic sentences.`,
+      `${mixed.length} of ${comments.length} comments hold both harmless and definitely toxic sentences, ` +
+      `cut by ${splitterName}.`,
       `Generations scored by another classifier, ${scorer.classifier.name} ` +
       `(AUROC ${scorer.auroc.toFixed(3)} on held-out texts).`,
     ],
