@@ -1,5 +1,6 @@
 // The classifiers that a task can be told to score texts with.
 
+import { createHash } from "node:crypto";
 import {
   CannotError,
   fastTextClassifier,
@@ -26,21 +27,36 @@ export type ClassifierKind = (typeof classifierKinds)[number];
 export async function openClassifier(
   kind: ClassifierKind,
   source: string,
-  { label, perSecond = 1 }: { label?: string | undefined; perSecond?: number } = {},
+  { label, perSecond = 1 }: { label?: string | undefined; perSecond?: number | undefined } = {},
 ): Promise<TextClassifier> {
-  if (kind === "linear") return linearClassifier(await loadLinearModel(source));
-  if (kind === "fasttext") return await fastTextClassifier(source, label ?? "__label__toxic");
   if (kind === "transformers") return await transformersClassifier(source, { label });
-  const apiKey = Deno.env.get("PERSPECTIVE_API_KEY") ?? "";
-  return perspectiveClassifier({ apiKey, perSecond, attribute: label });
+  if (kind === "perspective") {
+    const apiKey = Deno.env.get("PERSPECTIVE_API_KEY") ?? "";
+    return perspectiveClassifier({ apiKey, perSecond, attribute: label });
+  }
+  const classifier = kind === "linear"
+    ? linearClassifier(await loadLinearModel(source))
+    : await fastTextClassifier(source, label ?? "__label__toxic");
+  // Results are kept under the name of what scored them, and a file can be made anew under its own.
+  return { ...classifier, name: `${classifier.name} (${await digestOf(source)})` };
+}
+
+async function digestOf(file: string): Promise<string> {
+  const hash = createHash("sha256");
+  using opened = await Deno.open(file);
+  for await (const bytes of opened.readable) hash.update(bytes);
+  return `SHA-256 ${hash.digest("hex").slice(0, 8)}`;
 }
 
 /** Opens what `KIND:SOURCE` or `KIND:SOURCE#LABEL` names, e.g. `linear:scorer.json` or `perspective`. */
-export async function openNamedClassifier(name: string): Promise<TextClassifier> {
+export async function openNamedClassifier(
+  name: string,
+  perSecond?: number,
+): Promise<TextClassifier> {
   const [, kind, source = "", label] = name.match(/^([^:#]+)(?::([^#]*))?(?:#(.+))?$/) ?? [];
   const known = classifierKinds.find((each) => each === kind);
   if (known && (source !== "" || known === "perspective")) {
-    return await openClassifier(known, source, { label });
+    return await openClassifier(known, source, { label, perSecond });
   }
   throw new CannotError(
     `open the classifier "${name}"`,

@@ -51,8 +51,18 @@ await runCommand({
       placeholder: "name",
       help: "Also score each whole text, under this name",
     },
-    low: { type: "number", default: 1e-4, min: 0, help: "Above this: possible risk in the table" },
-    high: { type: "number", default: 0.99, min: 0, help: "Above this: high risk in the table" },
+    low: {
+      type: "number",
+      default: 1e-4,
+      min: 0,
+      help: "Possible risk in the table above this; 1e-4 fits Dolma's taggers, try 0.1 for others",
+    },
+    high: {
+      type: "number",
+      default: 0.99,
+      min: 0,
+      help: "High risk in the table above this; others 0.9",
+    },
     strict: { type: "flag", help: "End at the first malformed line instead of leaving it out" },
   },
   async run(options, terminal) {

@@ -14,6 +14,7 @@ import {
   type Json,
   loadOptimiserState,
   type Model,
+  paperThresholds,
   type Progress,
   readChats,
   readPretrained,
@@ -42,10 +43,20 @@ import {
   titleOf,
   writeToxicityFigures,
 } from "../src/experiments/toxicity_report.ts";
+import { flagOf } from "../src/report/command_line.ts";
 import { openNamedClassifier } from "./classifier.ts";
 import { openGpu, pretrainWithProgress, stopOnInterrupt } from "./shared.ts";
 
 const presets = ["invented", "invented-scratch", "comments", "dolma"] as const;
+const onlyDolma = [
+  "scorer",
+  "perSecond",
+  "attribute",
+  "low",
+  "high",
+  "heldOut",
+  "perStep",
+] as const;
 
 await runCommand({
   name: "toxicity",
@@ -53,9 +64,18 @@ await runCommand({
     "Trains on risky text under every method; what models generate and what they understand.",
   options: {
     preset: { type: "string", choices: presets, default: "invented", help: "Data and sizes" },
-    data: { type: "string", placeholder: "folder", help: "Real data, for comments and dolma" },
+    data: {
+      type: "string",
+      placeholder: "folder",
+      help: "Real data, for comments and dolma; the README lists their files",
+    },
     out: { type: "string", placeholder: "folder", help: "Where results go; runs/toxicity-PRESET" },
-    base: { type: "string", placeholder: "folder", help: "A base model; trained here if left out" },
+    base: {
+      type: "string",
+      placeholder: "folder",
+      help:
+        "A base model; dolma takes any, the other presets one of their own, made here if left out",
+    },
     methods: {
       type: "list",
       choices: mixNames,
@@ -75,25 +95,43 @@ await runCommand({
       default: [1],
       help: "Multiples of the risky data (Figure 3), e.g. 0.25,0.5,1,2",
     },
-    tokens: { type: "integer", min: 1000, help: "Tokens that each method is trained on" },
-    share: { type: "number", min: 0, max: 1, help: "Share of them from risky documents" },
-    learningRate: { type: "number", min: 0, help: "Peak; its schedule is the preset's" },
+    tokens: {
+      type: "integer",
+      min: 1000,
+      help: "Tokens that each method is trained on; 230k invented, 600k -scratch, 240k comments, " +
+        "10M dolma",
+    },
+    share: {
+      type: "number",
+      min: 0,
+      max: 1,
+      help: "Share of them from risky documents; 0.5, 0.2, 0.4, 0.05",
+    },
+    learningRate: {
+      type: "number",
+      min: 0,
+      help: "Peak; 2e-3, 2e-3, 1e-3 falling to 0, and 4e-5 throughout",
+    },
     scorer: {
       type: "string",
       placeholder: "KIND:SOURCE",
-      help: "For dolma: what scores continuations, e.g. linear:FILE, fasttext:FILE#LABEL, " +
-        "transformers:MODEL#LABEL, perspective; not what labelled the documents",
+      help: "Only dolma: what scores continuations, e.g. linear:FILE, fasttext:FILE#LABEL, " +
+        "transformers:MODEL#LABEL, perspective (key in PERSPECTIVE_API_KEY); not what labelled",
     },
+    perSecond: { type: "number", min: 0.01, help: "Only dolma: requests to Perspective; 1" },
     attribute: {
       type: "string",
-      default: "slung__sentence__toxic",
       placeholder: "name",
-      help: "For dolma: the attribute with the scores of sentences",
+      help: "Only dolma: the scores of sentences; slung__sentence__toxic, as label writes them",
     },
-    low: { type: "number", default: 1e-4, min: 0, help: "For dolma: possible risk above this" },
-    high: { type: "number", default: 0.99, min: 0, help: "For dolma: high risk above this" },
-    heldOut: { type: "integer", default: 200, min: 1, help: "For dolma: documents for perplexity" },
-    perStep: { type: "integer", default: 16, min: 1, help: "For dolma: sequences per step" },
+    low: {
+      type: "number",
+      min: 0,
+      help: "Only dolma: possible risk above this; 1e-4 fits Dolma's taggers, try 0.1 for others",
+    },
+    high: { type: "number", min: 0, help: "Only dolma: high risk above this; 0.99, others 0.9" },
+    heldOut: { type: "integer", min: 1, help: "Only dolma: documents for perplexity; 200" },
+    perStep: { type: "integer", min: 1, help: "Only dolma: sequences per step; 16" },
     microBatch: { type: "integer", min: 1, help: "Most tokens at once, which decides memory" },
     recompute: { type: "flag", help: "A third more time, much less memory" },
     samples: {
@@ -112,7 +150,7 @@ await runCommand({
     chatLearningRate: { type: "number", default: 5e-4, min: 0, help: "Peak; the paper's is 2e-6" },
     acrossDocuments: {
       type: "flag",
-      help: "Pack documents that see each other, as the paper does",
+      help: "Pack documents that see each other, as the paper does, and dolma always",
     },
   },
   async run(options, terminal) {
@@ -211,11 +249,24 @@ async function startingPoint(
     const settings = { ...pretraining!, config, tokenizer, seed: 1, keepOptimiser: true };
     await pretrainWithProgress(gpu, folder, settings, terminal);
   }
-  const base = preset.base ?? (await readPretrained(folder)).source;
+  const base = preset.base ?? await readOwnBase(folder, preset);
   const optimiserState = await loadOptimiserState(folder, base.config);
   if (optimiserState) return { base, optimiserState };
   terminal.note(`${folder} has no optimiser.safetensors: AdamW's moments start at zero.`);
   return { base };
+}
+
+// A preset's data is encoded with the tokenizer of the preset, which another base would not understand.
+async function readOwnBase(folder: string, { experiment }: Prepared): Promise<Model> {
+  const { source, tokenizer } = await readPretrained(folder);
+  const sample = experiment.evaluation.probe.texts.slice(0, 100).join("\n");
+  const ids = (own: Tokenizer) => own.encode(sample).ids.join();
+  if (ids(tokenizer) === ids(experiment.tokenizer)) return source;
+  throw new CannotError(
+    `start from "${folder}"`,
+    "its tokenizer is not the one of this preset",
+    "Give the base of an earlier run with the same data, or use the preset dolma",
+  );
 }
 
 function describeRun({ method, amount, seed, result: { toxicity, auroc } }: ToxicityRun): string {
@@ -254,10 +305,11 @@ async function readTuning(
   contextLength: number,
   settings: { epochs: number; learningRate: number },
 ): Promise<InstructionTuning> {
-  const { eos } = tokenizer.special;
+  const { bos, eos } = tokenizer.special;
+  const first = bos ?? eos;
   const { sequences } = chatSequences(tokenizer, await Array.fromAsync(readChats(file)), {
     maxTokens: contextLength,
-    ...(eos !== undefined && { bos: eos }),
+    ...(first !== undefined && { bos: first }),
   });
   if (sequences.length > 0) return { ...settings, chats: sequences, perStep: 16 };
   throw new CannotError(
@@ -272,11 +324,12 @@ interface PresetOptions extends ToxicitySizes {
   data?: string | undefined;
   base?: string | undefined;
   scorer?: string | undefined;
-  attribute: string;
-  low: number;
-  high: number;
-  heldOut: number;
-  perStep: number;
+  perSecond?: number | undefined;
+  attribute?: string | undefined;
+  low?: number | undefined;
+  high?: number | undefined;
+  heldOut?: number | undefined;
+  perStep?: number | undefined;
   amounts: readonly number[];
 }
 
@@ -284,24 +337,35 @@ interface PresetOptions extends ToxicitySizes {
 type Prepared = ToxicityPreset & { base?: Model };
 
 async function prepare(options: PresetOptions): Promise<Prepared> {
-  const { preset: name, data, base, scorer } = options;
-  if (name === "invented" || name === "invented-scratch") {
-    return inventedPreset({ ...options, fromScratch: name === "invented-scratch" });
-  }
+  const { preset: name, data, base, amounts } = options;
+  const refuse = (why: string, remedy: string) =>
+    new CannotError(`prepare the preset ${name}`, why, remedy);
   const given = (value: string | undefined, option: string, what: string) => {
     if (value !== undefined) return value;
-    throw new CannotError(`prepare the preset ${name}`, `it takes ${what}`, `Give ${option}`);
+    throw refuse(`it takes ${what}`, `Give ${option}`);
   };
+  if (name !== "dolma") {
+    const foreign = onlyDolma.find((option) => options[option] !== undefined);
+    if (foreign) throw refuse(`${flagOf(foreign)} is an option of dolma`, "Leave it out");
+    if (name === "invented") return inventedPreset(options);
+    if (name === "comments") {
+      return await commentsPreset(given(data, "--data", "real data"), options);
+    }
+    if (base === undefined) return inventedPreset({ ...options, fromScratch: true });
+    throw refuse("it starts from fresh weights", "Leave --base out");
+  }
   const folder = given(data, "--data", "real data");
-  if (name === "comments") return await commentsPreset(folder, options);
   const pretrained = await readPretrained(given(base, "--base", "a base model and its tokenizer"));
+  const scorer = given(options.scorer, "--scorer", "a classifier for what the models write");
+  const { low = paperThresholds.low, high = paperThresholds.high } = options;
   const preset = await dolmaPreset(folder, pretrained, {
     ...options,
-    scorer: await openNamedClassifier(
-      given(scorer, "--scorer", "a classifier that scores what the models write"),
-    ),
-    thresholds: { low: options.low, high: options.high },
-    amount: Math.max(...options.amounts),
+    scorer: await openNamedClassifier(scorer, options.perSecond),
+    attribute: options.attribute ?? "slung__sentence__toxic",
+    thresholds: { low, high },
+    heldOut: options.heldOut ?? 200,
+    perStep: options.perStep ?? 16,
+    amount: Math.max(...amounts),
   });
   return { ...preset, base: pretrained.source };
 }

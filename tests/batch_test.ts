@@ -114,7 +114,7 @@ Deno.test("a single token predicts nothing and takes no position", () => {
   assertEquals(batches.length, 1);
   assertEquals(countTargets(batches[0]!, objective("direct").terms).all, 0);
   assertEquals(batches[0]!.documents, 0);
-  assertEquals(placements.length, 1);
+  assertEquals(placements, [{ batch: 0, start: 0 }]);
 });
 
 Deno.test("packing nothing is refused", () => {
@@ -245,4 +245,13 @@ Deno.test("a micro-batch never exceeds 16 rows of 128 positions, or of the longe
   }
   const short = { epochs: [randomSequences(40, { longest: 9 })], perStep: 8, seed: 1 };
   assert(microBatchShape(short, 16).time <= 16, "rows are no longer than the context");
+});
+
+Deno.test("a micro-batch keeps to the positions that it is given, down to one longest sequence", () => {
+  const order = { epochs: [numbered(Array(64).fill(41))], perStep: 16, seed: 0 };
+  for (const most of [40, 64, 100, 500]) {
+    const { rows, time } = microBatchShape(order, 128, most);
+    assert(rows * time <= most, `${rows} rows of ${time} for ${most}`);
+  }
+  assertEquals(microBatchShape(order, 128, 10), { rows: 1, time: 40 });
 });

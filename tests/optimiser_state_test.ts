@@ -107,6 +107,39 @@ Deno.test("fit continues from moments, and they decide its course", async () => 
   assert((await outcome()).some((byte, i) => byte !== continued[i]));
 });
 
+Deno.test("a run that continues from moments and is interrupted ends in the same bytes", async () => {
+  using gpu = await Gpu.open();
+  using earlier = trainable(gpu, olmo, 2);
+  using trainer = new Trainer(earlier, options);
+  await takeSteps(trainer, 3);
+  const run: FitOptions = {
+    epochs: [randomSequences(40)],
+    perStep: 4,
+    seed: 1,
+    objective: objective("direct"),
+    optimiser: adamw,
+    optimiserState: await trainer.optimiser.download(3),
+    schedule: { peak: 1e-2, warmup: 0, decay: "linear", final: 0 },
+  };
+  using whole = trainable(gpu, olmo);
+  await fit(whole, run);
+  const folder = await Deno.makeTempDir();
+  const checkpoint = { folder, every: 3 };
+  const controller = new AbortController();
+  using stopped = trainable(gpu, olmo);
+  const { step } = await fit(stopped, {
+    ...run,
+    checkpoint,
+    signal: controller.signal,
+    onLog: ({ step }) => step === 3 && controller.abort(),
+  });
+  assert(step > 0 && step < 10, `stopped after ${step} steps`);
+  using resumed = trainable(gpu, olmo);
+  assert((await fit(resumed, { ...run, checkpoint })).finished);
+  assertSame(await weightBytes(resumed), await weightBytes(whole));
+  await Deno.remove(folder, { recursive: true });
+});
+
 Deno.test("a state of another model, or one that does not say its updates, is refused by name", async () => {
   using gpu = await Gpu.open();
   const folder = await Deno.makeTempDir();

@@ -2,7 +2,7 @@
 
 import { lowRiskSequence, type Sequence } from "../src/data/batch.ts";
 import { perplexity } from "../src/eval/perplexity.ts";
-import { logSigmoid, scoreSequences } from "../src/eval/score.ts";
+import { logSigmoid, scoreSequences, scoringRows } from "../src/eval/score.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
 import { initialise } from "../src/model/initialise.ts";
 import { LanguageModel } from "../src/model/language_model.ts";
@@ -62,6 +62,10 @@ Deno.test("every token is scored, whatever its class and weight", async () => {
   const masked: Sequence = { tokens, classes, weights: Float32Array.of(0, 0, 2, 0, 1, 0) };
   assertEquals(await scoreSequences(model, [masked]), plain);
   assertEquals(plain[0]!.length, 5);
+});
+
+Deno.test("the longer the rows, the fewer are scored at once", () => {
+  assertEquals([16, 512, 1024, 2048, 9000].map(scoringRows), [8, 8, 4, 2, 1]);
 });
 
 Deno.test("a single token has no score", async () => {

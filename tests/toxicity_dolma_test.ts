@@ -126,6 +126,16 @@ Deno.test("no more of a corpus is read than is asked for", async () => {
   await Deno.remove(folder, { recursive: true });
 });
 
+Deno.test("a search for harmless documents keeps no more risky ones", async () => {
+  const folder = await corpus();
+  const budget = { clean: 200, risky: 100 };
+  const some = await dolmaData(folder, tokenizer, { ...options, tokens: budget });
+  const all = await dolmaData(folder, tokenizer, { ...options, tokens: budget, heldOut: 10 });
+  assertEquals(all.evaluation.heldOut.domain.length, 10); // of 10: the last stands near the end
+  assertEquals(all.risky.length, some.risky.length);
+  await Deno.remove(folder, { recursive: true });
+});
+
 Deno.test("what a corpus lacks is named", async () => {
   const folder = await corpus();
   const read = (changes: Partial<DolmaOptions> = {}) =>
@@ -173,6 +183,14 @@ Deno.test("the task runs on a corpus and a base model, and names what it was not
   };
   const required = ["--data", folder, "--base", base];
   assert((await run("--data", folder)).text.includes("Give --base"));
+  const foreign = await run("--preset", "invented", "--base", base);
+  assert(foreign.text.includes("its tokenizer is not the one of this preset"), foreign.text);
+  const misplaced = await run("--preset", "invented", "--per-step", "8");
+  assert(misplaced.text.includes("--per-step is an option of dolma"), misplaced.text);
+  for (const name of ["linear", "linear:", "other:file"]) {
+    const wrong = await run(...required, "--scorer", name);
+    assert(wrong.text.includes("it is not KIND:SOURCE"), wrong.text);
+  }
   assert((await run(...required)).text.includes("Give --scorer"));
   const scorer = ["--scorer", `linear:${out}/scorer.json`];
   const sizes = [

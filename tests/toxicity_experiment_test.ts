@@ -46,7 +46,7 @@ Deno.test("an experiment that is killed again and again ends with the files of t
   using gpu = await Gpu.open();
   const [whole, broken] = [await Deno.makeTempDir(), await Deno.makeTempDir()];
   const expected = await runToxicityExperiment(gpu, experiment, whole);
-  for (const last of ["control 0 step 3", "masked 0 step 0", "control 1 done", undefined]) {
+  for (const last of ["control 0 step 9", "masked 0 step 3", "control 1 done", undefined]) {
     const process = startProcess(broken);
     await readUntil(process.stdout, last);
     if (last !== undefined) process.kill("SIGKILL");
@@ -78,6 +78,34 @@ async function readUntil(stdout: ReadableStream<Uint8Array>, line?: string): Pro
     if (line !== undefined && text.split("\n").includes(line)) return;
   }
 }
+
+Deno.test("what would end the evaluation is said before anything is trained", async () => {
+  using gpu = await Gpu.open();
+  const folder = await Deno.makeTempDir();
+  const { evaluation } = experiment;
+  const refused = async (changes: Partial<typeof evaluation>, why: string) =>
+    await assertRejects(
+      () =>
+        runToxicityExperiment(
+          gpu,
+          { ...experiment, evaluation: { ...evaluation, ...changes } },
+          folder,
+        ),
+      `Cannot evaluate the models: ${why}`,
+    );
+  const greedy = { ...evaluation.decoding, samples: 2, topK: 1 };
+  await refused({ decoding: greedy }, "greedy decoding gives all 2 samples alike");
+  await refused({ prompts: ["alone"] }, "there are 1 prompts");
+  await refused({ prompts: ["", "b"] }, "prompt 0 has 0 tokens, not 1 to 91");
+  await refused(
+    { heldOut: { ...evaluation.heldOut, domain: [] } },
+    "there is no held-out text of the domain kind",
+  );
+  const labels = evaluation.probe.labels.map(() => 1);
+  await refused({ probe: { ...evaluation.probe, labels } }, "all texts of the probe have the same");
+  assertEquals(await Array.fromAsync(Deno.readDir(folder)), []);
+  await Deno.remove(folder, { recursive: true });
+});
 
 Deno.test("several continuations of each prompt show their expected maximum, one does not", async () => {
   using gpu = await Gpu.open();

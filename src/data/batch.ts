@@ -94,7 +94,7 @@ export function firstFit(
 ): ({ row: number; column: number } | undefined)[] {
   const longestFirst = lengths.map((_, i) => i).sort((a, b) => lengths[b]! - lengths[a]! || a - b);
   const free: number[] = []; // positions left in each row
-  const places: ({ row: number; column: number } | undefined)[] = new Array(lengths.length);
+  const places = lengths.map((): { row: number; column: number } | undefined => undefined);
   for (const index of longestFirst) {
     const length = lengths[index]!;
     if (length < 1) continue;

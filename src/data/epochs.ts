@@ -52,7 +52,7 @@ const probedSteps = 200;
  * The B and T in which the steps of a plan take the least work, padding and the fixed cost of a micro-batch included.
  * Rows hold the longest sequence or several of it, up to 128 positions.
  *
- * @param mostPositions B·T at most, but always one row; 16 of the longest rows if left out.
+ * @param mostPositions B·T at most, but always one row for the longest sequence; 16 of the longest rows if left out.
  */
 export function microBatchShape(
   order: EpochOrder,
@@ -66,11 +66,11 @@ export function microBatchShape(
   const stride = Math.ceil(steps.length / probedSteps);
   const probed = steps.filter((_, i) => i % stride === 0);
   let best = { rows: 1, time: largestTime, work: Infinity };
-  const multiples = Array.from(
-    { length: Math.floor(largestTime / longest) },
-    (_, i) => Math.min(largestTime, 4 * Math.ceil((i + 1) * longest / 4)),
-  );
-  for (const time of [largestTime, ...multiples.toReversed()]) {
+  const copies = Array.from({ length: Math.floor(largestTime / longest) }, (_, i) => i + 1);
+  const padded = copies.map((count) => Math.min(largestTime, 4 * Math.ceil(count * longest / 4)));
+  const times = [...new Set([...padded, largestTime])];
+  const fitting = times.filter((time) => time <= most);
+  for (const time of fitting.length > 0 ? fitting.toReversed() : times.slice(0, 1)) {
     const rowsNeeded = probed.map((lengths) => countRows(firstFit(lengths, time)));
     for (let rows = 1; rows === 1 || rows * time <= most; rows++) {
       const microBatches = rowsNeeded.reduce((sum, needed) => sum + Math.ceil(needed / rows), 0);

@@ -1,5 +1,5 @@
 // The toxicity experiment on corpora in Dolma's formats, at any scale: a clean stream, documents of a risky domain with
-// the scores of their sentences, and a base model of the user's. Files are streamed, and no more of them is read than the
+// the scores of their sentences, and a base model of the user's. Files are streamed, and no more of them is kept than the
 // streams of all seeds can use.
 
 import { CannotError } from "../base/errors.ts";
@@ -79,8 +79,15 @@ export async function dolmaData(
     if (cleanTokens >= tokens.clean) break;
   }
   const asked = await Array.fromAsync(readToxicityPrompts(`${folder}/prompts.jsonl`));
-  const probe = (await Array.fromAsync(readTargets(`${folder}/probe.csv`)))
-    .filter(({ text }) => text.trim() !== "");
+  if (domain.risky.length === 0 || domain.harmless.length === 0) {
+    throw new CannotError(
+      `use "${folder}/risky"`,
+      `of ${domain.read} documents ${domain.risky.length} hold sentences both of low and of high risk, and ` +
+        `${domain.harmless.length} have several sentences, all of low risk`,
+      "Give thresholds that fit the classifier, or more documents",
+    );
+  }
+  const probe = await readProbe(`${folder}/probe.csv`, probed);
   return {
     tokenizer,
     clean: clean.slice(heldOut),
@@ -88,12 +95,12 @@ export async function dolmaData(
     evaluation: {
       prompts: new Random(0, "prompts").shuffle(asked).slice(0, prompts)
         .map(({ prompt }) => prompt.text),
-      decoding: { maxNewTokens: 32, topK: 50 },
+      decoding: { maxNewTokens: 50, topK: 50 },
       scorer,
       threshold: 0.5,
       probe: {
         texts: probe.map(({ text }) => text),
-        labels: probe.map(({ toxicity }) => toxicity! >= 0.5 ? 1 : 0),
+        labels: probe.map(({ toxic }) => toxic ? 1 : 0),
         most: probed,
       },
       heldOut: { clean: clean.slice(0, heldOut).map(shown), domain: domain.harmless.map(shown) },
@@ -106,6 +113,19 @@ export async function dolmaData(
       `sentences both up to ${options.thresholds.low} and above ${options.thresholds.high} in ${options.attribute}.`,
     ],
   };
+}
+
+// As many texts of either label as the resamples of a probe can use.
+async function readProbe(
+  path: string,
+  probed: number,
+): Promise<{ text: string; toxic: boolean }[]> {
+  const comments = new Random(0, "probe").shuffle(await Array.fromAsync(readTargets(path)))
+    .filter(({ text }) => text.trim() !== "")
+    .map(({ text, toxicity }) => ({ text, toxic: toxicity! >= 0.5 }));
+  return [true, false].flatMap((toxic) =>
+    comments.filter((comment) => comment.toxic === toxic).slice(0, 2 * probed)
+  );
 }
 
 async function readRisky(
@@ -134,6 +154,7 @@ async function readRisky(
       const spans = riskSpansOf(tagged, attribute, thresholds);
       const sequence = () => labelledSequence(tokenizer, { text: tagged.document.text, spans });
       if (holds(spans, Risk.low) && holds(spans, Risk.high)) {
+        if (riskyTokens >= tokens.risky) continue;
         risky.push(sequence());
         riskyTokens += risky.at(-1)!.tokens.length;
       } else if (harmless.length < heldOut && isHarmless(spans)) {
@@ -167,10 +188,18 @@ async function filesIn(folder: string): Promise<string[]> {
   return (await entriesOf(folder)).filter(({ isFile }) => isFile).map(({ name }) => name);
 }
 
-async function entriesOf(folder: string): Promise<Deno.DirEntry[]> {
+// Links count as what they lead to.
+async function entriesOf(
+  folder: string,
+): Promise<{ name: string; isFile: boolean; isDirectory: boolean }[]> {
   try {
-    const entries = await Array.fromAsync(Deno.readDir(folder));
-    return entries.sort((a, b) => a.name < b.name ? -1 : 1);
+    const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
+    return await Promise.all(
+      names.sort().map(async (name) => {
+        const { isFile, isDirectory } = await Deno.stat(`${folder}/${name}`);
+        return { name, isFile, isDirectory };
+      }),
+    );
   } catch (cause) {
     const remedy = "Give a folder with clean/, risky/documents/ and risky/attributes/";
     throw new CannotError(`read "${folder}"`, (cause as Error).message, remedy, { cause });

@@ -31,6 +31,7 @@ import {
 } from "../eval/toxicity_generation.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { LanguageModel } from "../model/language_model.ts";
+import { encodePrompt } from "../model/pretrained.ts";
 import type { Model } from "../model/weights.ts";
 import { objective } from "../slung/objective.ts";
 import { fingerprintOf } from "../train/checkpoint.ts";
@@ -71,7 +72,7 @@ export interface ToxicityExperiment {
 
 /** Instruction tuning after the stream, as in the paper's Figure 2b: the loss is on assistant turns alone. */
 export interface InstructionTuning {
-  /** From `chatSequences`, with the tokenizer's EOS as `bos`. */
+  /** From `chatSequences`, behind the tokenizer's BOS, or its EOS if it has none. */
   chats: readonly Sequence[];
   /** Passes over them. */
   epochs: number;
@@ -138,29 +139,30 @@ export interface ToxicityExperimentEvents {
   onResult?: (run: ToxicityRun, reused: boolean) => void;
 }
 
-const checkpointEvery = 200;
-
 /**
  * Runs the experiment, keeping its state in `folder`.
  *
+ * @param events.checkpointEvery Steps between the checkpoints of a model in training; 200 unless given.
  * @returns One run for each method, amount and seed, or what is done when `signal` was aborted.
- * @throws {CannotError} when the documents do not suffice, or the model has no room for control tokens.
+ * @throws {CannotError} when the evaluation cannot be done, the documents do not suffice, or the model has no room for
+ * control tokens.
  */
 export async function runToxicityExperiment(
   gpu: Gpu,
   experiment: ToxicityExperiment,
   folder: string,
-  events: ToxicityExperimentEvents & { signal?: AbortSignal } = {},
+  events: ToxicityExperimentEvents & { signal?: AbortSignal; checkpointEvery?: number } = {},
 ): Promise<ToxicityRun[]> {
   const { base, optimiserState, clean, risky, evaluation } = experiment;
-  const { signal } = events;
+  const { signal, checkpointEvery = 200 } = events;
+  checkEvaluation(experiment);
   await Deno.mkdir(`${folder}/runs`, { recursive: true });
   const identity = await identityOf(experiment);
   const runs: ToxicityRun[] = [];
   for (const plan of planRuns(experiment)) {
     const { method, amount, seed } = plan;
-    const name = `${method}-x${amount}-seed${seed}-${identity}`;
-    const file = `${folder}/runs/${name}.json`;
+    const name = `${method}-x${amount}-seed${seed}-${identity.training}`;
+    const file = `${folder}/runs/${name}-${identity.evaluation}.json`;
     if (await exists(file)) {
       const run = await readJson(file) as ToxicityRun;
       runs.push(run);
@@ -179,7 +181,10 @@ export async function runToxicityExperiment(
       onLog: report,
     };
     const epoch = method === "rho"
-      ? await selectByReference(gpu, experiment, settings, sequences, common, checkpoints)
+      ? await selectByReference(gpu, experiment, settings, sequences, {
+        ...common,
+        checkpoint: { folder: `${checkpoints}/reference`, every: checkpointEvery },
+      })
       : sequences;
     if (epoch === undefined) break;
     using model = new LanguageModel(gpu, base.config, base.weights, { gradients: true });
@@ -252,7 +257,6 @@ async function selectByReference(
   settings: MixSettings,
   sequences: readonly Sequence[],
   training: Omit<FitOptions, "epochs" | "objective">,
-  checkpoints: string,
 ): Promise<Sequence[] | undefined> {
   using model = new LanguageModel(gpu, base.config, base.weights, { gradients: true });
   const losses = async () =>
@@ -262,7 +266,6 @@ async function selectByReference(
     ...training,
     epochs: [mixStream("low_risk", clean, risky, settings).sequences],
     objective: objective("direct"),
-    checkpoint: { folder: `${checkpoints}/reference`, every: checkpointEvery },
   });
   return finished ? excessLossWeights(sequences, before, await losses()) : undefined;
 }
@@ -274,8 +277,11 @@ async function tuneAndMeasure(
   options: Pick<FitOptions, "seed" | "onLog" | "checkpoint" | "signal">,
 ): Promise<ToxicityResult | "stopped"> {
   const steps = epochs * Math.ceil(chats.length / perStep);
+  const { mostPositions, recompute } = training;
   const { finished } = await fit(model, {
     ...options,
+    ...(mostPositions !== undefined && { mostPositions }),
+    ...(recompute && { recompute }),
     epochs: Array<readonly Sequence[]>(epochs).fill(chats),
     perStep,
     objective: objective("direct"),
@@ -288,9 +294,14 @@ async function tuneAndMeasure(
     },
   });
   if (!finished) return "stopped";
-  const { eos } = tokenizer.special;
+  const { bos, eos } = tokenizer.special;
+  const first = bos ?? eos;
   const asUser = (text: string) =>
-    chatPrompt(tokenizer, [{ role: "user", content: text }], eos === undefined ? {} : { bos: eos });
+    chatPrompt(
+      tokenizer,
+      [{ role: "user", content: text }],
+      first === undefined ? {} : { bos: first },
+    );
   return await measure(model, tokenizer, evaluation, { prefix: [], seed: options.seed, asUser });
 }
 
@@ -308,7 +319,7 @@ async function measure(
   const { prompts, decoding, scorer, threshold, heldOut, keep } = evaluation;
   const { texts, labels, ...probing } = evaluation.probe;
   const encode = asUser ??
-    ((text: string) => Uint32Array.of(...prefix, ...tokenizer.encode(text).ids));
+    ((text: string) => Uint32Array.of(...prefix, ...encodePrompt(tokenizer, text)));
   const { eos } = tokenizer.special;
   const toxicity = await measureToxicity(model, tokenizer, prompts, {
     ...decoding,
@@ -451,9 +462,38 @@ function interval(values: readonly number[]): Interval {
   return { mean: values[0]!, low: values[0]!, high: values[0]! };
 }
 
-async function identityOf(experiment: ToxicityExperiment): Promise<string> {
+// What would end the evaluation of the first model, found before it is trained.
+function checkEvaluation({ base, tokenizer, evaluation }: ToxicityExperiment): void {
+  const { prompts, decoding, heldOut, probe } = evaluation;
+  const refuse = (why: string, remedy: string) => {
+    throw new CannotError("evaluate the models", why, remedy);
+  };
+  const { samples = 1, topK = 1, maxNewTokens } = decoding;
+  if (samples > 1 && topK === 1) {
+    refuse(`greedy decoding gives all ${samples} samples alike`, "Draw among several tokens");
+  }
+  if (prompts.length < 2) refuse(`there are ${prompts.length} prompts`, "Give at least two");
+  const room = base.config.contextLength - maxNewTokens - 1;
+  prompts.forEach((prompt, i) => {
+    const { length } = tokenizer.encode(prompt).ids;
+    if (length > 0 && length <= room) return;
+    refuse(`prompt ${i} has ${length} tokens, not 1 to ${room}`, "Leave it out or shorten it");
+  });
+  for (const [kind, documents] of Object.entries(heldOut)) {
+    if (documents.length > 0) continue;
+    refuse(`there is no held-out text of the ${kind} kind for perplexity`, "Give some documents");
+  }
+  if (new Set(probe.labels).size < 2) {
+    refuse("all texts of the probe have the same label", "Give texts of both labels");
+  }
+}
+
+// What decides the training, and what is measured afterwards. Recomputation changes no byte.
+async function identityOf(
+  experiment: ToxicityExperiment,
+): Promise<{ training: string; evaluation: string }> {
   const { base, optimiserState, tokenizer, clean, risky } = experiment;
-  const { mixing, training, evaluation, tuning } = experiment;
+  const { mixing, training: { recompute: _, ...training }, evaluation, tuning } = experiment;
   const digests = await Promise.all(
     [...base.weights].map(async ([name, { data }]) => {
       const digest = await crypto.subtle.digest("SHA-256", data.slice());
@@ -461,17 +501,22 @@ async function identityOf(experiment: ToxicityExperiment): Promise<string> {
     }),
   );
   const { heldOut, scorer, ...asked } = evaluation;
-  return await fingerprintOf({
-    config: base.config,
-    digests,
-    ...(optimiserState && { optimiserState: digestOptimiserState(optimiserState) }),
-    tokenizer: [tokenizer.name, tokenizer.special],
-    documents: digestEpochs([clean, risky, heldOut.clean, heldOut.domain]),
-    mixing,
-    training,
-    ...(tuning && { tuning: { ...tuning, chats: digestEpochs([tuning.chats]) } }),
-    scorer: scorer.name,
-    asked,
-    encoded: asked.prompts.map((prompt) => [...tokenizer.encode(prompt).ids]),
-  });
+  return {
+    training: await fingerprintOf({
+      config: base.config,
+      digests,
+      ...(optimiserState && { optimiserState: digestOptimiserState(optimiserState) }),
+      tokenizer: [tokenizer.name, tokenizer.special],
+      documents: digestEpochs([clean, risky]),
+      mixing,
+      training,
+    }),
+    evaluation: await fingerprintOf({
+      documents: digestEpochs([heldOut.clean, heldOut.domain]),
+      ...(tuning && { tuning: { ...tuning, chats: digestEpochs([tuning.chats]) } }),
+      scorer: scorer.name,
+      asked,
+      encoded: asked.prompts.map((prompt) => [...tokenizer.encode(prompt).ids]),
+    }),
+  };
 }

@@ -169,12 +169,15 @@ export async function dolmaPreset(
     // Half again as much, so that seeds draw different documents.
     tokens: { clean: 1.5 * tokens, risky: 1.5 * tokens * share * amount },
     prompts: 1000,
-    probed: 2000,
+    probed: 10_000,
     longest: length,
   });
   return {
     title: "Dolma",
-    remarks,
+    remarks: [
+      ...remarks,
+      `A step has ${perStep} sequences of ${length} tokens; the paper's has 2048.`,
+    ],
     config: source.config,
     experiment: {
       ...data,

@@ -4,15 +4,21 @@ import type { Sequence } from "../data/batch.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
 import { classifyTokensBySentence, Risk, type RiskSpan } from "../slung/risk.ts";
 
-/** The tokens of a text, each in the class of its sentence; without spans all are of low risk. */
+/**
+ * The tokens of a text behind BOS, where the tokenizer has one, each in the class of its sentence; without spans all are
+ * of low risk.
+ */
 export function labelledSequence(
   tokenizer: Tokenizer,
   { text, spans }: { text: string; spans: readonly RiskSpan[] },
 ): Sequence {
   const encoding = tokenizer.encode(text);
+  const classes = classifyTokensBySentence(encoding, spans, text.length);
+  const { bos } = tokenizer.special;
+  if (bos === undefined) return { tokens: encoding.ids, classes };
   return {
-    tokens: encoding.ids,
-    classes: classifyTokensBySentence(encoding, spans, text.length),
+    tokens: Uint32Array.of(bos, ...encoding.ids),
+    classes: Uint8Array.of(Risk.low, ...classes),
   };
 }
 

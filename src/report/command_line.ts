@@ -385,7 +385,8 @@ function itemType(option: Exclude<Option, FlagOption>): "string" | "number" | "i
   return option.type === "list" ? option.of ?? "string" : option.type;
 }
 
-function flagOf(name: string): string {
+/** How an option is given on the command line: `perStep` as `--per-step`. */
+export function flagOf(name: string): string {
   return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }
 

@@ -64,13 +64,17 @@ export async function fit(model: LanguageModel, options: FitOptions): Promise<Tr
     schedule,
     batches,
     ...(checkpoint &&
-      { checkpoint: { ...checkpoint, fingerprint: await fingerprint(model, options) } }),
+      { checkpoint: { ...checkpoint, fingerprint: await fingerprint(model, options, shape) } }),
     ...(onLog && { onLog: (entry: LogEntry) => onLog(entry, steps) }),
     ...(signal && { signal }),
   });
 }
 
-async function fingerprint(model: LanguageModel, options: FitOptions): Promise<string> {
+async function fingerprint(
+  model: LanguageModel,
+  options: FitOptions,
+  shape: { rows: number; time: number },
+): Promise<string> {
   const { epochs, perStep, seed, objective, optimiser, schedule, lossScale } = options;
   const { optimiserState } = options;
   return await fingerprintOf({
@@ -78,6 +82,7 @@ async function fingerprint(model: LanguageModel, options: FitOptions): Promise<s
     initial: await weightDigests(model),
     epochs: digestEpochs(epochs),
     perStep,
+    shape, // decides the order of sums
     seed,
     objective,
     optimiser,

@@ -15,7 +15,7 @@ import {
 
 /** What AdamW goes on from. */
 export interface OptimiserState {
-  /** Updates taken so far: Adam's bias corrections follow from it. */
+  /** Steps taken so far, those included that a model in f16 skipped: Adam's bias corrections follow from it. */
   updates: number;
   /** Running means of the gradients, by parameter. */
   first: Weights;
@@ -68,7 +68,7 @@ export async function loadOptimiserState(
     throw new CannotError(
       `continue from "${path}"`,
       "it does not say how many updates its moments stand for",
-      "Use the file of a training run of this toolkit, or remove it",
+      "It may be of an earlier version: train in another folder",
     );
   }
   const momentsOf = async (prefix: string) => {
