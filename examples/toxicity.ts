@@ -140,7 +140,11 @@ await runCommand({
       min: 1,
       help: "Continuations of each prompt; several show their expected maximum toxicity",
     },
-    topK: { type: "integer", default: 50, min: 1, help: "Tokens to draw from; 1 is greedy" },
+    topK: {
+      type: "integer",
+      min: 1,
+      help: "Tokens to draw from: 50, but dolma 1, which is greedy",
+    },
     chats: {
       type: "string",
       placeholder: "file",
@@ -182,7 +186,11 @@ await runCommand({
         },
         evaluation: {
           ...experiment.evaluation,
-          decoding: { ...experiment.evaluation.decoding, samples, topK },
+          decoding: {
+            ...experiment.evaluation.decoding,
+            ...(topK !== undefined && { topK }),
+            samples,
+          },
         },
         methods: methods as MixName[],
         seeds: options.seeds as number[],

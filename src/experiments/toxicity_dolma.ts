@@ -95,7 +95,7 @@ export async function dolmaData(
     evaluation: {
       prompts: new Random(0, "prompts").shuffle(asked).slice(0, prompts)
         .map(({ prompt }) => prompt.text),
-      decoding: { maxNewTokens: 50, topK: 50 },
+      decoding: { maxNewTokens: 50, topK: 1 }, // greedy, as in the paper
       scorer,
       threshold: 0.5,
       probe: {

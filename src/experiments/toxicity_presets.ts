@@ -168,7 +168,7 @@ export async function dolmaPreset(
     ...options,
     // Half again as much, so that seeds draw different documents.
     tokens: { clean: 1.5 * tokens, risky: 1.5 * tokens * share * amount },
-    prompts: 1000,
+    prompts: 2000,
     probed: 10_000,
     longest: length,
   });
