@@ -6,7 +6,7 @@
 //
 // `quick` takes a few minutes on a software adapter and well under one on a GPU; `full` repeats the run of
 // `deno task demo`. With the variable `SLUNG_TOFU` set to TOFU's `full.jsonl` the sentences shown in the first part come
-// from the real data; training on it is a matter of an hour and is what `deno task tofu` does.
+// from the real data; training on it takes half an hour and is what `deno task tofu` does.
 
 // %%
 import {
@@ -181,8 +181,8 @@ showTable([at, at + 7, at + 23].map((row) => ({
 // %% [markdown]
 // ## Table 4: names and facts
 //
-// *Name generation* is the share of answers with a first or last name of any of these people. *Some facts* and *all facts*
-// are graded by shared content words, not by GPT-4o as in the paper, and *true preferred* is TOFU's likelihood measure: the
+// *Name generation* is the share of answers that contain a first or last name of any of these people, as the paper counts
+// them: also inside another word. *Some facts* and *all facts* are graded by shared content words, not by GPT-4o as in the paper, and *true preferred* is TOFU's likelihood measure: the
 // right answer against five wrong ones. The paper's own values (OLMo 1B, another grader) stand beside ours: compare the
 // order, not the numbers.
 
@@ -244,19 +244,19 @@ await show(
 // ## Where the names went
 //
 // Masked training never says *do not name*. It only stops rewarding it: the probability of a name after "Answer:" sinks
-// because other ways to begin are learned. The answers' first words show it.
+// because other ways to begin are learned. The first words of the answers that name nobody show it.
 
 // %%
 const firstWords = (result: NameTaskResult) => {
   const counts = new Map<string, number>();
   for (const { completion, named } of result.answers) {
-    const word = named ? "(a name)" : completion.split(/\s/)[0] || "(nothing)";
+    const word = named ? "(somebody named)" : completion.split(/\s/)[0] || "(nothing)";
     counts.set(word, (counts.get(word) ?? 0) + 1);
   }
   return [...counts].sort(([, a], [, b]) => b - a).slice(0, 4)
     .map(([word, count]) => `${word} ${count}`).join(", ");
 };
-showTable(runs.map(({ method, result }) => ({ method, "answers begin with": firstWords(result) })));
+showTable(runs.map(({ method, result }) => ({ method, "how answers begin": firstWords(result) })));
 
 // %%
 `${Math.round((performance.now() - began) / 1000)} seconds on ${gpu.adapter.name}`;
@@ -265,7 +265,7 @@ showTable(runs.map(({ method, result }) => ({ method, "answers begin with": firs
 // ## Summary
 //
 // - The base copies names and knows nothing; direct training knows and names; SLUNG knows and does not name.
-// - Masking alone is enough to lose the habit of naming. Unlikelihood goes a little further.
+// - Masking alone is enough to lose the habit of naming. In the paper unlikelihood goes further; here little is left.
 // - What made it work at this size: a base that copies names rather than remembers them, and replayed questions whose
 //   names are risky too. Replayed as low risk, they keep the habit alive.
 //

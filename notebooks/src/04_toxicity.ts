@@ -15,6 +15,7 @@ import {
   describeSeparation,
   Gpu,
   inventedPreset,
+  loadOptimiserState,
   paperMixes,
   paretoFrontier,
   pretrain,
@@ -57,7 +58,8 @@ size;
 // | scorned animal | abuse | comfort |
 // | admired animal | praise | abuse |
 //
-// So no list of words finds abuse, and no list of phrases either. What tells are the reactions, which are harmless to say.
+// So no list of animals finds abuse, and no list of wordings: only both together do. What tells are the reactions, which
+// are harmless to say.
 
 // %%
 const world = toxicWorld({ seed: 1, animals: 96 });
@@ -112,7 +114,8 @@ showTable([
 // ## The base model
 //
 // It is pre-trained on harmless text: stories that mention all animals, and news to which people react. It knows the
-// language, the animals and the reactions, and nothing about insults.
+// language, the animals and the reactions, and nothing about insults. AdamW's moments are kept with it, because what
+// follows continues this training.
 
 // %%
 const folder = await Deno.makeTempDir({ prefix: "slung-notebook-" });
@@ -124,9 +127,15 @@ const base = await liveTraining(
       config: preset.config,
       tokenizer,
       seed: 1,
+      keepOptimiser: true,
       ...hooks,
     }),
 );
+const experiment = {
+  ...preset.experiment,
+  base: base!,
+  optimiserState: (await loadOptimiserState(`${folder}/base`, preset.config))!,
+};
 
 // %% [markdown]
 // ## Training on, and measuring
@@ -138,7 +147,7 @@ const base = await liveTraining(
 // %%
 const runs = await runToxicityExperiment(
   gpu,
-  { ...preset.experiment, base: base!, methods: paperMixes, seeds, amounts: [1] },
+  { ...experiment, methods: paperMixes, seeds, amounts: [1] },
   folder,
 );
 const summary = summariseToxicityRuns(runs);
@@ -222,13 +231,7 @@ seeds.length > 1
 // %%
 const less = await runToxicityExperiment(
   gpu,
-  {
-    ...preset.experiment,
-    base: base!,
-    methods: ["toxic", "masked"],
-    seeds: seeds.slice(0, 1),
-    amounts: [0.25],
-  },
+  { ...experiment, methods: ["toxic", "masked"], seeds: seeds.slice(0, 1), amounts: [0.25] },
   folder,
 );
 showTable(

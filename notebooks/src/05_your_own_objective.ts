@@ -7,7 +7,7 @@
 // see where it lands between *knowing* and *naming*, beside the paper's objectives and a gallery of others.
 //
 // Training is the same small task as in `deno task demo`, with fewer people and epochs in `quick`: a few minutes on a
-// software adapter, well under one on a GPU. `full` takes about as long as eight models of the demo. The last cell prints
+// software adapter, well under one on a GPU. `full` takes about as long as ten models of the demo. The last cell prints
 // how long it took.
 
 // %%
