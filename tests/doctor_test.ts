@@ -18,8 +18,8 @@ const faults: { kernel: string; from: string; to: string }[] = [
   { kernel: "matmul.multiply", from: "k += 4u", to: "k += 8u" },
   { kernel: "norm.forward", from: "+ dims.epsilon", to: "+ 0.01" },
   { kernel: "norm.backward", from: "- mean_g ", to: "" },
-  { kernel: "attention.forward", from: "j >= lowest && j <= i", to: "j <= i" },
-  { kernel: "attention.backward_keys", from: "j >= lowest && j <= i", to: "j >= lowest" },
+  { kernel: "attention.forward", from: "j >= lowest0 && j <= i0", to: "j <= i0" },
+  { kernel: "attention.backward_keys", from: "j0 >= lowest && j0 <= i", to: "j0 >= lowest" },
   {
     kernel: "selective_loss.score",
     from: "select(-q, Cell(1.0)",
