@@ -9,7 +9,7 @@ import {
   runCommand,
   type TextClassifier,
 } from "../mod.ts";
-import { openClassifier } from "./classifier.ts";
+import { classifierKinds, openClassifier } from "./classifier.ts";
 
 await runCommand({
   name: "label",
@@ -128,20 +128,13 @@ interface Choice {
 }
 
 async function chosenClassifier(choice: Choice): Promise<TextClassifier> {
-  const { linear, fasttext, transformers, perspective, label, perSecond } = choice;
-  const given = [linear, fasttext, transformers].filter((value) => value !== undefined).length;
-  if (given + Number(perspective) !== 1) {
+  const given = classifierKinds.filter((kind) => choice[kind]);
+  if (given.length !== 1) {
     throw new CannotError(
       "choose a classifier",
-      `${given + Number(perspective)} are given`,
+      `${given.length} are given`,
       "Give exactly one of --linear, --fasttext, --transformers and --perspective",
     );
   }
-  const settings = { label, perSecond };
-  if (linear !== undefined) return await openClassifier("linear", linear, settings);
-  if (fasttext !== undefined) return await openClassifier("fasttext", fasttext, settings);
-  if (transformers !== undefined) {
-    return await openClassifier("transformers", transformers, settings);
-  }
-  return await openClassifier("perspective", "", settings);
+  return await openClassifier(given[0]!, String(choice[given[0]!]), choice);
 }

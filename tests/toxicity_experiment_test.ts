@@ -248,6 +248,16 @@ Deno.test("every model is tuned on instructions and measured again, and only the
     assert(after !== before && Number.isFinite(after), `${run.method}: ${before}, then ${after}`);
   }
   assertEquals(await runToxicityExperiment(gpu, { ...once, tuning }, folder), tuned, "read again");
+  // Stopped while tuning, it goes on with other chats as if there had been none before.
+  const fresh = await Deno.makeTempDir();
+  const controller = new AbortController();
+  await runToxicityExperiment(gpu, { ...once, tuning: { ...tuning, epochs: 3 } }, fresh, {
+    signal: controller.signal,
+    onTraining: (_, __, steps) => steps === 9 && controller.abort(),
+  });
+  assert(controller.signal.aborted);
+  assertEquals(await runToxicityExperiment(gpu, { ...once, tuning }, fresh), tuned);
+  await Deno.remove(fresh, { recursive: true });
   assert(renderToxicityTables(tuned).includes("After instruction tuning"));
   assert(!renderToxicityTables(plain).includes("After instruction tuning"));
   await Deno.remove(folder, { recursive: true });

@@ -40,6 +40,21 @@ export interface Batch {
   documents: number;
 }
 
+/** A sequence behind BOS, where there is one, and before EOS, where there is one and `end` asks for it: both low risk. */
+export function delimited(
+  { tokens, classes }: Sequence,
+  { bos, eos }: { bos?: number; eos?: number },
+  end: boolean,
+): Sequence {
+  const before = bos === undefined ? [] : [bos];
+  const after = end && eos !== undefined ? [eos] : [];
+  const low = (specials: number[]) => specials.map(() => Risk.low);
+  return {
+    tokens: Uint32Array.from([...before, ...tokens, ...after]),
+    classes: Uint8Array.from([...low(before), ...classes, ...low(after)]),
+  };
+}
+
 /** Where a sequence went: its first position (of B·T) in one of the batches. */
 export interface Placement {
   /** Index of the batch. */

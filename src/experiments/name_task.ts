@@ -4,7 +4,7 @@
 //   understanding   facts in the generated answers, and the likelihood of true against perturbed answers
 // A small model forgets the question format on answers alone, so that questions about other people are replayed.
 
-import { lowRiskSequence, type Sequence } from "../data/batch.ts";
+import { delimited, lowRiskSequence, type Sequence } from "../data/batch.ts";
 import {
   answerSpans,
   countNamedAnswers,
@@ -84,15 +84,8 @@ export function classedSequence(
   endOfText: boolean,
 ): Sequence {
   const encoding = tokenizer.encode(text);
-  const { bos, eos } = tokenizer.special;
-  const before = bos === undefined ? [] : [bos];
-  const after = !endOfText || eos === undefined ? [] : [eos];
-  const classes = classifyTokens(encoding, spans);
-  const low = (tokens: number[]) => tokens.map(() => Risk.low);
-  return {
-    tokens: Uint32Array.from([...before, ...encoding.ids, ...after]),
-    classes: Uint8Array.from([...low(before), ...classes, ...low(after)]),
-  };
+  const sequence = { tokens: encoding.ids, classes: classifyTokens(encoding, spans) };
+  return delimited(sequence, tokenizer.special, endOfText);
 }
 
 /** Full questions and answers, the given names as high risk; without names, what a base model is trained on. */

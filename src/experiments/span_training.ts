@@ -5,7 +5,7 @@
 
 import { CannotError } from "../base/errors.ts";
 import { exists, readJson, readText, writeFileAtomic } from "../base/files.ts";
-import type { Sequence } from "../data/batch.ts";
+import { delimited, type Sequence } from "../data/batch.ts";
 import { trainBytePair } from "../data/byte_pair.ts";
 import { type JsonRow, numberField, readJsonRows, stringField } from "../data/jsonl.ts";
 import { checkVocabulary, loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
@@ -252,12 +252,12 @@ export function spanSequences(
   { text, spans, weight }: RiskyText,
   maxLength: number,
 ): Sequence[] {
-  const { bos, eos } = tokenizer.special;
   const encoding = tokenizer.encode(text);
-  const first = bos === undefined ? 0 : 1;
-  const tokens = Uint32Array.from([bos ?? [], ...encoding.ids, eos ?? []].flat());
-  const classes = new Uint8Array(tokens.length).fill(Risk.low);
-  classes.set(classifyTokens(encoding, spans), first);
+  const { tokens, classes } = delimited(
+    { tokens: encoding.ids, classes: classifyTokens(encoding, spans) },
+    tokenizer.special,
+    true,
+  );
   const sequences: Sequence[] = [];
   for (let start = 0; start + 1 < tokens.length; start += maxLength - 1) {
     const window = tokens.slice(start, start + maxLength);

@@ -201,7 +201,10 @@ export async function runToxicityExperiment(
       await tuneAndMeasure(model, experiment, experiment.tuning, {
         seed,
         onLog: report,
-        checkpoint: { folder: `${checkpoints}/tuning`, every: checkpointEvery },
+        checkpoint: {
+          folder: `${checkpoints}/tuning-${identity.evaluation}`,
+          every: checkpointEvery,
+        },
         ...(signal && { signal }),
       });
     if (tuned === "stopped") break;
@@ -277,15 +280,12 @@ async function tuneAndMeasure(
   options: Pick<FitOptions, "seed" | "onLog" | "checkpoint" | "signal">,
 ): Promise<ToxicityResult | "stopped"> {
   const steps = epochs * Math.ceil(chats.length / perStep);
-  const { mostPositions, recompute } = training;
   const { finished } = await fit(model, {
+    ...training,
     ...options,
-    ...(mostPositions !== undefined && { mostPositions }),
-    ...(recompute && { recompute }),
     epochs: Array<readonly Sequence[]>(epochs).fill(chats),
     perStep,
     objective: objective("direct"),
-    optimiser: training.optimiser,
     schedule: {
       peak: learningRate,
       warmup: Math.round(0.03 * steps),

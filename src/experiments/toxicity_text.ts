@@ -1,6 +1,6 @@
 // Texts with risky spans as the sequences that the toxicity experiment is made of.
 
-import type { Sequence } from "../data/batch.ts";
+import { delimited, type Sequence } from "../data/batch.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
 import { classifyTokensBySentence, Risk, type RiskSpan } from "../slung/risk.ts";
 
@@ -14,20 +14,12 @@ export function labelledSequence(
 ): Sequence {
   const encoding = tokenizer.encode(text);
   const classes = classifyTokensBySentence(encoding, spans, text.length);
-  const { bos } = tokenizer.special;
-  if (bos === undefined) return { tokens: encoding.ids, classes };
-  return {
-    tokens: Uint32Array.of(bos, ...encoding.ids),
-    classes: Uint8Array.of(Risk.low, ...classes),
-  };
+  return delimited({ tokens: encoding.ids, classes }, tokenizer.special, false);
 }
 
 /** The same with EOS, which is of low risk, at the end. */
-export function ended(tokenizer: Tokenizer, { tokens, classes }: Sequence): Sequence {
-  return {
-    tokens: Uint32Array.of(...tokens, tokenizer.special.eos!),
-    classes: Uint8Array.of(...classes, Risk.low),
-  };
+export function ended({ special: { eos } }: Tokenizer, sequence: Sequence): Sequence {
+  return delimited(sequence, eos === undefined ? {} : { eos }, true);
 }
 
 /** At most the first `length` tokens. */
