@@ -15,7 +15,7 @@ export {
 export * from "./src/slung/gallery.ts";
 export * from "./src/slung/risk.ts";
 export * from "./src/slung/objective.ts";
-export * from "./src/slung/sentences.ts";
+export * from "./src/label/sentences.ts";
 
 // Models and the GPU
 export { measureCeiling, measureReadBack } from "./kernels/ceiling.ts";
@@ -57,7 +57,7 @@ export { type StepReport, Trainer, type TrainerOptions } from "./src/train/train
 // Risk labelling
 export * from "./src/label/classifier.ts";
 export * from "./src/label/fasttext.ts";
-export * from "./src/label/label_documents.ts";
+export * from "./src/data/labelling.ts";
 export * from "./src/label/linear_classifier.ts";
 export * from "./src/label/perspective.ts";
 export * from "./src/label/transformers_classifier.ts";
@@ -69,7 +69,7 @@ export {
   packSequences,
   type Placement,
   type Sequence,
-} from "./src/data/batch.ts";
+} from "./src/data/packing.ts";
 export { trainBytePair } from "./src/data/byte_pair.ts";
 export {
   type ChatEncoding,
@@ -80,23 +80,23 @@ export {
   type ChatSequences,
   chatSequences,
   readChats,
-} from "./src/data/chat.ts";
-export * from "./src/data/comments.ts";
+} from "./src/data/sources/chat.ts";
+export * from "./src/data/sources/comments.ts";
 export {
   type ReadingOptions,
   readLines,
   readRecords,
   type TextLine,
   writeLines,
-} from "./src/data/compressed.ts";
-export * from "./src/data/csv.ts";
-export * from "./src/data/dolma.ts";
+} from "./src/data/lines.ts";
+export * from "./src/data/sources/csv.ts";
+export * from "./src/data/sources/dolma.ts";
 export { type EpochPlan, planEpochs, type PlannedSteps } from "./src/data/epochs.ts";
-export * from "./src/data/invented_authors.ts";
-export * from "./src/data/invented_toxicity.ts";
+export * from "./src/data/sources/invented_authors.ts";
+export * from "./src/data/sources/invented_toxicity.ts";
 export { type JsonRow, readJsonRows } from "./src/data/jsonl.ts";
 export * from "./src/data/mixing.ts";
-export * from "./src/data/tofu.ts";
+export * from "./src/data/sources/tofu.ts";
 export { type Encoding, loadTokenizer, type Tokenizer } from "./src/data/tokenizer.ts";
 
 // Evaluation
@@ -115,17 +115,17 @@ export * from "./src/eval/toxicity_generation.ts";
 export * from "./src/eval/truth_ratio.ts";
 
 // The experiments
-export * from "./src/experiments/invented_world.ts";
-export * from "./src/experiments/name_experiment.ts";
-export * from "./src/experiments/name_task.ts";
-export { pretrain, type PretrainingOptions } from "./src/experiments/pretraining.ts";
-export * from "./src/experiments/span_training.ts";
-export * from "./src/experiments/toxicity_comments.ts";
-export * from "./src/experiments/toxicity_dolma.ts";
-export * from "./src/experiments/toxicity_experiment.ts";
-export * from "./src/experiments/toxicity_invented.ts";
-export * from "./src/experiments/toxicity_presets.ts";
-export * from "./src/experiments/toxicity_report.ts";
+export * from "./src/experiments/names/invented.ts";
+export * from "./src/experiments/names/experiment.ts";
+export * from "./src/experiments/names/task.ts";
+export { pretrain, type PretrainingOptions } from "./src/train/pretraining.ts";
+export * from "./src/train/span_training.ts";
+export * from "./src/experiments/toxicity/comments.ts";
+export * from "./src/experiments/toxicity/dolma.ts";
+export * from "./src/experiments/toxicity/experiment.ts";
+export * from "./src/experiments/toxicity/invented.ts";
+export * from "./src/experiments/toxicity/protocols.ts";
+export * from "./src/experiments/toxicity/report.ts";
 
 // Reports and the command line
 export { type Command, runCommand, type Terminal } from "./src/report/command_line.ts";
@@ -147,8 +147,8 @@ export {
   renderTable,
   type TableRow,
 } from "./src/report/table.ts";
-export * from "./src/report/toxicity_plots.ts";
-export * from "./src/report/toxicity_tables.ts";
+export * from "./src/experiments/toxicity/plots.ts";
+export * from "./src/experiments/toxicity/paper_tables.ts";
 
 // Small things that every script needs
 export { CannotError } from "./src/base/errors.ts";

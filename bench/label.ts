@@ -5,10 +5,10 @@
 // second and the resident memory at every tenth of the way.
 
 import { Random, renderTable, runCommand } from "../mod.ts";
-import { type DolmaDocument, writeDolmaDocuments } from "../src/data/dolma.ts";
+import { type DolmaDocument, writeDolmaDocuments } from "../src/data/sources/dolma.ts";
 import type { TextClassifier } from "../src/label/classifier.ts";
 import { fastTextClassifier } from "../src/label/fasttext.ts";
-import { labelFile } from "../src/label/label_documents.ts";
+import { labelFile } from "../src/data/labelling.ts";
 import { linearClassifier, trainLinearClassifier } from "../src/label/linear_classifier.ts";
 
 const syllables = ["ba", "ne", "lo", "mir", "tan", "es", "ol", "vi", "sha", "run", "del", "kor"];

@@ -30,19 +30,19 @@ import {
   summariseToxicityRuns,
   type ToxicityExperiment,
   type ToxicityRun,
-} from "../src/experiments/toxicity_experiment.ts";
+} from "../src/experiments/toxicity/experiment.ts";
 import {
   commentsPreset,
   dolmaPreset,
   inventedPreset,
   type ToxicityPreset,
   type ToxicitySizes,
-} from "../src/experiments/toxicity_presets.ts";
+} from "../src/experiments/toxicity/protocols.ts";
 import {
   renderToxicityTables,
   titleOf,
   writeToxicityFigures,
-} from "../src/experiments/toxicity_report.ts";
+} from "../src/experiments/toxicity/report.ts";
 import { flagOf } from "../src/report/command_line.ts";
 import { openNamedClassifier } from "./classifier.ts";
 import { openGpu, pretrainWithProgress, stopOnInterrupt } from "./shared.ts";

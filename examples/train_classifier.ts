@@ -1,7 +1,7 @@
 // deno task train-classifier --risky FILE --harmless FILE --out FILE: trains the linear classifier that `label` uses.
 
 import { CannotError, Random, runCommand } from "../mod.ts";
-import { readSentences } from "../src/data/comments.ts";
+import { readSentences } from "../src/data/sources/comments.ts";
 import { auroc } from "../src/eval/auroc.ts";
 import {
   type LabelledText,

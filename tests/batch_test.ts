@@ -8,7 +8,7 @@ import {
   packSequences,
   type Sequence,
   weightByClass,
-} from "../src/data/batch.ts";
+} from "../src/data/packing.ts";
 import { type EpochOrder, microBatchShape, planEpochs } from "../src/data/epochs.ts";
 import { objective } from "../src/slung/objective.ts";
 import { Risk } from "../src/slung/risk.ts";

@@ -3,7 +3,7 @@
 import { Gpu } from "../src/gpu/gpu.ts";
 import { Program } from "../src/gpu/program.ts";
 import { matmul } from "../kernels/matmul.ts";
-import type { Batch } from "../src/data/batch.ts";
+import type { Batch } from "../src/data/packing.ts";
 import { BatchTensors } from "../src/model/batch_tensors.ts";
 import { LanguageModel } from "../src/model/language_model.ts";
 import { crossEntropy, type Objective, unlikelihood } from "../src/slung/objective.ts";

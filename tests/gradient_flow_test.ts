@@ -5,7 +5,7 @@ import { Program } from "../src/gpu/program.ts";
 import { kernel } from "../src/gpu/kernel.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
 import { stepLength } from "../kernels/step.ts";
-import { activeRows, countTargets, packSequences, type Sequence } from "../src/data/batch.ts";
+import { activeRows, countTargets, packSequences, type Sequence } from "../src/data/packing.ts";
 import { attentionPath, gradientFlow } from "../src/eval/gradient_flow.ts";
 import { BatchTensors } from "../src/model/batch_tensors.ts";
 import { initialise } from "../src/model/initialise.ts";

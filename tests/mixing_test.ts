@@ -1,6 +1,6 @@
 // Table 1 of the paper on a handful of documents, packing, and the three baselines beyond it.
 
-import type { Sequence } from "../src/data/batch.ts";
+import type { Sequence } from "../src/data/packing.ts";
 import {
   excessLossWeights,
   goldfishWeights,

@@ -18,7 +18,7 @@ import {
   summariseNameRuns,
   worldTokenizer,
 } from "../mod.ts";
-import { answerSequences, questionSequences } from "../src/experiments/name_task.ts";
+import { answerSequences, questionSequences } from "../src/experiments/names/task.ts";
 import { assert, assertEquals, assertRejects } from "./assert.ts";
 
 const world = { seed: 3, baseAuthors: 4, targetAuthors: 2 };

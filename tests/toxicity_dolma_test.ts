@@ -16,7 +16,7 @@ import {
   writeDolmaAttributes,
   writeDolmaDocuments,
 } from "../mod.ts";
-import { dolmaData, type DolmaOptions } from "../src/experiments/toxicity_dolma.ts";
+import { dolmaData, type DolmaOptions } from "../src/experiments/toxicity/dolma.ts";
 import { labelledSequence } from "../src/experiments/toxicity_text.ts";
 import { Risk } from "../src/slung/risk.ts";
 import { assert, assertEquals, assertRejects } from "./assert.ts";

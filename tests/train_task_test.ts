@@ -10,7 +10,7 @@ import {
   type SpanTrainingPlan,
   type SpanTrainingSettings,
   trainOnSpans,
-} from "../src/experiments/span_training.ts";
+} from "../src/train/span_training.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
 import { loadModel } from "../src/model/weights.ts";
 import { Risk } from "../src/slung/risk.ts";

@@ -10,7 +10,7 @@ import {
   lowRiskSequence,
   packSequences,
   type Sequence,
-} from "../src/data/batch.ts";
+} from "../src/data/packing.ts";
 import type { LanguageModel } from "../src/model/language_model.ts";
 import { type Denominator, objective, type ObjectiveName } from "../src/slung/objective.ts";
 import { Risk } from "../src/slung/risk.ts";

@@ -54,6 +54,15 @@ export async function readBytes(path: string): Promise<Uint8Array<ArrayBuffer>> 
   });
 }
 
+/** Makes a folder, and those above it, unless it is there. @throws {CannotError} naming it, when that fails. */
+export async function makeFolder(path: string): Promise<void> {
+  await Deno.mkdir(path, { recursive: true }).catch((cause) => {
+    throw new CannotError(`make the folder "${path}"`, cause.message, "Choose another folder", {
+      cause,
+    });
+  });
+}
+
 /** Whether a file or folder exists. */
 export async function exists(path: string): Promise<boolean> {
   return await Deno.stat(path).then(() => true, (error) => {

@@ -3,7 +3,8 @@
 
 import { CannotError } from "../base/errors.ts";
 import { Random } from "../base/random.ts";
-import { type Batch, firstFit, packSequences, type Sequence } from "./batch.ts";
+import { type Batch, firstFit, packSequences } from "./packing.ts";
+import type { Sequence } from "./sequence.ts";
 
 /** What a run trains on and in which portions. */
 export interface EpochPlan {

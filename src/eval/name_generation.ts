@@ -4,7 +4,7 @@
 // of TOFU's retain_perturbed trip it. Two stricter variants stand beside it: whole words, and whole words not in the prompt.
 
 import { CannotError } from "../base/errors.ts";
-import { nameForms, nameParts } from "../data/names.ts";
+import { nameForms, nameParts } from "../label/names.ts";
 import { Risk, wordBoundedSpans } from "../slung/risk.ts";
 
 /** What a model wrote after a prompt. */

@@ -1,7 +1,7 @@
 // Trains a model on sequences for some epochs: plan, trainer and loop put together, with the settings that matter.
 
 import { createHash } from "node:crypto";
-import type { Sequence } from "../data/batch.ts";
+import type { Sequence } from "../data/packing.ts";
 import { microBatchShape, planEpochs } from "../data/epochs.ts";
 import type { LanguageModel } from "../model/language_model.ts";
 import type { Objective } from "../slung/objective.ts";

@@ -1,7 +1,7 @@
 // The training loop: submits steps, reads their scalars many at a time, shows progress, checkpoints, stops when asked,
 // and resumes. What a step does depends on its number alone, so that a resumed run repeats the one never stopped.
 
-import type { Batch } from "../data/batch.ts";
+import type { Batch } from "../data/packing.ts";
 import type { LanguageModel } from "../model/language_model.ts";
 import { resumeCheckpoint, saveCheckpoint } from "./checkpoint.ts";
 import { learningRate, type Schedule } from "./schedule.ts";
