@@ -8,6 +8,7 @@ import { stepConstants } from "./step.ts";
 import source from "./gradient_norm.wgsl" with { type: "text" };
 
 const block = 256;
+const { LEARNING_RATE: _, INVERSE_DIVISOR: __, ...scalars } = stepConstants; // those that loss scaling keeps
 
 /** What became of a step, the third element of the status. */
 export const stepVerdict = { taken: 0, halted: 1, skipped: 2 } as const;
@@ -50,7 +51,7 @@ export function gradientNorm(
     });
     first += blocks[i]!;
   });
-  const constants = { BLOCK: block, SCALED: scaling !== undefined, ...stepConstants };
+  const constants = { BLOCK: block, SCALED: scaling !== undefined, ...scalars };
   program.dispatch({
     kernel: kernel("gradient_norm", source, "finish", constants),
     tensors: {
