@@ -30,6 +30,7 @@ export {
 export { type ChoiceOrigin, chooseKernels } from "./kernels/matmul_tuning.ts";
 export { type KernelCheck, selfTest, selfTestTolerance } from "./kernels/self_test.ts";
 export { type AdapterDescription, Gpu, megabytes } from "./src/gpu/gpu.ts";
+export type { Constants } from "./src/gpu/directives.ts";
 export { type Binding, type Kernel, kernel } from "./src/gpu/kernel.ts";
 export * from "./src/gpu/precision.ts";
 export * from "./src/gpu/program.ts";
@@ -48,7 +49,15 @@ export * from "./src/model/weights.ts";
 
 // Training
 export { fit, type FitOptions } from "./src/train/fit.ts";
-export { type LogEntry, train, type TrainingOutcome, type TrainingRun } from "./src/train/loop.ts";
+export { checkpointsIn } from "./src/train/checkpoint.ts";
+export {
+  type CheckpointedRun,
+  type CheckpointStore,
+  type LogEntry,
+  train,
+  type TrainingOutcome,
+  type TrainingRun,
+} from "./src/train/loop.ts";
 export * from "./src/train/optimiser.ts";
 export * from "./src/train/optimiser_state.ts";
 export { learningRate, type Schedule } from "./src/train/schedule.ts";

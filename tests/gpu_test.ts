@@ -2,7 +2,6 @@
 // something goes wrong on a device that reports its errors late.
 
 import { Gpu, viewAlignment } from "../src/gpu/gpu.ts";
-import { expand } from "../src/gpu/directives.ts";
 import { kernel } from "../src/gpu/kernel.ts";
 import { f32, Program } from "../src/gpu/program.ts";
 import { ScalarRing } from "../src/gpu/ring.ts";

@@ -9,7 +9,8 @@ import type { Model } from "../model/weights.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
 import { mean, studentInterval } from "../eval/statistics.ts";
 import type { ObjectiveName } from "../slung/objective.ts";
-import { fingerprintOf } from "../train/checkpoint.ts";
+import { checkpointsIn } from "../train/checkpoint.ts";
+import { fingerprintOf } from "../train/fingerprint.ts";
 import type { LogEntry } from "../train/loop.ts";
 import {
   askAboutNames,
@@ -93,7 +94,7 @@ export async function runNameExperiment(
       const checkpoints = `${folder}/checkpoints/${name}-${identity}`;
       await trainOnNames(model, tokenizer, task, plan.method, settings, {
         seed: plan.seed,
-        checkpoint: { folder: checkpoints, every: 200 },
+        checkpoint: checkpointsIn(checkpoints, 200),
         onLog: (entry, steps) => events.onTraining?.(plan, entry, steps),
         ...(signal && { signal }),
       });

@@ -25,7 +25,7 @@ import { encodePrompt } from "../model/pretrained.ts";
 import { objective, type ObjectiveName } from "../slung/objective.ts";
 import { classifyTokens, Risk, type RiskSpan } from "../slung/risk.ts";
 import { fit } from "../train/fit.ts";
-import type { LogEntry } from "../train/loop.ts";
+import type { CheckpointStore, LogEntry } from "../train/loop.ts";
 import type { OptimiserSettings } from "../train/optimiser.ts";
 
 /** Whom the models learn about, and what they must not forget. */
@@ -124,7 +124,7 @@ export async function trainOnNames(
   settings: NameTaskSettings,
   options: {
     seed: number;
-    checkpoint?: { folder: string; every: number };
+    checkpoint?: CheckpointStore;
     onLog?: (entry: LogEntry, steps: number) => void;
     signal?: AbortSignal;
   },

@@ -32,6 +32,7 @@ import {
 import { classifyTokens, Risk, type RiskSpan, validateSpans } from "../slung/risk.ts";
 import { choosePrecision } from "../gpu/precision.ts";
 import type { Precision } from "../gpu/tensor.ts";
+import { checkpointsIn } from "../train/checkpoint.ts";
 import { fit } from "../train/fit.ts";
 import type { LogEntry, TrainingOutcome } from "../train/loop.ts";
 import { olmoOptimiser } from "../train/optimiser.ts";
@@ -185,7 +186,7 @@ export async function trainOnSpans(
       maxNorm: settings.clip,
     },
     schedule: { peak: settings.learningRate, warmup, decay, final: 0 },
-    checkpoint: { folder: `${out}/checkpoints`, every: settings.checkpointEvery },
+    checkpoint: checkpointsIn(`${out}/checkpoints`, settings.checkpointEvery),
     onLog(entry) {
       log.write(entry);
       onLog?.(entry, steps);

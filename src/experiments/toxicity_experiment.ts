@@ -34,8 +34,9 @@ import { LanguageModel } from "../model/language_model.ts";
 import { encodePrompt } from "../model/pretrained.ts";
 import type { Model } from "../model/weights.ts";
 import { objective } from "../slung/objective.ts";
-import { fingerprintOf } from "../train/checkpoint.ts";
-import { digestEpochs, digestOptimiserState, fit, type FitOptions } from "../train/fit.ts";
+import { checkpointsIn } from "../train/checkpoint.ts";
+import { digestEpochs, digestOptimiserState, fingerprintOf } from "../train/fingerprint.ts";
+import { fit, type FitOptions } from "../train/fit.ts";
 import type { LogEntry } from "../train/loop.ts";
 import type { OptimiserState } from "../train/optimiser_state.ts";
 
@@ -183,7 +184,7 @@ export async function runToxicityExperiment(
     const epoch = method === "rho"
       ? await selectByReference(gpu, experiment, settings, sequences, {
         ...common,
-        checkpoint: { folder: `${checkpoints}/reference`, every: checkpointEvery },
+        checkpoint: checkpointsIn(`${checkpoints}/reference`, checkpointEvery),
       })
       : sequences;
     if (epoch === undefined) break;
@@ -192,7 +193,7 @@ export async function runToxicityExperiment(
       ...common,
       epochs: [epoch],
       objective: objective(mixes[method].objective),
-      checkpoint: { folder: checkpoints, every: checkpointEvery },
+      checkpoint: checkpointsIn(checkpoints, checkpointEvery),
     });
     if (!finished) break;
     const prefix = method === "conditional" ? [settings.controlTokens.low] : [];
@@ -201,10 +202,10 @@ export async function runToxicityExperiment(
       await tuneAndMeasure(model, experiment, experiment.tuning, {
         seed,
         onLog: report,
-        checkpoint: {
-          folder: `${checkpoints}/tuning-${identity.evaluation}`,
-          every: checkpointEvery,
-        },
+        checkpoint: checkpointsIn(
+          `${checkpoints}/tuning-${identity.evaluation}`,
+          checkpointEvery,
+        ),
         ...(signal && { signal }),
       });
     if (tuned === "stopped") break;
@@ -505,15 +506,15 @@ async function identityOf(
     training: await fingerprintOf({
       config: base.config,
       digests,
-      ...(optimiserState && { optimiserState: digestOptimiserState(optimiserState) }),
+      ...(optimiserState && { optimiserState: await digestOptimiserState(optimiserState) }),
       tokenizer: [tokenizer.name, tokenizer.special],
-      documents: digestEpochs([clean, risky]),
+      documents: await digestEpochs([clean, risky]),
       mixing,
       training,
     }),
     evaluation: await fingerprintOf({
-      documents: digestEpochs([heldOut.clean, heldOut.domain]),
-      ...(tuning && { tuning: { ...tuning, chats: digestEpochs([tuning.chats]) } }),
+      documents: await digestEpochs([heldOut.clean, heldOut.domain]),
+      ...(tuning && { tuning: { ...tuning, chats: await digestEpochs([tuning.chats]) } }),
       scorer: scorer.name,
       asked,
       encoded: asked.prompts.map((prompt) => [...tokenizer.encode(prompt).ids]),
