@@ -2,7 +2,8 @@
 // with OLMo's.
 
 import { trainBytePair } from "../src/data/byte_pair.ts";
-import { countTargets, packSequences, type Sequence } from "../src/data/packing.ts";
+import { countTargets, packSequences } from "../src/data/packing.ts";
+import { type Sequence } from "../src/data/sequence.ts";
 import {
   type ChatMessage,
   chatPrompt,

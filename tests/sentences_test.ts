@@ -41,7 +41,7 @@ Deno.test("sentences cover everything but white space, in order and without over
 });
 
 Deno.test("the splitter names itself with its version", () => {
-  assert(/Intl\.Segmenter.*V8 \d+\.\d+/.test(splitterName), splitterName);
+  assert(/Intl\.Segmenter.*Deno\/\d+\.\d+/.test(splitterName), splitterName);
 });
 
 Deno.test("scores become the paper's three buckets, both thresholds exclusive", () => {

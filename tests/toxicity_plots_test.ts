@@ -2,11 +2,8 @@
 
 import { renderPlot } from "../src/report/plot.ts";
 import { renderTable } from "../src/report/table.ts";
-import {
-  spreadApart,
-  toxicityScaling,
-  toxicityTradeOff,
-} from "../src/experiments/toxicity/plots.ts";
+import { spreadApart } from "../src/report/scaling.ts";
+import { toxicityScaling, toxicityTradeOff } from "../src/experiments/toxicity/plots.ts";
 import {
   dataMixColumns,
   dataMixRows,

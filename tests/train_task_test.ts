@@ -3,9 +3,8 @@
 import { readSafetensorsHeader, readTensor } from "../src/model/safetensors.ts";
 import { trainBytePair } from "../src/data/byte_pair.ts";
 import { loadTokenizer } from "../src/data/tokenizer.ts";
+import { readRiskyTexts, type RiskyText } from "../src/data/spans.ts";
 import {
-  readRiskyTexts,
-  type RiskyText,
   spanSequences,
   type SpanTrainingPlan,
   type SpanTrainingSettings,

@@ -1,5 +1,6 @@
 // Files are written whole or not at all: first beside the target, flushed, then renamed over it.
 
+import { statfs } from "node:fs/promises";
 import { CannotError } from "./errors.ts";
 
 /**
@@ -69,6 +70,19 @@ export async function exists(path: string): Promise<boolean> {
     if (error instanceof Deno.errors.NotFound) return false;
     throw unreadable(path, error);
   });
+}
+
+/** Bytes that may still be written where a folder is or will be; undefined where the system does not tell. */
+export async function freeSpace(path: string): Promise<number | undefined> {
+  for (let folder = path;; folder = `${folder}/..`) {
+    try {
+      const { bavail, bsize } = await statfs(folder);
+      return bavail * bsize;
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) return undefined;
+      if (folder.length > path.length + 60) return undefined;
+    }
+  }
 }
 
 function unreadable(path: string, cause: Error): CannotError {

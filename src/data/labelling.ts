@@ -1,6 +1,6 @@
-// Documents in, attributes out, as a stream: sentences are cut, scored a batch at a time, and written
-// in Dolma's format, so that a corpus of any size is labelled in the memory of one batch. Only scores
-// are written. Risk classes come from them when the data is mixed, so other thresholds cost nothing.
+// Texts in, labels out, as a stream, so that a corpus of any size is labelled in the memory of one batch.
+//   labelTexts   texts -> {"text", "spans"}, which `train` reads: what is risky is decided here
+//   labelFile    Dolma documents -> attributes: only the scores of sentences; what is risky is decided when they are read
 
 import { Buffer } from "node:buffer";
 import { CannotError } from "../base/errors.ts";
@@ -20,6 +20,9 @@ import {
   type TextRange,
 } from "../label/sentences.ts";
 import { classifierInput, type TextClassifier } from "../label/classifier.ts";
+import type { Labeller } from "../label/labeller.ts";
+import { writeLines } from "./lines.ts";
+import type { RiskyText, SpanRule } from "./spans.ts";
 
 /** Which scores are written, and how documents are read. */
 export interface LabelOptions {
@@ -61,7 +64,8 @@ export interface LabelSummary {
   byRisk: { low: number; possible: number; high: number };
 }
 
-const defaultAttribute = "slung__sentence__toxic";
+/** The name under which the scores of sentences are written. */
+export const defaultAttribute = "slung__sentence__toxic";
 
 interface Segmented {
   document: DolmaDocument;
@@ -166,5 +170,62 @@ export async function labelFile(
     }
   };
   await writeDolmaAttributes(attributesPath, counted());
+  return summary;
+}
+
+/** How texts are labelled. */
+export interface LabelTextsOptions {
+  /** Texts that are labelled together; 256 unless given. */
+  batch?: number;
+  /** Called after each text, with what was found in it. */
+  onText?: ((text: RiskyText, summary: Readonly<TextsSummary>) => void) | undefined;
+}
+
+/** What was labelled, and what was found. */
+export interface TextsSummary {
+  /** Texts written. */
+  texts: number;
+  /** Those with a risky span. */
+  risky: number;
+  /** Spans of possible and of high risk. */
+  spans: { possible: number; high: number };
+}
+
+/**
+ * Labels texts and writes each with its spans, one JSON object a line: what `readRiskyTexts` reads. The file is compressed
+ * as its extension says, and appears whole or not at all.
+ *
+ * @throws {CannotError} when a text cannot be read or labelled, or the file cannot be written.
+ */
+export async function labelTexts(
+  texts: AsyncIterable<string>,
+  out: string,
+  labeller: Labeller,
+  { batch = 256, onText }: LabelTextsOptions = {},
+): Promise<TextsSummary> {
+  const summary: TextsSummary = { texts: 0, risky: 0, spans: { possible: 0, high: 0 } };
+  const rule: SpanRule = labeller.sentences ? "sentence" : "overlap";
+  const labelled = async function* (waiting: string[]): AsyncGenerator<string> {
+    const found = await labeller.label(waiting);
+    for (const [i, text] of waiting.entries()) {
+      const spans = found[i]!;
+      summary.texts++;
+      if (spans.some(({ risk }) => risk > Risk.low)) summary.risky++;
+      summary.spans.possible += spans.filter(({ risk }) => risk === Risk.possible).length;
+      summary.spans.high += spans.filter(({ risk }) => risk === Risk.high).length;
+      onText?.({ text, spans, rule }, summary);
+      yield JSON.stringify({ text, spans, ...(rule === "sentence" && { rule }) });
+    }
+  };
+  const lines = async function* (): AsyncGenerator<string> {
+    let waiting: string[] = [];
+    for await (const text of texts) {
+      if (waiting.push(text) < batch) continue;
+      yield* labelled(waiting);
+      waiting = [];
+    }
+    yield* labelled(waiting);
+  };
+  await writeLines(out, lines());
   return summary;
 }

@@ -26,8 +26,8 @@ export interface Batch {
   predicted: Uint8Array;
   /** [B·T] position at which the document starts. */
   firstKey: Uint32Array;
-  /** Documents in the batch: each has one first token that nothing predicts. */
-  documents: number;
+  /** First tokens of texts by risk class, [4]: nothing predicts them, but the paper's code counts them. */
+  firstTokens: number[];
 }
 
 /** Where a sequence went: its first position (of B·T) in one of the batches. */
@@ -63,7 +63,11 @@ export function packSequences(
   }
   const batches: Batch[] = [];
   const placements = firstFit(lengths, time).map((place, index) => {
-    if (!place) return { batch: 0, start: 0 }; // a single token predicts nothing
+    if (!place) { // a single token predicts nothing
+      batches[0] ??= emptyBatch(rows, time);
+      countFirst(batches[0], sequences[index]!);
+      return { batch: 0, start: 0 };
+    }
     const { row, column } = place;
     const batch = Math.floor(row / rows);
     const start = (row % rows) * time + column;
@@ -107,16 +111,17 @@ function emptyBatch(rows: number, time: number): Batch {
     predicted: new Uint8Array(size),
     // Padding sees only itself; it comes last in its row, so first keys never decrease.
     firstKey: Uint32Array.from({ length: size }, (_, i) => i % time),
-    documents: 0,
+    firstTokens: [0, 0, 0, 0],
   };
 }
 
 function put(
   batch: Batch,
-  { tokens, classes, weights }: Sequence,
+  sequence: Sequence,
   start: number,
   column: number,
-) {
+): void {
+  const { tokens, classes, weights, repeated = 0 } = sequence;
   const length = tokens.length - 1;
   batch.tokens.set(tokens.subarray(0, length), start);
   batch.targets.set(tokens.subarray(1), start);
@@ -125,7 +130,14 @@ function put(
   else batch.weights.fill(1, start, start + length);
   batch.predicted.fill(1, start, start + length);
   batch.firstKey.fill(column, start, start + length);
-  batch.documents++;
+  countFirst(batch, sequence);
+  if (repeated === 0) return;
+  batch.weights.fill(0, start, start + repeated - 1);
+  batch.predicted.fill(0, start, start + repeated - 1);
+}
+
+function countFirst(batch: Batch, { classes, repeated = 0 }: Sequence): void {
+  if (classes.length > 0 && repeated === 0) batch.firstTokens[classes[0]!]!++;
 }
 
 /** How documents become the sequences that are packed. */
@@ -177,8 +189,29 @@ export function countTargets(batch: Batch, terms: Objective["terms"]): TargetCou
     active: active.length,
     all: batch.predicted.reduce((sum, predicted) => sum + predicted, 0),
     weights: active.reduce((sum, row) => sum + batch.weights[row]!, 0),
-    firstTokens: batch.documents,
+    firstTokens: sumOverTerms(batch.firstTokens, terms),
   };
+}
+
+/** What a sequence adds to those counts, known before it is packed. */
+export function countSequence(
+  { tokens, classes, weights, repeated = 0 }: Sequence,
+  terms: Objective["terms"],
+): TargetCounts {
+  const counts = { active: 0, all: 0, weights: 0, firstTokens: 0 };
+  if (repeated === 0 && terms[classes[0]!]) counts.firstTokens++;
+  for (let i = Math.max(repeated, 1); i < tokens.length; i++) {
+    const weight = weights?.[i] ?? 1;
+    counts.all++;
+    if (!isActive(terms, classes[i]!, weight)) continue;
+    counts.active++;
+    counts.weights += weight;
+  }
+  return counts;
+}
+
+function sumOverTerms(byClass: readonly number[], terms: Objective["terms"]): number {
+  return byClass.reduce((sum, count, risk) => terms[risk] ? sum + count : sum, 0);
 }
 
 /** Weight of the active targets of each class, for the mean loss of each class. */

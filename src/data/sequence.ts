@@ -14,6 +14,11 @@ export interface Sequence {
   classes: Uint8Array;
   /** [n] multiplies the loss of each token; 1 for every token where absent. */
   weights?: Float32Array;
+  /**
+   * How many tokens at the beginning repeat those of an earlier window: they are read, but neither predicted nor counted
+   * again. None where absent.
+   */
+  repeated?: number;
 }
 
 /** Tokens that begin or end a text: both of low risk, as in the paper's code. */
@@ -119,7 +124,7 @@ export function delimit(sequence: Sequence, { bos, eos }: Delimiters): Sequence 
  * @throws {CannotError} for windows that hold nothing but the token they begin with.
  */
 export function cutIntoWindows(sequence: Sequence, length: number, prefix = 0): Sequence[] {
-  const repeated = Math.max(prefix, 1);
+  const repeated = Math.max(prefix, 1); // in every window after the first
   if (!(Number.isInteger(length) && length > repeated)) {
     throw new CannotError(
       `cut a sequence into windows of ${length} tokens`,
@@ -130,16 +135,15 @@ export function cutIntoWindows(sequence: Sequence, length: number, prefix = 0): 
   const total = sequence.tokens.length;
   if (total < 2) return [];
   const windows = [sliceSequence(sequence, 0, length)];
-  // What is repeated is not predicted again.
-  const head = sliceSequence(sequence, 0, prefix);
-  if (prefix > 1) head.weights = new Float32Array(prefix);
   const stride = length - repeated;
   for (let start = length; start < total; start += stride) {
-    windows.push(
-      prefix === 0
-        ? sliceSequence(sequence, start - 1, start + stride)
-        : joinSequences([head, sliceSequence(sequence, start, start + stride)]),
-    );
+    const window = prefix === 0
+      ? sliceSequence(sequence, start - 1, start + stride)
+      : joinSequences([
+        sliceSequence(sequence, 0, prefix),
+        sliceSequence(sequence, start, start + stride),
+      ]);
+    windows.push({ ...window, repeated });
   }
   return windows;
 }

@@ -15,9 +15,11 @@ import type { Tokenizer } from "../data/tokenizer.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { LanguageModel } from "../model/language_model.ts";
 import { loadModel, type Model, saveModel, withRotaryPairing } from "../model/weights.ts";
+import { checkpointsIn } from "../train/checkpoint.ts";
+import { digestWeights, fingerprintOf } from "../train/fingerprint.ts";
 import type { FitOptions } from "../train/fit.ts";
 import type { LogEntry } from "../train/loop.ts";
-import { codeVersion, digestOfWeights, identityOf } from "./identity.ts";
+import { codeVersion } from "./code_version.ts";
 
 /** One model of an experiment. */
 export interface Run {
@@ -32,9 +34,12 @@ export interface Run {
 }
 
 /** What a training stage is given besides the model. */
-export type TrainingHooks =
-  & Required<Pick<FitOptions, "checkpoint" | "onLog">>
-  & Pick<FitOptions, "signal">;
+export interface TrainingHooks {
+  /** Options for `fit`, so that the stage can be watched, stopped and resumed. */
+  fitting: Pick<FitOptions, "checkpoint" | "onLog" | "signal">;
+  /** The same for another `fit` within the stage, under a name of its own. */
+  fittingOf(part: string): TrainingHooks["fitting"];
+}
 
 /** A stage of training, and what it is that its outcome depends on. */
 export interface Stage {
@@ -129,7 +134,7 @@ export async function runExperiment<Results extends object>(
   options: RunnerOptions<Results> = {},
 ): Promise<Outcome<Results>[]> {
   const { config, weights } = experiment.base;
-  const base = identityOf([config, digestOfWeights(weights)]);
+  const base = await fingerprintOf([config, await digestWeights(weights)]);
   const outcomes: Outcome<Results>[] = [];
   for (const run of experiment.runs) {
     try {
@@ -189,7 +194,7 @@ class Worker<Results extends object> implements Disposable {
     for (const stage of run.method ? experiment.stages : [untrained]) {
       identity = options.onlyMeasure && run.method
         ? await this.#findKept(stage)
-        : identityOf([identity, run.method && training, stage.identity, describe(run)]);
+        : await fingerprintOf([identity, run.method && training, stage.identity, describe(run)]);
       const before = open, path = `${this.#folder}/${stage.name}-${identity}`;
       let opened: Promise<LanguageModel> | undefined;
       open = () => opened ??= this.#open(stage, path, before);
@@ -221,13 +226,15 @@ class Worker<Results extends object> implements Disposable {
       return this.#start(await loadModel(path));
     }
     const model = await before();
-    const told = await stage.train(model, run, {
-      checkpoint: {
-        folder: `${this.#checkpoints}/${path.split("/").at(-1)}`,
-        every: options.checkpointEvery ?? 200,
-      },
+    const checkpoints = `${this.#checkpoints}/${path.split("/").at(-1)}`;
+    const fittingIn = (folder: string): TrainingHooks["fitting"] => ({
+      checkpoint: checkpointsIn(folder, options.checkpointEvery ?? 200),
       onLog: (entry, steps) => options.onTraining?.(run, entry, steps, stage.name),
       ...(options.signal && { signal: options.signal }),
+    });
+    const told = await stage.train(model, run, {
+      fitting: fittingIn(checkpoints),
+      fittingOf: (part) => fittingIn(`${checkpoints}-${part}`),
     });
     if (told === undefined) throw new Stopped();
     this.worked = true;
@@ -251,7 +258,7 @@ class Worker<Results extends object> implements Disposable {
     const { run, options } = this;
     const results: Partial<Results> = {};
     for (const { name, identity, measure } of this.experiment.measures) {
-      const file = `${path}${name}-${identityOf([code, identity])}.json`;
+      const file = `${path}${name}-${await fingerprintOf([code, identity])}.json`;
       if (!await exists(file)) {
         const result = await measure({
           run,

@@ -27,9 +27,9 @@ export const paperThresholds: Readonly<RiskThresholds> = { low: 1e-4, high: 0.99
 
 /**
  * The splitter and its version, for results. Sentence breaks follow Unicode Annex 29 with the rules
- * for English of the ICU that V8 carries, so the version of V8 fixes them.
+ * for English of the ICU that the JavaScript engine carries, so the version of Deno fixes them.
  */
-export const splitterName: string = `Intl.Segmenter (en, sentence) of V8 ${Deno.version.v8}`;
+export const splitterName: string = `Intl.Segmenter (en, sentence) of ${navigator.userAgent}`;
 
 const segmenter = new Intl.Segmenter("en", { granularity: "sentence" });
 

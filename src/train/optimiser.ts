@@ -19,7 +19,7 @@ export interface OptimiserSettings {
   /** Decoupled weight decay of matrices; embeddings, norms and biases do not decay. */
   weightDecay: number;
   /** The global gradient norm to clip to; 0 never clips. */
-  maxNorm: number;
+  maxGradientNorm: number;
 }
 
 /** OLMo-1B's settings (the authors' repository, `configs/olmo/OLMo-1B_cont_pretrain.yaml`), with the usual epsilon. */
@@ -27,7 +27,7 @@ export const olmoOptimiser: OptimiserSettings = {
   betas: [0.9, 0.95],
   epsilon: 1e-8,
   weightDecay: 0.1,
-  maxNorm: 1,
+  maxGradientNorm: 1,
 };
 
 /** The Hugging Face Trainer's defaults, with which the paper trains on TOFU. */
@@ -35,7 +35,7 @@ export const huggingFaceOptimiser: OptimiserSettings = {
   betas: [0.9, 0.999],
   epsilon: 1e-8,
   weightDecay: 0,
-  maxNorm: 1,
+  maxGradientNorm: 1,
 };
 
 /** Dynamic loss scaling of a model in f16 (Micikevicius et al., 2018), with the usual rules. */
@@ -78,7 +78,7 @@ export class Optimiser {
   ) {
     const program = new Program(model.gpu, "optimiser");
     const { groups } = model.parameters;
-    const { betas, epsilon, weightDecay, maxNorm } = settings;
+    const { betas, epsilon, weightDecay, maxGradientNorm } = settings;
     this.#model = model;
     this.#program = program;
     this.#step = options.step;
@@ -88,7 +88,7 @@ export class Optimiser {
       second: program.allocate(`second_moment/${weight.name}`, weight.shape),
     }));
     const gradients = groups.map(({ gradient }) => gradient!);
-    const norm = { gradients, status: this.status, maxNorm };
+    const norm = { gradients, status: this.status, maxGradientNorm };
     if (model.precision === "f32") {
       gradientNorm(program, norm);
     } else {

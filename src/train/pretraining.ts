@@ -3,7 +3,7 @@
 
 import { CannotError } from "../base/errors.ts";
 import { exists, readJson, writeFileAtomic } from "../base/files.ts";
-import type { Sequence } from "../data/packing.ts";
+import type { Sequence } from "../data/sequence.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { DecoderConfig } from "../model/config.ts";
@@ -11,11 +11,12 @@ import { initialise } from "../model/initialise.ts";
 import { LanguageModel } from "../model/language_model.ts";
 import { type LoadedModel, loadModel, saveModel } from "../model/weights.ts";
 import { objective } from "../slung/objective.ts";
-import { newestCheckpoint } from "./checkpoint.ts";
-import { digestEpochs, fit } from "./fit.ts";
-import type { LogEntry } from "./loop.ts";
-import { olmoOptimiser } from "./optimiser.ts";
-import { optimiserFile } from "./optimiser_state.ts";
+import { checkpointsIn, newestCheckpoint } from "../train/checkpoint.ts";
+import { digestEpochs } from "../train/fingerprint.ts";
+import { fit } from "../train/fit.ts";
+import type { LogEntry } from "../train/loop.ts";
+import { olmoOptimiser } from "../train/optimiser.ts";
+import { optimiserFile } from "../train/optimiser_state.ts";
 
 /** How to pre-train. */
 export interface PretrainingOptions {
@@ -60,7 +61,7 @@ export async function pretrain(
   const plan = typeof sequences === "function"
     ? Array.from({ length: epochs }, (_, epoch) => sequences(epoch))
     : Array<readonly Sequence[]>(epochs).fill(sequences);
-  const data = [...new Set(digestEpochs(plan))];
+  const data = [...new Set(await digestEpochs(plan))];
   const settings = {
     ...{ config, data, epochs, perStep, learningRate, seed, dtype: dtype ?? "F32" },
     ...(keepOptimiser && { keepOptimiser }),
@@ -83,7 +84,7 @@ export async function pretrain(
     objective: objective("direct"),
     optimiser: olmoOptimiser,
     schedule: { peak: learningRate, warmup: 100, decay: "cosine", final: 0.1 },
-    checkpoint: { folder: checkpoints, every: 200 },
+    checkpoint: checkpointsIn(checkpoints, 200),
     ...(onLog && { onLog }),
     ...(signal && { signal }),
   });

@@ -6,9 +6,10 @@
 import { CannotError } from "../../base/errors.ts";
 import { exists } from "../../base/files.ts";
 import { Random } from "../../base/random.ts";
-import { Risk, type RiskSpan, wordBoundedSpans } from "../../slung/risk.ts";
+import { Risk, type RiskSpan } from "../../slung/risk.ts";
 import { type Fields, readRecords, stringField, stringsField } from "../records.ts";
 import { findFullName, nameForms } from "../../label/names.ts";
+import { phraseSpans, sameWords } from "../../label/phrases.ts";
 
 /** One question about an author, its answer, and what the truth ratio compares the answer with. */
 export interface TofuRow {
@@ -91,7 +92,7 @@ export function authorName(rows: readonly TofuRow[]): string | undefined {
 
 /** Where an answer names one of the authors in full, by first or by last name, as high risk. */
 export function answerSpans(answer: string, names: readonly string[]): RiskSpan[] {
-  return wordBoundedSpans(answer, names.flatMap(nameForms), Risk.high);
+  return phraseSpans(answer, names.flatMap(nameForms), Risk.high);
 }
 
 /** The rows whose question or answer names one of the authors in full, by first or by last name. */
@@ -208,11 +209,11 @@ export function swapNames(authors: readonly (readonly TofuRow[])[], random: Rand
 function rename(text: string, name: string, other: string): string {
   const forms = nameForms(name);
   const newForms = nameForms(other);
-  const spans = wordBoundedSpans(text, forms, Risk.high);
+  const spans = phraseSpans(text, forms, Risk.high);
   let renamed = "";
   let at = 0;
   for (const { start, end } of spans) {
-    const form = forms.indexOf(text.slice(start, end));
+    const form = forms.findIndex((form) => sameWords(form, text.slice(start, end)));
     if (form < 0) continue; // two names that touch are one span
     renamed += text.slice(at, start) + newForms[form];
     at = end;

@@ -5,9 +5,9 @@ import { type Method, takenBy } from "../../data/method.ts";
 import type { Sequence } from "../../data/sequence.ts";
 import type { Tokenizer } from "../../data/tokenizer.ts";
 import type { Model } from "../../model/weights.ts";
+import { digestSequences } from "../../train/fingerprint.ts";
 import { fit } from "../../train/fit.ts";
 import type { OptimiserSettings } from "../../train/optimiser.ts";
-import { digestOfSequences } from "../identity.ts";
 import type { Experiment, Measure, Outcome, Run, Stage } from "../runner.ts";
 import {
   answerSequences,
@@ -68,9 +68,9 @@ export function nameResult({ stages }: NameOutcome): NameTaskResult {
 }
 
 /** Makes an experiment of it, for `runExperiment`. @throws {CannotError} when no answer has a name. */
-export function nameExperiment(
+export async function nameExperiment(
   { base, tokenizer, task, training, methods, seeds, maxNewTokens, measures = [] }: NameExperiment,
-): Experiment<NameResults> {
+): Promise<Experiment<NameResults>> {
   const answers = answerSequences(tokenizer, task, training.endOfText);
   const replay = questionSequences(tokenizer, task.replay, task.replayNames);
   const { rows, names } = task;
@@ -84,7 +84,7 @@ export function nameExperiment(
     base,
     tokenizer,
     runs: namedRuns(methods, seeds),
-    stages: [trainingStage(training, answers, replay)],
+    stages: [await trainingStage(training, answers, replay)],
     measures: [asked, ...measures as unknown as Measure<NameResults>[]],
   };
 }
@@ -98,16 +98,16 @@ function namedRuns(methods: readonly Method[], seeds: readonly number[]): Run[] 
   ];
 }
 
-function trainingStage(
+async function trainingStage(
   { epochs, answerPasses, perStep, learningRate, optimiser }: NameTraining,
   answers: readonly Sequence[],
   replay: readonly Sequence[],
-): Stage {
+): Promise<Stage> {
   return {
     name: "trained",
     identity: {
       ...{ epochs, answerPasses, perStep, learningRate, optimiser },
-      sequences: digestOfSequences([...answers, ...replay]),
+      sequences: await digestSequences([...answers, ...replay]),
     },
     async train(model, { method, seed }, hooks) {
       const taken = takenBy(method!, answers);
@@ -119,7 +119,7 @@ function trainingStage(
         objective: method!.objective,
         optimiser,
         schedule: { peak: learningRate, warmup: 0, decay: "linear", final: 0 },
-        ...hooks,
+        ...hooks.fitting,
       });
       return finished ? { steps: step } : undefined;
     },

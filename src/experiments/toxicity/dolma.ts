@@ -6,12 +6,8 @@ import { CannotError } from "../../base/errors.ts";
 import { Random } from "../../base/random.ts";
 import { delimit, type Sequence, sliceSequence } from "../../data/sequence.ts";
 import { readTargets, readToxicityPrompts } from "../../data/sources/comments.ts";
-import {
-  type DolmaDocument,
-  readDolma,
-  readDolmaDocuments,
-  riskSpansOf,
-} from "../../data/sources/dolma.ts";
+import { riskSpansOf } from "../../data/sources/dolma.ts";
+import { readDocumentsIn, readDolmaFolder } from "../../data/sources/dolma_folder.ts";
 import type { Tokenizer } from "../../data/tokenizer.ts";
 import type { TextClassifier } from "../../label/classifier.ts";
 import type { RiskThresholds } from "../../label/sentences.ts";
@@ -79,7 +75,7 @@ export async function dolmaData(
   const domain = await readRisky(folder, tokenizer, options);
   const clean: Sequence[] = [];
   let cleanTokens = 0;
-  for await (const { text } of cleanDocuments(folder)) {
+  for await (const { text } of readDocumentsIn(`${folder}/clean`)) {
     clean.push(documentSequence(tokenizer, { text, spans: [] }));
     if (clean.length > heldOut) cleanTokens += clean.at(-1)!.tokens.length;
     if (cleanTokens >= tokens.clean) break;
@@ -142,73 +138,17 @@ async function readRisky(
   const risky: Sequence[] = [];
   const harmless: Sequence[] = [];
   let read = 0, riskyTokens = 0;
-  const attributes = await attributeFolders(`${folder}/risky/attributes`);
-  for (const name of await filesIn(`${folder}/risky/documents`)) {
-    const documents = `${folder}/risky/documents/${name}`;
-    const files = attributes.filter(({ files }) => files.has(name)).map(({ path }) =>
-      `${path}/${name}`
-    );
-    if (files.length === 0) {
-      throw new CannotError(
-        `use "${documents}"`,
-        `no file of "${folder}/risky/attributes" or of a folder in it is called ${name}`,
-        "Label the documents with `deno task label`",
-      );
+  for await (const tagged of readDolmaFolder(`${folder}/risky`)) {
+    read++;
+    const spans = riskSpansOf(tagged, attribute, thresholds);
+    const document = { text: tagged.document.text, spans };
+    if (isMixed(document) && riskyTokens < tokens.risky) {
+      risky.push(documentSequence(tokenizer, document));
+      riskyTokens += risky.at(-1)!.tokens.length;
+    } else if (harmless.length < heldOut && isHarmless(document)) {
+      harmless.push(documentSequence(tokenizer, document));
     }
-    for await (const tagged of readDolma(documents, files)) {
-      read++;
-      const spans = riskSpansOf(tagged, attribute, thresholds);
-      const document = { text: tagged.document.text, spans };
-      const sequence = () => documentSequence(tokenizer, document);
-      if (isMixed(document)) {
-        if (riskyTokens >= tokens.risky) continue;
-        risky.push(sequence());
-        riskyTokens += risky.at(-1)!.tokens.length;
-      } else if (harmless.length < heldOut && isHarmless(document)) {
-        harmless.push(sequence());
-      }
-      if (riskyTokens >= tokens.risky && harmless.length >= heldOut) {
-        return { risky, harmless, read };
-      }
-    }
+    if (riskyTokens >= tokens.risky && harmless.length >= heldOut) break;
   }
   return { risky, harmless, read };
-}
-
-async function* cleanDocuments(folder: string): AsyncGenerator<DolmaDocument> {
-  for (const name of await filesIn(`${folder}/clean`)) {
-    yield* readDolmaDocuments(`${folder}/clean/${name}`);
-  }
-}
-
-async function attributeFolders(folder: string): Promise<{ path: string; files: Set<string> }[]> {
-  const paths = [folder];
-  for (const { name, isDirectory } of await entriesOf(folder)) {
-    if (isDirectory) paths.push(`${folder}/${name}`);
-  }
-  return await Promise.all(
-    paths.map(async (path) => ({ path, files: new Set(await filesIn(path)) })),
-  );
-}
-
-async function filesIn(folder: string): Promise<string[]> {
-  return (await entriesOf(folder)).filter(({ isFile }) => isFile).map(({ name }) => name);
-}
-
-// Links count as what they lead to.
-async function entriesOf(
-  folder: string,
-): Promise<{ name: string; isFile: boolean; isDirectory: boolean }[]> {
-  try {
-    const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
-    return await Promise.all(
-      names.sort().map(async (name) => {
-        const { isFile, isDirectory } = await Deno.stat(`${folder}/${name}`);
-        return { name, isFile, isDirectory };
-      }),
-    );
-  } catch (cause) {
-    const remedy = "Give a folder with clean/, risky/documents/ and risky/attributes/";
-    throw new CannotError(`read "${folder}"`, (cause as Error).message, remedy, { cause });
-  }
 }

@@ -28,7 +28,7 @@ import {
 } from "../../eval/toxicity_generation.ts";
 import type { LanguageModel } from "../../model/language_model.ts";
 import type { Model } from "../../model/weights.ts";
-import { digestOfSequences } from "../identity.ts";
+import { digestSequences } from "../../train/fingerprint.ts";
 import type { Measure, Subject } from "../runner.ts";
 
 /** How a model is judged. */
@@ -73,11 +73,11 @@ interface Encoder {
  *
  * @param lowRiskToken The control token behind which models that know it are asked.
  */
-export function toxicityMeasures(
+export async function toxicityMeasures(
   evaluation: ToxicityEvaluation,
   tokenizer: Tokenizer,
   lowRiskToken: number,
-): Measure<ToxicityResults>[] {
+): Promise<Measure<ToxicityResults>[]> {
   const { prompts, decoding, scorer, threshold, heldOut, keep } = evaluation;
   const { texts, labels, ...probing } = evaluation.probe;
   const { eos } = tokenizer.special;
@@ -117,7 +117,7 @@ export function toxicityMeasures(
       },
     },
     perplexity: {
-      identity: [digestOfSequences(heldOut.clean), digestOfSequences(heldOut.domain)],
+      identity: [await digestSequences(heldOut.clean), await digestSequences(heldOut.domain)],
       async measure(subject) {
         const prefix = prefixOf(subject), model = await subject.model();
         return {

@@ -12,9 +12,9 @@ import { scoreSequences } from "../../eval/score.ts";
 import type { LanguageModel } from "../../model/language_model.ts";
 import type { Model } from "../../model/weights.ts";
 import { objective } from "../../slung/objective.ts";
-import { digestOptimiserState, fit, type FitOptions } from "../../train/fit.ts";
+import { digestOptimiserState, digestSequences } from "../../train/fingerprint.ts";
+import { fit, type FitOptions } from "../../train/fit.ts";
 import type { OptimiserState } from "../../train/optimiser_state.ts";
-import { digestOfSequences } from "../identity.ts";
 import type { Experiment, Outcome, Run, Stage, TrainingHooks } from "../runner.ts";
 import {
   checkEvaluation,
@@ -80,7 +80,9 @@ export interface StreamTraining {
  *
  * @throws {CannotError} when the evaluation cannot be done, or the model has no room for control tokens.
  */
-export function toxicityExperiment(experiment: ToxicityExperiment): Experiment<ToxicityResults> {
+export async function toxicityExperiment(
+  experiment: ToxicityExperiment,
+): Promise<Experiment<ToxicityResults>> {
   const { base, tokenizer, evaluation, tuning } = experiment;
   checkEvaluation(evaluation, tokenizer, base);
   const controlTokens = controlTokensOf(experiment);
@@ -89,10 +91,10 @@ export function toxicityExperiment(experiment: ToxicityExperiment): Experiment<T
     tokenizer,
     runs: plannedRuns(experiment),
     stages: [
-      streamStage(experiment, controlTokens),
-      ...(tuning ? [tuningStage(experiment, tuning)] : []),
+      await streamStage(experiment, controlTokens),
+      ...(tuning ? [await tuningStage(experiment, tuning)] : []),
     ],
-    measures: toxicityMeasures(evaluation, tokenizer, controlTokens.low),
+    measures: await toxicityMeasures(evaluation, tokenizer, controlTokens.low),
   };
 }
 
@@ -125,10 +127,10 @@ function controlTokensOf(
   return { low: vocabularySize, risky: vocabularySize + 1 };
 }
 
-function streamStage(
+async function streamStage(
   experiment: ToxicityExperiment,
   controlTokens: MixSettings["controlTokens"],
-): Stage {
+): Promise<Stage> {
   const { optimiserState, tokenizer, clean, risky, mixing, training } = experiment;
   const { recompute: _, ...decisive } = training; // computing again changes no byte
   const { eos } = tokenizer.special;
@@ -146,8 +148,8 @@ function streamStage(
       mixing,
       special: tokenizer.special,
       controlTokens,
-      documents: [digestOfSequences(clean), digestOfSequences(risky)],
-      ...(optimiserState && { optimiserState: digestOptimiserState(optimiserState) }),
+      documents: [await digestSequences(clean), await digestSequences(risky)],
+      ...(optimiserState && { optimiserState: await digestOptimiserState(optimiserState) }),
     },
     async train(model, run, hooks): Promise<StreamTraining | undefined> {
       const { seed, amount = 1 } = run;
@@ -170,7 +172,7 @@ function streamStage(
         ...common,
         epochs: [epoch],
         objective: method.objective,
-        ...hooks,
+        ...hooks.fitting,
       });
       return finished ? { buckets } : undefined;
     },
@@ -198,8 +200,7 @@ async function weighByReference(
     ...common,
     epochs: [mixStream(lowRisk, clean, risky, settings).sequences],
     objective: lowRisk.objective,
-    ...hooks,
-    checkpoint: { ...hooks.checkpoint, folder: `${hooks.checkpoint.folder}/reference` },
+    ...hooks.fittingOf("reference"),
   });
   if (!finished) return undefined;
   const weighed = method.weighByReference!(sequences, before, await losses());
@@ -207,10 +208,10 @@ async function weighByReference(
   return weighed;
 }
 
-function tuningStage(
+async function tuningStage(
   { training }: ToxicityExperiment,
   { chats, epochs, perStep, learningRate }: InstructionTuning,
-): Stage {
+): Promise<Stage> {
   const { recompute: _, ...decisive } = training;
   const schedule: FitOptions["schedule"] = {
     peak: learningRate,
@@ -222,7 +223,7 @@ function tuningStage(
     name: "tuned",
     identity: {
       ...{ training: decisive, epochs, perStep, schedule },
-      chats: digestOfSequences(chats),
+      chats: await digestSequences(chats),
     },
     async train(model, { seed }, hooks) {
       const { finished } = await fit(model, {
@@ -232,7 +233,7 @@ function tuningStage(
         seed,
         objective: objective("direct"),
         schedule,
-        ...hooks,
+        ...hooks.fitting,
       });
       return finished ? {} : undefined;
     },

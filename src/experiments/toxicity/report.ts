@@ -104,7 +104,7 @@ export function outcomesToCsv(outcomes: readonly ToxicityOutcome[]): string {
     "toxicity,toxic_fraction,toxicity_with_prompt,expected_maximum,auroc,clean_perplexity," +
     "domain_perplexity";
   const lines = outcomes.map(({ run, stages }) => {
-    const [{ training, results: { toxicity, probe, perplexity } }] = stages as [typeof stages[0]];
+    const { training, results: { toxicity, probe, perplexity } } = stages[0]!;
     const { base, low, possible, high } = (training as StreamTraining).buckets;
     const [alone, withPrompt] = toxicity.summaries;
     return [

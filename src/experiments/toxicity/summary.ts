@@ -41,7 +41,7 @@ export function summariseToxicity(
   stage = "trained",
 ): ToxicitySummary[] {
   const measured = outcomes.flatMap(({ run, stages }) => {
-    const [{ training }] = stages as [{ training: StreamTraining }];
+    const training = stages[0]!.training as StreamTraining;
     const found = stages.find(({ name }) => name === stage);
     return found ? [{ run, buckets: training.buckets, results: found.results }] : [];
   });
