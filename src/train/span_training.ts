@@ -69,7 +69,7 @@ export interface SpanTrainingPlan {
   windows: number;
   /** Further windows that hold no token with a loss term, and are left out: they have no gradient. */
   leftOut: number;
-  /** Predicted tokens by risk class. */
+  /** Predicted tokens by risk class, those of windows that are left out included. */
   targets: number[];
   /** Optimiser steps of all epochs. */
   steps: number;
@@ -186,7 +186,7 @@ function windowsOf(
       classes.some((risk, i) => i > 0 && isActive(terms, risk, weights?.[i] ?? 1))
     );
   const targets = riskNames.map(() => 0);
-  for (const { classes, repeated = 0 } of sequences) {
+  for (const { classes, repeated = 0 } of all) {
     for (const risk of classes.subarray(Math.max(repeated, 1))) targets[risk]!++;
   }
   const cut = byText.filter((windows) => windows.length > 1).length;
