@@ -13,7 +13,7 @@ import { sentenceRanges } from "../src/label/sentences.ts";
 import { smallOlmo } from "../src/experiments/small_olmo.ts";
 import { writeDolmaAttributes, writeDolmaDocuments } from "../src/data/sources/dolma.ts";
 import { dolmaData, type DolmaOptions } from "../src/experiments/toxicity/dolma.ts";
-import { labelledSequence } from "../src/experiments/toxicity_text.ts";
+import { documentSequence } from "../src/experiments/toxicity/selection.ts";
 import { Risk } from "../src/slung/risk.ts";
 import { assert, assertEquals, assertRejects } from "./assert.ts";
 
@@ -97,7 +97,7 @@ Deno.test("a corpus gives the documents of its files with the classes of their s
       ...{ start, end },
       risk: score === 1 ? Risk.high : score > 0 ? Risk.possible : Risk.low,
     }));
-    assertEquals(classes, labelledSequence(tokenizer, { text: risky[i]!.text, spans }).classes);
+    assertEquals(classes, documentSequence(tokenizer, { text: risky[i]!.text, spans }).classes);
     assert(classes.includes(Risk.high) && classes.includes(Risk.low));
   });
   assertEquals(data.evaluation.probe.texts.length, 24, "blank texts have no hidden state");
@@ -168,8 +168,8 @@ Deno.test("the task runs on a corpus and a base model, and names what it was not
         "--quiet",
         "--no-lock",
         "-A",
-        "examples/toxicity.ts",
-        "--preset",
+        "tasks/toxicity.ts",
+        "--protocol",
         "dolma",
         ...args,
       ],
@@ -179,9 +179,9 @@ Deno.test("the task runs on a corpus and a base model, and names what it was not
   };
   const required = ["--data", folder, "--base", base];
   assert((await run("--data", folder)).text.includes("Give --base"));
-  const foreign = await run("--preset", "invented", "--base", base);
-  assert(foreign.text.includes("its tokenizer is not the one of this preset"), foreign.text);
-  const misplaced = await run("--preset", "invented", "--per-step", "8");
+  const foreign = await run("--protocol", "invented", "--base", base);
+  assert(foreign.text.includes("its tokenizer is not the one of this protocol"), foreign.text);
+  const misplaced = await run("--protocol", "invented", "--per-step", "8");
   assert(misplaced.text.includes("--per-step is an option of dolma"), misplaced.text);
   for (const name of ["linear", "linear:", "other:file"]) {
     const wrong = await run(...required, "--scorer", name);
