@@ -16,6 +16,7 @@ import { dolmaData, type DolmaOptions } from "../src/experiments/toxicity/dolma.
 import { documentSequence } from "../src/experiments/toxicity/selection.ts";
 import { Risk } from "../src/slung/risk.ts";
 import { assert, assertEquals, assertRejects } from "./assert.ts";
+import { runTask } from "./fixtures/task.ts";
 
 const world = toxicWorld({ seed: 5, animals: 8 });
 const { tokenizer } = inventedToxicity(world, {
@@ -161,22 +162,7 @@ Deno.test("the task runs on a corpus and a base model, and names what it was not
     risky: i % 2 === 1,
   }));
   await saveLinearModel(`${out}/scorer.json`, trainLinearClassifier("test", examples, { seed: 0 }));
-  const run = async (...args: string[]) => {
-    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: [
-        "run",
-        "--quiet",
-        "--no-lock",
-        "-A",
-        "tasks/toxicity.ts",
-        "--protocol",
-        "dolma",
-        ...args,
-      ],
-      cwd: new URL("../", import.meta.url).pathname,
-    }).output();
-    return { code, text: new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr) };
-  };
+  const run = (...args: string[]) => runTask("toxicity", ["--protocol", "dolma", ...args]);
   const required = ["--data", folder, "--base", base];
   assert((await run("--data", folder)).text.includes("Give --base"));
   const foreign = await run("--protocol", "invented", "--base", base);
