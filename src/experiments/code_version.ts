@@ -13,7 +13,7 @@ export interface CodeVersion {
   measuring: string;
 }
 
-const root = new URL("../../", import.meta.url);
+const ownRoot = new URL("../../", import.meta.url);
 // What only measures, and what only shows. Everything else decides a trained model, rooms that come later included.
 const measuringRooms = ["src/eval", "src/experiments", "src/label"];
 const showingRooms = ["src/notebook", "src/report"];
@@ -28,20 +28,23 @@ let known: Promise<CodeVersion> | undefined;
  * @throws {CannotError} when this is a checkout whose source may not be read.
  */
 export function codeVersion(): Promise<CodeVersion> {
-  return known ??= findVersion();
+  return known ??= versionBelow(ownRoot);
 }
 
-async function findVersion(): Promise<CodeVersion> {
+/** The version of the code below a folder that holds `kernels/` and `src/`. */
+export async function versionBelow(root: URL): Promise<CodeVersion> {
   if (root.protocol !== "file:") return { training: project.version, measuring: project.version };
   try {
-    const files = [...await sourcesBelow("kernels"), ...await sourcesBelow("src")].sort();
+    const files = [...await sourcesBelow(root, "kernels"), ...await sourcesBelow(root, "src")]
+      .sort();
     const isIn = (rooms: readonly string[]) => (file: string) =>
       rooms.some((room) => file.startsWith(`${room}/`));
     const measures = isIn(measuringRooms), shows = isIn(showingRooms);
     const training = await digestOf(
+      root,
       files.filter((file) => !shows(file) && (!measures(file) || trainingFiles.test(file))),
     );
-    const measuring = await fingerprintOf([training, await digestOf(files.filter(measures))]);
+    const measuring = await fingerprintOf([training, await digestOf(root, files.filter(measures))]);
     return { training, measuring };
   } catch (cause) {
     throw new CannotError(
@@ -53,17 +56,17 @@ async function findVersion(): Promise<CodeVersion> {
   }
 }
 
-async function digestOf(files: readonly string[]): Promise<string> {
+async function digestOf(root: URL, files: readonly string[]): Promise<string> {
   const texts = await Promise.all(files.map((file) => Deno.readTextFile(new URL(file, root))));
   return await fingerprintOf(files.map((file, i) => [file, texts[i]]));
 }
 
 /** The paths of all sources in a folder and below, from the root. */
-async function sourcesBelow(folder: string): Promise<string[]> {
+async function sourcesBelow(root: URL, folder: string): Promise<string[]> {
   const files: string[] = [];
   for await (const { name, isDirectory } of Deno.readDir(new URL(`${folder}/`, root))) {
     const path = `${folder}/${encodeURIComponent(name)}`;
-    if (isDirectory) files.push(...await sourcesBelow(path));
+    if (isDirectory) files.push(...await sourcesBelow(root, path));
     else if (/\.(ts|wgsl)$/.test(name)) files.push(path);
   }
   return files;
