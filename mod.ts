@@ -70,7 +70,7 @@ export {
   type Placement,
   type Sequence,
 } from "./src/data/batch.ts";
-export { trainBytePair } from "./src/data/byte_pair.ts";
+export { trainBytePair } from "./src/tokenizers/byte_pair.ts";
 export {
   type ChatEncoding,
   type ChatMessage,
@@ -97,7 +97,8 @@ export * from "./src/data/invented_toxicity.ts";
 export { type JsonRow, readJsonRows } from "./src/data/jsonl.ts";
 export * from "./src/data/mixing.ts";
 export * from "./src/data/tofu.ts";
-export { type Encoding, loadTokenizer, type Tokenizer } from "./src/data/tokenizer.ts";
+export { openTokenizer } from "./src/tokenizers/open.ts";
+export { type Encoding, type Tokenizer } from "./src/tokenizers/tokenizer.ts";
 
 // Evaluation
 export * from "./src/eval/auroc.ts";

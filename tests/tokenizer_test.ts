@@ -2,13 +2,14 @@
 
 import { readText } from "../src/base/files.ts";
 import { Random } from "../src/base/random.ts";
-import { trainBytePair } from "../src/data/byte_pair.ts";
-import { Heap } from "../src/data/heap.ts";
-import { alignNormalised } from "../src/data/huggingface_tokenizer.ts";
+import { trainBytePair } from "../src/tokenizers/byte_pair.ts";
+import { Heap } from "../src/tokenizers/heap.ts";
+import { alignNormalised } from "../src/tokenizers/huggingface.ts";
 import { readJsonRows, stringField } from "../src/data/jsonl.ts";
-import { type Merge, mergePairs, pairKey } from "../src/data/pair_merging.ts";
-import { locateBytes, textOf, utf8 } from "../src/data/token_bytes.ts";
-import { checkVocabulary, loadTokenizer, type Tokenizer } from "../src/data/tokenizer.ts";
+import { type Merge, mergePairs, pairKey } from "../src/tokenizers/merging.ts";
+import { locateBytes, textOf, utf8 } from "../src/tokenizers/token_bytes.ts";
+import { openTokenizer } from "../src/tokenizers/open.ts";
+import { checkVocabulary, type Tokenizer } from "../src/tokenizers/tokenizer.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "./assert.ts";
 import { sharedData } from "./data.ts";
 
@@ -185,7 +186,7 @@ Deno.test("a saved byte-pair tokenizer is read back, and AutoTokenizer gives ide
   const trained = trainBytePair([corpus, ...varied], 1000);
   const parent = await Deno.makeTempDir();
   await trained.save!(`${parent}/saved`);
-  const loaded = await loadTokenizer(`${parent}/saved`);
+  const loaded = await openTokenizer(`${parent}/saved`);
   assertEquals(loaded.vocabularySize, trained.vocabularySize);
   assertEquals(loaded.special, trained.special);
 
@@ -211,11 +212,11 @@ Deno.test("a byte-pair tokenizer of an unknown format or with a broken merge is 
   json.model.merges[0] = "a ☃";
   await Deno.writeTextFile(path, JSON.stringify(json));
   await assertRejects(
-    () => loadTokenizer(folder),
+    () => openTokenizer(folder),
     'merge 1, "a ☃", names a token it does not have',
   );
   await Deno.writeTextFile(`${folder}/tokenizer_config.json`, '{"slung":{"format":2}}');
-  await assertRejects(() => loadTokenizer(folder), "its format is 2");
+  await assertRejects(() => openTokenizer(folder), "its format is 2");
 });
 
 Deno.test("a Hugging Face tokenizer gives the ids and offsets of our own where both read the same files", async () => {
@@ -226,7 +227,7 @@ Deno.test("a Hugging Face tokenizer gives the ids and offsets of our own where b
   delete config.slung;
   config.pad_token = { __type: "AddedToken", content: "<|padding|>" };
   await Deno.writeTextFile(`${folder}/tokenizer_config.json`, JSON.stringify(config));
-  const theirs = await loadTokenizer(folder);
+  const theirs = await openTokenizer(folder);
   assertEquals(theirs.special, { bos: 0, eos: 0, pad: 1 });
   for (const text of [...varied, "lone \ud800 surrogate"]) {
     assertEquals(theirs.encode(text), ours.encode(text));
@@ -234,7 +235,7 @@ Deno.test("a Hugging Face tokenizer gives the ids and offsets of our own where b
   }
   const copy = `${folder}/copy`;
   await theirs.save!(copy);
-  assertEquals((await loadTokenizer(copy)).encode(varied[4]!), ours.encode(varied[4]!));
+  assertEquals((await openTokenizer(copy)).encode(varied[4]!), ours.encode(varied[4]!));
 });
 
 Deno.test("positions in a text that NFC changed lead back to the text as it was", () => {
@@ -260,7 +261,7 @@ Deno.test("a tokenizer whose offsets cannot be derived is refused when it is ope
   const refused = async (change: Record<string, unknown>, why: string): Promise<void> => {
     const json = JSON.stringify({ ...wordPiece, ...change });
     const folder = await temporaryFolder({ "tokenizer.json": json });
-    await assertRejects(() => loadTokenizer(folder), why);
+    await assertRejects(() => openTokenizer(folder), why);
   };
   await refused({}, "its tokens are not bytes (its decoder is WordPiece)");
   const decoder = { type: "ByteLevel" };
@@ -276,7 +277,7 @@ Deno.test("a tokenizer whose offsets cannot be derived is refused when it is ope
 Deno.test("the tokenizer of OLMo: special ids, round trip and offsets on 400 TOFU answers", async () => {
   const folder = sharedData("tokenizers/olmo-dolma-v1_5"), tofu = sharedData("tofu/full.jsonl");
   if (!folder || !tofu) return;
-  const tokenizer = await loadTokenizer(folder);
+  const tokenizer = await openTokenizer(folder);
   assertEquals(tokenizer.special, { eos: 50279, pad: 1 });
   assertEquals(tokenizer.vocabularySize, 50280);
   assertEquals([...tokenizer.encode("Hello  world").ids], [12092, 50276, 10186]);
@@ -325,7 +326,7 @@ Deno.test("llama2.c: best score first, a space before the text, bytes for what i
   const folder = await temporaryFolder({
     "tok264.bin": llama2cFile([...pieces, ["b", -6], ["c", -7]]),
   });
-  const tokenizer = await loadTokenizer(folder); // 259 "ab", 260 "bc", 261 " a", 262 " ", 263 "a"
+  const tokenizer = await openTokenizer(folder); // 259 "ab", 260 "bc", 261 " a", 262 " ", 263 "a"
   assertEquals(tokenizer.special, { bos: 1, eos: 2 });
   assertEquals(tokenizer.encode("abcé"), {
     ids: Uint32Array.from([261, 260, 3 + 0xc3, 3 + 0xa9]),
@@ -342,13 +343,13 @@ Deno.test("llama2.c: best score first, a space before the text, bytes for what i
     assertTiles(tokenizer, text);
   }
   const cut = await temporaryFolder({ "tokenizer.bin": llama2cFile(pieces).slice(0, -1) });
-  await assertRejects(() => loadTokenizer(cut), 'tokenizer.bin": token 263 does not end within');
+  await assertRejects(() => openTokenizer(cut), 'tokenizer.bin": token 263 does not end within');
 });
 
 Deno.test("llama2.c: stories260K's tokenizer gives the ids of the original", async () => {
   const folder = sharedData("models/stories260K"), stories = sharedData("corpus/tiny_stories.txt");
   if (!folder || !stories) return;
-  const tokenizer = await loadTokenizer(folder);
+  const tokenizer = await openTokenizer(folder);
   const text = (await readText(stories)).slice(0, 5000);
   const { ids } = tokenizer.encode(text);
   assertEquals([...ids.slice(0, 5)], [385, 328, 432, 261, 376]);
@@ -367,7 +368,7 @@ Deno.test("rank BPE: lowest id first, the space as ▁, unknown characters as on
       "tokenizer.ggml.unknown_token_id": 0,
     }),
   });
-  const tokenizer = await loadTokenizer(folder);
+  const tokenizer = await openTokenizer(folder);
   assertEquals(tokenizer.special, { bos: 1, eos: 2, pad: 0 });
   assertEquals(tokenizer.encode("ab a😀b"), {
     ids: Uint32Array.from([3, 6, 3, 0, 4]), // "b▁" is merged before "ab" and "▁a" could be
@@ -381,7 +382,7 @@ Deno.test("rank BPE: TinyStories-656K's tokenizer keeps a long text but for its 
   const folder = sharedData("models/tinystories-656k");
   const stories = sharedData("corpus/tiny_stories.txt");
   if (!folder || !stories) return;
-  const tokenizer = await loadTokenizer(folder);
+  const tokenizer = await openTokenizer(folder);
   assertEquals(tokenizer.special, { bos: 1, eos: 2, pad: 0 });
   assertEquals(tokenizer.vocabularySize, 2048);
   const text = (await readText(stories)).slice(0, 100_000);
@@ -395,9 +396,9 @@ Deno.test("rank BPE: TinyStories-656K's tokenizer keeps a long text but for its 
 
 Deno.test("a folder without a tokenizer is named with what was looked for", async () => {
   const folder = await temporaryFolder({ "vocab.json": "{}" });
-  await assertRejects(() => loadTokenizer(folder), `find a tokenizer in "${folder}": it holds no`);
+  await assertRejects(() => openTokenizer(folder), `find a tokenizer in "${folder}": it holds no`);
   await assertRejects(
-    () => loadTokenizer(`${folder}/none`),
+    () => openTokenizer(`${folder}/none`),
     `find a tokenizer in "${folder}/none"`,
   );
 });

@@ -8,7 +8,7 @@ import { CannotError } from "../base/errors.ts";
 import { Risk } from "../slung/risk.ts";
 import type { Sequence } from "./batch.ts";
 import { readJsonRows, stringField } from "./jsonl.ts";
-import type { Tokenizer } from "./tokenizer.ts";
+import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 
 /** Who may speak. */
 export const chatRoles = ["system", "user", "assistant"] as const;

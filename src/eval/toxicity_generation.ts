@@ -4,7 +4,7 @@
 // so both texts are scored and the result says all of it.
 
 import { CannotError } from "../base/errors.ts";
-import type { Tokenizer } from "../data/tokenizer.ts";
+import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { generate } from "../model/generate.ts";
 import type { LanguageModel } from "../model/language_model.ts";
 import type { Completion } from "./name_generation.ts";

@@ -5,8 +5,8 @@
 import { inventedAuthors, type Mentions } from "../data/invented_authors.ts";
 import { lowRiskSequence, type Sequence } from "../data/batch.ts";
 import { questionAndAnswer } from "../data/tofu.ts";
-import { trainBytePair } from "../data/byte_pair.ts";
-import type { Tokenizer } from "../data/tokenizer.ts";
+import { trainBytePair } from "../tokenizers/byte_pair.ts";
+import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { Random } from "../base/random.ts";
 import type { DecoderConfig } from "../model/config.ts";
 import type { NameTask } from "./name_task.ts";

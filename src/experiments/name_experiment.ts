@@ -6,7 +6,7 @@ import { exists, readJson, writeFileAtomic } from "../base/files.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { LanguageModel } from "../model/language_model.ts";
 import type { Model } from "../model/weights.ts";
-import type { Tokenizer } from "../data/tokenizer.ts";
+import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { mean, studentInterval } from "../eval/statistics.ts";
 import type { ObjectiveName } from "../slung/objective.ts";
 import { fingerprintOf } from "../train/checkpoint.ts";

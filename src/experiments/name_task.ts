@@ -12,7 +12,7 @@ import {
   questionPrompt,
   type TofuRow,
 } from "../data/tofu.ts";
-import type { Tokenizer } from "../data/tokenizer.ts";
+import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { type FactRates, gradeAllFacts, gradeFacts } from "../eval/fact_grader.ts";
 import { type NameRates, namesGenerated, truncateCompletion } from "../eval/name_generation.ts";
 import { rougeL } from "../eval/rouge.ts";

@@ -6,9 +6,10 @@
 import { CannotError } from "../base/errors.ts";
 import { exists, readJson, readText, writeFileAtomic } from "../base/files.ts";
 import { delimited, type Sequence } from "../data/batch.ts";
-import { trainBytePair } from "../data/byte_pair.ts";
+import { trainBytePair } from "../tokenizers/byte_pair.ts";
 import { type JsonRow, numberField, readJsonRows, stringField } from "../data/jsonl.ts";
-import { checkVocabulary, loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
+import { openTokenizer } from "../tokenizers/open.ts";
+import { checkVocabulary, type Tokenizer } from "../tokenizers/tokenizer.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import {
   countParameters,
@@ -318,7 +319,7 @@ async function openStart(settings: SpanTrainingSettings, texts: RiskyText[]): Pr
       "Give exactly one of --model, --preset and --config",
     );
   }
-  const tokenizer = await openTokenizer(settings, texts);
+  const tokenizer = await chooseTokenizer(settings, texts);
   if (model !== undefined) {
     const { config, weights, describe } = await loadModel(model);
     checkVocabulary(tokenizer, config.vocabularySize);
@@ -334,7 +335,7 @@ async function openStart(settings: SpanTrainingSettings, texts: RiskyText[]): Pr
   return { config, weights: initialise(config, seed), tokenizer, description };
 }
 
-async function openTokenizer(
+async function chooseTokenizer(
   { model, tokenizer, vocabulary }: SpanTrainingSettings,
   texts: readonly RiskyText[],
 ): Promise<Tokenizer> {
@@ -350,7 +351,7 @@ async function openTokenizer(
     return trainBytePair(texts.map(({ text }) => text), vocabulary);
   }
   const folder = tokenizer ?? model;
-  if (folder !== undefined) return await loadTokenizer(folder);
+  if (folder !== undefined) return await openTokenizer(folder);
   throw refuse("a new model has none", "Give --tokenizer FOLDER, or --vocabulary to train one");
 }
 

@@ -7,7 +7,7 @@
 import { CannotError } from "../base/errors.ts";
 import { Random } from "../base/random.ts";
 import type { Sequence } from "../data/batch.ts";
-import { trainBytePair } from "../data/byte_pair.ts";
+import { trainBytePair } from "../tokenizers/byte_pair.ts";
 import {
   readCivilComments,
   readGoEmotions,

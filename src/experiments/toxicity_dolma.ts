@@ -7,7 +7,7 @@ import { Random } from "../base/random.ts";
 import type { Sequence } from "../data/batch.ts";
 import { readTargets, readToxicityPrompts } from "../data/comments.ts";
 import { type DolmaDocument, readDolma, readDolmaDocuments, riskSpansOf } from "../data/dolma.ts";
-import type { Tokenizer } from "../data/tokenizer.ts";
+import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import type { TextClassifier } from "../label/classifier.ts";
 import { Risk } from "../slung/risk.ts";
 import type { RiskThresholds } from "../slung/sentences.ts";

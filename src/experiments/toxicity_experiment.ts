@@ -18,7 +18,7 @@ import {
   mixStream,
 } from "../data/mixing.ts";
 import { chatPrompt } from "../data/chat.ts";
-import type { Tokenizer } from "../data/tokenizer.ts";
+import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { hiddenStates } from "../eval/hidden_states.ts";
 import { probeAuroc, type ProbeOptions } from "../eval/probe.ts";
 import { scoreSequences } from "../eval/score.ts";

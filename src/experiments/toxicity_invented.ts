@@ -3,7 +3,7 @@
 // comes suddenly, after some 8,000 documents); only then can a little risky text teach which animals are insults.
 
 import type { Sequence } from "../data/batch.ts";
-import { trainBytePair } from "../data/byte_pair.ts";
+import { trainBytePair } from "../tokenizers/byte_pair.ts";
 import {
   abuseDetector,
   cleanText,
@@ -12,7 +12,7 @@ import {
   toxicDialogue,
   type ToxicWorld,
 } from "../data/invented_toxicity.ts";
-import type { Tokenizer } from "../data/tokenizer.ts";
+import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import type { ToxicityScorer } from "../eval/toxicity_generation.ts";
 import type { ToxicityEvaluation, ToxicityExperiment } from "./toxicity_experiment.ts";
 import { labelledSequence } from "./toxicity_text.ts";

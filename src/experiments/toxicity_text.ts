@@ -1,7 +1,7 @@
 // Texts with risky spans as the sequences that the toxicity experiment is made of.
 
 import { delimited, type Sequence } from "../data/batch.ts";
-import type { Tokenizer } from "../data/tokenizer.ts";
+import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { classifyTokensBySentence, Risk, type RiskSpan } from "../slung/risk.ts";
 
 /**

@@ -7,7 +7,7 @@
 import { CannotError } from "../base/errors.ts";
 import { readJson, writeFileAtomic } from "../base/files.ts";
 import { Heap } from "./heap.ts";
-import { type Merge, mergePairs, pairKey } from "./pair_merging.ts";
+import { type Merge, mergePairs, pairKey } from "./merging.ts";
 import { byteAlphabet, bytesOfSpelling, locateBytes, textOf, utf8 } from "./token_bytes.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 

@@ -5,7 +5,7 @@
 
 import { CannotError } from "../base/errors.ts";
 import { readBytes, readJson } from "../base/files.ts";
-import { type Merge, mergePairs, pairKey } from "./pair_merging.ts";
+import { type Merge, mergePairs, pairKey } from "./merging.ts";
 import { locateBytes, textOf, utf8, utf8Length } from "./token_bytes.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
