@@ -98,7 +98,12 @@ export { type JsonRow, readJsonRows } from "./src/data/jsonl.ts";
 export * from "./src/data/mixing.ts";
 export * from "./src/data/tofu.ts";
 export { openTokenizer } from "./src/tokenizers/open.ts";
-export { type Encoding, type Tokenizer } from "./src/tokenizers/tokenizer.ts";
+export {
+  decodeContinuation,
+  type EncodeOptions,
+  type Encoding,
+  type Tokenizer,
+} from "./src/tokenizers/tokenizer.ts";
 
 // Evaluation
 export * from "./src/eval/auroc.ts";

@@ -1,6 +1,13 @@
 // deno task generate --model FOLDER --prompt TEXT: continues prompts.
 
-import { encodePrompt, generate, openModel, readText, runCommand } from "../mod.ts";
+import {
+  decodeContinuation,
+  encodePrompt,
+  generate,
+  openModel,
+  readText,
+  runCommand,
+} from "../mod.ts";
 import { modelOptions, openGpu } from "./shared.ts";
 
 await runCommand({
@@ -36,14 +43,15 @@ await runCommand({
       ? (await readText(options.prompts)).split("\n").filter((line) => line.trim())
       : [options.prompt];
     const { eos } = tokenizer.special;
-    const continuations = await generate(
-      model,
-      prompts.map((prompt) => encodePrompt(tokenizer, prompt)),
-      { ...options, maxNewTokens: options.tokens, ...(eos !== undefined && { eos }) },
-    );
+    const encoded = prompts.map((prompt) => encodePrompt(tokenizer, prompt));
+    const continuations = await generate(model, encoded, {
+      ...options,
+      maxNewTokens: options.tokens,
+      ...(eos !== undefined && { eos }),
+    });
     const generations = prompts.map((prompt, i) => ({
       prompt,
-      completion: tokenizer.decode(continuations[i]!),
+      completion: decodeContinuation(tokenizer, encoded[i]!, continuations[i]!),
     }));
     for (const { prompt, completion } of generations) terminal.print(prompt + completion + "\n");
     return { model: options.model, adapter: gpu.adapter.name, generations };

@@ -6,6 +6,7 @@
 import { CannotError } from "../base/errors.ts";
 import { isActive, type Objective, type TargetCounts } from "../slung/objective.ts";
 import { Risk } from "../slung/risk.ts";
+import { missingBos } from "../tokenizers/tokenizer.ts";
 
 /** Tokens of one document; the class and weight at index i belong to token i as a target. */
 export interface Sequence {
@@ -40,14 +41,17 @@ export interface Batch {
   documents: number;
 }
 
-/** A sequence behind BOS, where there is one, and before EOS, where there is one and `end` asks for it: both low risk. */
+/**
+ * A sequence behind BOS, where there is one and it is not there already, and before EOS, where there is one and `end` asks
+ * for it: both low risk.
+ */
 export function delimited(
   { tokens, classes }: Sequence,
-  { bos, eos }: { bos?: number; eos?: number },
+  special: { bos?: number; eos?: number },
   end: boolean,
 ): Sequence {
-  const before = bos === undefined ? [] : [bos];
-  const after = end && eos !== undefined ? [eos] : [];
+  const before = missingBos(special, tokens);
+  const after = end && special.eos !== undefined ? [special.eos] : [];
   const low = (specials: number[]) => specials.map(() => Risk.low);
   return {
     tokens: Uint32Array.from([...before, ...tokens, ...after]),

@@ -1,7 +1,12 @@
 // A model folder opened for use: configuration, weights on the GPU, and the tokenizer that lies beside them.
 
 import { openTokenizer } from "../tokenizers/open.ts";
-import { checkVocabulary, type Tokenizer } from "../tokenizers/tokenizer.ts";
+import {
+  checkVocabulary,
+  type EncodeOptions,
+  missingBos,
+  type Tokenizer,
+} from "../tokenizers/tokenizer.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Precision } from "../gpu/tensor.ts";
 import { LanguageModel } from "./language_model.ts";
@@ -56,13 +61,19 @@ export async function openModel(
   return { ...pretrained, model: new LanguageModel(gpu, config, weights, options) };
 }
 
-/** Token ids of a text as the model expects them at the start of a context: with BOS where it has one. */
-export function encodePrompt(tokenizer: Tokenizer, text: string): Uint32Array {
-  const { ids } = tokenizer.encode(text);
-  const { bos } = tokenizer.special;
-  if (bos === undefined) return ids;
-  const prompt = new Uint32Array(ids.length + 1);
-  prompt[0] = bos;
-  prompt.set(ids, 1);
+/**
+ * Token ids of a text as the model expects them at the start of a context: behind BOS, where the tokenizer's texts begin
+ * with it and this one does not already.
+ */
+export function encodePrompt(
+  tokenizer: Tokenizer,
+  text: string,
+  options?: EncodeOptions,
+): Uint32Array {
+  const { ids } = tokenizer.encode(text, options);
+  const before = missingBos(tokenizer.special, ids);
+  const prompt = new Uint32Array(before.length + ids.length);
+  prompt.set(before);
+  prompt.set(ids, before.length);
   return prompt;
 }

@@ -1,33 +1,19 @@
-// Byte-level byte pair encoding as in GPT-2 (Radford et al. 2019; Sennrich et al. 2016): a regular
+// Learning a byte-level byte pair vocabulary as in GPT-2 (Radford et al. 2019; Sennrich et al. 2016): a regular
 // expression cuts the text into words, each word starts as its UTF-8 bytes, and the most frequent
 // adjacent pair becomes a new token until the vocabulary is full. Every text can be encoded.
 // Ids: special tokens, the 256 bytes in order, then the merged tokens in the order they were learnt.
-// It is saved as a genuine Hugging Face tokenizer, so other tools can use the models trained here.
+// What is learnt is a Hugging Face tokenizer, so other tools can use the models trained here.
 
 import { CannotError } from "../base/errors.ts";
-import { readJson, writeFileAtomic } from "../base/files.ts";
+import { fieldsOf } from "./fields.ts";
 import { Heap } from "./heap.ts";
-import { type Merge, mergePairs, pairKey } from "./merging.ts";
-import { byteAlphabet, bytesOfSpelling, locateBytes, textOf, utf8 } from "./token_bytes.ts";
+import { endOfText, huggingFaceTokenizer, padding } from "./huggingface.ts";
+import { words } from "./huggingface/pre_tokenizer.ts";
+import { pairKey } from "./merging.ts";
+import { byteAlphabet, utf8 } from "./token_bytes.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
-/** The spelling of the special tokens in the OLMo and GPT-NeoX family. */
-export const endOfText = "<|endoftext|>", padding = "<|padding|>";
-
-// openai/gpt-2, encoder.py.
-const words = /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+/gu;
-
-// Distinct words follow Zipf's law: the first 65,536 seen are nearly all of those that come back.
-const cachedWords = 65536;
-
-interface BytePairModel {
-  name: string;
-  special: readonly string[];
-  /** Token id -> spelling: in the byte alphabet, special tokens as written. */
-  spellings: readonly string[];
-  /** Pairs of ids in merge order. */
-  merges: readonly (readonly [left: number, right: number])[];
-}
+type Pair = readonly [left: number, right: number];
 
 /**
  * Learns a byte-level BPE vocabulary. Deterministic: of equally frequent pairs the one with the
@@ -53,94 +39,26 @@ export function trainBytePair(
   }
   const spellings = [...special, ...byteAlphabet];
   const merges = learnMerges(countWords(texts, special), spellings, vocabularySize);
-  const name = `byte pairs (${spellings.length})`;
-  return bytePairTokenizer({ name, special, spellings, merges });
-}
-
-/**
- * Reads a tokenizer that `save` wrote.
- *
- * @throws {CannotError} naming the file, when it is not of the format this version writes.
- */
-export async function loadBytePair(folder: string): Promise<Tokenizer> {
-  const configPath = `${folder}/tokenizer_config.json`;
-  const config = await readJson(configPath) as { slung?: { format?: unknown } };
-  if (config?.slung?.format !== 1) {
-    throw new CannotError(
-      `read "${configPath}"`,
-      `its format is ${JSON.stringify(config?.slung?.format)}, and this version reads format 1`,
-      "Use the version that wrote it, or train the tokenizer again",
-    );
-  }
-  const path = `${folder}/tokenizer.json`;
-  const name = folder.replace(/\/+$/, "").split("/").pop()!;
-  return bytePairTokenizer(parseModel(await readJson(path), path, name));
-}
-
-function bytePairTokenizer(model: BytePairModel): Tokenizer {
-  const { name, special, spellings, merges } = model;
-  const idOf = new Map(spellings.map((spelling, id) => [spelling, id]));
-  const idOfByte = byteAlphabet.map((letter) => idOf.get(letter)!);
-  const specialIds = new Set(special.map((token) => idOf.get(token)!));
-  const tokens = spellings.map((spelling, id) =>
-    specialIds.has(id) ? utf8(spelling) : bytesOfSpelling(spelling)!
-  );
-  const table = new Map<number, Merge>(merges.map(([left, right], priority) => [
-    pairKey(left, right),
-    { id: idOf.get(spellings[left]! + spellings[right]!)!, priority },
-  ]));
-
-  const cache = new Map<string, number[]>();
-  const encodeWord = (word: string): number[] => {
-    const known = cache.get(word);
-    if (known) return known;
-    const { ids } = mergePairs(Array.from(utf8(word), (byte) => idOfByte[byte]!), table);
-    if (cache.size < cachedWords) cache.set(word, ids);
-    return ids;
-  };
-
-  return {
-    name,
-    vocabularySize: spellings.length,
-    special: {
-      ...(idOf.has(endOfText) && { eos: idOf.get(endOfText)! }),
-      ...(idOf.has(padding) && { pad: idOf.get(padding)! }),
-    },
-    encode(text) {
-      const ids: number[] = [];
-      for (const { part, isSpecial } of splitAtSpecial(text, special)) {
-        if (isSpecial) {
-          ids.push(idOf.get(part)!);
-          continue;
-        }
-        for (const [word] of part.matchAll(words)) {
-          for (const id of encodeWord(word)) ids.push(id);
-        }
-      }
-      const byteLengths = ids.map((id) => tokens[id]!.length);
-      return { ids: Uint32Array.from(ids), ...locateBytes(text, byteLengths) };
-    },
-    decode: (ids) => textOf(Array.from(ids, (id) => tokens[id])),
-    save: (folder) => saveModel(model, folder),
-  };
-}
-
-/** Cuts a text at the special tokens spelt out in it, the longest where several begin. */
-export function* splitAtSpecial(
-  text: string,
-  special: readonly string[],
-): Generator<{ part: string; isSpecial: boolean }> {
-  if (special.length === 0) return yield { part: text, isSpecial: false };
-  const longestFirst = special.toSorted((a, b) => b.length - a.length);
-  const pattern = new RegExp(`(${longestFirst.map(RegExp.escape).join("|")})`);
-  for (const [i, part] of text.split(pattern).entries()) yield { part, isSpecial: i % 2 === 1 };
+  const json = describe(special, spellings, merges), config = configure(special);
+  return huggingFaceTokenizer({
+    name: `byte pairs (${spellings.length})`,
+    json,
+    config,
+    fields: fieldsOf("tokenizer.json"),
+    configFields: fieldsOf("tokenizer_config.json"),
+    files: new Map([
+      ["tokenizer.json", JSON.stringify(json, null, 1) + "\n"],
+      ["tokenizer_config.json", JSON.stringify(config, null, 2) + "\n"],
+    ]),
+  });
 }
 
 function countWords(texts: Iterable<string>, special: readonly string[]): Map<string, number> {
+  const longestFirst = special.toSorted((a, b) => b.length - a.length);
+  const boundary = new RegExp(longestFirst.map(RegExp.escape).join("|") || "(?!)");
   const counts = new Map<string, number>();
   for (const text of texts) {
-    for (const { part, isSpecial } of splitAtSpecial(text, special)) {
-      if (isSpecial) continue;
+    for (const part of text.split(boundary)) {
       for (const [word] of part.matchAll(words)) counts.set(word, (counts.get(word) ?? 0) + 1);
     }
   }
@@ -149,40 +67,24 @@ function countWords(texts: Iterable<string>, special: readonly string[]): Map<st
 
 /**
  * Learns merges and appends their tokens to `spellings` until it has `vocabularySize` entries.
- * Only the words that hold the merged pair are looked at again; a heap finds the next pair, and its
- * entries are corrected when they surface, because a count changes far more often than it is read.
+ * Only the places where the merged pair stands are looked at again, so that one long word costs no more than many short
+ * ones; a heap finds the next pair, and its entries are corrected when they surface, because a count changes far more
+ * often than it is read.
  */
 function learnMerges(
-  wordCounts: Map<string, number>,
+  wordCounts: ReadonlyMap<string, number>,
   spellings: string[],
   vocabularySize: number,
-): [left: number, right: number][] {
+): Pair[] {
   const idOf = new Map(spellings.map((spelling, id) => [spelling, id]));
-  const corpus = Array.from(wordCounts, ([word, count]) => ({
-    ids: Array.from(utf8(word), (byte) => idOf.get(byteAlphabet[byte]!)!),
-    count,
-  }));
-  const pairs = new Map<number, { left: number; right: number; count: number; in: Set<number> }>();
-  const change = (word: number, sign: 1 | -1, changed?: Set<number>): void => {
-    const { ids, count } = corpus[word]!;
-    for (let i = 0; i + 1 < ids.length; i++) {
-      const left = ids[i]!, right = ids[i + 1]!;
-      const key = pairKey(left, right);
-      let pair = pairs.get(key);
-      if (!pair) pairs.set(key, pair = { left, right, count: 0, in: new Set() });
-      pair.count += sign * count;
-      pair.in.add(word); // stays when the pair leaves the word: looking once too often is harmless
-      changed?.add(key);
-    }
-  };
-  for (let word = 0; word < corpus.length; word++) change(word, 1);
-
+  const corpus = symbolsOf(wordCounts, byteAlphabet.map((letter) => idOf.get(letter)!));
+  const pairs = countPairs(corpus);
   const queue = new Heap<{ key: number; count: number }>((a, b) =>
     a.count > b.count || (a.count === b.count && a.key < b.key)
   );
   for (const [key, { count }] of pairs) queue.push({ key, count });
 
-  const merges: [number, number][] = [];
+  const merges: Pair[] = [];
   while (spellings.length < vocabularySize) {
     const top = queue.pop();
     if (!top || top.count < 2) break;
@@ -199,41 +101,119 @@ function learnMerges(
       idOf.set(spelling, merged);
     }
     merges.push([pair.left, pair.right]);
-    const changed = new Set<number>();
-    for (const word of pair.in) {
-      change(word, -1);
-      corpus[word]!.ids = replacePair(corpus[word]!.ids, pair.left, pair.right, merged);
-      change(word, 1, changed);
-    }
-    pair.in.clear();
-    for (const key of changed) {
-      const { left, right, count } = pairs.get(key)!;
-      if (left === merged || right === merged) queue.push({ key, count }); // only these can grow
+    for (const key of mergeEverywhere(pair, merged, corpus, pairs)) {
+      queue.push({ key, count: pairs.get(key)!.count });
     }
   }
   return merges;
 }
 
-function replacePair(ids: number[], left: number, right: number, merged: number): number[] {
-  const replaced: number[] = [];
-  for (let i = 0; i < ids.length; i++) {
-    if (ids[i] === left && ids[i + 1] === right) {
-      replaced.push(merged);
-      i++;
-    } else replaced.push(ids[i]!);
-  }
-  return replaced;
+/** All words in a row, as linked lists of symbols. */
+interface Symbols {
+  /** Token of each symbol; `swallowed` once it is part of its left neighbour. */
+  ids: Int32Array;
+  /** Place of the next symbol of the word, or `none`. */
+  next: Int32Array;
+  previous: Int32Array;
+  /** How often the symbol's word occurs. */
+  counts: Float64Array;
 }
 
-async function saveModel(model: BytePairModel, folder: string): Promise<void> {
-  const { special, spellings, merges } = model;
+const none = -1, swallowed = -1;
+
+function symbolsOf(wordCounts: ReadonlyMap<string, number>, idOfByte: number[]): Symbols {
+  const bytes = Array.from(wordCounts, ([word, count]) => ({ word: utf8(word), count }));
+  const length = bytes.reduce((sum, { word }) => sum + word.length, 0);
+  const symbols: Symbols = {
+    ids: new Int32Array(length),
+    next: new Int32Array(length),
+    previous: new Int32Array(length),
+    counts: new Float64Array(length),
+  };
+  let place = 0;
+  for (const { word, count } of bytes) {
+    word.forEach((byte, i) => {
+      symbols.ids[place] = idOfByte[byte]!;
+      symbols.previous[place] = i === 0 ? none : place - 1;
+      symbols.next[place] = i === word.length - 1 ? none : place + 1;
+      symbols.counts[place] = count;
+      place++;
+    });
+  }
+  return symbols;
+}
+
+interface PairCount {
+  left: number;
+  right: number;
+  count: number;
+  /** Where it stands, and stood: looking once too often is harmless. */
+  places: number[];
+}
+
+type PairCounts = Map<number, PairCount>;
+
+function countPairs(symbols: Symbols): PairCounts {
+  const pairs: PairCounts = new Map();
+  symbols.ids.forEach((_, place) => count(place, 1, symbols, pairs));
+  return pairs;
+}
+
+/** Counts the pair that begins at a place, once more (1) or once less (-1), for each time its word occurs. */
+function count(place: number, sign: 1 | -1, symbols: Symbols, pairs: PairCounts): number {
+  const next = symbols.next[place]!;
+  if (next === none) return none;
+  const left = symbols.ids[place]!, right = symbols.ids[next]!;
+  const key = pairKey(left, right);
+  let pair = pairs.get(key);
+  if (!pair) pairs.set(key, pair = { left, right, count: 0, places: [] });
+  pair.count += sign * symbols.counts[place]!;
+  if (sign > 0) pair.places.push(place);
+  return key;
+}
+
+/** Puts `merged` wherever the pair stands, from left to right; returns the pairs that it now belongs to. */
+function mergeEverywhere(
+  pair: PairCount,
+  merged: number,
+  symbols: Symbols,
+  pairs: PairCounts,
+): Set<number> {
+  const { ids, next, previous } = symbols;
+  const places = Int32Array.from(pair.places).sort();
+  pair.places = [];
+  const grown = new Set<number>();
+  for (const place of places) {
+    const right = next[place]!;
+    if (ids[place] !== pair.left || right === none || ids[right] !== pair.right) continue;
+    const before = previous[place]!;
+    if (before !== none) count(before, -1, symbols, pairs);
+    count(place, -1, symbols, pairs);
+    count(right, -1, symbols, pairs);
+    ids[place] = merged;
+    ids[right] = swallowed;
+    next[place] = next[right]!;
+    next[right] = none;
+    if (next[place] !== none) previous[next[place]!] = place;
+    if (before !== none) grown.add(count(before, 1, symbols, pairs));
+    grown.add(count(place, 1, symbols, pairs));
+  }
+  grown.delete(none);
+  return grown;
+}
+
+function describe(
+  special: readonly string[],
+  spellings: readonly string[],
+  merges: readonly Pair[],
+): Record<string, unknown> {
   const byteLevel = {
     type: "ByteLevel",
     add_prefix_space: false,
     trim_offsets: false,
     use_regex: true,
   };
-  const tokenizer = {
+  return {
     version: "1.0",
     truncation: null,
     padding: null,
@@ -262,7 +242,10 @@ async function saveModel(model: BytePairModel, folder: string): Promise<void> {
       merges: merges.map(([left, right]) => `${spellings[left]} ${spellings[right]}`),
     },
   };
-  const config = {
+}
+
+function configure(special: readonly string[]): Record<string, unknown> {
+  return {
     tokenizer_class: "GPT2Tokenizer",
     ...(special.includes(endOfText) && { bos_token: endOfText, eos_token: endOfText }),
     ...(special.includes(padding) && { pad_token: padding }),
@@ -270,35 +253,4 @@ async function saveModel(model: BytePairModel, folder: string): Promise<void> {
     clean_up_tokenization_spaces: false,
     slung: { format: 1 },
   };
-  await Deno.mkdir(folder, { recursive: true });
-  await writeFileAtomic(`${folder}/tokenizer.json`, JSON.stringify(tokenizer, null, 1) + "\n");
-  await writeFileAtomic(`${folder}/tokenizer_config.json`, JSON.stringify(config, null, 2) + "\n");
-}
-
-function parseModel(json: unknown, path: string, name: string): BytePairModel {
-  const damaged = (why: string): CannotError =>
-    new CannotError(`read "${path}"`, why, "Save or train the tokenizer again");
-  const { added_tokens, model } = json as {
-    added_tokens?: { content: string }[];
-    model?: { vocab?: Record<string, number>; merges?: string[] };
-  };
-  if (!Array.isArray(added_tokens) || !model?.vocab || !Array.isArray(model.merges)) {
-    throw damaged("it lacks added_tokens, model.vocab or model.merges");
-  }
-  const spellings: string[] = [];
-  for (const [spelling, id] of Object.entries(model.vocab)) spellings[id] = spelling;
-  const idOf = new Map(Object.entries(model.vocab));
-  if (spellings.length !== idOf.size) throw damaged("the ids of its vocabulary have gaps");
-  const special = added_tokens.map(({ content }) => content);
-  for (const needed of [...special, ...byteAlphabet]) {
-    if (!idOf.has(needed)) throw damaged(`its vocabulary lacks ${JSON.stringify(needed)}`);
-  }
-  const merges = model.merges.map((merge, i): [number, number] => {
-    const [left, right] = merge.split(" ").map((spelling) => idOf.get(spelling));
-    if (left === undefined || right === undefined || !idOf.has(merge.replace(" ", ""))) {
-      throw damaged(`merge ${i + 1}, ${JSON.stringify(merge)}, names a token it does not have`);
-    }
-    return [left, right];
-  });
-  return { name, special, spellings, merges };
 }
