@@ -1,14 +1,13 @@
 // tokenizer.json: the ids of Hugging Face's own tokenizers for every part that is supported, and a refusal by name when
 // it is opened for every other; which texts begin with BOS; special tokens that are spelt out.
 
-import { delimited, lowRiskSequence } from "../src/data/batch.ts";
-import { chatSequence } from "../src/data/chat.ts";
-import { encodePrompt } from "../src/model/pretrained.ts";
+import { chatSequence } from "../src/data/sources/chat.ts";
+import { encodePrompt, encodeText } from "../src/data/spans.ts";
+import { trainBytePair } from "../src/tokenizers/byte_pair.ts";
 import { translatePattern } from "../src/tokenizers/huggingface/pattern.ts";
 import { openTokenizer } from "../src/tokenizers/open.ts";
-import { decodeContinuation, type Tokenizer } from "../src/tokenizers/tokenizer.ts";
+import { decodeContinuation } from "../src/tokenizers/tokenizer.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "./assert.ts";
-import { sharedData } from "./data.ts";
 import {
   changed,
   type Json,
@@ -43,7 +42,6 @@ Deno.test("merges may be written as pairs", async () => {
 });
 
 Deno.test("a tokenizer saved here whose merges another tool has rewritten as pairs is opened", async () => {
-  const { trainBytePair } = await import("../src/tokenizers/byte_pair.ts");
   const trained = trainBytePair(["alpha beta, gamma alpha beta, gamma"], 280);
   const folder = await Deno.makeTempDir();
   await trained.save!(folder);
@@ -128,12 +126,11 @@ Deno.test("BOS begins a text where the post-processor or add_bos_token says so, 
     const said = JSON.stringify({ post_processor, config });
     assertEquals(tokenizer.special.bos, bos, said);
     const begun = (ids: ArrayLike<number>) => ids[0] === 0 && ids[1] !== 0;
-    const ids = tokenizer.encode("old").ids;
     const sequences = [
       encodePrompt(tokenizer, "old"),
       encodePrompt(tokenizer, "<s>old"), // never doubled
-      delimited(lowRiskSequence(ids), tokenizer.special, false).tokens,
-      delimited(lowRiskSequence(tokenizer.encode("<s>old").ids), tokenizer.special, false).tokens,
+      encodeText(tokenizer, { text: "old", spans: [] }).tokens,
+      encodeText(tokenizer, { text: "<s>old", spans: [] }).tokens,
       chatSequence(tokenizer, [{ role: "assistant", content: "old" }], { eos: 1 }).tokens,
     ];
     const expected = bos === 0 ? [true, true, true, true, true] : [false, true, false, true, false];
@@ -303,20 +300,6 @@ Deno.test("bytes that the vocabulary lacks have no token, as in Hugging Face's, 
   assertEquals([...starts], [0, 1, 2]); // the second byte of é has one
   assertEquals([...ends], [1, 2, 3]);
   assertEquals(ids.length, 3);
-});
-
-/** The other two that stand for the families come from packages; OLMo's lies beside the repository. */
-Deno.test({
-  name:
-    "OLMo's tokenizer: U+FEFF and U+0085 as in Hugging Face's, special ids, and a million characters in seconds",
-  ignore: !sharedData("tokenizers/olmo-dolma-v1_5"),
-  async fn() {
-    const tokenizer: Tokenizer = await openTokenizer(sharedData("tokenizers/olmo-dolma-v1_5")!);
-    assertEquals(tokenizer.special, { eos: 50279, pad: 1 });
-    assertEquals(tokenizer.vocabularySize, 50280);
-    assertEquals([...tokenizer.encode("Hello  world").ids], [12092, 50276, 10186]);
-    assertEquals(tokenizer.encode("alpha \ufeff! beta \ufeff, gamma ".repeat(4)).ids.length, 29);
-  },
 });
 
 Deno.test("a tokenizer is saved as the files that it was opened from", async () => {

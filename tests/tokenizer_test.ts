@@ -4,11 +4,11 @@ import { readText } from "../src/base/files.ts";
 import { Random } from "../src/base/random.ts";
 import { trainBytePair } from "../src/tokenizers/byte_pair.ts";
 import { Heap } from "../src/tokenizers/heap.ts";
-import { readJsonRows, stringField } from "../src/data/jsonl.ts";
+import { readRecords, stringField } from "../src/data/records.ts";
 import { type Located, type Merge, mergePairs, pairKey } from "../src/tokenizers/merging.ts";
 import { textOf, utf8 } from "../src/tokenizers/token_bytes.ts";
 import { openTokenizer } from "../src/tokenizers/open.ts";
-import { checkVocabulary, missingBos, type Tokenizer } from "../src/tokenizers/tokenizer.ts";
+import { checkVocabulary, type Tokenizer } from "../src/tokenizers/tokenizer.ts";
 import { Tokenizer as TheirTokenizer } from "npm:@huggingface/tokenizers@0.2.0";
 import { assert, assertEquals, assertRejects, assertThrows } from "./assert.ts";
 import { sharedData } from "./data.ts";
@@ -208,27 +208,35 @@ Deno.test("a long word is learned from and merged like many short ones, in time 
   assertEquals(tokenizer.decode(ids), letters);
 });
 
-Deno.test("the tokenizer of OLMo: special ids, round trip and offsets on 400 TOFU answers", async () => {
-  const folder = sharedData("tokenizers/olmo-dolma-v1_5"), tofu = sharedData("tofu/full.jsonl");
-  if (!folder || !tofu) return;
-  const tokenizer = await openTokenizer(folder);
-  assertEquals(tokenizer.special, { eos: 50279, pad: 1 });
-  assertEquals(tokenizer.vocabularySize, 50280);
-  assertEquals([...tokenizer.encode("Hello  world").ids], [12092, 50276, 10186]);
-  for await (const { row, line, where } of readJsonRows(tofu)) {
-    if (line % 10 !== 0) continue;
-    const answer = stringField(row, "answer", where);
-    assertEquals(tokenizer.decode(tokenizer.encode(answer).ids), answer);
-    assertTiles(tokenizer, answer);
-  }
-  for (const text of varied) {
-    const { ids, starts, ends } = tokenizer.encode(text);
-    assertEquals(tokenizer.decode(ids), text.normalize("NFC"));
-    assertEquals([starts[0] ?? 0, ends.at(-1) ?? 0], [0, text.length]);
-  }
-  const decomposed = tokenizer.encode("cafe\u0301 x");
-  const accent = decomposed.ends.findIndex((end) => end > 4); // the first token with a part of é
-  assertEquals(decomposed.ends[accent], 5);
+Deno.test({
+  name: "the tokenizer of OLMo: special ids, round trip and offsets on 400 TOFU answers",
+  ignore: !sharedData("tokenizers/olmo-dolma-v1_5") || !sharedData("tofu/full.jsonl"),
+  async fn() {
+    const tokenizer = await openTokenizer(sharedData("tokenizers/olmo-dolma-v1_5")!);
+    assertEquals(tokenizer.special, { eos: 50279, pad: 1 });
+    assertEquals(tokenizer.vocabularySize, 50280);
+    assertEquals([...tokenizer.encode("Hello  world").ids], [12092, 50276, 10186]);
+    // As Hugging Face's, whose white space is not JavaScript's.
+    assertEquals(tokenizer.encode("alpha \ufeff! beta \ufeff, gamma ".repeat(4)).ids.length, 29);
+    const answers = await Array.fromAsync(
+      readRecords(
+        sharedData("tofu/full.jsonl")!,
+        (fields, where) => stringField(fields, "answer", where),
+      ),
+    );
+    for (const answer of answers.filter((_, i) => i % 10 === 0)) {
+      assertEquals(tokenizer.decode(tokenizer.encode(answer).ids), answer);
+      assertTiles(tokenizer, answer);
+    }
+    for (const text of varied) {
+      const { ids, starts, ends } = tokenizer.encode(text);
+      assertEquals(tokenizer.decode(ids), text.normalize("NFC"));
+      assertEquals([starts[0] ?? 0, ends.at(-1) ?? 0], [0, text.length]);
+    }
+    const decomposed = tokenizer.encode("cafe\u0301 x");
+    const accent = decomposed.ends.findIndex((end) => end > 4); // the first token with a part of é
+    assertEquals(decomposed.ends[accent], 5);
+  },
 });
 
 Deno.test("llama2.c: best score first, a space before the text, bytes for what is no piece", async () => {
@@ -256,16 +264,21 @@ Deno.test("llama2.c: best score first, a space before the text, bytes for what i
   await assertRejects(() => openTokenizer(cut), 'tokenizer.bin": token 263 does not end within');
 });
 
-Deno.test("llama2.c: stories260K's tokenizer gives the ids of the original", async () => {
-  const folder = sharedData("models/stories260K"), stories = sharedData("corpus/tiny_stories.txt");
-  if (!folder || !stories) return;
-  const tokenizer = await openTokenizer(folder);
-  const text = (await readText(stories)).slice(0, 5000);
-  const { ids } = tokenizer.encode(text);
-  assertEquals([...ids.slice(0, 5)], [385, 328, 432, 261, 376]);
-  assertEquals(tokenizer.vocabularySize, 512);
-  assertEquals(tokenizer.decode([1, ...ids]), text);
-  assertTiles(tokenizer, text);
+const stories = sharedData("corpus/tiny_stories.txt");
+
+Deno.test({
+  name: "llama2.c: stories260K's tokenizer gives the ids of the original",
+  ignore: !sharedData("models/stories260K") || !stories,
+  async fn() {
+    const folder = sharedData("models/stories260K")!;
+    const tokenizer = await openTokenizer(folder);
+    const text = (await readText(stories!)).slice(0, 5000);
+    const { ids } = tokenizer.encode(text);
+    assertEquals([...ids.slice(0, 5)], [385, 328, 432, 261, 376]);
+    assertEquals(tokenizer.vocabularySize, 512);
+    assertEquals(tokenizer.decode([1, ...ids]), text);
+    assertTiles(tokenizer, text);
+  },
 });
 
 Deno.test("rank BPE: lowest id first, the space as ▁, unknown characters as one token", async () => {
@@ -280,20 +293,47 @@ Deno.test("rank BPE: lowest id first, the space as ▁, unknown characters as on
   assertEquals(tokenizer.decode([1, 9, 3, 0, 2]), "ab aa<unk>");
 });
 
-Deno.test("rank BPE: TinyStories-656K's tokenizer keeps a long text but for its unknown characters", async () => {
-  const folder = sharedData("models/tinystories-656k");
-  const stories = sharedData("corpus/tiny_stories.txt");
-  if (!folder || !stories) return;
-  const tokenizer = await openTokenizer(folder);
-  assertEquals(tokenizer.special, { bos: 1, eos: 2, pad: 0 });
-  assertEquals(tokenizer.vocabularySize, 2048);
-  const text = (await readText(stories)).slice(0, 100_000);
-  const { ids } = tokenizer.encode(text);
-  assert(ids.length < 40_000, `${ids.length} tokens for 100,000 characters`);
-  const known = new Set(JSON.parse(await readText(`${folder}/vocab.json`)));
-  const expected = Array.from(text, (c) => c === " " || known.has(c) ? c : "<unk>").join("");
-  assert(tokenizer.decode(ids) === expected, "the text has changed");
-  assertTiles(tokenizer, text);
+Deno.test("rank BPE: BOS as add_bos_token of the metadata says, special ids wherever they stand, each checked", async () => {
+  const metadata = JSON.parse(rankedFiles["gguf_metadata.json"]);
+  const open = async (changes: Record<string, unknown>) =>
+    await openTokenizer(
+      await temporaryFolder({
+        ...rankedFiles,
+        "gguf_metadata.json": JSON.stringify({ ...metadata, ...changes }),
+      }),
+    );
+  const key = (name: string) => `tokenizer.ggml.${name}`;
+  assertEquals((await open({ [key("add_bos_token")]: false })).special, { eos: 2, pad: 0 });
+  assertEquals((await open({ [key("add_bos_token")]: true })).special.bos, 1);
+  // A special token behind the others leaves those before it pieces.
+  const last = await open({ [key("padding_token_id")]: 9 });
+  assertEquals([...last.encode("ab a").ids], [3, 6, 3]);
+  for (const id of ["../../etc/passwd", 0.5, -1, 10, 2 ** 31, null, true, "constructor"]) {
+    await assertRejects(
+      () => open({ [key("eos_token_id")]: id }),
+      '"tokenizer.ggml.eos_token_id"'.slice(1, -1),
+    );
+  }
+  await assertRejects(() => open({ [key("add_bos_token")]: "yes" }), "add_bos_token");
+  await assertRejects(() => open({ [key("model")]: "gpt2" }), "tokenizer.ggml.model");
+});
+
+Deno.test({
+  name: "rank BPE: TinyStories-656K's tokenizer keeps a long text but for its unknown characters",
+  ignore: !sharedData("models/tinystories-656k") || !stories,
+  async fn() {
+    const folder = sharedData("models/tinystories-656k")!;
+    const tokenizer = await openTokenizer(folder);
+    assertEquals(tokenizer.special, { bos: 1, eos: 2, pad: 0 });
+    assertEquals(tokenizer.vocabularySize, 2048);
+    const text = (await readText(stories!)).slice(0, 100_000);
+    const { ids } = tokenizer.encode(text);
+    assert(ids.length < 40_000, `${ids.length} tokens for 100,000 characters`);
+    const known = new Set(JSON.parse(await readText(`${folder}/vocab.json`)));
+    const expected = Array.from(text, (c) => c === " " || known.has(c) ? c : "<unk>").join("");
+    assert(tokenizer.decode(ids) === expected, "the text has changed");
+    assertTiles(tokenizer, text);
+  },
 });
 
 Deno.test("a folder without a tokenizer is named with what was looked for", async () => {

@@ -3,14 +3,13 @@
 import { readSafetensorsHeader, readTensor } from "../src/model/safetensors.ts";
 import { trainBytePair } from "../src/tokenizers/byte_pair.ts";
 import { openTokenizer } from "../src/tokenizers/open.ts";
+import { readRiskyTexts, type RiskyText } from "../src/data/spans.ts";
 import {
-  readRiskyTexts,
-  type RiskyText,
   spanSequences,
   type SpanTrainingPlan,
   type SpanTrainingSettings,
   trainOnSpans,
-} from "../src/experiments/span_training.ts";
+} from "../src/train/span_training.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
 import { loadModel } from "../src/model/weights.ts";
 import { Risk } from "../src/slung/risk.ts";

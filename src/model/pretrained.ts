@@ -1,12 +1,7 @@
 // A model folder opened for use: configuration, weights on the GPU, and the tokenizer that lies beside them.
 
 import { openTokenizer } from "../tokenizers/open.ts";
-import {
-  checkVocabulary,
-  type EncodeOptions,
-  missingBos,
-  type Tokenizer,
-} from "../tokenizers/tokenizer.ts";
+import { checkVocabulary, type Tokenizer } from "../tokenizers/tokenizer.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Precision } from "../gpu/tensor.ts";
 import { LanguageModel } from "./language_model.ts";
@@ -59,21 +54,4 @@ export async function openModel(
   const pretrained = await readPretrained(folder, options.tokenizer);
   const { config, weights } = pretrained.source;
   return { ...pretrained, model: new LanguageModel(gpu, config, weights, options) };
-}
-
-/**
- * Token ids of a text as the model expects them at the start of a context: behind BOS, where the tokenizer's texts begin
- * with it and this one does not already.
- */
-export function encodePrompt(
-  tokenizer: Tokenizer,
-  text: string,
-  options?: EncodeOptions,
-): Uint32Array {
-  const { ids } = tokenizer.encode(text, options);
-  const before = missingBos(tokenizer.special, ids);
-  const prompt = new Uint32Array(before.length + ids.length);
-  prompt.set(before);
-  prompt.set(ids, before.length);
-  return prompt;
 }

@@ -3,6 +3,7 @@
 
 import { CannotError } from "../base/errors.ts";
 import { readBytes } from "../base/files.ts";
+import { show } from "../base/show.ts";
 
 /** Checked access to the fields of one file; `name` is how messages call the field, e.g. `model.merges[3]`. */
 export interface Fields {
@@ -33,7 +34,7 @@ export function fieldsOf(path: string): Fields {
   const refuse = (name: string, why: string, remedy = "Get the file again from where it came") =>
     new CannotError(`read "${path}"`, `${name} ${why}`, remedy);
   const wrong = (name: string, value: unknown, needed: string) =>
-    refuse(name, value === undefined ? "is missing" : `is ${shown(value)}, not ${needed}`);
+    refuse(name, value === undefined ? "is missing" : `is ${show(value)}, not ${needed}`);
   return {
     path,
     refuse,
@@ -66,12 +67,6 @@ export function fieldsOf(path: string): Fields {
 /** Whether a value can be a token id. */
 export function isId(value: unknown): value is number {
   return Number.isInteger(value) && value as number >= 0 && value as number < mostIds;
-}
-
-/** A value as it stands in the file, shortened. */
-export function shown(value: unknown): string {
-  const json = JSON.stringify(value) ?? String(value);
-  return json.length <= 60 ? json : `${json.slice(0, 57)}…`;
 }
 
 /**

@@ -3,8 +3,9 @@
 // lie in the folder huggingface/; whatever in them is not known is refused by name when the file is opened.
 // A text is cut at added tokens, normalised, cut at those that are looked for afterwards, cut into words, merged.
 
+import { show } from "../base/show.ts";
 import { exists, writeFileAtomic } from "../base/files.ts";
-import { type Fields, fieldsOf, readObject, shown } from "./fields.ts";
+import { type Fields, fieldsOf, readObject } from "./fields.ts";
 import { type AddedToken, cutterAt, readAddedTokens } from "./huggingface/added_tokens.ts";
 import { readDecoder } from "./huggingface/decoder.ts";
 import { type Aligned, readNormalizer } from "./huggingface/normalizer.ts";
@@ -194,7 +195,7 @@ function specialIds(
     if (id !== undefined) return id;
     throw configFields.refuse(
       role,
-      `is ${shown(spelling)}, which the tokenizer does not have`,
+      `is ${show(spelling)}, which the tokenizer does not have`,
       "Name one of its tokens, or null",
     );
   };

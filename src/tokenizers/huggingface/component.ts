@@ -1,7 +1,8 @@
 // What the parts of a tokenizer.json have in common: an object with a type, sequences of them, and patterns.
 
+import { show } from "../../base/show.ts";
 import type { CannotError } from "../../base/errors.ts";
-import { type Fields, shown } from "../fields.ts";
+import type { Fields } from "../fields.ts";
 import { literalPattern, translatePattern } from "./pattern.ts";
 
 /** A normaliser, pre-tokenizer, post-processor or decoder as the file has it. */
@@ -56,7 +57,7 @@ export function patternOf({ json, name }: Component, fields: Fields): RegExp {
   try {
     return translatePattern(written);
   } catch (cause) {
-    const why = `is ${shown(written)}, of which ${(cause as Error).message}`;
+    const why = `is ${show(written)}, of which ${(cause as Error).message}`;
     throw fields.refuse(where, why, supported);
   }
 }

@@ -1,7 +1,8 @@
 // The decoders of tokenizer.json make tokens text again. Tokens spelt in the byte alphabet are joined as bytes; those of
 // the SentencePiece kind go through a chain, as in the Rust of Hugging Face's tokenizers (decoders/).
 
-import { type Fields, shown } from "../fields.ts";
+import { show } from "../../base/show.ts";
+import type { Fields } from "../fields.ts";
 import { bytesOfSpelling, textOf, utf8 } from "../token_bytes.ts";
 import { type Component, componentsOf, patternOf, supported, unsupported } from "./component.ts";
 
@@ -68,7 +69,7 @@ function readStep(component: Component, fields: Fields): Step {
     case "Strip": {
       const content = text("content"), start = count("start"), stop = count("stop");
       if (content.length !== 1) {
-        throw fields.refuse(`${name}.content`, `is ${shown(content)}, not one character`);
+        throw fields.refuse(`${name}.content`, `is ${show(content)}, not one character`);
       }
       return (tokens) => tokens.map((token) => strip(token, content, start, stop));
     }

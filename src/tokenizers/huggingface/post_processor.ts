@@ -1,6 +1,7 @@
 // The post-processor of tokenizer.json says which special tokens Hugging Face puts around a text.
 
-import { type Fields, shown } from "../fields.ts";
+import { show } from "../../base/show.ts";
+import type { Fields } from "../fields.ts";
 import { type Component, componentsOf, supported, unsupported } from "./component.ts";
 
 /** The tokens around every text. */
@@ -60,7 +61,7 @@ function idsOf(
 ): number[] {
   const where = `${name}.special_tokens`;
   const table = new Map(Object.entries(fields.object(template.special_tokens, where)));
-  const field = `${where}[${shown(special)}]`;
+  const field = `${where}[${show(special)}]`;
   const { ids } = fields.object(table.get(special), field);
   return fields.list(ids, `${field}.ids`).map((value, i) => {
     const id = fields.id(value, `${field}.ids[${i}]`);

@@ -1,7 +1,8 @@
 // The model of a tokenizer.json: the tokens of one word, by byte pair encoding of its characters or of its UTF-8 bytes.
 // It follows the Rust of Hugging Face's tokenizers (models/bpe/).
 
-import { type Fields, isId, shown } from "../fields.ts";
+import { show } from "../../base/show.ts";
+import { type Fields, isId } from "../fields.ts";
 import { type Located, type Merge, mergePairs, mostMerges, pairKey } from "../merging.ts";
 import { byteAlphabet, utf8 } from "../token_bytes.ts";
 import { supported } from "./component.ts";
@@ -20,10 +21,10 @@ export function readVocabulary(
   const vocabulary = new Map<string, number>();
   const spellings: string[] = [];
   for (const [spelling, value] of Object.entries(fields.object(model.vocab, "model.vocab"))) {
-    const id = isId(value) ? value : fields.id(value, `model.vocab[${shown(spelling)}]`);
+    const id = isId(value) ? value : fields.id(value, `model.vocab[${show(spelling)}]`);
     const other = spellings[id];
     if (other !== undefined) {
-      const both = `${shown(other)} and ${shown(spelling)}`;
+      const both = `${show(other)} and ${show(spelling)}`;
       throw fields.refuse("model.vocab", `gives ${both} the same id, ${id}`);
     }
     spellings[id] = spelling;
@@ -44,10 +45,10 @@ export function readModel(
   fields: Fields,
 ): EncodeWord {
   const type = model.type ?? (Array.isArray(model.merges) ? "BPE" : "missing");
-  if (type !== "BPE") throw fields.refuse("model.type", `is ${shown(type)}`, supported);
+  if (type !== "BPE") throw fields.refuse("model.type", `is ${show(type)}`, supported);
   for (const option of ["continuing_subword_prefix", "end_of_word_suffix", "dropout"]) {
     if (model[option] ?? "") {
-      const why = `is ${shown(model[option])}, which is not supported`;
+      const why = `is ${show(model[option])}, which is not supported`;
       throw fields.refuse(`model.${option}`, why, supported);
     }
   }
@@ -85,7 +86,7 @@ function readMerges(
   merges.forEach((merge, priority) => {
     const pair = typeof merge === "string" ? merge.split(" ") : merge;
     const refuse = (why: string) =>
-      fields.refuse(`model.merges[${priority}]`, `is ${shown(merge)}, ${why}`);
+      fields.refuse(`model.merges[${priority}]`, `is ${show(merge)}, ${why}`);
     if (!isPair(pair)) throw refuse("not two tokens");
     const from = vocabulary.get(pair[0]), to = vocabulary.get(pair[1]);
     const id = vocabulary.get(pair[0] + pair[1]);
@@ -118,7 +119,7 @@ function readUnknown(
   const token = fields.string(model.unk_token, "model.unk_token");
   const id = vocabulary.get(token);
   if (id === undefined) {
-    throw fields.refuse("model.unk_token", `is ${shown(token)}, which is not in the vocabulary`);
+    throw fields.refuse("model.unk_token", `is ${show(token)}, which is not in the vocabulary`);
   }
   return { id, fuse };
 }
