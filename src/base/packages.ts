@@ -33,6 +33,13 @@ export async function importPackage<Module>(name: keyof typeof packages): Promis
   }
 }
 
+// Deno's first line, and the reason that it numbers 0 below it.
+function reasonOf(message: string): string {
+  const [first, ...more] = message.split("\n");
+  const reason = more.map((line) => /^\s*0: (.+)/.exec(line)?.[1]).find(Boolean);
+  return `${first!}${reason ? `: ${reason}` : ""}`.replace(/\.$/, "");
+}
+
 function remedyFor(specifier: string, why: string): string {
   if (/lockfile/i.test(why)) {
     return "Use a lock file that holds it: the tasks of this project that end in :transformers have one, and a program " +
