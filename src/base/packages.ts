@@ -26,7 +26,7 @@ export async function importPackage<Module>(name: keyof typeof packages): Promis
   try {
     return await import(specifier);
   } catch (cause) {
-    const why = (cause as Error).message.split("\n")[0]!.replace(/\.$/, "");
+    const why = reasonOf((cause as Error).message);
     throw new CannotError(`load the package ${specifier}`, why, remedyFor(specifier, why), {
       cause,
     });
