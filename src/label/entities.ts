@@ -4,6 +4,7 @@
 // for in further parts, or the end of a long text would count as harmless.
 
 import { CannotError } from "../base/errors.ts";
+import { importPackage } from "../base/packages.ts";
 import { Risk, type RiskSpan } from "../slung/risk.ts";
 import type { Labeller } from "./labeller.ts";
 import { mergeSpans } from "./phrases.ts";
@@ -40,6 +41,7 @@ export async function entityLabeller(
   { kinds = ["PER", "PERSON"], open = openPipeline }: EntityOptions = {},
 ): Promise<Labeller> {
   const find = await open(model).catch((cause) => {
+    if (cause instanceof CannotError) throw cause;
     throw new CannotError(
       `load the model of entities "${model}"`,
       cause.message,
@@ -164,8 +166,7 @@ function lettersOf(text: string): Letters {
 }
 
 async function openPipeline(model: string): Promise<EntityPipeline> {
-  const specifier = "@huggingface/transformers"; // not seen statically: loaded only when used
-  const { pipeline }: { pipeline: PipelineFactory } = await import(specifier);
+  const { pipeline } = await importPackage<{ pipeline: PipelineFactory }>("transformers");
   return await pipeline("token-classification", model);
 }
 
