@@ -43,7 +43,7 @@ async function saveCheckpoint(
   const name = `step-${String(step).padStart(8, "0")}`;
   const partial = `${folder}/${name}.partial`;
   try {
-    await Deno.mkdir(partial, { recursive: true });
+    await makeEmpty(partial); // a kill while saving may have left some of its files
     await saveModel(partial, model.config, await model.download());
     await saveOptimiserState(partial, model.config, await optimiser.download(step));
     const state: CheckpointState = { step, fingerprint, files: await checksums(partial) };
@@ -119,6 +119,11 @@ async function subfolders(folder: string, pattern: RegExp): Promise<string[]> {
   return names.sort();
 }
 
+async function makeEmpty(folder: string): Promise<void> {
+  if (await exists(folder)) await Deno.remove(folder, { recursive: true });
+  await Deno.mkdir(folder, { recursive: true });
+}
+
 async function readState(path: string): Promise<CheckpointState> {
   const file = `${path}/training.json`;
   const state = await readJson(file) as Partial<CheckpointState> | null;
@@ -140,7 +145,8 @@ async function readState(path: string): Promise<CheckpointState> {
 
 async function checksums(folder: string): Promise<Record<string, string>> {
   const sums: Record<string, string> = {};
-  for (const { name } of await Array.fromAsync(Deno.readDir(folder))) {
+  const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
+  for (const name of names.sort()) { // file systems list them in any order
     sums[name] = await checksum(`${folder}/${name}`);
   }
   return sums;
