@@ -11,7 +11,12 @@ import { createProgress, type Progress } from "../src/report/progress.ts";
 import { denominators, riskNames } from "../src/slung/objective.ts";
 import { Risk } from "../src/slung/risk.ts";
 import { lossSeries } from "../src/train/run_log.ts";
-import { logFile, type SpanTrainingPlan, trainOnSpans } from "../src/train/span_training.ts";
+import {
+  logFile,
+  spanTrainingDefaults,
+  type SpanTrainingPlan,
+  trainOnSpans,
+} from "../src/train/span_training.ts";
 import { modelSizes } from "../src/train/starting_model.ts";
 import { chosenObjective } from "./objective.ts";
 import { openGpu, showSamples } from "./shared.ts";
@@ -68,29 +73,64 @@ await runCommand({
     precision: {
       type: "string",
       choices: ["f32", "f16"],
-      default: "f32",
+      default: spanTrainingDefaults.precision,
       help: "Of weights and activations; f16 scales the loss",
     },
     recompute: { type: "flag", help: "Less memory: compute activations again on the way back" },
-    epochs: { type: "integer", default: 1, min: 1, help: "Passes over the texts" },
-    perStep: { type: "integer", default: 32, min: 1, help: "Texts (or windows) per step" },
-    learningRate: { type: "number", default: 3e-4, min: 0, help: "The peak" },
-    warmup: { type: "integer", default: 0, min: 0, help: "Steps of linear warm-up" },
+    epochs: {
+      type: "integer",
+      default: spanTrainingDefaults.epochs,
+      min: 1,
+      help: "Passes over the texts",
+    },
+    perStep: {
+      type: "integer",
+      default: spanTrainingDefaults.perStep,
+      min: 1,
+      help: "Texts (or windows) per step",
+    },
+    learningRate: {
+      type: "number",
+      default: spanTrainingDefaults.learningRate,
+      min: 0,
+      help: "The peak",
+    },
+    warmup: {
+      type: "integer",
+      default: spanTrainingDefaults.warmup,
+      min: 0,
+      help: "Steps of linear warm-up",
+    },
     decay: {
       type: "string",
       choices: ["constant", "linear", "cosine"],
-      default: "cosine",
+      default: spanTrainingDefaults.decay,
       help: "How the learning rate falls to 0 afterwards",
     },
-    weightDecay: { type: "number", default: 0.1, min: 0, help: "Of matrices, not embeddings" },
+    weightDecay: {
+      type: "number",
+      default: spanTrainingDefaults.weightDecay,
+      min: 0,
+      help: "Of matrices, not embeddings",
+    },
     maxGradientNorm: {
       type: "number",
-      default: 1,
+      default: spanTrainingDefaults.maxGradientNorm,
       min: 0,
       help: "Gradients are scaled down to this norm; 0 never does",
     },
-    seed: { type: "integer", default: 0, min: 0, help: "Of fresh weights and of the order" },
-    checkpointEvery: { type: "integer", default: 100, min: 1, help: "Steps between checkpoints" },
+    seed: {
+      type: "integer",
+      default: spanTrainingDefaults.seed,
+      min: 0,
+      help: "Of fresh weights and of the order",
+    },
+    checkpointEvery: {
+      type: "integer",
+      default: spanTrainingDefaults.checkpointEvery,
+      min: 1,
+      help: "Steps between checkpoints",
+    },
     maxLength: {
       type: "integer",
       min: 2,

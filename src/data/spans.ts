@@ -16,7 +16,7 @@ import {
 import type { ReadingOptions } from "./lines.ts";
 import { insideCharacter, offsetsFrom, type OffsetUnit, offsetUnits } from "./offsets.ts";
 import { type Fields, numberField, readRecords, stringField } from "./records.ts";
-import { delimit, type Sequence } from "./sequence.ts";
+import { cutIntoWindows, delimit, type Sequence } from "./sequence.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 /**
@@ -83,7 +83,21 @@ export function encodePrompt(tokenizer: Tokenizer, text: string): Uint32Array {
   return encodeText(tokenizer, { text, spans: [] }, { end: false }).tokens;
 }
 
-/** How many tokens stand before every text of a tokenizer: {@linkcode cutIntoWindows} repeats them in each window. */
+/**
+ * The tokens of a text in windows of at most `length` tokens, in which every token after the first is predicted once: BOS,
+ * where there is one, begins each window; else its first token is the last of the window before.
+ *
+ * @throws {CannotError} as {@linkcode encodeText}, and for a length that leaves nothing to predict.
+ */
+export function encodeIntoWindows(
+  tokenizer: Tokenizer,
+  text: RiskyText,
+  length: number,
+): Sequence[] {
+  return cutIntoWindows(encodeText(tokenizer, text), length, prefixLength(tokenizer));
+}
+
+/** How many tokens stand before every text of a tokenizer: `cutIntoWindows` repeats them in each window. */
 export function prefixLength({ special }: Tokenizer): number {
   return special.bos === undefined ? 0 : 1;
 }

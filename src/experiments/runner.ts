@@ -150,6 +150,27 @@ export async function runExperiment<Results extends object>(
   return outcomes;
 }
 
+/**
+ * The runs that compare methods: the base model as it is, then one model for each seed and method, in this order.
+ */
+export function comparedRuns(methods: readonly Method[], seeds: readonly number[]): Run[] {
+  return [
+    { name: "base", method: undefined, seed: 0 },
+    ...seeds.flatMap((seed) =>
+      methods.map((method) => ({ name: `${method.name}-seed${seed}`, method, seed }))
+    ),
+  ];
+}
+
+/** An experiment that also measures something of one's own, after all else; its results are beside the others. */
+export function withMeasures<Results extends object, Own extends object>(
+  experiment: Experiment<Results>,
+  own: readonly Measure<Own>[],
+): Experiment<Results & Own> {
+  const measures = [...experiment.measures, ...own];
+  return { ...experiment, measures: measures as unknown as Measure<Results & Own>[] };
+}
+
 /** How many bytes the trained models of an experiment take when all are kept. */
 export function sizeOfModels(
   { base, runs, stages }: Pick<Experiment<object>, "base" | "runs" | "stages">,
@@ -258,7 +279,8 @@ class Worker<Results extends object> implements Disposable {
     const { run, options } = this;
     const results: Partial<Results> = {};
     for (const { name, identity, measure } of this.experiment.measures) {
-      const file = `${path}${name}-${await fingerprintOf([code, identity])}.json`;
+      // The code of an own measure is not part of the code version; its text is the least that can be told of it.
+      const file = `${path}${name}-${await fingerprintOf([code, identity, String(measure)])}.json`;
       if (!await exists(file)) {
         const result = await measure({
           run,

@@ -1,0 +1,101 @@
+// The plainest experiment: every method on the same texts. What else a stage needs to be trained, kept and resumed is here
+// too, for the experiments that train on more than that.
+
+import { CannotError } from "../base/errors.ts";
+import { type Method, takenBy } from "../data/method.ts";
+import type { Sequence } from "../data/sequence.ts";
+import { encodeIntoWindows, type RiskyText } from "../data/spans.ts";
+import type { Tokenizer } from "../data/tokenizer.ts";
+import type { Model } from "../model/weights.ts";
+import { digestSequences } from "../train/fingerprint.ts";
+import { fit, type FitOptions } from "../train/fit.ts";
+import { comparedRuns, type Experiment, type Measure, type Stage } from "./runner.ts";
+
+/** How a stage trains; every method alike. */
+export interface StageTraining extends
+  Pick<
+    FitOptions,
+    "perStep" | "optimiser" | "schedule" | "mostPositions" | "recompute"
+  > {
+  /** Passes over what a method takes of the data, each in an order of its own. */
+  epochs: number;
+}
+
+/** Everything that decides the outcome of an experiment on texts of one's own. */
+export interface TextExperiment<Results> {
+  /** Configuration and weights from which every run starts: a trained model's, or fresh ones. */
+  base: Model;
+  /** The one that goes with the base model. */
+  tokenizer: Tokenizer;
+  /** What is trained on, with what is risky in it. */
+  texts: readonly RiskyText[];
+  /** Tokens of a window, special tokens included; the model's context unless given. */
+  length?: number;
+  /** Shared by all methods. */
+  training: StageTraining;
+  /** Compared in this order, after the base model as it is. */
+  methods: readonly Method[];
+  /** One model for each method and seed. */
+  seeds: readonly number[];
+  /** What is measured of every model, the base model included. */
+  measures: readonly Measure<Results>[];
+}
+
+/**
+ * Makes an experiment, for `runExperiment`, in which each method is trained on the same texts.
+ *
+ * @throws {CannotError} for texts whose spans leave them, and for a method that takes nothing of risky texts.
+ */
+export async function textExperiment<Results>(
+  { base, tokenizer, texts, length = base.config.contextLength, training, ...rest }: TextExperiment<
+    Results
+  >,
+): Promise<Experiment<Results>> {
+  const { methods, seeds, measures } = rest;
+  const windows = texts.flatMap((text) => encodeIntoWindows(tokenizer, text, length));
+  const idle = methods.find((method) => takenBy(method, windows).length === 0);
+  if (idle) {
+    throw new CannotError(
+      `train "${idle.name}" on ${texts.length} texts`,
+      "it takes nothing of them",
+      "Leave this method out, or give texts that hold something for it",
+    );
+  }
+  const stage = fittingStage(
+    "trained",
+    training,
+    await digestSequences(windows),
+    (method) => takenBy(method, windows),
+  );
+  const runs = comparedRuns(methods, seeds);
+  return { base, tokenizer, runs, stages: [stage], measures };
+}
+
+/**
+ * A stage that fits a model to the same sequences in every epoch.
+ *
+ * @param data What of its identity is not in `training`, such as digests of the sequences; as JSON.
+ * @param epochOf The sequences of an epoch of a method.
+ */
+export function fittingStage(
+  name: string,
+  { epochs, recompute, ...decisive }: StageTraining,
+  data: unknown,
+  epochOf: (method: Method) => readonly Sequence[],
+): Stage {
+  return {
+    name,
+    identity: { epochs, ...decisive, data }, // computing activations again changes no byte
+    async train(model, { method, seed }, hooks) {
+      const { step, finished } = await fit(model, {
+        ...decisive,
+        ...(recompute && { recompute }),
+        epochs: Array<readonly Sequence[]>(epochs).fill(epochOf(method!)),
+        seed,
+        objective: method!.objective,
+        ...hooks.fitting,
+      });
+      return finished ? { steps: step } : undefined;
+    },
+  };
+}
