@@ -66,7 +66,9 @@ export {
   sentenceLabeller,
   wordLabeller,
 } from "./src/label/labeller.ts";
-export { openTokenizer, type Tokenizer, trainBytePair } from "./src/tokenizers/mod.ts";
+export { trainBytePair } from "./src/tokenizers/byte_pair.ts";
+export { openTokenizer } from "./src/tokenizers/open.ts";
+export { decodeContinuation, type Tokenizer } from "./src/tokenizers/tokenizer.ts";
 
 // Models
 export { Gpu } from "./src/gpu/gpu.ts";

@@ -145,7 +145,6 @@ await runCommand({
     if (note) terminal.note(note);
     using stop = onInterrupt(terminal);
     let progress: Progress | undefined;
-    let first: number | undefined; // the step at which this session began
     const { low, high, offsets, strict, attribute } = options;
     const { step, finished, log } = await trainOnSpans(gpu, {
       ...options,
@@ -164,10 +163,10 @@ await runCommand({
         showSamples(plan.texts, show, terminal);
       },
       onLog({ step, lossByClass, gradientNorm, tokensPerSecond }, steps) {
-        first ??= step;
         progress ??= createProgress({
-          total: steps - first,
-          label: first === 0 ? "Training" : `Training on from step ${first}`,
+          total: steps,
+          from: step + 1,
+          label: step === 0 ? "Training" : `Training on from step ${step}`,
         });
         const losses = lossByClass.flatMap((loss, risk) =>
           loss === undefined ? [] : [`${riskNames[risk]} ${loss.toFixed(3)}`]
@@ -175,7 +174,7 @@ await runCommand({
         const facts = `gradient ${gradientNorm.toFixed(2)}, ${
           Math.round(tokensPerSecond)
         } tokens/s`;
-        progress.update(step + 1 - first, `loss ${losses.join(", ")}, ${facts}`);
+        progress.update(step + 1, `loss ${losses.join(", ")}, ${facts}`);
       },
     });
     progress?.[Symbol.dispose]();

@@ -17,7 +17,7 @@ import type { ReadingOptions } from "./lines.ts";
 import { insideCharacter, offsetsFrom, type OffsetUnit, offsetUnits } from "./offsets.ts";
 import { type Fields, numberField, readRecords, stringField } from "./records.ts";
 import { cutIntoWindows, delimit, type Sequence } from "./sequence.ts";
-import type { Tokenizer } from "./tokenizer.ts";
+import { type EncodeOptions, missingBos, type Tokenizer } from "../tokenizers/tokenizer.ts";
 
 /**
  * Which tokens a span covers: `overlap`, every token that it touches (for names and other phrases); or `sentence`, the
@@ -47,29 +47,30 @@ export interface SpanReadingOptions extends ReadingOptions {
   strict?: boolean;
 }
 
-/** What {@linkcode encodeText} puts around the tokens of a text. */
-export interface EncodingOptions {
+/** How {@linkcode encodeText} reads a text, and what it puts around the tokens. */
+export interface EncodingOptions extends EncodeOptions {
   /** End in EOS, where the tokenizer has one; true unless given. */
   end?: boolean;
 }
 
 /**
- * The tokens of a text, each in the class of its span: behind BOS, where the tokenizer has one, and before EOS, both of low
- * risk.
+ * The tokens of a text, each in the class of its span: behind BOS, where the tokenizer's texts begin with one and
+ * this one does not spell it out, and before EOS, both of low risk.
  *
  * @throws {CannotError} for spans that leave the text; under the rule `sentence`, for spans that overlap.
  */
 export function encodeText(
   tokenizer: Tokenizer,
   { text, spans, weight = 1, rule = "overlap" }: RiskyText,
-  { end = true }: EncodingOptions = {},
+  { end = true, ...options }: EncodingOptions = {},
 ): Sequence {
   validateSpans(spans, text.length, "a text");
-  const encoding = tokenizer.encode(text);
+  const encoding = tokenizer.encode(text, options);
   const classes = rule === "overlap"
     ? classifyTokens(encoding, spans)
     : classifyTokensBySentence(encoding, spans, text.length);
-  const { bos, eos } = tokenizer.special;
+  const [bos] = missingBos(tokenizer.special, encoding.ids);
+  const { eos } = tokenizer.special;
   const sequence = delimit({ tokens: encoding.ids, classes }, {
     ...(bos !== undefined && { bos }),
     ...(end && eos !== undefined && { eos }),
@@ -78,9 +79,13 @@ export function encodeText(
   return { ...sequence, weights: new Float32Array(sequence.tokens.length).fill(weight) };
 }
 
-/** The tokens of a text as a model expects them at the start of a context: with BOS where it has one. */
-export function encodePrompt(tokenizer: Tokenizer, text: string): Uint32Array {
-  return encodeText(tokenizer, { text, spans: [] }, { end: false }).tokens;
+/** The tokens of a text as a model expects them at the start of a context: as {@linkcode encodeText}, without EOS. */
+export function encodePrompt(
+  tokenizer: Tokenizer,
+  text: string,
+  options: EncodeOptions = {},
+): Uint32Array {
+  return encodeText(tokenizer, { text, spans: [] }, { ...options, end: false }).tokens;
 }
 
 /**

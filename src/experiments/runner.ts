@@ -11,7 +11,7 @@
 import { CannotError } from "../base/errors.ts";
 import { exists, makeFolder, readJson, writeFileAtomic } from "../base/files.ts";
 import type { Method } from "../data/method.ts";
-import type { Tokenizer } from "../data/tokenizer.ts";
+import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { LanguageModel } from "../model/language_model.ts";
 import { loadModel, type Model, saveModel, withRotaryPairing } from "../model/weights.ts";

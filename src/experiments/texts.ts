@@ -5,7 +5,7 @@ import { CannotError } from "../base/errors.ts";
 import { type Method, takenBy } from "../data/method.ts";
 import type { Sequence } from "../data/sequence.ts";
 import { encodeIntoWindows, type RiskyText } from "../data/spans.ts";
-import type { Tokenizer } from "../data/tokenizer.ts";
+import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import type { Model } from "../model/weights.ts";
 import { digestSequences } from "../train/fingerprint.ts";
 import { fit, type FitOptions } from "../train/fit.ts";

@@ -1,6 +1,7 @@
 // A model folder opened for use: configuration, weights on the GPU, and the tokenizer that lies beside them.
 
-import { checkVocabulary, loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
+import { openTokenizer } from "../tokenizers/open.ts";
+import { checkVocabulary, type Tokenizer } from "../tokenizers/tokenizer.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Precision } from "../gpu/tensor.ts";
 import { LanguageModel } from "./language_model.ts";
@@ -32,7 +33,7 @@ export async function readPretrained(
   folder: string,
   tokenizerFolder: string = folder,
 ): Promise<PretrainedSource> {
-  const tokenizer = await loadTokenizer(tokenizerFolder);
+  const tokenizer = await openTokenizer(tokenizerFolder);
   const { describe, ...source } = await loadModel(folder);
   checkVocabulary(tokenizer, source.config.vocabularySize);
   return { source, tokenizer, description: describe };

@@ -1,9 +1,5 @@
-/** Text to token ids and back: byte pairs trained here, Hugging Face's, llama2.c's and llama.cpp's. @module */
+/** Tokenizers with exact offsets: Hugging Face's, llama2.c's, and byte pairs trained here. @module */
 
-export { endOfText, padding, trainBytePair } from "../data/byte_pair.ts";
-export {
-  checkVocabulary,
-  type Encoding,
-  loadTokenizer as openTokenizer,
-  type Tokenizer,
-} from "../data/tokenizer.ts";
+export * from "./byte_pair.ts";
+export * from "./open.ts";
+export * from "./tokenizer.ts";

@@ -6,7 +6,7 @@ import { exists, makeFolder, writeFileAtomic } from "../base/files.ts";
 import type { Sequence } from "../data/sequence.ts";
 import { encodeIntoWindows, type RiskyText } from "../data/spans.ts";
 import { readTexts, type TextReadingOptions } from "../data/texts.ts";
-import type { Tokenizer } from "../data/tokenizer.ts";
+import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { choosePrecision } from "../gpu/precision.ts";
 import type { Precision } from "../gpu/tensor.ts";
@@ -89,7 +89,7 @@ export interface SpanTrainingPlan {
   windows: number;
   /** Further windows that hold no token with a loss term, and are left out: they have no gradient. */
   leftOut: number;
-  /** Predicted tokens by risk class. */
+  /** Predicted tokens by risk class, those of windows that are left out included. */
   targets: number[];
   /** Optimiser steps of all epochs. */
   steps: number;
@@ -200,7 +200,7 @@ function windowsOf(
       classes.some((risk, i) => i > 0 && isActive(terms, risk, weights?.[i] ?? 1))
     );
   const targets = riskNames.map(() => 0);
-  for (const { classes, repeated = 0 } of sequences) {
+  for (const { classes, repeated = 0 } of all) {
     for (const risk of classes.subarray(Math.max(repeated, 1))) targets[risk]!++;
   }
   const cut = byText.filter((windows) => windows.length > 1).length;

@@ -3,7 +3,7 @@
 
 import { type Method, takenBy } from "../../data/method.ts";
 import type { Sequence } from "../../data/sequence.ts";
-import type { Tokenizer } from "../../data/tokenizer.ts";
+import type { Tokenizer } from "../../tokenizers/tokenizer.ts";
 import type { Model } from "../../model/weights.ts";
 import { digestSequences } from "../../train/fingerprint.ts";
 import type { OptimiserSettings } from "../../train/optimiser.ts";

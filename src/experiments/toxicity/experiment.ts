@@ -7,7 +7,7 @@ import { paperMethods } from "../../data/method.ts";
 import { type BucketTokens, type MixSettings, mixStream } from "../../data/mixing.ts";
 import type { Sequence } from "../../data/sequence.ts";
 import { prefixLength } from "../../data/spans.ts";
-import type { Tokenizer } from "../../data/tokenizer.ts";
+import type { Tokenizer } from "../../tokenizers/tokenizer.ts";
 import { scoreSequences } from "../../eval/score.ts";
 import type { LanguageModel } from "../../model/language_model.ts";
 import type { Model } from "../../model/weights.ts";
