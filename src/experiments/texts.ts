@@ -47,11 +47,10 @@ export interface TextExperiment<Results> {
  * @throws {CannotError} for texts whose spans leave them, and for a method that takes nothing of risky texts.
  */
 export async function textExperiment<Results>(
-  { base, tokenizer, texts, length = base.config.contextLength, training, ...rest }: TextExperiment<
-    Results
-  >,
+  experiment: TextExperiment<Results>,
 ): Promise<Experiment<Results>> {
-  const { methods, seeds, measures } = rest;
+  const { base, tokenizer, texts, training, methods, seeds, measures } = experiment;
+  const { length = base.config.contextLength } = experiment;
   const windows = texts.flatMap((text) => encodeIntoWindows(tokenizer, text, length));
   const idle = methods.find((method) => takenBy(method, windows).length === 0);
   if (idle) {

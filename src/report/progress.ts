@@ -58,7 +58,7 @@ let stdProgressBar: StdProgressBarClass | undefined;
 export async function loadProgressBar(): Promise<void> {
   if (stdProgressBar || !Deno.stderr.isTerminal()) return;
   const std = await importOptional<{ ProgressBar: StdProgressBarClass }>(
-    "@std/cli/unstable-progress-bar",
+    "jsr:@std/cli@^1/unstable-progress-bar",
   );
   stdProgressBar = std?.ProgressBar;
 }

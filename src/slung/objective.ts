@@ -41,10 +41,10 @@ export const clampedUnlikelihood: LossTerm = {
  * - `all`: every target, masked or not;
  * - `weights`: the sum of the weights of tokens that carry a term.
  */
-export const denominators = ["active", "paper", "all", "weights"] as const;
+export type Denominator = "active" | "paper" | "all" | "weights";
 
-/** One of the {@linkcode denominators}. */
-export type Denominator = (typeof denominators)[number];
+/** Every {@linkcode Denominator}. */
+export const denominators: readonly Denominator[] = ["active", "paper", "all", "weights"];
 
 /** A training objective: one optional loss term for each risk class. */
 export interface Objective {
@@ -59,11 +59,16 @@ export interface Objective {
 /** What one risk class gets: a loss, or nothing. */
 export type Term = LossTerm | undefined;
 
-/** The names of the built-in objectives. */
-export const objectiveNames = ["direct", "masked", "unlikelihood", "unlikelihood_clamped"] as const;
+/** The name of a built-in {@linkcode objective}. */
+export type ObjectiveName = "direct" | "masked" | "unlikelihood" | "unlikelihood_clamped";
 
-/** The name of a built-in objective. */
-export type ObjectiveName = (typeof objectiveNames)[number];
+/** The names of the built-in objectives. */
+export const objectiveNames: readonly ObjectiveName[] = [
+  "direct",
+  "masked",
+  "unlikelihood",
+  "unlikelihood_clamped",
+];
 
 /**
  * A built-in objective with the paper's assignment (Table 1): masked drops possibly and definitely risky tokens,
