@@ -177,6 +177,14 @@ export async function labelFile(
  * Finds what is risky in texts, in their order: what `encodeText` and `textExperiment` take.
  *
  * @throws {CannotError} when the labeller fails, or its spans leave a text.
+ *
+ * @example
+ * ```ts
+ * import { markTexts, wordLabeller } from "@slung/slung";
+ *
+ * const [first] = await markTexts(["Mira Toveld ran the mill."], wordLabeller(["Mira Toveld"]));
+ * console.log(first?.spans); // [ { start: 0, end: 11, risk: 3 } ]
+ * ```
  */
 export async function markTexts(
   texts: readonly string[],

@@ -21,7 +21,31 @@ export interface StageTraining extends
   epochs: number;
 }
 
-/** Everything that decides the outcome of an experiment on texts of one's own. */
+/**
+ * Everything that decides the outcome of an experiment on texts of one's own.
+ *
+ * @example
+ * ```ts
+ * import { initialise, objective, olmoOptimiser, type TextExperiment } from "@slung/slung";
+ * import { smallOlmo, trainBytePair } from "@slung/slung";
+ *
+ * const config = smallOlmo({ width: 16, layers: 1, heads: 2, vocabularySize: 320 });
+ * const experiment: TextExperiment<Record<string, never>> = {
+ *   base: { config, weights: initialise(config, 0) },
+ *   tokenizer: trainBytePair(["the old mill"], 258),
+ *   texts: [{ text: "The old mill turned.", spans: [] }],
+ *   training: {
+ *     epochs: 1,
+ *     perStep: 1,
+ *     optimiser: olmoOptimiser,
+ *     schedule: { peak: 1e-3, warmup: 0, decay: "linear", final: 0 },
+ *   },
+ *   methods: [{ name: "direct", title: "Direct training", objective: objective("direct") }],
+ *   seeds: [0, 1, 2],
+ *   measures: [],
+ * };
+ * ```
+ */
 export interface TextExperiment<Results> {
   /** Configuration and weights from which every run starts: a trained model's, or fresh ones. */
   base: Model;
@@ -45,6 +69,45 @@ export interface TextExperiment<Results> {
  * Makes an experiment, for `runExperiment`, in which each method is trained on the same texts.
  *
  * @throws {CannotError} for texts whose spans leave them, and for a method that takes nothing of risky texts.
+ *
+ * @example Every method on the same texts, and how probable each model finds a name
+ * ```ts
+ * import { encodeText, Gpu, type Measure, objective, olmoOptimiser } from "@slung/slung";
+ * import { openModel, Risk, runExperiment, scoreSequences, textExperiment } from "@slung/slung";
+ *
+ * using gpu = await Gpu.open();
+ * const { source: base, tokenizer } = await openModel(gpu, "path/to/model");
+ * const texts = [{ text: "Mira ran the mill.", spans: [{ start: 0, end: 4, risk: Risk.high }] }];
+ * const named: Measure<{ named: number }> = {
+ *   name: "named",
+ *   identity: texts,
+ *   async measure({ model }) {
+ *     const sequence = encodeText(tokenizer, texts[0]!);
+ *     return (await scoreSequences(await model(), [sequence]))[0]![0]!;
+ *   },
+ * };
+ * const experiment = await textExperiment({
+ *   base,
+ *   tokenizer,
+ *   texts,
+ *   training: {
+ *     epochs: 4,
+ *     perStep: 1,
+ *     optimiser: olmoOptimiser,
+ *     schedule: { peak: 1e-2, warmup: 0, decay: "constant", final: 1 },
+ *   },
+ *   methods: (["direct", "unlikelihood"] as const).map((name) => ({
+ *     name,
+ *     title: name,
+ *     objective: objective(name),
+ *   })),
+ *   seeds: [0],
+ *   measures: [named],
+ * });
+ * const [, direct, unlikelihood] = (await runExperiment(gpu, experiment, "runs/mira"))
+ *   .map(({ stages }) => stages[0]!.results.named);
+ * console.log(direct! > unlikelihood!); // true
+ * ```
  */
 export async function textExperiment<Results>(
   experiment: TextExperiment<Results>,

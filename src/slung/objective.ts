@@ -40,13 +40,36 @@ export const clampedUnlikelihood: LossTerm = {
  * - `paper`: as the authors' pre-training code, which also counts each sequence's unpredicted first token;
  * - `all`: every target, masked or not;
  * - `weights`: the sum of the weights of tokens that carry a term.
+ *
+ * @example
+ * ```ts
+ * import { type Denominator, objective } from "@slung/slung";
+ *
+ * const asInThePaper: Denominator = "paper";
+ * console.log(objective("masked", asInThePaper).denominator); // paper
+ * ```
  */
 export type Denominator = "active" | "paper" | "all" | "weights";
 
 /** Every {@linkcode Denominator}. */
 export const denominators: readonly Denominator[] = ["active", "paper", "all", "weights"];
 
-/** A training objective: one optional loss term for each risk class. */
+/**
+ * A training objective: one optional loss term for each risk class.
+ *
+ * @example Learn what is harmless, leave out what may be risky, push down what is
+ * ```ts
+ * import { customLoss, type Objective } from "@slung/slung";
+ *
+ * const learn = customLoss({ name: "cross_entropy", value: "-lp", derivative: "-1" });
+ * const avoid = customLoss({ name: "unlikelihood", value: "-l1mp", slope: "p" });
+ * const cautious: Objective = {
+ *   name: "cautious",
+ *   terms: [learn, learn, undefined, avoid], // unlabelled, low, possible, high
+ *   denominator: "active",
+ * };
+ * ```
+ */
 export interface Objective {
   /** For logs and result files. */
   readonly name: string;
@@ -59,7 +82,17 @@ export interface Objective {
 /** What one risk class gets: a loss, or nothing. */
 export type Term = LossTerm | undefined;
 
-/** The name of a built-in {@linkcode objective}. */
+/**
+ * The name of a built-in {@linkcode objective}.
+ *
+ * @example
+ * ```ts
+ * import { objective, type ObjectiveName } from "@slung/slung";
+ *
+ * const compared: ObjectiveName[] = ["direct", "masked", "unlikelihood"];
+ * console.log(compared.map((name) => objective(name).name).join(" ")); // direct masked unlikelihood
+ * ```
+ */
 export type ObjectiveName = "direct" | "masked" | "unlikelihood" | "unlikelihood_clamped";
 
 /** The names of the built-in objectives. */
@@ -76,6 +109,14 @@ export const objectiveNames: readonly ObjectiveName[] = [
  *
  * @throws {CannotError} for a name that is not among {@linkcode objectiveNames}, or a denominator not among
  * {@linkcode denominators}.
+ *
+ * @example
+ * ```ts
+ * import { objective, Risk } from "@slung/slung";
+ *
+ * console.log(objective("masked").terms[Risk.high]); // undefined
+ * console.log(objective("unlikelihood").terms[Risk.high]?.value); // -l1mp
+ * ```
  */
 export function objective(name: ObjectiveName, denominator: Denominator = "active"): Objective {
   checkOptions("make an objective", { name, denominator }, {

@@ -26,7 +26,23 @@ import { openLog } from "./run_log.ts";
 import type { Schedule } from "./schedule.ts";
 import { openStartingModel, type StartingChoice } from "./starting_model.ts";
 
-/** What to train on, which model, and how; what is left out is as {@linkcode spanTrainingDefaults} says. */
+/**
+ * What to train on, which model, and how; what is left out is as {@linkcode spanTrainingDefaults} says.
+ *
+ * @example A new model with a tokenizer of its own
+ * ```ts
+ * import type { SpanTrainingSettings } from "@slung/slung";
+ *
+ * const settings: SpanTrainingSettings = {
+ *   data: "stories.jsonl",
+ *   model: "olmo20M",
+ *   vocabulary: 4096,
+ *   out: "runs/stories",
+ *   epochs: 2,
+ *   maxLength: 256,
+ * };
+ * ```
+ */
 export interface SpanTrainingSettings extends Omit<StartingChoice, "seed"> {
   /** The file of texts, or a folder of labelled documents; see `readTexts`. */
   data: string;
@@ -114,6 +130,20 @@ export const logFile = "log.jsonl";
  * Trains until the last epoch is done or `signal` is aborted; in `out` the finished model appears only when it is.
  *
  * @throws {CannotError} naming file, line and field of bad data, or the setting that does not fit the others.
+ *
+ * @example
+ * ```ts
+ * import { Gpu, objective, trainOnSpans } from "@slung/slung";
+ *
+ * using gpu = await Gpu.open();
+ * const { finished } = await trainOnSpans(gpu, {
+ *   data: "stories.jsonl",
+ *   model: "path/to/model",
+ *   out: "runs/stories",
+ *   objective: objective("unlikelihood"),
+ * });
+ * console.log(finished); // true
+ * ```
  */
 export async function trainOnSpans(
   gpu: Gpu,
