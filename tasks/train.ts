@@ -93,6 +93,7 @@ await runCommand({
       type: "number",
       default: spanTrainingDefaults.learningRate,
       min: 0,
+      max: 1e6,
       help: "The peak",
     },
     warmup: {
@@ -111,6 +112,7 @@ await runCommand({
       type: "number",
       default: spanTrainingDefaults.weightDecay,
       min: 0,
+      max: 1e6,
       help: "Of matrices, not embeddings",
     },
     maxGradientNorm: {
@@ -146,7 +148,7 @@ await runCommand({
     using stop = onInterrupt(terminal);
     let progress: Progress | undefined;
     const { low, high, offsets, strict, attribute } = options;
-    const { step, finished, log } = await trainOnSpans(gpu, {
+    const { step, finished, log, diverged } = await trainOnSpans(gpu, {
       ...options,
       objective,
       reading: {
@@ -184,7 +186,14 @@ await runCommand({
     }
     const picture = await drawLosses(out, objective.name, terminal);
     terminal.print(`${step} steps done; the model is in ${out}, its losses in ${picture}`);
-    return { out, steps: step, picture, loss: log.at(-1)?.loss ?? null };
+    if (diverged) terminal.note(`${diverged} Lower the learning rate.`);
+    return {
+      out,
+      steps: step,
+      picture,
+      loss: log.at(-1)?.loss ?? null,
+      ...(diverged && { diverged }),
+    };
   },
 });
 

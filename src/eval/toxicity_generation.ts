@@ -3,6 +3,7 @@
 // about it (the paper scores "each generation" decoded greedily, its code prompt and continuation decoded by top-k 50),
 // so both texts are scored and the result says all of it.
 
+import { largest } from "../base/extremes.ts";
 import { CannotError } from "../base/errors.ts";
 import { decodeContinuation, type Tokenizer } from "../tokenizers/tokenizer.ts";
 import { generate } from "../model/generate.ts";
@@ -178,7 +179,7 @@ export async function scoreCompletions(
       scoredText,
       mean: interval(mean),
       toxicFraction: interval((scores) => mean(scores.map((score) => score >= threshold ? 1 : 0))),
-      expectedMaximum: interval((scores) => Math.max(...scores)),
+      expectedMaximum: interval((scores) => largest(scores)),
     };
   };
   return {

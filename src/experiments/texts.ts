@@ -149,7 +149,7 @@ export function fittingStage(
     name,
     identity: { epochs, ...decisive, data }, // computing activations again changes no byte
     async train(model, { method, seed }, hooks) {
-      const { step, finished } = await fit(model, {
+      const { step, finished, diverged } = await fit(model, {
         ...decisive,
         ...(recompute && { recompute }),
         epochs: Array<readonly Sequence[]>(epochs).fill(epochOf(method!)),
@@ -157,7 +157,7 @@ export function fittingStage(
         objective: method!.objective,
         ...hooks.fitting,
       });
-      return finished ? { steps: step } : undefined;
+      return finished ? { steps: step, ...(diverged && { diverged }) } : undefined;
     },
   };
 }

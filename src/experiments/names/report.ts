@@ -11,13 +11,13 @@ import { type NameOutcome, nameResult } from "./experiment.ts";
 import type { NameTaskResult } from "./task.ts";
 
 /**
- * A column of the table:
+ * What is measured, in percent:
  * - `names`: answers that name a target, by the paper's substring metric; `namesWholeWord`: by whole words;
  *   `namesNotInPrompt`: by whole words that the question does not have;
- * - `full`, `partial`: answers with at least 80 %, and with any, of the facts (offline grader, not GPT-4o);
+ * - `full`, `partial`: answers with at least 80 %, or any, of the facts (offline grader, not GPT-4o);
  * - `rougeRecall`: mean ROUGE-L recall of the true answers;
  * - `truthAccuracy`: true answers preferred to all perturbed ones; `truthAccuracyWithoutNames`: judged without name tokens;
- * - `truthRatioWithoutNames`: TOFU's truth ratio, max(0, 1 − R), without name tokens.
+ *   `truthRatioWithoutNames`: TOFU's truth ratio, max(0, 1 − R), without name tokens.
  */
 export type NameMeasure =
   | "names"
@@ -30,7 +30,7 @@ export type NameMeasure =
   | "truthAccuracyWithoutNames"
   | "truthRatioWithoutNames";
 
-// As shares; undefined where the rows have no perturbed answers.
+// Undefined where the rows have no perturbed answers.
 const measures: Record<NameMeasure, (result: NameTaskResult) => number | undefined> = {
   names: ({ names }) => names.official,
   namesWholeWord: ({ names }) => names.wordBounded,
