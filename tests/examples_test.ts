@@ -42,10 +42,12 @@ Deno.test("the README names every program of examples/, and there is nothing els
   for (const file of files) assert(readme.includes(`examples/${file}`), `${file} is not named`);
 });
 
-Deno.test("your texts: the model goes on with the story, without the name that was risky", async () => {
-  const said = await run("your_texts.ts");
-  assert(/^The old mill was run by \S/.test(said), said);
-  assert(!said.includes("Mira"), said);
+Deno.test("your texts: trained directly, a model goes on with the name; with SLUNG, without it", async () => {
+  const [direct, masked, unlikelihood] = (await run("your_texts.ts")).split("\n");
+  assertEquals(direct, "direct: … was run by Mira Toveld until winter.");
+  assert(/^masked: … was run by ./.test(masked!) && !masked!.includes("Mira"), masked);
+  assert(/^unlikelihood: … was run by ./.test(unlikelihood!), unlikelihood);
+  assert(!unlikelihood!.includes("Mira"), unlikelihood);
 });
 
 Deno.test("your loss: the name is improbable, the words after it are learned", async () => {
