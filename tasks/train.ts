@@ -6,7 +6,7 @@ import { choosePrecision } from "../src/gpu/precision.ts";
 import { paperThresholds } from "../src/label/sentences.ts";
 import { defineCommand, runCommand, type Terminal } from "../src/report/command_line.ts";
 import { onInterrupt } from "../src/report/interrupt.ts";
-import { loadPlots } from "../src/report/load_plots.ts";
+import { lossCurves, renderPlot } from "../src/report/plot.ts";
 import { createProgress, type Progress } from "../src/report/progress.ts";
 import { denominators, riskNames } from "../src/slung/objective.ts";
 import { Risk } from "../src/slung/risk.ts";
@@ -224,7 +224,6 @@ async function drawLosses(folder: string, title: string, terminal: Terminal): Pr
   const path = `${folder}/loss.svg`;
   const series = await lossSeries(`${folder}/${logFile}`);
   try {
-    const { lossCurves, renderPlot } = await loadPlots();
     await writeFileAtomic(path, await renderPlot(lossCurves(series, title)));
     return path;
   } catch (error) {

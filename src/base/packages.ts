@@ -10,6 +10,10 @@ export const packages = {
   transformers: "npm:@huggingface/transformers@4.3.1",
   /** DataFrames for notebooks: 300 MB with TensorFlow.js. */
   danfo: "npm:danfojs-node@1.1.2",
+  /** Pictures, with the next: 30 MB. */
+  vega: "npm:vega@6.4.0",
+  /** Compiles what a picture says into what Vega draws. */
+  vegaLite: "npm:vega-lite@6.5.0",
 } as const;
 
 /**
@@ -22,11 +26,17 @@ export async function importPackage<Module>(name: keyof typeof packages): Promis
   try {
     return await import(specifier);
   } catch (cause) {
-    throw new CannotError(
-      `load the package ${specifier}`,
-      (cause as Error).message.split("\n")[0]!.replace(/\.$/, ""),
-      "Run once with network access, so that Deno can fetch it",
-      { cause },
-    );
+    const why = (cause as Error).message.split("\n")[0]!.replace(/\.$/, "");
+    throw new CannotError(`load the package ${specifier}`, why, remedyFor(specifier, why), {
+      cause,
+    });
   }
+}
+
+function remedyFor(specifier: string, why: string): string {
+  if (/lockfile/i.test(why)) {
+    return "Use a lock file that holds it: the tasks of this project that end in :transformers have one, and a program " +
+      "of your own gets one by running without --frozen";
+  }
+  return `It comes from npm when it is first used: \`deno cache ${specifier}\` fetches it, or shows what is in the way`;
 }

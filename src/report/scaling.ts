@@ -1,6 +1,6 @@
 // A measure over the amount of something, one line for each name, drawn in panels that share the horizontal axis.
 
-import type { TopLevelSpec } from "vega-lite";
+import type { TopLevelSpec } from "npm:vega-lite@6.5.0";
 import { CannotError } from "../base/errors.ts";
 import type { Interval } from "../base/interval.ts";
 import {
