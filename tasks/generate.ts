@@ -13,7 +13,7 @@ const command = defineCommand({
   summary: "Continues one or several prompts with a language model.",
   examples: [
     '--model models/invented-base --prompt "Question:" --tokens 40',
-    "--model path/to/model --prompts prompts.txt --top-k 50 --temperature 0.8 --json",
+    "--model path/to/model --prompts prompts.txt --top-k 50 --temperature 0.8",
   ],
   options: {
     ...modelOptions,
