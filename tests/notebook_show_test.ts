@@ -1,7 +1,6 @@
 // What notebook cells show: colours that never stand alone, escaped text, and the same content in a terminal.
 
 import { assert, assertEquals, assertRejects, assertThrows } from "./assert.ts";
-import { toDataFrame } from "../src/notebook/frame.ts";
 import {
   check,
   checkClose,
@@ -107,15 +106,13 @@ Deno.test("tokens that do not fit their colours are refused with the reason", ()
   );
 });
 
-Deno.test("rows and DataFrames become tables, escaped and cut where they are long", async () => {
+Deno.test("rows become tables, escaped and cut where they are long", async () => {
   const rows = [{ method: "<b>", loss: 1.23456 }, { method: "masked", loss: null }];
   const shown = showTable(rows, { precision: 2 });
   assert(htmlOf(shown).includes("&#60;b&#62;") && htmlOf(shown).includes(">1.23</td>"));
   assertEquals(String(shown).split("\n").at(-1), "masked     –");
   const cut = showTable(Array.from({ length: 9 }, (_, i) => ({ i })), { limit: 7 });
   assert(String(cut).endsWith("… and 2 more rows") && htmlOf(cut).includes("and 2 more rows"));
-  const frame = showTable(await toDataFrame([{ a: 1, b: "x" }, { a: 2, b: "y" }]));
-  assertEquals(String(frame).split("\n").slice(2), ["0  1  x", "1  2  y"]);
 });
 
 Deno.test("a figure is SVG alone, and its data are its text", async () => {

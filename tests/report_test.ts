@@ -1,7 +1,6 @@
 // Tables, figures, data frames, progress and results: what a reader of a run sees and keeps.
 
 import { assert, assertEquals, assertRejects } from "./assert.ts";
-import { describeFrame, frameToHtml, toDataFrame } from "../src/notebook/frame.ts";
 import {
   groupedBars,
   lossCurves,
@@ -145,20 +144,6 @@ Deno.test("labels of crowded points do not overlap and stay inside the frame", (
       assert(apart, `label ${i} overlaps another`);
     }
   });
-});
-
-Deno.test("a DataFrame keeps rows, missing values and order, and describes its numbers", async () => {
-  const frame = await toDataFrame(rows);
-  assertEquals(frame.columns, ["method", "knowledge", "note"]);
-  assertEquals(frame.shape, [3, 3]);
-  assertEquals(frame.iat(0, 1), 74.25);
-  const html = frameToHtml(frame);
-  assert(html.includes("&#60;b&#62;") && html.includes(">74.25</td>"));
-  const numbers = await toDataFrame([{ loss: 1 }, { loss: 2 }, { loss: 6 }]);
-  const described = describeFrame(numbers).split("\n").map((line) => line.trim().split(/\s+/));
-  assertEquals(described.find(([name]) => name === "mean"), ["mean", "3"]);
-  assertEquals(described.find(([name]) => name === "median"), ["median", "2"]);
-  await assertRejects(() => toDataFrame([]), "Cannot build a DataFrame: there are no rows.");
 });
 
 function recorder(live: boolean): ProgressOutput & { time: number; text: string } {
