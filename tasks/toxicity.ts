@@ -50,7 +50,7 @@ const command = defineCommand({
     data: {
       type: "path",
       placeholder: "folder",
-      help: "Real data, for comments and dolma; the README lists their files",
+      help: "Real data, for comments and dolma; docs/corpora.md lists their files",
     },
     out: { type: "path", placeholder: "folder", help: "Where results go; runs/toxicity-PROTOCOL" },
     base: {

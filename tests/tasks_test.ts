@@ -55,7 +55,14 @@ Deno.test("the help of every task ends with two examples, whose options exist an
 
 Deno.test("every command in the texts for people exists, with options that parse", async () => {
   let found = 0;
-  for (const file of ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"]) {
+  for (
+    const file of [
+      "README.md",
+      "CONTRIBUTING.md",
+      "CHANGELOG.md",
+      "docs/corpora.md",
+    ]
+  ) {
     const text = (await Deno.readTextFile(new URL(file, root))).replaceAll("\\\n", " ");
     for (const block of text.matchAll(/^```sh\n([\s\S]*?)^```/gm)) {
       for (const line of block[1]!.split("\n")) {
