@@ -2,7 +2,7 @@
 // and measures of one's own go through it like those that ship.
 
 import { unlikelihood } from "../src/slung/objective.ts";
-import { trainBytePair } from "../src/data/byte_pair.ts";
+import { trainBytePair } from "../src/tokenizers/byte_pair.ts";
 import { type Method, streamMethods } from "../src/data/method.ts";
 import { scoreSequences } from "../src/eval/score.ts";
 import { codeVersion, versionBelow } from "../src/experiments/code_version.ts";

@@ -1,7 +1,7 @@
 // Texts with risky spans, from a line of JSON to classed tokens: whatever is doubtful is refused or reported.
 
 import { gzipSync } from "node:zlib";
-import { trainBytePair } from "../src/data/byte_pair.ts";
+import { trainBytePair } from "../src/tokenizers/byte_pair.ts";
 import { encodePrompt, encodeText, prefixLength, readRiskyTexts } from "../src/data/spans.ts";
 import { Risk } from "../src/slung/risk.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "./assert.ts";
