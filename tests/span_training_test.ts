@@ -3,7 +3,6 @@
 import { readSafetensorsHeader, readTensor } from "../src/model/safetensors.ts";
 import { trainBytePair } from "../src/tokenizers/byte_pair.ts";
 import { openTokenizer } from "../src/tokenizers/open.ts";
-import { readRiskyTexts, type RiskyText } from "../src/data/spans.ts";
 import {
   type SpanTrainingPlan,
   type SpanTrainingSettings,
