@@ -25,6 +25,24 @@ interface CheckpointState {
  * Keeps checkpoints in a folder.
  *
  * @param every Steps between them.
+ *
+ * @example Training that goes on after an interruption
+ * ```ts
+ * import { checkpointsIn, encodeText, fit, Gpu, objective } from "@slung/slung";
+ * import { olmoOptimiser as optimiser, openModel } from "@slung/slung";
+ *
+ * using gpu = await Gpu.open();
+ * const { model, tokenizer } = await openModel(gpu, "path/to/model", { gradients: true });
+ * await fit(model, {
+ *   epochs: [[encodeText(tokenizer, { text: "The old mill turned.", spans: [] })]],
+ *   perStep: 1,
+ *   seed: 0,
+ *   objective: objective("direct"),
+ *   optimiser,
+ *   schedule: { peak: 1e-3, warmup: 0, decay: "constant", final: 1 },
+ *   checkpoint: checkpointsIn("runs/mill/checkpoints", 100),
+ * });
+ * ```
  */
 export function checkpointsIn(folder: string, every: number): CheckpointStore {
   return {
