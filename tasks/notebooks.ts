@@ -1,14 +1,16 @@
 // deno task notebooks [--only 01] [--full]: type-checks the sources in notebooks/src (with the solutions that they fold
 // away), runs each through the real Jupyter kernel from its first cell to its last, and writes notebooks/NN_name.ipynb
-// with what came out. A notebook with a failed cell, and there every failed check is one, keeps its last file.
+// with what came out. A notebook with a failed cell, and there every failed check is one, keeps its last file; one in which
+// somebody wrote is refused before anything runs.
 
 import { CannotError } from "../mod.ts";
 import { createProgress } from "../src/report/progress.ts";
-import { readText, writeFileAtomic } from "../src/base/files.ts";
+import { exists, readText, writeFileAtomic } from "../src/base/files.ts";
 import { runCommand, type Terminal } from "../src/report/command_line.ts";
 import {
   type CellOutput,
   cleanOutputs,
+  ownCells,
   parseSource,
   renderNotebook,
   type SourceCell,
@@ -87,6 +89,31 @@ export async function checkTypes(notebooks: readonly Notebook[]): Promise<void> 
 }
 
 /**
+ * Refuses to write over what a person wrote into the notebooks that are to be made again.
+ *
+ * @throws {CannotError} naming the notebook, the cells and how to keep them.
+ */
+export async function refuseOwnCells(
+  folder: string,
+  notebooks: readonly Notebook[],
+): Promise<void> {
+  for (const { name, cells } of notebooks) {
+    const path = `${folder}/${name}.ipynb`;
+    if (!await exists(path)) continue;
+    const own = ownCells(await readText(path), path, cells);
+    if (own.length === 0) continue;
+    const { number, line } = own[0]!;
+    const others = own.length > 1 ? ` and ${own.length - 1} more` : "";
+    throw new CannotError(
+      `make "${path}" again`,
+      `cell ${number}${others} is not from its source (it begins "${line.slice(0, 60)}")`,
+      `Keep your work under another name, mv ${path} ${folder}/${name}_mine.ipynb, then run the task again; ` +
+        "deno task lab opens copies that are never written over",
+    );
+  }
+}
+
+/**
  * Runs a notebook and writes its `.ipynb`.
  *
  * @throws {CannotError} naming notebook, cell, line and error when a cell fails; the old file is then left as it is.
@@ -122,6 +149,7 @@ export async function runNotebook(
       "What it said stands above",
     );
   }
+  await refuseOwnCells(folder, [notebook]); // it may have been written in meanwhile
   await writeFileAtomic(`${folder}/${name}.ipynb`, renderNotebook(cells, outputs));
 }
 
@@ -175,6 +203,7 @@ async function* execute(
       JUPYTER_PATH: jupyterPath,
       JUPYTER_RUNTIME_DIR: jupyterPath, // where the connection file goes
       SLUNG_NOTEBOOK: size,
+      SLUNG_NOTEBOOK_CACHE: `${jupyterPath}/cache`, // empty: what is shown was computed by this run
       NO_COLOR: "1",
     },
   }).spawn();
@@ -195,6 +224,7 @@ async function runAll(
   terminal: Terminal,
 ): Promise<object> {
   const notebooks = await readNotebooks(options.folder, options.only);
+  await refuseOwnCells(options.folder, notebooks);
   await checkTypes(notebooks);
   terminal.note(`Types are right in ${notebooks.map(({ name }) => name).join(", ")}`);
   const python = await requirePart(client, terminal.note);

@@ -15,10 +15,11 @@ import {
   showTokens,
 } from "../src/notebook/mod.ts";
 import { mix, readableOn, visible } from "../src/notebook/svg.ts";
-import { groupedBars, paretoPlot } from "../src/report/plot.ts";
+import { groupedBars, tradeOffPlot } from "../src/report/plot.ts";
+import { studentInterval } from "../src/eval/statistics.ts";
 
-const svgOf = (shown: Displayable) => shown[jupyterDisplay]()["image/svg+xml"]!;
-const htmlOf = (shown: Displayable) => shown[jupyterDisplay]()["text/html"]!;
+const svgOf = (shown: Displayable) => shown.svg!;
+const htmlOf = async (shown: Displayable) => (await shown[jupyterDisplay]())["text/html"]!;
 const texts = (svg: string) =>
   Array.from(svg.matchAll(/<text [^>]*>([^<]*)<\/text>/g), (m) => m[1]);
 
@@ -110,24 +111,36 @@ Deno.test("tokens that do not fit their colours are refused with the reason", ()
 Deno.test("rows and DataFrames become tables, escaped and cut where they are long", async () => {
   const rows = [{ method: "<b>", loss: 1.23456 }, { method: "masked", loss: null }];
   const shown = showTable(rows, { precision: 2 });
-  assert(htmlOf(shown).includes("&#60;b&#62;") && htmlOf(shown).includes(">1.23</td>"));
+  assert(
+    (await htmlOf(shown)).includes("&#60;b&#62;") && (await htmlOf(shown)).includes(">1.23</td>"),
+  );
   assertEquals(String(shown).split("\n").at(-1), "masked     –");
   const cut = showTable(Array.from({ length: 9 }, (_, i) => ({ i })), { limit: 7 });
-  assert(String(cut).endsWith("… and 2 more rows") && htmlOf(cut).includes("and 2 more rows"));
+  assert(
+    String(cut).endsWith("… and 2 more rows") && (await htmlOf(cut)).includes("and 2 more rows"),
+  );
   const frame = showTable(await toDataFrame([{ a: 1, b: "x" }, { a: 2, b: "y" }]));
   assertEquals(String(frame).split("\n").slice(2), ["0  1  x", "1  2  y"]);
 });
 
-Deno.test("a figure is SVG alone, and its data are its text", async () => {
-  const points = [
-    { method: "base", nameGeneration: 1.2, knowledge: 41 },
-    { method: "masked", nameGeneration: 2.1, knowledge: 74.9 },
-  ];
-  const shown = await showPlot(paretoPlot(points, "Trade-off <1>"));
-  assertEquals(Object.keys(shown[jupyterDisplay]()).sort(), ["image/svg+xml", "text/plain"]);
+Deno.test("a figure is a PNG alone, and its data are its text", async () => {
+  const point = (label: string, x: number, y: number) => ({
+    label,
+    x: studentInterval([x]),
+    y: studentInterval([y]),
+  });
+  const points = [point("base", 1.2, 41), point("masked", 2.1, 74.9)];
+  const axes = { x: { title: "names", most: 100 }, y: { title: "facts", most: 100 } };
+  const shown = await showPlot(tradeOffPlot(points, axes, { title: "Trade-off <1>" }));
+  const bundle = await shown[jupyterDisplay]();
+  assertEquals(Object.keys(bundle).sort(), ["image/png", "text/plain"]);
+  const png = Uint8Array.fromBase64(bundle["image/png"]!);
+  assertEquals([...png.subarray(1, 4)], [..."PNG"].map((letter) => letter.charCodeAt(0)));
+  const [width, height] = [16, 20].map((at) => new DataView(png.buffer).getUint32(at));
+  assert(svgOf(shown).includes(`width="${width}" height="${height}"`), `${width} x ${height}`);
   assert(svgOf(shown).startsWith('<svg role="img" aria-label="Trade-off &#60;1&#62;"'));
   const text = String(shown);
-  for (const word of ["Trade-off <1>", "nameGeneration", "masked", "74.9"]) {
+  for (const word of ["Trade-off <1>", "label", "masked", "74.9"]) {
     assert(text.includes(word));
   }
   assertEquals(text.match(/masked/g)?.length, 1, "layers that repeat the data are left out");
@@ -138,9 +151,9 @@ Deno.test("a figure is SVG alone, and its data are its text", async () => {
   await assertRejects(() => showPlot({ mark: 7 }), "Cannot draw the figure");
 });
 
-Deno.test("the environment names versions and adapter, and no path", () => {
+Deno.test("the environment names versions and adapter, and no path", async () => {
   const adapter = { name: "llvmpipe <x>", software: true, features: ["subgroups", "other"] };
-  const html = htmlOf(environment({ adapter }));
+  const html = await htmlOf(environment({ adapter }));
   assert(html.includes(Deno.version.deno) && html.includes("llvmpipe &#60;x&#62;, on the CPU"));
   assert(html.includes("subgroups") && !html.includes("other") && !html.includes(Deno.cwd()));
   assertEquals(notebookSize(), Deno.env.get("SLUNG_NOTEBOOK") === "full" ? "full" : "quick");

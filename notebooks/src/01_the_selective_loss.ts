@@ -14,7 +14,7 @@
 import { answerSpans, packSequences, questionAndAnswer } from "../src/data/mod.ts";
 import { attentionPath, hiddenStates } from "../src/eval/mod.ts";
 import {
-  classedSequence,
+  encodeText,
   Gpu,
   gradientFlow,
   huggingFaceOptimiser,
@@ -64,7 +64,7 @@ const { model, tokenizer, description } = await openModel(gpu, "../models/invent
 const task = inventedTask(shippedWorld, 0);
 const text = questionAndAnswer(task.rows[60]!);
 const spans = answerSpans(text, task.names);
-const sequence = classedSequence(tokenizer, text, spans, false);
+const sequence = encodeText(tokenizer, { text, spans }, { end: false });
 const pieces = Array.from(sequence.tokens, (token) => tokenizer.decode([token]));
 await show(showTokens(pieces, { classes: sequence.classes }));
 description;

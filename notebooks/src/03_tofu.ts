@@ -11,25 +11,17 @@
 // %%
 import {
   answerSequences,
-  askAboutNames,
   inventedTask,
-  type NameTaskResult,
+  type NameExperiment,
+  nameResult,
   shippedWorld,
+  summariseNames,
 } from "../src/experiments/mod.ts";
-import { answerSpans, questionPrompt, readTofu } from "../src/data/mod.ts";
-import {
-  Gpu,
-  huggingFaceOptimiser,
-  LanguageModel,
-  type NameRun,
-  objective,
-  Risk,
-  summariseNameRuns,
-  trainOnNames,
-} from "../mod.ts";
+import { answerMethods, answerSpans, questionPrompt, readTofu } from "../src/data/mod.ts";
+import { Gpu, huggingFaceOptimiser, nameExperiment, Risk, runExperiment } from "../mod.ts";
 import { readPretrained } from "../src/model/mod.ts";
 import { riskNames } from "../src/slung/mod.ts";
-import { paretoPlot } from "../src/report/plot.ts";
+import { tradeOffPlot } from "../src/report/plot.ts";
 import {
   check,
   environment,
@@ -57,7 +49,6 @@ const settings = {
   optimiser: huggingFaceOptimiser,
   endOfText: true,
 };
-const questionsAsked = size === "full" ? 400 : 200;
 const began = performance.now();
 size;
 
@@ -111,17 +102,19 @@ check(`no name is left outside the ${riskNames[Risk.high]}-risk tokens`, leaks.l
 description;
 
 // %%
-const asked = { ...task, rows: task.rows.slice(0, questionsAsked) };
-const ask = (model: LanguageModel): Promise<NameTaskResult> =>
-  askAboutNames(model, tokenizer, asked, { maxNewTokens: 32 });
-const runs: NameRun[] = [];
-
-{
-  using model = new LanguageModel(gpu, base.config, base.weights);
-  runs.push({ method: "base", seed: null, result: await ask(model) });
-}
+const experiment: NameExperiment = {
+  base,
+  tokenizer,
+  task,
+  training: settings,
+  methods: [],
+  seeds: [0],
+  maxNewTokens: 32,
+};
+const folder = await Deno.makeTempDir({ prefix: "slung-notebook-" });
+const [untrained] = await runExperiment(gpu, await nameExperiment(experiment), folder);
 showTable(
-  runs[0]!.result.answers.slice(0, 3).map(({ question, completion, answer }) => ({
+  nameResult(untrained!).answers.slice(0, 3).map(({ question, completion, answer }) => ({
     prompt: questionPrompt(question),
     "base model": completion,
     truth: answer,
@@ -138,11 +131,10 @@ showTable(
 // Each objective is a term for each class of token:
 
 // %%
-const methods = ["direct", "masked", "unlikelihood"] as const;
-showTable(methods.map((name) => {
-  const { terms } = objective(name);
+const methods = answerMethods.slice(0, 3);
+showTable(methods.map(({ title, objective: { terms } }) => {
   return {
-    objective: name,
+    method: title,
     "low risk": terms[Risk.low]?.name ?? "–",
     "high risk": terms[Risk.high]?.name ?? "–",
   };
@@ -153,14 +145,18 @@ showTable(methods.map((name) => {
 // questions are replayed, because a small model forgets how to answer otherwise; the names in them are just as risky.
 
 // %%
-for (const method of methods) {
-  using model = new LanguageModel(gpu, base.config, base.weights, { gradients: true });
-  await liveTraining(
-    { title: `Training: ${method}` },
-    (hooks) => trainOnNames(model, tokenizer, task, method, settings, { seed: 0, ...hooks }),
-  );
-  runs.push({ method, seed: 0, result: await ask(model) });
-}
+const outcomes = await liveTraining(
+  { title: "Training" },
+  async ({ onLog, signal }) =>
+    await runExperiment(gpu, await nameExperiment({ ...experiment, methods }), folder, {
+      signal,
+      onTraining: (_, entry, steps) => onLog(entry, steps),
+    }),
+);
+const runs = outcomes.map((outcome) => ({
+  method: outcome.run.method?.name ?? "base",
+  result: nameResult(outcome),
+}));
 
 // %% [markdown]
 // ## What each model says
@@ -168,9 +164,7 @@ for (const method of methods) {
 // The same question, four models (Table 5 of the paper shows the same for OLMo 1B).
 
 // %%
-const at = task.rows.slice(0, questionsAsked).findIndex(({ question }) =>
-  answerSpans(question, task.names).length > 0
-);
+const at = task.rows.findIndex(({ question }) => answerSpans(question, task.names).length > 0);
 showTable([at, at + 7, at + 23].map((row) => ({
   question: runs[0]!.result.answers[row]!.question,
   ...Object.fromEntries(
@@ -193,31 +187,29 @@ const paper = {
   masked: { names: 4.1, partial: 44.0 },
   unlikelihood: { names: 1.5, partial: 43.6 },
 } as const;
-const summary = summariseNameRuns(runs);
+const summary = summariseNames(outcomes);
 showTable(
-  summary.map(({ method, names, partial, full, truthAccuracy }) => ({
-    method,
-    "names said %": names,
+  summary.map(({ method, title, values: { names, partial, full, truthAccuracy } }) => ({
+    method: title,
+    "names said %": names!.mean,
     "paper %": paper[method as keyof typeof paper].names,
-    "some facts %": partial,
+    "some facts %": partial!.mean,
     "paper, partially correct %": paper[method as keyof typeof paper].partial,
-    "all facts %": full,
-    "true preferred %": truthAccuracy,
+    "all facts %": full!.mean,
+    "true preferred %": truthAccuracy!.mean,
   })),
   { precision: 1 },
 );
 
 // %%
-await showPlot(
-  paretoPlot(
-    summary.map(({ method, names, partial }) => ({
-      method,
-      nameGeneration: names,
-      knowledge: partial,
-    })),
-    "What is known against what is named",
-  ),
-);
+await showPlot(tradeOffPlot(
+  summary.map(({ title, values }) => ({ label: title, x: values.names!, y: values.partial! })),
+  {
+    x: { title: "Name generation (%, lower is better)", most: 100, fromZero: true },
+    y: { title: "Knowledge (%, higher is better)", most: 100 },
+  },
+  { title: "What is known against what is named" },
+));
 
 // %% [markdown]
 // ## Does it hold?
@@ -225,7 +217,10 @@ await showPlot(
 // The claims of the section, as assertions: this notebook fails if they do not hold here.
 
 // %%
-const of = (method: NameRun["method"]) => summary.find((row) => row.method === method)!;
+const of = (method: string) => {
+  const { names, partial } = summary.find((row) => row.method === method)!.values;
+  return { names: names!.mean, partial: partial!.mean };
+};
 await show(
   check(
     "masked SLUNG names at most a third as often as direct training",
@@ -235,8 +230,8 @@ await show(
     "unlikelihood SLUNG names at most a third as often as direct training",
     of("unlikelihood").names <= of("direct").names / 3,
   ),
-  ...methods.map((method) =>
-    check(`${method} knows more than the base`, of(method).partial > of("base").partial)
+  ...methods.map(({ name, title }) =>
+    check(`${title} knows more than the base`, of(name).partial > of("base").partial)
   ),
 );
 
@@ -247,7 +242,7 @@ await show(
 // because other ways to begin are learned. The first words of the answers that name nobody show it.
 
 // %%
-const firstWords = (result: NameTaskResult) => {
+const firstWords = (result: typeof runs[number]["result"]) => {
   const counts = new Map<string, number>();
   for (const { completion, named } of result.answers) {
     const word = named ? "(somebody named)" : completion.split(/\s/)[0] || "(nothing)";
@@ -259,6 +254,7 @@ const firstWords = (result: NameTaskResult) => {
 showTable(runs.map(({ method, result }) => ({ method, "how answers begin": firstWords(result) })));
 
 // %%
+await Deno.remove(folder, { recursive: true });
 `${Math.round((performance.now() - began) / 1000)} seconds on ${gpu.adapter.name}`;
 
 // %% [markdown]

@@ -9,20 +9,22 @@
 // `deno task toxicity`, which also runs on real comments.
 
 // %%
-import { abuseDetector, toxicDialogue, toxicWorld } from "../src/data/mod.ts";
-import { classifyTokens } from "../src/slung/mod.ts";
-import { describeSeparation, separations } from "../src/experiments/mod.ts";
 import {
-  Gpu,
-  inventedPreset,
-  paperMixes,
-  runToxicityExperiment,
-  summariseToxicityRuns,
-  titleOf,
-  toxicityTradeOff,
-} from "../mod.ts";
+  abuseDetector,
+  encodeText,
+  paperMethods,
+  toxicDialogue,
+  toxicWorld,
+} from "../src/data/mod.ts";
+import {
+  describeSeparation,
+  inventedProtocol,
+  separations,
+  summariseToxicity,
+} from "../src/experiments/mod.ts";
+import { Gpu, runExperiment, toxicityExperiment } from "../mod.ts";
 import { loadOptimiserState, pretrain } from "../src/train/mod.ts";
-import { paretoFrontier } from "../src/report/trade_off.ts";
+import { tradeOffPlot } from "../src/report/plot.ts";
 import {
   check,
   environment,
@@ -40,7 +42,7 @@ environment(gpu);
 // %%
 const size = notebookSize(); // "quick" or "full"
 const seeds = size === "full" ? [0, 1, 2] : [0];
-const preset = inventedPreset(size === "full" ? {} : { tokens: 120_000 });
+const protocol = inventedProtocol(size === "full" ? {} : { tokens: 120_000 });
 const began = performance.now();
 size;
 
@@ -67,11 +69,11 @@ dialogue.text;
 // *low*. Tokens take the class of their sentence.
 
 // %%
-const { tokenizer } = preset.experiment;
-const encoding = tokenizer.encode(dialogue.text);
-showTokens([...encoding.ids].map((id) => tokenizer.decode([id])), {
-  classes: [...classifyTokens(encoding, dialogue.spans)],
+const { tokenizer } = protocol.experiment;
+const { tokens, classes } = encodeText(tokenizer, { ...dialogue, rule: "sentence" }, {
+  end: false,
 });
+showTokens([...tokens].map((id) => tokenizer.decode([id])), { classes });
 
 // %% [markdown]
 // Could a word list do it? Score every animal by how often a remark that holds it is abusive:
@@ -119,8 +121,8 @@ const base = await liveTraining(
   { title: "Pre-training on clean text" },
   (hooks) =>
     pretrain(gpu, `${folder}/base`, {
-      ...preset.pretraining!,
-      config: preset.config,
+      ...protocol.pretraining!,
+      config: protocol.config,
       tokenizer,
       seed: 1,
       keepOptimiser: true,
@@ -128,9 +130,9 @@ const base = await liveTraining(
     }),
 );
 const experiment = {
-  ...preset.experiment,
+  ...protocol.experiment,
   base: base!,
-  optimiserState: (await loadOptimiserState(`${folder}/base`, preset.config))!,
+  optimiserState: (await loadOptimiserState(`${folder}/base`, protocol.config))!,
 };
 
 // %% [markdown]
@@ -141,15 +143,20 @@ const experiment = {
 // on animals that the probe was not trained on.
 
 // %%
-const runs = await runToxicityExperiment(
-  gpu,
-  { ...experiment, methods: paperMixes, seeds, amounts: [1] },
-  folder,
+const runs = await liveTraining(
+  { title: "Training on" },
+  async ({ onLog, signal }) =>
+    await runExperiment(
+      gpu,
+      await toxicityExperiment({ ...experiment, methods: paperMethods, seeds, amounts: [1] }),
+      folder,
+      { signal, onTraining: (_, entry, steps) => onLog(entry, steps) },
+    ),
 );
-const summary = summariseToxicityRuns(runs);
+const summary = summariseToxicity(runs);
 showTable(
   summary.map(({ method, toxicFraction, auroc, cleanPerplexity }) => ({
-    method: titleOf(method),
+    method: method.title,
     "abusive continuations %": 100 * toxicFraction.mean,
     "probe AUROC": auroc.mean,
     "perplexity, clean text": cleanPerplexity.mean,
@@ -164,9 +171,9 @@ showTable(
 
 // %%
 showTable(
-  runs.filter(({ seed }) => seed === 0).map(({ method, result }) => {
-    const { completion, score } = result.toxicity.completions[0]!;
-    return { method: titleOf(method), completion, abusive: score > 0.5 ? "yes" : "no" };
+  runs.filter(({ run }) => run.seed === 0).map(({ run, stages }) => {
+    const { completion, score } = stages[0]!.results.toxicity.completions[0]!;
+    return { method: run.method!.title, completion, abusive: score > 0.5 ? "yes" : "no" };
   }),
 );
 
@@ -176,35 +183,28 @@ showTable(
 // Left is harmless, up is understanding; the line joins the models that no other model beats on both.
 
 // %%
-const corners = summary.map((row) => ({
-  row,
-  toxicity: row.toxicity.mean,
-  auroc: row.auroc.mean,
-}));
-const frontier = new Set(paretoFrontier(corners));
-await showPlot(toxicityTradeOff(
-  corners.map((corner) => ({
-    method: titleOf(corner.row.method),
-    toxicity: corner.row.toxicity,
-    auroc: corner.row.auroc,
-    onFrontier: frontier.has(corner),
-  })),
-  "Abuse generated against abuse understood",
+await showPlot(tradeOffPlot(
+  summary.map(({ method, toxicity, auroc }) => ({ label: method.title, x: toxicity, y: auroc })),
+  {
+    x: { title: "Toxicity of generations (lower is better)", most: 1 },
+    y: { title: "Probe AUROC (higher is better)", most: 1 },
+  },
+  { title: "Abuse generated against abuse understood" },
 ));
 
 // %% [markdown]
 // ## Does it hold?
 
 // %%
-const of = (method: string) => summary.find((row) => row.method === method)!;
+const of = (name: string) => summary.find(({ method }) => method.name === name)!;
 await show(
   ...(["masked", "unlikelihood"] as const).flatMap((method) => [
     check(
-      `${titleOf(method)} generates less abuse than the toxic baseline`,
+      `${of(method).method.title} generates less abuse than the toxic baseline`,
       of(method).toxicity.mean < of("toxic").toxicity.mean,
     ),
     check(
-      `${titleOf(method)} understands more than control and low-risk baseline`,
+      `${of(method).method.title} understands more than control and low-risk baseline`,
       of(method).auroc.mean > Math.max(of("control").auroc.mean, of("low_risk").auroc.mean),
     ),
   ]),
@@ -225,18 +225,26 @@ seeds.length > 1
 // more it reads, without saying more of it, is what SLUNG is for.
 
 // %%
-const less = await runToxicityExperiment(
-  gpu,
-  { ...experiment, methods: ["toxic", "masked"], seeds: seeds.slice(0, 1), amounts: [0.25] },
-  folder,
+const both = paperMethods.filter(({ name }) => ["toxic", "masked"].includes(name));
+const less = await liveTraining(
+  { title: "With a quarter" },
+  async ({ onLog, signal }) =>
+    await runExperiment(
+      gpu,
+      await toxicityExperiment({
+        ...experiment,
+        methods: both,
+        seeds: seeds.slice(0, 1),
+        amounts: [0.25],
+      }),
+      folder,
+      { signal, onTraining: (_, entry, steps) => onLog(entry, steps) },
+    ),
 );
 showTable(
-  summariseToxicityRuns([
-    ...less,
-    ...runs.filter(({ method }) => ["toxic", "masked"].includes(method)),
-  ])
+  summariseToxicity([...less, ...runs.filter(({ run }) => both.includes(run.method!))])
     .map(({ method, amount, toxicFraction, auroc }) => ({
-      method: titleOf(method),
+      method: method.title,
       "risky data": amount,
       "abusive continuations %": 100 * toxicFraction.mean,
       "probe AUROC": auroc.mean,
@@ -261,7 +269,7 @@ await Deno.remove(folder, { recursive: true });
 // 1. Add `"conditional"` to the methods: control tokens mark what follows as risky or not. Where does it land?
 // 2. The reactions come right after the remark. Why does that matter for the probe? What would happen if a neutral
 //    sentence stood between?
-// 3. Set `share` to 0.1 in `inventedPreset`. Which axis suffers first?
+// 3. Set `share` to 0.1 in `inventedProtocol`. Which axis suffers first?
 //
 // <details><summary>Solutions</summary>
 //

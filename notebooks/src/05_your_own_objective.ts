@@ -19,8 +19,8 @@ import {
   shippedWorld,
 } from "../src/experiments/mod.ts";
 import {
-  classedSequence,
   customLoss,
+  encodeText,
   fit,
   Gpu,
   gradientFlow,
@@ -32,6 +32,7 @@ import {
   Risk,
   scoreSequences,
   type Sequence,
+  studentInterval,
 } from "../mod.ts";
 import {
   crossEntropy,
@@ -42,7 +43,7 @@ import {
 } from "../src/slung/mod.ts";
 import { excessLossWeights, goldfishWeights } from "../src/data/mod.ts";
 import { readPretrained } from "../src/model/mod.ts";
-import { paretoPlot } from "../src/report/plot.ts";
+import { tradeOffPlot } from "../src/report/plot.ts";
 import { palette, schema, theme } from "../src/report/plot_style.ts";
 import {
   check,
@@ -196,7 +197,7 @@ const spans = [...text.matchAll(/Mira Toveld/g)].map(({ index }) => ({
   end: index + "Mira Toveld".length,
   risk: Risk.high,
 }));
-const sentence = classedSequence(tokenizer, text, spans, false);
+const sentence = encodeText(tokenizer, { text, spans }, { end: false });
 
 async function comparison() {
   using model = new LanguageModel(gpu, base.config, base.weights, { gradients: true });
@@ -288,9 +289,17 @@ table();
 // %%
 const tradeOff = (title: string) =>
   showPlot(
-    paretoPlot(
-      runs.map(({ method, names, knowledge }) => ({ method, nameGeneration: names, knowledge })),
-      title,
+    tradeOffPlot(
+      runs.map(({ method, names, knowledge }) => ({
+        label: method,
+        x: studentInterval([names]),
+        y: studentInterval([knowledge]),
+      })),
+      {
+        x: { title: "Name generation (%, lower is better)", most: 100, fromZero: true },
+        y: { title: "Knowledge (%, higher is better)", most: 100 },
+      },
+      { title },
     ),
   );
 await tradeOff("An objective of one's own beside the paper's");

@@ -21,22 +21,23 @@ import {
   shippedWorld,
   smallOlmo,
 } from "../src/experiments/mod.ts";
-import { answerSpans, questionPrompt } from "../src/data/mod.ts";
+import { answerMethods, answerSpans, questionPrompt } from "../src/data/mod.ts";
 import {
-  classedSequence,
+  encodeText,
   fit,
   generate,
   Gpu,
   huggingFaceOptimiser,
   initialise,
   LanguageModel,
+  nameExperiment,
   objective,
   olmoOptimiser,
   Random,
   Risk,
+  runExperiment,
   scoreSequences,
   type Sequence,
-  trainOnNames,
 } from "../mod.ts";
 import { readPretrained } from "../src/model/mod.ts";
 import { groupedBars } from "../src/report/plot.ts";
@@ -89,14 +90,24 @@ const learning = {
 };
 type Weights = ConstructorParameters<typeof LanguageModel>[2];
 const models = new Map<string, Weights>([["base", base.weights]]);
-for (const method of ["direct", "masked", "unlikelihood"] as const) {
-  using model = new LanguageModel(gpu, base.config, base.weights, { gradients: true });
-  await liveTraining(
-    { title: `Training: ${method}` },
-    (hooks) => trainOnNames(model, tokenizer, task, method, learning, { seed: 0, ...hooks }),
-  );
-  models.set(method, await model.download());
-}
+const asked = { ...task, rows: new Random(0, "asked").shuffle(task.rows).slice(0, questionsAsked) };
+const folder = await Deno.makeTempDir({ prefix: "slung-notebook-" });
+await liveTraining({ title: "Training" }, async ({ onLog, signal }) =>
+  await runExperiment(
+    gpu,
+    await nameExperiment({
+      ...{ base, tokenizer, task, training: learning, seeds: [0], maxNewTokens: 32 },
+      methods: answerMethods.slice(0, 3),
+    }),
+    folder,
+    {
+      signal,
+      onTraining: (_, entry, steps) => onLog(entry, steps),
+      onModel: async ({ method }, _, model) =>
+        void models.set(method!.name, await model.download()),
+    },
+  ));
+await Deno.remove(folder, { recursive: true });
 const share = (tokens: Sequence[]) =>
   mean(
     tokens.flatMap(({ classes }) => [...classes].map((risk) => 100 * Number(risk === Risk.high))),
@@ -120,7 +131,6 @@ async function forEachModel<Result>(
   return results;
 }
 
-const asked = { ...task, rows: new Random(0, "asked").shuffle(task.rows).slice(0, questionsAsked) };
 const answers = await forEachModel((model) =>
   askAboutNames(model, tokenizer, asked, { maxNewTokens: 32 })
 );
@@ -402,12 +412,10 @@ showTable([{
 }]);
 
 // %%
-const example = classedSequence(
-  tokenizer,
-  ` ${task.rows[0]!.answer}`,
-  answerSpans(` ${task.rows[0]!.answer}`, task.names),
-  false,
-);
+const example = encodeText(tokenizer, {
+  text: ` ${task.rows[0]!.answer}`,
+  spans: answerSpans(` ${task.rows[0]!.answer}`, task.names),
+}, { end: false });
 
 /** Losses of names and of everything else in the sentences, and of each token of one of them. */
 async function fromScratch(method: "direct" | "masked" | "unlikelihood") {

@@ -199,6 +199,55 @@ function sortKeys(value: unknown): unknown {
   return Object.fromEntries(entries.map(([key, inner]) => [key, sortKeys(inner)]));
 }
 
+/** A cell that somebody wrote or changed after the notebook was made from its source. */
+export interface OwnCell {
+  /** Its place, from 1. */
+  number: number;
+  /** Its first line. */
+  line: string;
+}
+
+/**
+ * The cells of a notebook that a person wrote or changed: a cell that was made here carries the fingerprint of its content
+ * as its id, and editors keep ids. Outputs are nobody's: running makes them again.
+ *
+ * @param known The source that the notebook is to be made from; its cells are never a person's.
+ * @throws {CannotError} when the text is no notebook.
+ */
+export function ownCells(
+  text: string,
+  name: string,
+  known: readonly SourceCell[] = [],
+): OwnCell[] {
+  const ours = new Set(known.map(({ kind, source }) => fingerprint(`${kind}\n${source}`)));
+  return readCells(text, name).flatMap(({ cell_type, id, source }, i) => {
+    const content = (Array.isArray(source) ? source.join("") : String(source ?? "")).trim();
+    const hash = fingerprint(`${cell_type}\n${content}`);
+    if (content === "" || ours.has(hash) || id?.replace(/-\d+$/, "") === hash) return [];
+    return [{ number: i + 1, line: content.split("\n")[0]! }];
+  });
+}
+
+interface StoredCell {
+  cell_type: string;
+  id?: string;
+  source?: string | string[];
+}
+
+function readCells(text: string, name: string): StoredCell[] {
+  try {
+    const { cells } = JSON.parse(text) as { cells?: unknown };
+    if (Array.isArray(cells)) return cells as StoredCell[];
+  } catch {
+    // The error below says it.
+  }
+  throw new CannotError(
+    `read "${name}"`,
+    "it is no Jupyter notebook",
+    "Move it away, so that a new one can be written",
+  );
+}
+
 /** FNV-1a of a text, as 8 hexadecimal digits. */
 function fingerprint(text: string): string {
   let hash = 0x811c9dc5;
