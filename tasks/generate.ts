@@ -2,6 +2,7 @@
 
 import { readText } from "../src/base/files.ts";
 import { encodePrompt } from "../src/data/spans.ts";
+import { decodeContinuation } from "../src/tokenizers/tokenizer.ts";
 import { generate } from "../src/model/generate.ts";
 import { openModel } from "../src/model/pretrained.ts";
 import { runCommand } from "../src/report/command_line.ts";
@@ -40,14 +41,15 @@ await runCommand({
       ? (await readText(options.prompts)).split("\n").filter((line) => line.trim())
       : [options.prompt];
     const { eos } = tokenizer.special;
-    const continuations = await generate(
-      model,
-      prompts.map((prompt) => encodePrompt(tokenizer, prompt)),
-      { ...options, maxNewTokens: options.tokens, ...(eos !== undefined && { eos }) },
-    );
+    const encoded = prompts.map((prompt) => encodePrompt(tokenizer, prompt));
+    const continuations = await generate(model, encoded, {
+      ...options,
+      maxNewTokens: options.tokens,
+      ...(eos !== undefined && { eos }),
+    });
     const generations = prompts.map((prompt, i) => ({
       prompt,
-      completion: tokenizer.decode(continuations[i]!),
+      completion: decodeContinuation(tokenizer, encoded[i]!, continuations[i]!),
     }));
     for (const { prompt, completion } of generations) terminal.print(prompt + completion + "\n");
     return { model: options.model, adapter: gpu.adapter.name, generations };

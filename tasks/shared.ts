@@ -88,7 +88,7 @@ export async function pretrainWithProgress(
     ...options,
     signal: stop.signal,
     onLog({ step, loss, tokensPerSecond }, steps) {
-      progress ??= createProgress({ total: steps, label: "Pre-training" });
+      progress ??= createProgress({ total: steps, from: step + 1, label: "Pre-training" });
       progress.update(step + 1, `loss ${loss.toFixed(3)}, ${Math.round(tokensPerSecond)} tokens/s`);
     },
   });
@@ -122,7 +122,7 @@ export async function runWithProgress<Results extends object>(
     signal: stop.signal,
     onTraining({ method, seed }, { step, loss, lossByClass, tokensPerSecond }, steps) {
       const label = `${method?.title ?? baseTitle}, seed ${seed}`;
-      training ??= createProgress({ total: steps, label });
+      training ??= createProgress({ total: steps, from: step + 1, label });
       const risky = lossByClass[3] === undefined
         ? ""
         : `, of high risk ${lossByClass[3].toFixed(2)}`;

@@ -11,7 +11,12 @@ import { createProgress, type Progress } from "../src/report/progress.ts";
 import { denominators, riskNames } from "../src/slung/objective.ts";
 import { Risk } from "../src/slung/risk.ts";
 import { lossSeries } from "../src/train/run_log.ts";
-import { logFile, type SpanTrainingPlan, trainOnSpans } from "../src/train/span_training.ts";
+import {
+  logFile,
+  spanTrainingDefaults,
+  type SpanTrainingPlan,
+  trainOnSpans,
+} from "../src/train/span_training.ts";
 import { modelSizes } from "../src/train/starting_model.ts";
 import { chosenObjective } from "./objective.ts";
 import { openGpu, showSamples } from "./shared.ts";
@@ -68,29 +73,66 @@ await runCommand({
     precision: {
       type: "string",
       choices: ["f32", "f16"],
-      default: "f32",
+      default: spanTrainingDefaults.precision,
       help: "Of weights and activations; f16 scales the loss",
     },
     recompute: { type: "flag", help: "Less memory: compute activations again on the way back" },
-    epochs: { type: "integer", default: 1, min: 1, help: "Passes over the texts" },
-    perStep: { type: "integer", default: 32, min: 1, help: "Texts (or windows) per step" },
-    learningRate: { type: "number", default: 3e-4, min: 0, help: "The peak" },
-    warmup: { type: "integer", default: 0, min: 0, help: "Steps of linear warm-up" },
+    epochs: {
+      type: "integer",
+      default: spanTrainingDefaults.epochs,
+      min: 1,
+      help: "Passes over the texts",
+    },
+    perStep: {
+      type: "integer",
+      default: spanTrainingDefaults.perStep,
+      min: 1,
+      help: "Texts (or windows) per step",
+    },
+    learningRate: {
+      type: "number",
+      default: spanTrainingDefaults.learningRate,
+      min: 0,
+      max: 1e6,
+      help: "The peak",
+    },
+    warmup: {
+      type: "integer",
+      default: spanTrainingDefaults.warmup,
+      min: 0,
+      help: "Steps of linear warm-up",
+    },
     decay: {
       type: "string",
       choices: ["constant", "linear", "cosine"],
-      default: "cosine",
+      default: spanTrainingDefaults.decay,
       help: "How the learning rate falls to 0 afterwards",
     },
-    weightDecay: { type: "number", default: 0.1, min: 0, help: "Of matrices, not embeddings" },
+    weightDecay: {
+      type: "number",
+      default: spanTrainingDefaults.weightDecay,
+      min: 0,
+      max: 1e6,
+      help: "Of matrices, not embeddings",
+    },
     maxGradientNorm: {
       type: "number",
-      default: 1,
+      default: spanTrainingDefaults.maxGradientNorm,
       min: 0,
       help: "Gradients are scaled down to this norm; 0 never does",
     },
-    seed: { type: "integer", default: 0, min: 0, help: "Of fresh weights and of the order" },
-    checkpointEvery: { type: "integer", default: 100, min: 1, help: "Steps between checkpoints" },
+    seed: {
+      type: "integer",
+      default: spanTrainingDefaults.seed,
+      min: 0,
+      help: "Of fresh weights and of the order",
+    },
+    checkpointEvery: {
+      type: "integer",
+      default: spanTrainingDefaults.checkpointEvery,
+      min: 1,
+      help: "Steps between checkpoints",
+    },
     maxLength: {
       type: "integer",
       min: 2,
@@ -105,9 +147,8 @@ await runCommand({
     if (note) terminal.note(note);
     using stop = onInterrupt(terminal);
     let progress: Progress | undefined;
-    let first: number | undefined; // the step at which this session began
     const { low, high, offsets, strict, attribute } = options;
-    const { step, finished, log } = await trainOnSpans(gpu, {
+    const { step, finished, log, diverged } = await trainOnSpans(gpu, {
       ...options,
       objective,
       reading: {
@@ -124,10 +165,10 @@ await runCommand({
         showSamples(plan.texts, show, terminal);
       },
       onLog({ step, lossByClass, gradientNorm, tokensPerSecond }, steps) {
-        first ??= step;
         progress ??= createProgress({
-          total: steps - first,
-          label: first === 0 ? "Training" : `Training on from step ${first}`,
+          total: steps,
+          from: step + 1,
+          label: step === 0 ? "Training" : `Training on from step ${step}`,
         });
         const losses = lossByClass.flatMap((loss, risk) =>
           loss === undefined ? [] : [`${riskNames[risk]} ${loss.toFixed(3)}`]
@@ -135,7 +176,7 @@ await runCommand({
         const facts = `gradient ${gradientNorm.toFixed(2)}, ${
           Math.round(tokensPerSecond)
         } tokens/s`;
-        progress.update(step + 1 - first, `loss ${losses.join(", ")}, ${facts}`);
+        progress.update(step + 1, `loss ${losses.join(", ")}, ${facts}`);
       },
     });
     progress?.[Symbol.dispose]();
@@ -145,7 +186,14 @@ await runCommand({
     }
     const picture = await drawLosses(out, objective.name, terminal);
     terminal.print(`${step} steps done; the model is in ${out}, its losses in ${picture}`);
-    return { out, steps: step, picture, loss: log.at(-1)?.loss ?? null };
+    if (diverged) terminal.note(`${diverged} Lower the learning rate.`);
+    return {
+      out,
+      steps: step,
+      picture,
+      loss: log.at(-1)?.loss ?? null,
+      ...(diverged && { diverged }),
+    };
   },
 });
 

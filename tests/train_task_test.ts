@@ -1,8 +1,8 @@
 // `deno task train` on any texts with risk spans: what it reads, what it refuses and why, and that it can be interrupted.
 
 import { readSafetensorsHeader, readTensor } from "../src/model/safetensors.ts";
-import { trainBytePair } from "../src/data/byte_pair.ts";
-import { loadTokenizer } from "../src/data/tokenizer.ts";
+import { trainBytePair } from "../src/tokenizers/byte_pair.ts";
+import { openTokenizer } from "../src/tokenizers/open.ts";
 import { readRiskyTexts, type RiskyText } from "../src/data/spans.ts";
 import {
   spanSequences,
@@ -230,7 +230,7 @@ Deno.test("the task trains, writes a model that opens, its log and its picture",
   assertEquals([steps, picture], [6, `${out}/loss.svg`]);
   assertEquals((await stepsIn(out)).length, 6);
   assert((await Deno.readTextFile(picture)).includes("high risk"));
-  const tokenizer = await loadTokenizer(out);
+  const tokenizer = await openTokenizer(out);
   const { config } = await loadModel(out);
   assertEquals([config.vocabularySize, config.family], [288, "olmo"]);
   assertEquals(tokenizer.decode(tokenizer.encode("Torvik").ids), "Torvik");

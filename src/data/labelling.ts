@@ -10,7 +10,7 @@ import {
   type TaggedDocument,
   writeDolmaAttributes,
 } from "./sources/dolma.ts";
-import { Risk } from "../slung/risk.ts";
+import { Risk, validateSpans } from "../slung/risk.ts";
 import {
   paperThresholds,
   riskOfScore,
@@ -173,6 +173,32 @@ export async function labelFile(
   return summary;
 }
 
+/**
+ * Finds what is risky in texts, in their order: what `encodeText` and `textExperiment` take.
+ *
+ * @throws {CannotError} when the labeller fails, or its spans leave a text.
+ *
+ * @example
+ * ```ts
+ * import { markTexts, wordLabeller } from "@slung/slung";
+ *
+ * const [first] = await markTexts(["Mira Toveld ran the mill."], wordLabeller(["Mira Toveld"]));
+ * console.log(first?.spans); // [ { start: 0, end: 11, risk: 3 } ]
+ * ```
+ */
+export async function markTexts(
+  texts: readonly string[],
+  labeller: Labeller,
+): Promise<RiskyText[]> {
+  const found = await labeller.label(texts);
+  const rule: SpanRule = labeller.sentences ? "sentence" : "overlap";
+  return texts.map((text, i) => {
+    const spans = found[i] ?? [];
+    validateSpans(spans, text.length, `text ${i}, found by ${labeller.name}`);
+    return { text, spans, rule };
+  });
+}
+
 /** How texts are labelled. */
 export interface LabelTextsOptions {
   /** Texts that are labelled together; 256 unless given. */
@@ -204,16 +230,14 @@ export async function labelTexts(
   { batch = 256, onText }: LabelTextsOptions = {},
 ): Promise<TextsSummary> {
   const summary: TextsSummary = { texts: 0, risky: 0, spans: { possible: 0, high: 0 } };
-  const rule: SpanRule = labeller.sentences ? "sentence" : "overlap";
   const labelled = async function* (waiting: string[]): AsyncGenerator<string> {
-    const found = await labeller.label(waiting);
-    for (const [i, text] of waiting.entries()) {
-      const spans = found[i]!;
+    for (const marked of await markTexts(waiting, labeller)) {
+      const { text, spans, rule } = marked;
       summary.texts++;
       if (spans.some(({ risk }) => risk > Risk.low)) summary.risky++;
       summary.spans.possible += spans.filter(({ risk }) => risk === Risk.possible).length;
       summary.spans.high += spans.filter(({ risk }) => risk === Risk.high).length;
-      onText?.({ text, spans, rule }, summary);
+      onText?.(marked, summary);
       yield JSON.stringify({ text, spans, ...(rule === "sentence" && { rule }) });
     }
   };

@@ -147,6 +147,12 @@ class Probe {
 function rowNorms(values: Float32Array, width: number): Float64Array {
   return Float64Array.from(
     { length: values.length / width },
-    (_, row) => Math.hypot(...values.subarray(row * width, (row + 1) * width)),
+    (_, row) => Math.sqrt(sumOfSquares(values.subarray(row * width, (row + 1) * width))),
   );
+}
+
+function sumOfSquares(values: Float32Array): number {
+  let sum = 0;
+  for (const value of values) sum += value * value;
+  return sum;
 }

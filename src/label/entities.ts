@@ -2,6 +2,7 @@
 // Its answers name word pieces, not places, so the pieces are looked up in the text, one after the other.
 
 import { CannotError } from "../base/errors.ts";
+import { importPackage } from "../base/packages.ts";
 import { Risk, type RiskSpan } from "../slung/risk.ts";
 import type { Labeller } from "./labeller.ts";
 
@@ -26,6 +27,7 @@ export async function entityLabeller(
   { kinds = ["PER", "PERSON"], open = openPipeline }: EntityOptions = {},
 ): Promise<Labeller> {
   const find = await open(model).catch((cause) => {
+    if (cause instanceof CannotError) throw cause;
     throw new CannotError(
       `load the model of entities "${model}"`,
       cause.message,
@@ -68,8 +70,7 @@ function entitySpans(
 }
 
 async function openPipeline(model: string): Promise<EntityPipeline> {
-  const specifier = "@huggingface/transformers"; // not seen statically: loaded only when used
-  const { pipeline }: { pipeline: PipelineFactory } = await import(specifier);
+  const { pipeline } = await importPackage<{ pipeline: PipelineFactory }>("transformers");
   return await pipeline("token-classification", model);
 }
 

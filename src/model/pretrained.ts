@@ -1,6 +1,7 @@
 // A model folder opened for use: configuration, weights on the GPU, and the tokenizer that lies beside them.
 
-import { checkVocabulary, loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
+import { openTokenizer } from "../tokenizers/open.ts";
+import { checkVocabulary, type Tokenizer } from "../tokenizers/tokenizer.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Precision } from "../gpu/tensor.ts";
 import { LanguageModel } from "./language_model.ts";
@@ -16,7 +17,20 @@ export interface PretrainedSource {
   description: string;
 }
 
-/** A model on the GPU and its tokenizer. */
+/**
+ * A model on the GPU and its tokenizer.
+ *
+ * @example
+ * ```ts
+ * import { encodePrompt, Gpu, openModel, perplexity, type Pretrained } from "@slung/slung";
+ *
+ * async function surprise({ model, tokenizer }: Pretrained, text: string): Promise<number> {
+ *   return (await perplexity(model, encodePrompt(tokenizer, text))).nll;
+ * }
+ * using gpu = await Gpu.open();
+ * console.log(await surprise(await openModel(gpu, "path/to/model"), "The old mill.") > 0); // true
+ * ```
+ */
 export interface Pretrained extends PretrainedSource {
   /** The model, its parameters on the GPU. */
   model: LanguageModel;
@@ -32,7 +46,7 @@ export async function readPretrained(
   folder: string,
   tokenizerFolder: string = folder,
 ): Promise<PretrainedSource> {
-  const tokenizer = await loadTokenizer(tokenizerFolder);
+  const tokenizer = await openTokenizer(tokenizerFolder);
   const { describe, ...source } = await loadModel(folder);
   checkVocabulary(tokenizer, source.config.vocabularySize);
   return { source, tokenizer, description: describe };
@@ -44,6 +58,16 @@ export async function readPretrained(
  * @param options.gradients Allocate gradients, for training.
  * @param options.precision Of weights and activations; f32 unless given.
  * @param options.tokenizer Another folder for the tokenizer.
+ *
+ * @example
+ * ```ts
+ * import { Gpu, openModel } from "@slung/slung";
+ *
+ * using gpu = await Gpu.open();
+ * const { model, tokenizer, description } = await openModel(gpu, "path/to/model", {
+ *   gradients: true,
+ * });
+ * ```
  */
 export async function openModel(
   gpu: Gpu,

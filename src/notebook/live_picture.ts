@@ -1,5 +1,6 @@
 // One frame of the live display: a bar of how far the training has come, what is known of it, and loss curves by risk class.
 
+import { largest } from "../base/extremes.ts";
 import { duration } from "../report/progress.ts";
 import { formatCell } from "../report/table.ts";
 import { displayable } from "./display.ts";
@@ -119,7 +120,7 @@ function drawCurves(curves: readonly Curve[], steps: number): string[] {
     all: points,
   }));
   const top = niceCeiling(
-    Math.max(...smooth.flatMap(({ points }) => points.map(({ loss }) => loss)), 1e-3),
+    largest(smooth.flatMap(({ points }) => points.map(({ loss }) => loss)), 1e-3),
   );
   const x = (step: number) => plot.left + (plot.right - plot.left) * step / Math.max(1, steps - 1);
   const y = (loss: number) => plot.bottom - (plot.bottom - plot.top) * loss / top;

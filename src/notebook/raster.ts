@@ -3,22 +3,15 @@
 // notebook that is not trusted, and code hosts differ. The fonts come from npm as well, so that a figure has the same bytes
 // on any machine.
 
-import { CannotError } from "../base/errors.ts";
+import { importPackage, packages } from "../base/packages.ts";
 
-const rasteriser = "npm:@resvg/resvg-wasm@2.6.2";
-const sansSerif = "npm:@expo-google-fonts/arimo@0.4.3";
-const monospace = "npm:dejavu-fonts-ttf@2.37.3";
-
-/** Files of each package; the last font draws what the others lack. */
-const files = {
-  wasm: `${rasteriser}/index_bg.wasm`,
-  fonts: [
-    `${sansSerif}/400Regular/Arimo_400Regular.ttf`,
-    `${sansSerif}/700Bold/Arimo_700Bold.ttf`,
-    `${monospace}/ttf/DejaVuSansMono.ttf`,
-    `${monospace}/ttf/DejaVuSans.ttf`,
-  ],
-} as const;
+/** The last one draws what the others lack. */
+const fonts = [
+  `${packages.arimo}/400Regular/Arimo_400Regular.ttf`,
+  `${packages.arimo}/700Bold/Arimo_700Bold.ttf`,
+  `${packages.dejavu}/ttf/DejaVuSansMono.ttf`,
+  `${packages.dejavu}/ttf/DejaVuSans.ttf`,
+] as const;
 
 interface Resvg {
   Resvg: new (svg: string, options: unknown) => {
@@ -36,28 +29,22 @@ let loaded: Promise<(svg: string) => Uint8Array> | undefined;
  * @throws {CannotError} when the rasteriser or its fonts can be had neither from the cache nor from npm.
  */
 export async function toPng(svg: string): Promise<Uint8Array> {
-  loaded ??= load().catch((cause) => {
+  loaded ??= load();
+  try {
+    return (await loaded)(svg);
+  } catch (error) {
     loaded = undefined; // The next figure tries again.
-    throw new CannotError(
-      `draw a figure with ${rasteriser}`,
-      (cause as Error).message.split("\n")[0]!.replace(/\.$/, ""),
-      "Run once with network access, so that Deno can fetch it",
-      { cause },
-    );
-  });
-  return (await loaded)(svg);
+    throw error;
+  }
 }
 
 async function load(): Promise<(svg: string) => Uint8Array> {
-  const { Resvg, initWasm }: Resvg = await import(rasteriser);
-  // A package is there once something of it was imported.
-  await Promise.all(
-    [sansSerif, monospace].map((name) =>
-      import(`${name}/package.json`, { with: { type: "json" } })
-    ),
-  );
-  await initWasm(await readPackaged(files.wasm));
-  const fontBuffers = await Promise.all(files.fonts.map(readPackaged));
+  const { Resvg, initWasm } = await importPackage<Resvg>("resvg");
+  // A package's files are there once something of it was imported.
+  await importPackage("dejavu", "package.json");
+  await importPackage("arimo", "package.json");
+  await initWasm(await readPackaged(`${packages.resvg}/index_bg.wasm`));
+  const fontBuffers = await Promise.all(fonts.map(readPackaged));
   const font = { fontBuffers, loadSystemFonts: false, defaultFontFamily: "DejaVu Sans" };
   return (svg) => {
     const named = svg.replaceAll('font-family="sans-serif"', 'font-family="Arimo"')

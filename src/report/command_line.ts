@@ -284,7 +284,7 @@ function withoutShortHelp(args: readonly string[]): string[] {
 }
 
 async function loadParser(): Promise<Parser> {
-  const std = await importOptional<{ parseArgs: StdParseArgs }>("@std/cli/parse-args");
+  const std = await importOptional<{ parseArgs: StdParseArgs }>("jsr:@std/cli@^1/parse-args");
   parserName = std ? "@std/cli" : "node:util";
   return std ? stdParser(std.parseArgs) : nodeParser;
 }

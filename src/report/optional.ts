@@ -9,7 +9,7 @@
  * A registry that never answers leaves its request pending; a command line ends with `Deno.exit`,
  * so that this does not hold the process. What has arrived by then is cached for the next run.
  *
- * @param specifier A bare specifier of `deno.json`, e.g. `@std/cli/parse-args`.
+ * @param specifier A whole one, which needs no import map, e.g. `jsr:@std/cli@^1/parse-args`.
  * @param patience Milliseconds to wait; a cached module takes about 1, a refused connection 50.
  * @returns The module, or `undefined` when it is missing, refused or late.
  */

@@ -3,11 +3,23 @@
 
 import type { Batch } from "../data/packing.ts";
 import type { LanguageModel } from "../model/language_model.ts";
+import { divergenceOf } from "./divergence.ts";
 import type { Optimiser } from "./optimiser.ts";
 import { learningRate, type Schedule } from "./schedule.ts";
 import type { StepReport, Trainer } from "./trainer.ts";
 
-/** A step's report with the time it took. */
+/**
+ * A step's report with the time it took.
+ *
+ * @example
+ * ```ts
+ * import { type LogEntry, Risk } from "@slung/slung";
+ *
+ * const line = ({ step, loss, lossByClass, tokensPerSecond }: LogEntry) =>
+ *   `step ${step}: ${loss.toFixed(3)}, of high risk ${lossByClass[Risk.high]?.toFixed(3) ?? "-"}, ` +
+ *   `${Math.round(tokensPerSecond)} tokens/s`;
+ * ```
+ */
 export interface LogEntry extends StepReport {
   /** Predicted positions per second since the last read-back. */
   tokensPerSecond: number;
@@ -57,7 +69,17 @@ export interface TrainingRun {
   signal?: AbortSignal;
 }
 
-/** How a run ended. */
+/**
+ * How a run ended.
+ *
+ * @example
+ * ```ts
+ * import type { TrainingOutcome } from "@slung/slung";
+ *
+ * const verdict = ({ step, finished }: TrainingOutcome) =>
+ *   finished ? `done after ${step} steps` : `stopped after ${step}; run again to go on`;
+ * ```
+ */
 export interface TrainingOutcome {
   /** Steps done in all, earlier sessions included. */
   step: number;
@@ -65,6 +87,8 @@ export interface TrainingOutcome {
   finished: boolean;
   /** The reports of this session. */
   log: LogEntry[];
+  /** Why the run has diverged, where it has: all steps are done, but the model is none. */
+  diverged?: string;
 }
 
 /**
@@ -108,5 +132,6 @@ export async function train(run: TrainingRun): Promise<TrainingOutcome> {
   }
   if (trainer.pending > 0) await read();
   if (step !== lastSave) await checkpoint?.save(saved, step);
-  return { step, finished: step >= schedule.steps, log };
+  const diverged = divergenceOf(log, model.config.vocabularySize);
+  return { step, finished: step >= schedule.steps, log, ...(diverged && { diverged }) };
 }
