@@ -1,6 +1,6 @@
 // One frame of the live display: a bar of how far the training has come, what is known of it, and loss curves by risk class.
 
-import { largest } from "../base/extremes.ts";
+import { largest, smallest } from "../base/extremes.ts";
 import { duration } from "../report/progress.ts";
 import { formatCell } from "../report/table.ts";
 import { displayable } from "./display.ts";
@@ -119,16 +119,22 @@ function drawCurves(curves: readonly Curve[], steps: number): string[] {
     points: thin(points),
     all: points,
   }));
-  const top = niceCeiling(
-    largest(smooth.flatMap(({ points }) => points.map(({ loss }) => loss)), 1e-3),
-  );
+  const losses = smooth.flatMap(({ points }) => points.map(({ loss }) => loss));
+  const top = niceCeiling(largest(losses, 1e-3));
+  const least = smallest(losses, 0); // some objectives have negative losses
+  const low = least < 0 ? -niceCeiling(-least) : 0;
   const x = (step: number) => plot.left + (plot.right - plot.left) * step / Math.max(1, steps - 1);
-  const y = (loss: number) => plot.bottom - (plot.bottom - plot.top) * loss / top;
+  const y = (loss: number) => plot.bottom - (plot.bottom - plot.top) * (loss - low) / (top - low);
   const parts = [0, 0.25, 0.5, 0.75, 1].flatMap((part) => {
-    const at = round(y(part * top));
+    const value = low + part * (top - low), at = round(y(value));
     return [
       `<line x1="${plot.left}" x2="${plot.right}" y1="${at}" y2="${at}" stroke="#e2e2e2"/>`,
-      svgText(formatCell(part * top), { x: plot.left - 6, y: at + 4, size: 11, anchor: "end" }),
+      svgText(formatCell(Number(value.toPrecision(3))), {
+        x: plot.left - 6,
+        y: at + 4,
+        size: 11,
+        anchor: "end",
+      }),
     ];
   });
   parts.push(

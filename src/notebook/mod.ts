@@ -32,3 +32,17 @@ export { showPlot, type ShowPlotOptions, type Spec } from "./plot.ts";
 export type { Cell, Column, TableRow } from "../report/table.ts";
 export { type Frame, showTable, type ShowTableOptions } from "./table.ts";
 export { showTokens, type TokenColours, type TokenValues } from "./tokens.ts";
+export {
+  type BarOptions,
+  type BarValue,
+  type ChartOptions,
+  type HeatMap,
+  type LineOptions,
+  type LinePoint,
+  showBars,
+  showHeatMap,
+  showLines,
+  showTradeOff,
+} from "./charts.ts";
+export { type Exercise, exercise } from "./exercise.ts";
+export { showObjectives } from "./objectives.ts";
