@@ -1,7 +1,8 @@
 // deno task notebooks [--only 01] [--full]: type-checks the sources in notebooks/src (with the solutions that they fold
 // away), runs each through the real Jupyter kernel from its first cell to its last, and writes notebooks/NN_name.ipynb
-// with what came out. A notebook with a failed cell, and there every failed check is one, keeps its last file; one in which
-// somebody wrote is refused before anything runs.
+// with what came out. Then the folded solutions are run, each in a scope of its own; their outputs are not kept. A notebook
+// with a failed cell or solution, and there every failed check is one, keeps its last file; one in which somebody wrote is
+// refused before anything runs.
 
 import { CannotError } from "../mod.ts";
 import { createProgress } from "../src/report/progress.ts";
@@ -13,6 +14,7 @@ import {
   ownCells,
   parseSource,
   renderNotebook,
+  solutionsOf,
   type SourceCell,
   withSolutions,
 } from "../src/notebook/ipynb.ts";
@@ -125,24 +127,27 @@ export async function runNotebook(
 ): Promise<void> {
   const { name, path, cells } = notebook;
   const code = cells.filter(({ kind }) => kind === "code");
+  const solutions = solutionsOf(cells).map(({ code, line }) => ({ source: `{\n${code}}`, line }));
+  const all = [...code, ...solutions];
   const jupyterPath = await installKernel();
   const outputs: CellOutput[][] = [];
   const hidden = new Map([[`file://${root}`, "."], [root, "."], [jupyterPath, "…"]]);
   try {
-    using progress = createProgress({ total: code.length, label: name });
-    const request = { kernel: "deno", folder, limit, cells: code.map(({ source }) => source) };
+    using progress = createProgress({ total: all.length, label: name });
+    const request = { kernel: "deno", folder, limit, cells: all.map(({ source }) => source) };
     for await (const event of execute(python, request, { jupyterPath, size })) {
       outputs.push(cleanOutputs(event.outputs, hidden));
-      const problem = event.problem ?? unreadable(outputs.at(-1)!);
+      const problem = event.problem ?? unreadable(outputs.at(-1)!) ??
+        wrongSolution(outputs.at(-1)!);
       if (event.failed || problem) {
-        throw cellError(notebook, code, { ...event, problem }, outputs.at(-1)!);
+        throw cellError(notebook, all, { ...event, problem }, outputs.at(-1)!);
       }
       progress.update(outputs.length);
     }
   } finally {
     await Deno.remove(jupyterPath, { recursive: true });
   }
-  if (outputs.length < code.length) {
+  if (outputs.length < all.length) {
     throw new CannotError(
       `run ${path}`,
       `the kernel did not finish cell ${outputs.length + 1}`,
@@ -150,7 +155,10 @@ export async function runNotebook(
     );
   }
   await refuseOwnCells(folder, [notebook]); // it may have been written in meanwhile
-  await writeFileAtomic(`${folder}/${name}.ipynb`, renderNotebook(cells, outputs));
+  await writeFileAtomic(
+    `${folder}/${name}.ipynb`,
+    renderNotebook(cells, outputs.slice(0, code.length)),
+  );
 }
 
 interface CellEvent {
@@ -172,9 +180,17 @@ function unreadable(outputs: readonly CellOutput[]): string | null {
     "something to look at";
 }
 
+// An answer that a lesson calls right must be.
+function wrongSolution(outputs: readonly CellOutput[]): string | null {
+  const texts = outputs.map(({ data }) =>
+    (data as Record<string, string> | undefined)?.["text/plain"]
+  );
+  return texts.find((text) => text?.startsWith("✗ Exercise")) ?? null;
+}
+
 function cellError(
   { name, path }: Notebook,
-  code: readonly SourceCell[],
+  code: readonly Pick<SourceCell, "line">[],
   { cell, problem }: CellEvent,
   outputs: readonly CellOutput[],
 ): CannotError {

@@ -82,15 +82,19 @@ export function parseSource(text: string, name: string): SourceCell[] {
   });
 }
 
-/**
- * The code of a source with the solutions that its text cells fold away, so that these are type-checked too: each fenced
- * block of TypeScript follows in a scope of its own.
- */
-export function withSolutions(text: string, cells: readonly SourceCell[]): string {
-  const blocks = cells.filter(({ kind }) => kind === "markdown").flatMap(({ source }) =>
-    Array.from(source.matchAll(/^```ts\n([\s\S]*?)^```$/gm), ([, code]) => `{\n${code}}\n`)
+/** The solutions that text cells fold away, in order: each fenced block of TypeScript. */
+export function solutionsOf(cells: readonly SourceCell[]): { code: string; line: number }[] {
+  return cells.filter(({ kind }) => kind === "markdown").flatMap(({ source, line }) =>
+    Array.from(source.matchAll(/^```ts\n([\s\S]*?)^```$/gm), ({ 1: code, index }) => ({
+      code: code!,
+      line: line + source.slice(0, index).split("\n").length,
+    }))
   );
-  return [text, ...blocks].join("\n");
+}
+
+/** The code of a source with its solutions, so that these are type-checked too: each follows in a scope of its own. */
+export function withSolutions(text: string, cells: readonly SourceCell[]): string {
+  return [text, ...solutionsOf(cells).map(({ code }) => `{\n${code}}\n`)].join("\n");
 }
 
 /**
