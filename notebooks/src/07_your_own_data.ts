@@ -197,6 +197,7 @@ for (const { title, name, ...what } of runs) {
       }, { onLog, signal }),
   );
 }
+check(`${runs.length} models are trained`, true);
 
 // %% [markdown]
 // ## Measure

@@ -77,17 +77,22 @@ export function showObjectives(
     });
   });
   const bottom = 66 + 46 * rowsOfText.length;
-  body.push(
-    svgText(
-      "prediction of each token:  ✓ learned    – no loss: read, but never a target    ✗ its own loss, e.g. pushed away",
-      {
-        x: 12,
-        y: bottom + 8,
-        size: 11,
-        fill: ink.grey,
-      },
-    ),
-  );
+  const meanings = {
+    learned: "learned",
+    masked: "no loss: read, but never a target",
+    other: "another loss",
+  };
+  let x = left;
+  for (const [use, meaning] of Object.entries(meanings)) {
+    const { fill, colour, dash } = uses[use as keyof typeof uses];
+    body.push(
+      `<rect x="${x}" y="${
+        bottom - 4
+      }" width="18" height="13" rx="2" fill="${fill}" stroke="${colour}"${dash}/>`,
+      svgText(meaning, { x: x + 24, y: bottom + 7, size: 11, fill: ink.grey }),
+    );
+    x += 44 + meaning.length * 6;
+  }
   const text = ["is read: " + tokens.map(visible).join(" ")].concat(
     rowsOfText.map(({ title, uses }) =>
       `${title}: ${
@@ -96,7 +101,7 @@ export function showObjectives(
     ),
   ).join("\n");
   return displayable({
-    svg: svgDocument(width, bottom + 20, text.slice(0, 400), body.join("")),
+    svg: svgDocument(Math.max(width, x), bottom + 20, text.slice(0, 400), body.join("")),
     text,
   });
 }

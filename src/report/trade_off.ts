@@ -96,7 +96,7 @@ export function tradeOffPlot(
     const above = values.slice(i + 1).filter((other) =>
       Math.hypot(left(value.x) - left(other.x), top(value.y) - top(other.y)) < 8
     ).length;
-    return { ...value, size: 120 * (1 + above) ** 2 };
+    return { ...value, size: 120 * (1 + 0.6 * above) ** 2 };
   });
   const leaders = values.flatMap((value, i) => {
     const end = leaderEnd(placements[i]!);
