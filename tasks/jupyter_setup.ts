@@ -104,7 +104,8 @@ async function aptGet(...args: string[]): Promise<string | undefined> {
     args,
     env: { DEBIAN_FRONTEND: "noninteractive" },
   }).output();
-  return success ? undefined : new TextDecoder().decode(stderr).trim().split("\n").at(-1);
+  if (success) return undefined;
+  return new TextDecoder().decode(stderr).trim().split("\n").at(-1)!.replace(/[.?]+$/, "");
 }
 
 // Deno grants `--allow-run=NAME` for the file that the name stood for when it started. What is installed later is granted
