@@ -4,10 +4,10 @@ import { assert, assertEquals, assertRejects } from "./assert.ts";
 import {
   groupedBars,
   lossCurves,
-  paretoFront,
-  paretoPlot,
+  paretoFrontier,
   placeLabels,
   renderPlot,
+  tradeOffPlot,
 } from "../src/report/plot.ts";
 import { createProgress, duration, type ProgressOutput } from "../src/report/progress.ts";
 import { describeProcess, readResults, type Results, writeResults } from "../src/report/results.ts";
@@ -99,7 +99,19 @@ Deno.test("a figure is the same bytes each time, and its ids are its own", async
 });
 
 Deno.test("figures show every method, series and value", async () => {
-  const pareto = await renderPlot(paretoPlot(points, "Trade-off"));
+  const interval = (mean: number) => ({ mean, low: mean, high: mean, confidence: 0.95, n: 1 });
+  const pareto = await renderPlot(tradeOffPlot(
+    points.map(({ method, nameGeneration, knowledge }) => ({
+      label: method,
+      x: interval(nameGeneration),
+      y: interval(knowledge),
+    })),
+    {
+      x: { title: "Name generation (%, lower is better)", most: 100, fromZero: true },
+      y: { title: "Knowledge (%, higher is better)", most: 100 },
+    },
+    { title: "Trade-off" },
+  ));
   for (const { method } of points) assert(pareto.includes(`>${method}</text>`), method);
   assert(pareto.includes("Name generation (%, lower is better)") && pareto.includes("Trade-off"));
   const bars = await renderPlot(groupedBars([
@@ -113,7 +125,8 @@ Deno.test("figures show every method, series and value", async () => {
 
 Deno.test("the Pareto front holds exactly what no other point beats on both axes", () => {
   assertEquals(
-    paretoFront(points).map((point) => point.method),
+    paretoFrontier(points, { x: (point) => point.nameGeneration, y: (point) => point.knowledge })
+      .map((point) => point.method),
     ["unlikelihood", "masked", "fine-tuned"],
   );
 });
