@@ -5,7 +5,7 @@
 import { CannotError } from "../mod.ts";
 import { exists, makeFolder, readText, writeFileAtomic } from "../src/base/files.ts";
 import { ownCells } from "../src/notebook/ipynb.ts";
-import { runCommand } from "../src/report/command_line.ts";
+import { defineCommand, runCommand } from "../src/report/command_line.ts";
 import { frontend, installKernel, requirePart } from "./jupyter_setup.ts";
 
 const lessons = decodeURIComponent(new URL("../notebooks", import.meta.url).pathname);
@@ -54,49 +54,52 @@ async function trust(paths: readonly string[]): Promise<boolean> {
   return await command.output().then(({ success }) => success, () => false);
 }
 
-if (import.meta.main) {
-  await runCommand({
-    name: "lab",
-    summary: "Opens copies of the notebooks in Jupyter, with a kernel that survives an interrupt.",
-    options: {
-      port: { type: "integer", default: 8888, min: 1, max: 65535, help: "Where Jupyter listens" },
-      noBrowser: { type: "flag", help: "Only print the address" },
-    },
-    async run({ port, noBrowser }, terminal) {
-      const program = await requirePart(frontend, terminal.note);
-      if (program !== frontend.probes[0]![0]) {
-        terminal.note(
-          `Looked for jupyter-lab and found none: opening ${program}. For JupyterLab: ${frontend.python}`,
-        );
-      }
-      const { fresh, kept } = await copyLessons(lessons);
-      for (const path of kept) {
-        terminal.note(`${path} is yours and stays as it is, though the lesson has changed since.`);
-      }
-      if (!await trust(fresh)) {
-        terminal.note(
-          "jupyter-trust is missing: tables show once you trust a notebook (File menu).",
-        );
-      }
-      const folder = await installKernel();
-      const args = [`--port=${port}`, `--notebook-dir=${lessons}/my`];
-      if (noBrowser) args.push("--no-browser");
-      if (Deno.build.os === "linux" && Deno.uid() === 0) args.push("--allow-root");
-      // Ctrl-C reaches Jupyter as well, which asks before it ends; this process must live to clean up.
-      const ignore = () => {};
-      Deno.addSignalListener("SIGINT", ignore);
-      const jupyterPath = [folder, Deno.env.get("JUPYTER_PATH")].filter(Boolean).join(":");
-      try {
-        const { success, code } = await new Deno.Command(program, {
-          args,
-          env: { JUPYTER_PATH: jupyterPath },
-        }).spawn().status;
-        if (success) return { copies: `${lessons}/my` };
-        throw new CannotError("run Jupyter", `it ended with code ${code}`, "It says why above");
-      } finally {
-        Deno.removeSignalListener("SIGINT", ignore);
-        await Deno.remove(folder, { recursive: true });
-      }
-    },
-  });
-}
+const command = defineCommand({
+  name: "lab",
+  summary: "Opens copies of the notebooks in Jupyter, with a kernel that survives an interrupt.",
+  examples: ["", "--port 9000 --no-browser"],
+  options: {
+    port: { type: "integer", default: 8888, min: 1, max: 65535, help: "Where Jupyter listens" },
+    noBrowser: { type: "flag", help: "Only print the address" },
+  },
+  async run({ port, noBrowser }, terminal) {
+    const program = await requirePart(frontend, terminal.note);
+    if (program !== frontend.probes[0]![0]) {
+      terminal.note(
+        `Looked for jupyter-lab and found none: opening ${program}. For JupyterLab: ${frontend.python}`,
+      );
+    }
+    const { fresh, kept } = await copyLessons(lessons);
+    for (const path of kept) {
+      terminal.note(`${path} is yours and stays as it is, though the lesson has changed since.`);
+    }
+    if (!await trust(fresh)) {
+      terminal.note(
+        "jupyter-trust is missing: tables show once you trust a notebook (File menu).",
+      );
+    }
+    const folder = await installKernel();
+    const args = [`--port=${port}`, `--notebook-dir=${lessons}/my`];
+    if (noBrowser) args.push("--no-browser");
+    if (Deno.build.os === "linux" && Deno.uid() === 0) args.push("--allow-root");
+    // Ctrl-C reaches Jupyter as well, which asks before it ends; this process must live to clean up.
+    const ignore = () => {};
+    Deno.addSignalListener("SIGINT", ignore);
+    const jupyterPath = [folder, Deno.env.get("JUPYTER_PATH")].filter(Boolean).join(":");
+    try {
+      const { success, code } = await new Deno.Command(program, {
+        args,
+        env: { JUPYTER_PATH: jupyterPath },
+      }).spawn().status;
+      if (success) return { copies: `${lessons}/my` };
+      throw new CannotError("run Jupyter", `it ended with code ${code}`, "It says why above");
+    } finally {
+      Deno.removeSignalListener("SIGINT", ignore);
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+});
+
+export default command;
+
+if (import.meta.main) await runCommand(command);

@@ -4,9 +4,9 @@ import { writeFileAtomic } from "../src/base/files.ts";
 import { offsetUnits } from "../src/data/offsets.ts";
 import { choosePrecision } from "../src/gpu/precision.ts";
 import { paperThresholds } from "../src/label/sentences.ts";
-import { runCommand, type Terminal } from "../src/report/command_line.ts";
+import { defineCommand, runCommand, type Terminal } from "../src/report/command_line.ts";
 import { onInterrupt } from "../src/report/interrupt.ts";
-import { loadPlots } from "../src/report/load_plots.ts";
+import { lossCurves, renderPlot } from "../src/report/plot.ts";
 import { createProgress, type Progress } from "../src/report/progress.ts";
 import { denominators, riskNames } from "../src/slung/objective.ts";
 import { Risk } from "../src/slung/risk.ts";
@@ -21,10 +21,14 @@ import { modelSizes } from "../src/train/starting_model.ts";
 import { chosenObjective } from "./objective.ts";
 import { openGpu, showSamples } from "./shared.ts";
 
-await runCommand({
+const command = defineCommand({
   name: "train",
   summary:
     "Trains a language model on texts with risk spans. Interrupted, the same command goes on.",
+  examples: [
+    "--data labelled.jsonl --model olmo20M --vocabulary 4096 --max-length 256 --out runs/mine",
+    "--data labelled.jsonl --model path/to/model --objective my_loss.ts --learning-rate 5e-5 --out runs/mine",
+  ],
   options: {
     data: {
       type: "path",
@@ -67,8 +71,7 @@ await runCommand({
     denominator: {
       type: "string",
       choices: denominators,
-      default: "active",
-      help: "What the summed loss is divided by",
+      help: "What the summed loss is divided by; active, or what your .ts file says",
     },
     precision: {
       type: "string",
@@ -197,6 +200,10 @@ await runCommand({
   },
 });
 
+export default command;
+
+if (import.meta.main) await runCommand(command);
+
 function describe(plan: SpanTrainingPlan): string {
   const { model, texts, cut, windows, leftOut, targets, steps, stepsWithoutLoss } = plan;
   const all = targets.reduce((sum, count) => sum + count, 0);
@@ -216,7 +223,6 @@ async function drawLosses(folder: string, title: string, terminal: Terminal): Pr
   const path = `${folder}/loss.svg`;
   const series = await lossSeries(`${folder}/${logFile}`);
   try {
-    const { lossCurves, renderPlot } = await loadPlots();
     await writeFileAtomic(path, await renderPlot(lossCurves(series, title)));
     return path;
   } catch (error) {

@@ -1,7 +1,6 @@
 // What notebook cells show: colours that never stand alone, escaped text, and the same content in a terminal.
 
 import { assert, assertEquals, assertRejects, assertThrows } from "./assert.ts";
-import { toDataFrame } from "../src/notebook/frame.ts";
 import {
   check,
   checkClose,
@@ -108,7 +107,7 @@ Deno.test("tokens that do not fit their colours are refused with the reason", ()
   );
 });
 
-Deno.test("rows and DataFrames become tables, escaped and cut where they are long", async () => {
+Deno.test("rows become tables, escaped and cut where they are long", async () => {
   const rows = [{ method: "<b>", loss: 1.23456 }, { method: "masked", loss: null }];
   const shown = showTable(rows, { precision: 2 });
   assert(

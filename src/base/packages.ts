@@ -16,6 +16,10 @@ export const packages = {
   arimo: "npm:@expo-google-fonts/arimo@0.4.3",
   /** Fonts with nearly every sign. */
   dejavu: "npm:dejavu-fonts-ttf@2.37.3",
+  /** Pictures, with the next: 30 MB. */
+  vega: "npm:vega@6.4.0",
+  /** Compiles what a picture says into what Vega draws. */
+  vegaLite: "npm:vega-lite@6.5.0",
 } as const;
 
 /**
@@ -32,11 +36,24 @@ export async function importPackage<Module>(
     if (json) return await import(`${specifier}/${json}`, { with: { type: "json" } });
     return await import(specifier);
   } catch (cause) {
-    throw new CannotError(
-      `load the package ${specifier}`,
-      (cause as Error).message.split("\n")[0]!.replace(/\.$/, ""),
-      "Run once with network access, so that Deno can fetch it",
-      { cause },
-    );
+    const why = reasonOf((cause as Error).message);
+    throw new CannotError(`load the package ${specifier}`, why, remedyFor(specifier, why), {
+      cause,
+    });
   }
+}
+
+// Deno's first line, and the reason that it numbers 0 below it.
+function reasonOf(message: string): string {
+  const [first, ...more] = message.split("\n");
+  const reason = more.map((line) => /^\s*0: (.+)/.exec(line)?.[1]).find(Boolean);
+  return `${first!}${reason ? `: ${reason}` : ""}`.replace(/\.$/, "");
+}
+
+function remedyFor(specifier: string, why: string): string {
+  if (/lockfile/i.test(why)) {
+    return "Use a lock file that holds it: the tasks of this project that end in :transformers have one, and a program " +
+      "of your own gets one by running without --frozen";
+  }
+  return `It comes from npm when it is first used: \`deno cache ${specifier}\` fetches it, or shows what is in the way`;
 }

@@ -10,8 +10,7 @@ import {
   theme,
 } from "../report/plot_style.ts";
 import type { Axis } from "../report/plot_style.ts";
-import type { TradeOffPoint } from "../report/trade_off.ts";
-import { loadPlots } from "../report/load_plots.ts";
+import { tradeOffPlot, type TradeOffPoint } from "../report/trade_off.ts";
 import type { Displayable } from "./display.ts";
 import { showPlot } from "./plot.ts";
 
@@ -280,6 +279,5 @@ export async function showTradeOff(
   axes: { x: Axis; y: Axis },
   { title, order }: { title: string; order?: StyleOrder },
 ): Promise<Displayable> {
-  const { tradeOffPlot } = await loadPlots();
   return await showPlot(tradeOffPlot(points, axes, { title, ...(order && { order }) }));
 }

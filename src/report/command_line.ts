@@ -1,15 +1,12 @@
 // The command line of every task: options are data, and their names, types, defaults and help all
 // come from that one table. With --json, standard output holds exactly one JSON object, so a task
 // can be piped; whatever else is said goes to standard error.
-// Arguments are split by parseArgs of @std/cli, or by node:util where JSR is out of reach. The two
-// differ in a few spellings; each adapter below brings its parser to the rules both can keep.
+// Arguments are split by node:util, which is always there: no start asks the network for a parser.
 
 import { parseArgs as parseNodeArgs } from "node:util";
 import { CannotError } from "../base/errors.ts";
 import { nearest } from "../base/nearest.ts";
-import { importOptional } from "./optional.ts";
 import type { FlagOption, Option, Options, Ranged, Values } from "./options.ts";
-import { loadProgressBar } from "./progress.ts";
 
 /** Where a command writes. */
 export interface Terminal {
@@ -27,6 +24,8 @@ export interface Command<O extends Options> {
   name: string;
   /** One sentence for the top of `--help`. */
   summary: string;
+  /** The arguments of calls to copy, for the end of `--help`, e.g. `--data stories.jsonl --out runs/stories`. */
+  examples?: readonly string[];
   /** Its options, by name. */
   options: O;
   /** Does the work; what it returns is printed by `--json`. `given` holds the options that are not left out. */
@@ -37,6 +36,11 @@ export interface Command<O extends Options> {
   ): object | void | Promise<object | void>;
 }
 
+/** A command as a value, its `run` typed by its options: what a task exports, and `runCommand` runs. */
+export function defineCommand<const O extends Options>(command: Command<O>): Command<O> {
+  return command;
+}
+
 /** Standard output and standard error as two functions, so that tests can listen. */
 export interface Streams {
   /** Writes to standard output. */
@@ -44,12 +48,6 @@ export interface Streams {
   /** Writes to standard error. */
   err(text: string): void;
 }
-
-/** The parser behind the last command: `undefined` before one has run. */
-export function parserInUse(): "@std/cli" | "node:util" | undefined {
-  return parserName;
-}
-let parserName: "@std/cli" | "node:util" | undefined;
 
 /**
  * Runs a command with the arguments of this process, then ends the process:
@@ -76,7 +74,7 @@ export async function runCommand<const O extends Options>(command: Command<O>): 
     out: (text) => writeAllSync(Deno.stdout, text),
     err: (text) => writeAllSync(Deno.stderr, text),
   });
-  Deno.exit(code); // A registry that never answered may still hold the event loop.
+  Deno.exit(code);
 }
 
 /** {@link runCommand} without the process: returns the exit code. */
@@ -85,11 +83,10 @@ export async function execute<const O extends Options>(
   args: readonly string[],
   streams: Streams,
 ): Promise<number> {
-  const [parser] = await Promise.all([loadParser(), loadProgressBar()]);
   const options = { ...command.options, ...builtIn };
   let values: Values<O & typeof builtIn>, given: Set<string>;
   try {
-    const split = parser(args, options);
+    const split = splitArguments(args, options);
     if (split.values.has("help")) {
       streams.out(helpText(command));
       return 0;
@@ -136,6 +133,9 @@ export function helpText<O extends Options>(command: Command<O>): string {
   const lines = rows.map(({ left, right }) =>
     left.padEnd(indent) + wrap(right, Math.max(100 - indent, 40)).join(`\n${" ".repeat(indent)}`)
   );
+  const examples = (command.examples ?? []).map((args) =>
+    `  deno task ${command.name} ${args}`.trimEnd()
+  );
   return [
     `Usage: deno task ${command.name} [options]`,
     "",
@@ -144,8 +144,7 @@ export function helpText<O extends Options>(command: Command<O>): string {
     "Options:",
     ...lines,
     "",
-    `Arguments are read by ${parserName ?? "node:util"}.`,
-    "",
+    ...(examples.length > 0 ? ["Examples:", ...examples, ""] : []),
   ].join("\n");
 }
 
@@ -193,11 +192,8 @@ export interface SplitArguments {
   positionals: string[];
 }
 
-/** A way to split arguments. */
-export type Parser = (args: readonly string[], options: Options) => SplitArguments;
-
-/** Splits with `node:util`. Not strict, because its own errors would not read like ours. */
-export function nodeParser(args: readonly string[], options: Options): SplitArguments {
+/** Splits arguments with `node:util`. Not strict, because its own errors would not read like ours. */
+export function splitArguments(args: readonly string[], options: Options): SplitArguments {
   const names = namesByFlag(options);
   const types = [...names].map(([flag, name]) => {
     const type = options[name]!.type === "flag" ? "boolean" as const : "string" as const;
@@ -229,50 +225,6 @@ export function nodeParser(args: readonly string[], options: Options): SplitArgu
   return split;
 }
 
-/** The part of `parseArgs` of `@std/cli` that is used here. */
-export type StdParseArgs = (args: string[], options: {
-  string: string[];
-  boolean: string[];
-  collect: string[];
-  unknown: (arg: string, key?: string, value?: unknown) => unknown;
-}) => { [name: string]: unknown; _: (string | number)[] };
-
-/** Splits with `parseArgs` of `@std/cli`. */
-export function stdParser(parseArgs: StdParseArgs): Parser {
-  return (args, options) => {
-    const names = namesByFlag(options);
-    const flags = [...names].filter(([, name]) => options[name]!.type === "flag");
-    const split: SplitArguments = { values: new Map(), unknown: [], positionals: [] };
-    const given = withoutShortHelp(args).map((arg) => {
-      const [flag] = flags.find(([flag]) => arg === flag || arg.startsWith(`${flag}=`)) ?? [];
-      if (flag === undefined) return arg;
-      // It would read the next argument when that is "true" or "false", and any text as true.
-      if (arg !== flag) give(split, names.get(flag)!, arg.slice(flag.length));
-      return `${flag}=true`;
-    });
-    const keys = [...names.keys()].map((flag) => flag.slice(2));
-    const flagKeys = flags.map(([flag]) => flag.slice(2));
-    const parsed = parseArgs(given, {
-      string: [...keys.filter((key) => !flagKeys.includes(key)), "_"],
-      boolean: flagKeys,
-      collect: keys,
-      unknown(arg, key) {
-        if (key === undefined) return true; // a positional argument
-        const written = arg.split("=")[0]!;
-        const name = names.get(written);
-        if (name !== undefined) give(split, name, ""); // "--name=" reads as an option named "name="
-        else if (split.unknown.at(-1) !== written) split.unknown.push(written);
-        return false;
-      },
-    });
-    for (const [flag, name] of names) {
-      for (const value of [parsed[flag.slice(2)] ?? []].flat()) give(split, name, String(value));
-    }
-    split.positionals.push(...parsed._.map(String));
-    return split;
-  };
-}
-
 function give(split: SplitArguments, name: string, value: string): void {
   const values = split.values.get(name);
   if (values) values.push(value);
@@ -281,12 +233,6 @@ function give(split: SplitArguments, name: string, value: string): void {
 
 function withoutShortHelp(args: readonly string[]): string[] {
   return args.map((arg) => arg === "-h" ? "--help" : arg);
-}
-
-async function loadParser(): Promise<Parser> {
-  const std = await importOptional<{ parseArgs: StdParseArgs }>("jsr:@std/cli@^1/parse-args");
-  parserName = std ? "@std/cli" : "node:util";
-  return std ? stdParser(std.parseArgs) : nodeParser;
 }
 
 // ---- Checking ----
