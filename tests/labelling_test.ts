@@ -2,7 +2,7 @@
 
 import type { TextClassifier } from "../src/label/classifier.ts";
 import { classifierInput } from "../src/label/classifier.ts";
-import { trainBytePair } from "../src/data/byte_pair.ts";
+import { trainBytePair } from "../src/tokenizers/byte_pair.ts";
 import { labelFile, labelTexts, tagDocuments } from "../src/data/labelling.ts";
 import { encodeText, readRiskyTexts } from "../src/data/spans.ts";
 import { type Labeller, sentenceLabeller, wordLabeller } from "../src/label/labeller.ts";

@@ -1,6 +1,6 @@
 // Offsets of characters in three units, on random texts with everything that makes units differ.
 
-import fc from "fast-check";
+import fc from "npm:fast-check@4.9.0";
 import {
   insideCharacter,
   offsetsFrom,

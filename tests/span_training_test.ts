@@ -1,14 +1,9 @@
 // `deno task train` on any texts with risk spans: what it reads, what it refuses and why, and that it can be interrupted.
 
 import { readSafetensorsHeader, readTensor } from "../src/model/safetensors.ts";
-<<<<<<< HEAD:tests/train_task_test.ts
 import { trainBytePair } from "../src/tokenizers/byte_pair.ts";
 import { openTokenizer } from "../src/tokenizers/open.ts";
 import { readRiskyTexts, type RiskyText } from "../src/data/spans.ts";
-=======
-import { trainBytePair } from "../src/data/byte_pair.ts";
-import { loadTokenizer } from "../src/data/tokenizer.ts";
->>>>>>> house:tests/span_training_test.ts
 import {
   type SpanTrainingPlan,
   type SpanTrainingSettings,

@@ -2,7 +2,6 @@
 
 import { readText } from "../src/base/files.ts";
 import { Random } from "../src/base/random.ts";
-<<<<<<< HEAD
 import { trainBytePair } from "../src/tokenizers/byte_pair.ts";
 import { Heap } from "../src/tokenizers/heap.ts";
 import { readRecords, stringField } from "../src/data/records.ts";
@@ -11,16 +10,6 @@ import { textOf, utf8 } from "../src/tokenizers/token_bytes.ts";
 import { openTokenizer } from "../src/tokenizers/open.ts";
 import { checkVocabulary, type Tokenizer } from "../src/tokenizers/tokenizer.ts";
 import { Tokenizer as TheirTokenizer } from "npm:@huggingface/tokenizers@0.2.0";
-=======
-import { trainBytePair } from "../src/data/byte_pair.ts";
-import { Heap } from "../src/data/heap.ts";
-import { alignNormalised } from "../src/data/huggingface_tokenizer.ts";
-import { readRecords } from "../src/data/records.ts";
-import { stringField } from "../src/data/records.ts";
-import { type Merge, mergePairs, pairKey } from "../src/data/pair_merging.ts";
-import { locateBytes, textOf, utf8 } from "../src/data/token_bytes.ts";
-import { checkVocabulary, loadTokenizer, type Tokenizer } from "../src/data/tokenizer.ts";
->>>>>>> house
 import { assert, assertEquals, assertRejects, assertThrows } from "./assert.ts";
 import { sharedData } from "./data.ts";
 import { llama2cFile, rankedFiles, temporaryFolder } from "./fixtures/tokenizers.ts";
@@ -224,7 +213,6 @@ Deno.test("a long word is learned from and merged in about the time of many shor
   assert(long < 10 * short, `${long} s for one word, ${short} s for many`);
 });
 
-<<<<<<< HEAD
 Deno.test({
   name: "the tokenizer of OLMo: special ids, round trip and offsets on 400 TOFU answers",
   ignore: !sharedData("tokenizers/olmo-dolma-v1_5") || !sharedData("tofu/full.jsonl"),
@@ -254,30 +242,6 @@ Deno.test({
     const accent = decomposed.ends.findIndex((end) => end > 4); // the first token with a part of é
     assertEquals(decomposed.ends[accent], 5);
   },
-=======
-Deno.test("the tokenizer of OLMo: special ids, round trip and offsets on 400 TOFU answers", async () => {
-  const folder = sharedData("tokenizers/olmo-dolma-v1_5"), tofu = sharedData("tofu/full.jsonl");
-  if (!folder || !tofu) return;
-  const tokenizer = await loadTokenizer(folder);
-  assertEquals(tokenizer.special, { eos: 50279, pad: 1 });
-  assertEquals(tokenizer.vocabularySize, 50280);
-  assertEquals([...tokenizer.encode("Hello  world").ids], [12092, 50276, 10186]);
-  const answers = readRecords(tofu, (row, where) => stringField(row, "answer", where));
-  const tenth = (await Array.fromAsync(answers)).filter((_, i) => i % 10 === 9);
-  assertEquals(tenth.length, 400);
-  for (const answer of tenth) {
-    assertEquals(tokenizer.decode(tokenizer.encode(answer).ids), answer);
-    assertTiles(tokenizer, answer);
-  }
-  for (const text of varied) {
-    const { ids, starts, ends } = tokenizer.encode(text);
-    assertEquals(tokenizer.decode(ids), text.normalize("NFC"));
-    assertEquals([starts[0] ?? 0, ends.at(-1) ?? 0], [0, text.length]);
-  }
-  const decomposed = tokenizer.encode("cafe\u0301 x");
-  const accent = decomposed.ends.findIndex((end) => end > 4); // the first token with a part of é
-  assertEquals(decomposed.ends[accent], 5);
->>>>>>> house
 });
 
 Deno.test("llama2.c: best score first, a space before the text, bytes for what is no piece", async () => {

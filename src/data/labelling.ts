@@ -190,11 +190,27 @@ export async function markTexts(
   texts: readonly string[],
   labeller: Labeller,
 ): Promise<RiskyText[]> {
+  return await markFrom(0, texts, labeller);
+}
+
+// Texts are named by their place, the first of them at `first`.
+async function markFrom(
+  first: number,
+  texts: readonly string[],
+  labeller: Labeller,
+): Promise<RiskyText[]> {
   const found = await labeller.label(texts);
+  if (found.length !== texts.length) {
+    throw new CannotError(
+      "label texts",
+      `the labeller "${labeller.name}" gave spans of ${found.length} texts for ${texts.length}`,
+      "Return one list for each text, empty where nothing is risky",
+    );
+  }
   const rule: SpanRule = labeller.sentences ? "sentence" : "overlap";
   return texts.map((text, i) => {
-    const spans = found[i] ?? [];
-    validateSpans(spans, text.length, `text ${i}, found by ${labeller.name}`);
+    const spans = found[i]!;
+    validateSpans(spans, text.length, `text ${first + i} by "${labeller.name}"`);
     return { text, spans, rule };
   });
 }
@@ -231,22 +247,8 @@ export async function labelTexts(
 ): Promise<TextsSummary> {
   const summary: TextsSummary = { texts: 0, risky: 0, spans: { possible: 0, high: 0 } };
   const labelled = async function* (waiting: string[]): AsyncGenerator<string> {
-<<<<<<< HEAD
-    for (const marked of await markTexts(waiting, labeller)) {
+    for (const marked of await markFrom(summary.texts, waiting, labeller)) {
       const { text, spans, rule } = marked;
-=======
-    const found = await labeller.label(waiting);
-    if (found.length !== waiting.length) {
-      throw new CannotError(
-        "label texts",
-        `the labeller "${labeller.name}" gave spans of ${found.length} texts for ${waiting.length}`,
-        "Return one list for each text, empty where nothing is risky",
-      );
-    }
-    for (const [i, text] of waiting.entries()) {
-      const spans = found[i]!;
-      validateSpans(spans, text.length, `text ${summary.texts} by "${labeller.name}"`);
->>>>>>> house
       summary.texts++;
       if (spans.some(({ risk }) => risk > Risk.low)) summary.risky++;
       summary.spans.possible += spans.filter(({ risk }) => risk === Risk.possible).length;

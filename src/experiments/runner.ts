@@ -213,8 +213,8 @@ export interface RunnerOptions<Results> {
  * Runs an experiment, keeping what it computes in `folder`.
  *
  * @returns One outcome for each run, or those that are complete when `signal` was aborted.
-<<<<<<< HEAD
- * @throws {CannotError} when a file cannot be read or written, and with `onlyMeasure` for a model that was not kept.
+ * @throws {CannotError} when a file cannot be read or written, or two runs, stages or measures would share one; with
+ * `onlyMeasure`, for a model that was not kept.
  *
  * @example
  * ```ts
@@ -240,10 +240,6 @@ export interface RunnerOptions<Results> {
  * const outcomes = await runExperiment(gpu, experiment, "runs/masked");
  * console.log(outcomes.map(({ run }) => run.name).join(" ")); // base masked-seed0
  * ```
-=======
- * @throws {CannotError} when a file cannot be read or written, or two runs, stages or measures would share one; with
- * `onlyMeasure`, for a model that was not kept.
->>>>>>> house
  */
 export async function runExperiment<Results extends object>(
   gpu: Gpu,
@@ -270,7 +266,6 @@ export async function runExperiment<Results extends object>(
   return outcomes;
 }
 
-<<<<<<< HEAD
 /**
  * The runs that compare methods: the base model as it is, then one model for each seed and method, in this order.
  */
@@ -290,7 +285,8 @@ export function withMeasures<Results extends object, Own extends object>(
 ): Experiment<Results & Own> {
   const measures = [...experiment.measures, ...own];
   return { ...experiment, measures: measures as unknown as Measure<Results & Own>[] };
-=======
+}
+
 // All of them name files.
 function checkNames(kinds: Record<string, readonly { name: string }[]>): void {
   for (const [kind, named] of Object.entries(kinds)) {
@@ -306,7 +302,6 @@ function checkNames(kinds: Record<string, readonly { name: string }[]>): void {
     if (twice === undefined) continue;
     throw refuse(twice, "another one has this name", "Rename one of the two, or leave it out");
   }
->>>>>>> house
 }
 
 /** How many bytes the trained models of an experiment take when all are kept. */
