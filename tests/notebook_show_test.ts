@@ -118,11 +118,9 @@ Deno.test("rows become tables, escaped and cut where they are long", async () =>
   assert(
     String(cut).endsWith("… and 2 more rows") && (await htmlOf(cut)).includes("and 2 more rows"),
   );
-  const frame = showTable(await toDataFrame([{ a: 1, b: "x" }, { a: 2, b: "y" }]));
-  assertEquals(String(frame).split("\n").slice(2), ["0  1  x", "1  2  y"]);
 });
 
-Deno.test("a figure is a PNG alone, and its data are its text", async () => {
+Deno.test("a figure is SVG, and its data are its text", async () => {
   const point = (label: string, x: number, y: number) => ({
     label,
     x: studentInterval([x]),
@@ -131,12 +129,6 @@ Deno.test("a figure is a PNG alone, and its data are its text", async () => {
   const points = [point("base", 1.2, 41), point("masked", 2.1, 74.9)];
   const axes = { x: { title: "names", most: 100 }, y: { title: "facts", most: 100 } };
   const shown = await showPlot(tradeOffPlot(points, axes, { title: "Trade-off <1>" }));
-  const bundle = await shown[jupyterDisplay]();
-  assertEquals(Object.keys(bundle).sort(), ["image/png", "text/plain"]);
-  const png = Uint8Array.fromBase64(bundle["image/png"]!);
-  assertEquals([...png.subarray(1, 4)], [..."PNG"].map((letter) => letter.charCodeAt(0)));
-  const [width, height] = [16, 20].map((at) => new DataView(png.buffer).getUint32(at));
-  assert(svgOf(shown).includes(`width="${width}" height="${height}"`), `${width} x ${height}`);
   assert(svgOf(shown).startsWith('<svg role="img" aria-label="Trade-off &#60;1&#62;"'));
   const text = String(shown);
   for (const word of ["Trade-off <1>", "label", "masked", "74.9"]) {
@@ -148,6 +140,30 @@ Deno.test("a figure is a PNG alone, and its data are its text", async () => {
     String(await showPlot(groupedBars(bars, "Percent"), { limit: 1 })).endsWith("… and 1 more"),
   );
   await assertRejects(() => showPlot({ mark: 7 }), "Cannot draw the figure");
+});
+
+// In a process without a lock file, as a kernel is: the rasteriser and its fonts are fetched by who first shows a figure.
+Deno.test("Jupyter gets a figure as PNG alone, of the figure's size", async () => {
+  const script = `
+import { jupyterDisplay, showTokens } from "${new URL("../src/notebook/mod.ts", import.meta.url)}";
+const shown = showTokens(["By", " Mira"], { losses: [1, 2] });
+console.log(JSON.stringify({ bundle: await shown[jupyterDisplay](), svg: shown.svg }));`;
+  const { stdout } = await new Deno.Command("deno", {
+    args: [
+      "run",
+      "--no-lock",
+      "--quiet",
+      "-A",
+      `data:application/typescript,${encodeURIComponent(script)}`,
+    ],
+    stderr: "inherit",
+  }).output();
+  const { bundle, svg } = JSON.parse(new TextDecoder().decode(stdout));
+  assertEquals(Object.keys(bundle).sort(), ["image/png", "text/plain"]);
+  const png = Uint8Array.fromBase64(bundle["image/png"]);
+  assertEquals(new TextDecoder().decode(png.subarray(1, 4)), "PNG");
+  const [width, height] = [16, 20].map((at) => new DataView(png.buffer).getUint32(at));
+  assert(svg.includes(`width="${width}" height="${height}"`), `${width} x ${height}`);
 });
 
 Deno.test("the environment names versions and adapter, and no path", async () => {

@@ -200,8 +200,12 @@ export function showBars(bars: readonly BarValue[], options: BarOptions): Promis
         ? [
           {
             data: { values: [reference] },
-            mark: { type: "rule", strokeDash: [5, 4], color: "#555", tooltip: null },
-            encoding: { x: { field: "value", type: "quantitative" }, y: null },
+            mark: { type: "rule", strokeDash: [5, 4], color: "#555" },
+            encoding: {
+              x: { field: "value", type: "quantitative" },
+              y: { value: 0 },
+              y2: { value: "height" },
+            },
           },
           {
             data: { values: [reference] },
