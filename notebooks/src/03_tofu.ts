@@ -66,7 +66,7 @@ showTable([{ size, ...knobs, seeds: knobs.seeds.join(", ") }]);
 // `deno task tofu` does).
 
 // %%
-const { tokenizer, source: base, description } = await readPretrained(
+const { tokenizer, source: base } = await readPretrained(
   projectPath("models/invented-base"),
 );
 const { shippedWorld, inventedTask } = experiments;
