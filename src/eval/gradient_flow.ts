@@ -149,9 +149,7 @@ class Probe {
     this.#tensors.write(batch, terms);
     this.#program.replay();
     const results = await gpu.readAll([this.#losses, this.#logOdds, ...this.#gradients]);
-    for (const { gradient } of parameters.groups) {
-      gpu.write(gradient!, new Float32Array(gradient!.length));
-    }
+    for (const { gradient } of parameters.groups) gpu.clear(gradient!);
     const active = new Set(activeRows(batch, terms));
     const [losses, logOdds, ...gradients] = results.map((bytes) => new Float32Array(bytes));
     const only = (values: Float32Array) =>

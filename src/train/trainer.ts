@@ -191,7 +191,7 @@ export class Trainer {
     this.accumulate(0, [batch]);
     const [losses, logOdds] = await this.#model.gpu.readAll([this.#losses, this.#logOdds]);
     for (const { gradient } of this.#model.parameters.groups) {
-      this.#model.gpu.write(gradient!, new Float32Array(gradient!.length));
+      this.#model.gpu.clear(gradient!);
     }
     const active = new Set(activeRows(batch, this.objective.terms));
     const only = (values: ArrayBuffer) =>
