@@ -157,7 +157,7 @@ Deno.test({
         weights: new Float32Array(rows * time).fill(1),
         predicted: new Uint8Array(rows * time).fill(1),
         firstKey: new Uint32Array(rows * time),
-        documents: rows,
+        firstTokens: [0, rows, 0, 0],
       };
       const objective: Objective = {
         name: "unlikelihood",
@@ -170,7 +170,7 @@ Deno.test({
           betas: [training.beta1, training.beta2],
           epsilon: training.epsilon,
           weightDecay: training.weightDecay,
-          maxNorm: training.clipNorm,
+          maxGradientNorm: training.clipNorm,
         },
       });
       trainer.accumulate(0, [batch]);
@@ -183,7 +183,7 @@ Deno.test({
         assertClose(at.map((i) => data[i]! / scale), values.map((v) => v / scale), 1e-4, name);
       }
       gradients.clear();
-      for (const { gradient } of model.parameters.groups) gpu.clear(gradient!);
+      model.parameters.clearGradients();
 
       trainer.step(0, [batch], training.learningRate);
       trainer.step(1, [batch], 0);

@@ -2,7 +2,7 @@
 
 import { Gpu } from "../src/gpu/gpu.ts";
 import type { Precision } from "../src/gpu/tensor.ts";
-import { packSequences } from "../src/data/batch.ts";
+import { packSequences } from "../src/data/packing.ts";
 import { LanguageModel } from "../src/model/language_model.ts";
 import { writeSafetensors } from "../src/model/safetensors.ts";
 import { loadModel, saveModel, withRotaryPairing } from "../src/model/weights.ts";

@@ -6,7 +6,7 @@ import {
   sentenceRanges,
   sentenceSpans,
   splitterName,
-} from "../src/slung/sentences.ts";
+} from "../src/label/sentences.ts";
 import { classifyTokensBySentence, Risk, type RiskSpan } from "../src/slung/risk.ts";
 import { assert, assertEquals, assertThrows } from "./assert.ts";
 

@@ -17,7 +17,7 @@ import { Parameters } from "../src/nn/parameters.ts";
 import { objective } from "../src/slung/objective.ts";
 import { fit } from "../src/train/fit.ts";
 import { Trainer } from "../src/train/trainer.ts";
-import { packSequences } from "../src/data/batch.ts";
+import { packSequences } from "../src/data/packing.ts";
 import { assert, assertClose, assertEquals, assertThrows } from "./assert.ts";
 import { testHalves } from "./fixtures/halves.ts";
 import { assertSame } from "./fixtures/same.ts";
@@ -210,7 +210,7 @@ Deno.test("AdamW and the gradient norm of arenas are the same bytes in views", a
       step: filled(0.5, stepLength),
       status: filled(0, statusLength),
     }, (program, { gradient, other, weight, first, second, step, status }) => {
-      gradientNorm(program, { gradients: [gradient, other], status, maxNorm: 1 });
+      gradientNorm(program, { gradients: [gradient, other], status, maxGradientNorm: 1 });
       const moments = { firstMoment: first, secondMoment: second };
       const { betas, epsilon } = settings;
       adamw(program, { step, status, gradient, weight, ...moments, decay: 0.1, betas, epsilon });

@@ -1,10 +1,11 @@
 // Trains a model on sequences for some epochs: plan, trainer and loop put together, with the settings that matter.
 
-import type { Sequence } from "../data/batch.ts";
-import { microBatchShape, planEpochs } from "../data/epochs.ts";
+import { checkSequences, type Sequence } from "../data/sequence.ts";
+import { microBatchShape, orderSteps, stepsWithLoss } from "../data/epochs.ts";
+import { packSequences } from "../data/packing.ts";
 import type { LanguageModel } from "../model/language_model.ts";
 import type { Objective } from "../slung/objective.ts";
-import { digestEpochs, digestOptimiserState, digestWeights, fingerprintOf } from "./fingerprint.ts";
+import { digestEpochs, digestModel, digestOptimiserState, fingerprintOf } from "./fingerprint.ts";
 import { type CheckpointStore, type LogEntry, train, type TrainingOutcome } from "./loop.ts";
 import { defaultLossScale, type LossScaleSettings, type OptimiserSettings } from "./optimiser.ts";
 import type { OptimiserState } from "./optimiser_state.ts";
@@ -35,20 +36,29 @@ export interface FitOptions {
   lossScale?: LossScaleSettings;
   /** Where to save on the way, so that an interrupted run can go on: `checkpointsIn` a folder. */
   checkpoint?: CheckpointStore;
+  /** Called once, before the first step: how many there are, and how many were left out since nothing in them has a loss. */
+  onPlan?: (plan: { steps: number; withoutLoss: number }) => void;
   /** Called with every step reported, and the number of steps in all. */
   onLog?: (entry: LogEntry, steps: number) => void;
   /** Aborting stops after the current step, with a checkpoint. */
   signal?: AbortSignal;
 }
 
-/** Fits a model that was made with gradients. Same model, options and adapter: the same bytes. */
+/**
+ * Fits a model that was made with gradients. Same model, options and adapter: the same bytes.
+ *
+ * @throws {CannotError} for a malformed sequence or an id that the model does not have; when no token carries a loss; when
+ * a value became NaN or infinite; when a checkpoint belongs to another run or cannot be saved.
+ */
 export async function fit(model: LanguageModel, options: FitOptions): Promise<TrainingOutcome> {
   const { epochs, perStep, seed, objective, optimiser, recompute, lossScale } = options;
   const { optimiserState, checkpoint, onLog, signal } = options;
-  const order = { epochs, perStep, seed };
-  const shape = microBatchShape(order, model.config.contextLength, options.mostPositions);
-  const { steps, batches } = planEpochs({ ...order, ...shape });
-  const schedule = { ...options.schedule, steps };
+  const { contextLength, vocabularySize } = model.config;
+  for (const epoch of new Set(epochs)) checkSequences(epoch, "train on", vocabularySize);
+  const ordered = orderSteps({ epochs, perStep, seed });
+  const steps = stepsWithLoss(ordered, objective);
+  const shape = microBatchShape(steps, contextLength, options.mostPositions);
+  const schedule = { ...options.schedule, steps: steps.length };
   using trainer = new Trainer(model, {
     ...shape,
     objective,
@@ -57,14 +67,15 @@ export async function fit(model: LanguageModel, options: FitOptions): Promise<Tr
     ...(lossScale && { lossScale }),
   });
   if (optimiserState) trainer.optimiser.upload(optimiserState, 0);
+  options.onPlan?.({ steps: steps.length, withoutLoss: ordered.length - steps.length });
   return await train({
     model,
     trainer,
     schedule,
-    batches,
+    batches: (step) => packSequences(steps[step]!, shape).batches,
     ...(checkpoint &&
       { checkpoint, fingerprint: await fingerprint(model, options, shape) }),
-    ...(onLog && { onLog: (entry: LogEntry) => onLog(entry, steps) }),
+    ...(onLog && { onLog: (entry: LogEntry) => onLog(entry, steps.length) }),
     ...(signal && { signal }),
   });
 }
@@ -78,7 +89,7 @@ async function fingerprint(
   const { optimiserState } = options;
   return await fingerprintOf({
     model: model.config,
-    initial: await digestWeights(model),
+    initial: await digestModel(model),
     epochs: await digestEpochs(epochs),
     perStep,
     shape, // decides the order of sums
