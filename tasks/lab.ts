@@ -1,11 +1,12 @@
 // Opens the notebooks in a browser: `deno task lab`. JupyterLab if there is one, else the classic notebook.
 
-import { runCommand } from "../src/report/command_line.ts";
+import { defineCommand, runCommand } from "../src/report/command_line.ts";
 import { frontend, installKernel, requirePart } from "./jupyter_setup.ts";
 
-await runCommand({
+const command = defineCommand({
   name: "lab",
   summary: "Opens the notebooks in Jupyter, with a Deno kernel that survives an interrupt.",
+  examples: ["", "--port 9000 --no-browser"],
   options: {
     port: { type: "integer", default: 8888, min: 1, max: 65535, help: "Where Jupyter listens" },
     noBrowser: { type: "flag", help: "Only print the address" },
@@ -31,3 +32,7 @@ await runCommand({
     }
   },
 });
+
+export default command;
+
+if (import.meta.main) await runCommand(command);

@@ -5,7 +5,7 @@
 import { CannotError } from "../mod.ts";
 import { createProgress } from "../src/report/progress.ts";
 import { readText, writeFileAtomic } from "../src/base/files.ts";
-import { runCommand, type Terminal } from "../src/report/command_line.ts";
+import { defineCommand, runCommand, type Terminal } from "../src/report/command_line.ts";
 import {
   type CellOutput,
   cleanOutputs,
@@ -221,31 +221,34 @@ async function runAll(
   return { notebooks: written, size: options.size };
 }
 
-if (import.meta.main) {
-  await runCommand({
-    name: "notebooks",
-    summary: "Type-checks and runs the notebooks, and refreshes their outputs.",
-    options: {
-      only: {
-        type: "string",
-        placeholder: "name",
-        help: "Only those whose name begins so, e.g. 01",
-      },
-      full: { type: "flag", help: "At the full size; quick unless given" },
-      limit: {
-        type: "integer",
-        min: 1,
-        placeholder: "seconds",
-        help: "What a notebook may take; 600 unless given, or a day with --full",
-      },
-      folder: {
-        type: "string",
-        default: `${root}/notebooks`,
-        placeholder: "folder",
-        help: "Where src/ and the notebooks are",
-      },
+const command = defineCommand({
+  name: "notebooks",
+  summary: "Type-checks and runs the notebooks, and refreshes their outputs.",
+  examples: ["--only 01", "--full"],
+  options: {
+    only: {
+      type: "string",
+      placeholder: "name",
+      help: "Only those whose name begins so, e.g. 01",
     },
-    run: ({ only, full, limit = full ? 86400 : 600, folder }, terminal) =>
-      runAll({ folder, limit, size: full ? "full" : "quick", ...(only && { only }) }, terminal),
-  });
-}
+    full: { type: "flag", help: "At the full size; quick unless given" },
+    limit: {
+      type: "integer",
+      min: 1,
+      placeholder: "seconds",
+      help: "What a notebook may take; 600 unless given, or a day with --full",
+    },
+    folder: {
+      type: "string",
+      default: `${root}/notebooks`,
+      placeholder: "folder",
+      help: "Where src/ and the notebooks are",
+    },
+  },
+  run: ({ only, full, limit = full ? 86400 : 600, folder }, terminal) =>
+    runAll({ folder, limit, size: full ? "full" : "quick", ...(only && { only }) }, terminal),
+});
+
+export default command;
+
+if (import.meta.main) await runCommand(command);

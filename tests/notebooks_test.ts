@@ -113,7 +113,7 @@ const run = await liveTraining({ title: "Interrupted", interval: 100 }, (hooks) 
     objective: objective("direct"),
     optimiser: huggingFaceOptimiser,
     schedule: { peak: 1e-3, warmup: 0, decay: "constant", final: 0 },
-    checkpoint: { folder: ${JSON.stringify(folder)}, every: 1_000_000 },
+    checkpoint: checkpointsIn(${JSON.stringify(folder)}, 1_000_000),
     ...hooks,
   }));
 JSON.stringify({ step: run.step, finished: run.finished });
@@ -126,7 +126,9 @@ Deno.test({
     const folder = await Deno.makeTempDir();
     const jupyterPath = await installKernel();
     const before = `
-import { fit, Gpu, huggingFaceOptimiser, initialise, LanguageModel, objective } from "${project}mod.ts";
+import {
+  checkpointsIn, fit, Gpu, huggingFaceOptimiser, initialise, LanguageModel, objective,
+} from "${project}mod.ts";
 import { liveTraining } from "${project}src/notebook/mod.ts";
 import { olmo as config } from "${project}tests/fixtures/tiny.ts";
 const gpu = await Gpu.open();

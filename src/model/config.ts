@@ -5,7 +5,17 @@
 import { CannotError } from "../base/errors.ts";
 import { show } from "../base/show.ts";
 
-/** The architecture of a decoder-only transformer: pre-norm blocks, rotary attention, no projection biases. */
+/**
+ * The architecture of a decoder-only transformer: pre-norm blocks, rotary attention, no projection biases.
+ *
+ * @example
+ * ```ts
+ * import { type DecoderConfig, initialise, presets } from "@slung/slung";
+ *
+ * const shallow: DecoderConfig = { ...presets.tiny, layers: 1, vocabularySize: 300 };
+ * console.log(initialise(shallow, 0).get("model.embed_tokens.weight")?.shape); // [ 300, 64 ]
+ * ```
+ */
 export interface DecoderConfig {
   /** Which Hugging Face architecture it is stored as. */
   family: "olmo" | "llama";
@@ -86,6 +96,14 @@ function olmo(width: number, layers: number, heads: number): DecoderConfig {
 /**
  * Configurations by name. `tiny` is for tests; `olmo20M` to `olmo150M` are allenai/OLMo's `configs/tiny`,
  * whose names count one of the two embedding tables; `olmo1B` is the model of the paper, and `olmo7B` its sibling.
+ *
+ * @example
+ * ```ts
+ * import { presets } from "@slung/slung";
+ *
+ * console.log(Object.keys(presets).join(" ")); // tiny olmo20M olmo60M olmo150M olmo1B olmo7B
+ * console.log(presets.olmo1B.width); // 2048
+ * ```
  */
 export const presets = {
   tiny: {

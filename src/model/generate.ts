@@ -8,7 +8,16 @@ import { CannotError } from "../base/errors.ts";
 import { Program } from "../gpu/program.ts";
 import type { LanguageModel } from "./language_model.ts";
 
-/** How tokens are chosen and when a sequence ends. */
+/**
+ * How tokens are chosen and when a sequence ends.
+ *
+ * @example
+ * ```ts
+ * import type { GenerateOptions } from "@slung/slung";
+ *
+ * const sampled: GenerateOptions = { maxNewTokens: 50, topK: 40, temperature: 0.8, seed: 1 };
+ * ```
+ */
 export interface GenerateOptions {
   /** Per sequence; prompt and new tokens must fit the context. */
   maxNewTokens: number;
@@ -34,6 +43,17 @@ const stepsPerRead = 16;
  * Continues each prompt and returns its new tokens.
  *
  * @throws {CannotError} for an empty prompt, or one that leaves no room for the new tokens.
+ *
+ * @example
+ * ```ts
+ * import { decodeContinuation, encodePrompt, generate, Gpu, openModel } from "@slung/slung";
+ *
+ * using gpu = await Gpu.open();
+ * const { model, tokenizer } = await openModel(gpu, "path/to/model");
+ * const prompt = encodePrompt(tokenizer, "The old mill");
+ * const [continuation] = await generate(model, [prompt], { maxNewTokens: 8 });
+ * const text = decodeContinuation(tokenizer, prompt, continuation!);
+ * ```
  */
 export async function generate(
   model: LanguageModel,

@@ -17,7 +17,20 @@ export interface PretrainedSource {
   description: string;
 }
 
-/** A model on the GPU and its tokenizer. */
+/**
+ * A model on the GPU and its tokenizer.
+ *
+ * @example
+ * ```ts
+ * import { encodePrompt, Gpu, openModel, perplexity, type Pretrained } from "@slung/slung";
+ *
+ * async function surprise({ model, tokenizer }: Pretrained, text: string): Promise<number> {
+ *   return (await perplexity(model, encodePrompt(tokenizer, text))).nll;
+ * }
+ * using gpu = await Gpu.open();
+ * console.log(await surprise(await openModel(gpu, "path/to/model"), "The old mill.") > 0); // true
+ * ```
+ */
 export interface Pretrained extends PretrainedSource {
   /** The model, its parameters on the GPU. */
   model: LanguageModel;
@@ -45,6 +58,16 @@ export async function readPretrained(
  * @param options.gradients Allocate gradients, for training.
  * @param options.precision Of weights and activations; f32 unless given.
  * @param options.tokenizer Another folder for the tokenizer.
+ *
+ * @example
+ * ```ts
+ * import { Gpu, openModel } from "@slung/slung";
+ *
+ * using gpu = await Gpu.open();
+ * const { model, tokenizer, description } = await openModel(gpu, "path/to/model", {
+ *   gradients: true,
+ * });
+ * ```
  */
 export async function openModel(
   gpu: Gpu,

@@ -137,6 +137,17 @@ function sameBits(a: HostTensor, b: HostTensor): boolean {
  * @param options.dtype How to store the weights; F32 if left out.
  * @param options.special Token ids for `config.json`, usually the tokenizer's.
  * @throws {CannotError} when weights and configuration do not fit each other, or when a file cannot be written.
+ *
+ * @example A model with its tokenizer, as `transformers` and openModel read it
+ * ```ts
+ * import { initialise, saveModel, smallOlmo, trainBytePair } from "@slung/slung";
+ *
+ * const tokenizer = trainBytePair(["the old mill"], 258);
+ * const config = smallOlmo({ width: 16, layers: 1, heads: 2, vocabularySize: 320 });
+ * const { special } = tokenizer;
+ * await saveModel("runs/new", config, initialise(config, 0), { special });
+ * await tokenizer.save?.("runs/new");
+ * ```
  */
 export async function saveModel(
   folder: string,
