@@ -46,6 +46,25 @@ for (const { kernel, from, to } of faults) {
   });
 }
 
+// Mesa's software adapter computes eight neighbours along x at once: with rows along y the loss took four times as long.
+Deno.test("workgroups lie along x, where a software adapter computes eight invocations at once", async () => {
+  for (const lanesPerRow of [1, 64] as const) {
+    using gpu = await Gpu.open({ lanesPerRow });
+    const compile = gpu.pipeline.bind(gpu);
+    const found: { kernel: string; across: number }[] = [];
+    gpu.pipeline = (kernel) => {
+      for (const [, size] of kernel.source.matchAll(/@workgroup_size\((\w+)/g)) {
+        const constant = kernel.source.match(`const ${size} = (\\d+)u;`)?.[1];
+        found.push({ kernel: kernel.name, across: Number(constant ?? size) });
+      }
+      return compile(kernel);
+    };
+    await selfTest(gpu);
+    assert(found.length > 10);
+    assertEquals(found.filter(({ across }) => !(across >= 8)), []);
+  }
+});
+
 Deno.test("the yardsticks are positive numbers and leave nothing on the adapter", async () => {
   using gpu = await Gpu.open();
   const ceiling = await measureCeiling(gpu, { seconds: 0.01, repeats: 1 });
