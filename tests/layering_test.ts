@@ -1,7 +1,7 @@
 // Who may import whom. The rule is what keeps a kernel free of models, the method free of GPUs and files, and a report
 // free of anything but results. Checked over the import lines of every source file.
 
-import { assert, assertEquals } from "./assert.ts";
+import { assertEquals } from "./assert.ts";
 
 const root = new URL("../", import.meta.url);
 

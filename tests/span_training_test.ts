@@ -1,7 +1,6 @@
 // `deno task train` on any texts with risk spans: what it reads, what it refuses and why, and that it can be interrupted.
 
 import { readSafetensorsHeader, readTensor } from "../src/model/safetensors.ts";
-import { trainBytePair } from "../src/tokenizers/byte_pair.ts";
 import { openTokenizer } from "../src/tokenizers/open.ts";
 import {
   type SpanTrainingPlan,
