@@ -1,7 +1,9 @@
 // Shared by row-wise kernels of 64 invocations: LANES of them work on one row, ROWS rows side by side; either all 64 share
 // one row or each has its own, which is faster on a CPU, where nothing is shared and nothing waits. Invocations lie along
 // one axis: Mesa's software adapter computes eight at a time, and only neighbours along x.
-// Sums run over the lanes in a fixed tree, so that results are the same bytes every time.
+// Sums run over the lanes in a fixed tree, so that results are the same bytes every time. Where the adapter has subgroups,
+// the lanes of each combine without waiting, then every subgroup combines the results of all, each of its lanes taking
+// every `size`-th. How many lanes a subgroup has is counted, since it may be larger than the workgroup.
 
 fn lane_of(invocation: u32) -> u32 { return invocation % LANES; }
 fn row_of(group: vec3u, groups: vec3u, invocation: u32) -> u32 {
@@ -13,6 +15,18 @@ var<workgroup> row_scratch: array<f32, LANES>;
 // @end
 
 fn row_sum(value: f32, lane: u32) -> f32 {
+// @if SUBGROUPS
+  let position = subgroupExclusiveAdd(1u);
+  let size = subgroupAdd(1u);
+  let own = subgroupAdd(value);
+  row_scratch[lane] = select(0.0, own, position == 0u);
+  workgroupBarrier();
+  var others = 0.0;
+  for (var i = position; i < LANES; i += size) { others += row_scratch[i]; }
+  let total = subgroupAdd(others);
+  workgroupBarrier();
+  return total;
+// @else
 // @if LANES_SHARE
   row_scratch[lane] = value;
   workgroupBarrier();
@@ -26,9 +40,21 @@ fn row_sum(value: f32, lane: u32) -> f32 {
 // @else
   return value;
 // @end
+// @end
 }
 
 fn row_max(value: f32, lane: u32) -> f32 {
+// @if SUBGROUPS
+  let position = subgroupExclusiveAdd(1u);
+  let size = subgroupAdd(1u);
+  row_scratch[lane] = subgroupMax(value);
+  workgroupBarrier();
+  var others = value;
+  for (var i = position; i < LANES; i += size) { others = max(others, row_scratch[i]); }
+  let largest = subgroupMax(others);
+  workgroupBarrier();
+  return largest;
+// @else
 // @if LANES_SHARE
   row_scratch[lane] = value;
   workgroupBarrier();
@@ -41,6 +67,7 @@ fn row_max(value: f32, lane: u32) -> f32 {
   return largest;
 // @else
   return value;
+// @end
 // @end
 }
 

@@ -6,7 +6,7 @@ import { kernel } from "../src/gpu/kernel.ts";
 import type { Gpu } from "../src/gpu/gpu.ts";
 import type { Program, Workgroups } from "../src/gpu/program.ts";
 import type { Tensor } from "../src/gpu/tensor.ts";
-import { rowLanes, rowsOf64Lanes, spread } from "./grid.ts";
+import { rowLanes, spread } from "./grid.ts";
 import { linearForward, linearInputGradient, linearWeightGradient } from "./linear.ts";
 import { stepConstants } from "./step.ts";
 import source from "./selective_loss.wgsl" with { type: "text" };
@@ -116,7 +116,7 @@ export function selectiveLoss(program: Program, request: SelectiveLossRequest): 
   const vectors = vocabulary % 4 === 0;
   const constants = {
     // Two loops over a row of cells: the software adapter ends an invocation's loops after 65,535 rounds in all.
-    ...(2 * vocabulary / (vectors ? 4 : 1) > 65_000 ? rowsOf64Lanes : rowLanes(program.gpu)),
+    ...rowLanes(program.gpu, { long: 2 * vocabulary / (vectors ? 4 : 1) > 65_000 }),
     VECTORS: vectors,
     INVERSE_DIVISOR,
     LOSS_SCALE,

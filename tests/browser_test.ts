@@ -16,10 +16,21 @@ Deno.test({
     await using page = await openPage({ "/": html, "/program.js": await bundle(program) });
     const found = await page.evaluate<AdapterOutcome>("runOnAdapter()");
     assertEquals(page.log, []);
-    for (const { kernel, ok, maxError } of found.checks) assert(ok, `${kernel}: ${maxError}`);
     assertEquals(found.generated, 2 * 2 * 5);
     const here = await runOnAdapter();
-    assertEquals(found.checks.map(({ kernel }) => kernel), here.checks.map(({ kernel }) => kernel));
+    assert(found.features.includes("subgroups"), found.features.join());
+    const rowKernels = ["next_token.advance", "next_token.choose"]
+      .concat(["norm.backward", "norm.forward"])
+      .concat(
+        ["gather", "scatter", "score", "sum_by_class"].map((name) => `selective_loss.${name}`),
+      );
+    assertEquals(found.shared.withSubgroups, rowKernels);
+    assertEquals(found.sharedWithoutSubgroups.withSubgroups, []);
+    for (const { checks, drawn } of [found.shared, found.sharedWithoutSubgroups]) {
+      for (const { kernel, ok, maxError } of checks) assert(ok, `${kernel}: ${maxError}`);
+      assertEquals(checks.map(({ kernel }) => kernel), here.shared.checks.map((c) => c.kernel));
+      assertEquals(drawn, here.shared.drawn);
+    }
     assertEquals(Object.keys(found.losses), Object.keys(here.losses));
     for (const [model, losses] of Object.entries(here.losses)) {
       assertEquals(losses.length, 4);

@@ -51,6 +51,19 @@ Deno.test("a kernel knows its bindings and starts with its constants", () => {
   ]);
 });
 
+Deno.test("a kernel enables what its text needs, before all else", () => {
+  const source = (text: string, types: Record<string, "f16"> = {}) =>
+    kernel("k", text, "run", { N: 1 }, types).source.split("\nconst ")[0];
+  const subgroups = "fn run() { let sum = subgroupAdd(N); }";
+  assertEquals(source(subgroups), "enable subgroups;");
+  assertEquals(
+    source(`alias T = Stored; ${subgroups}`, { Stored: "f16" }),
+    "enable f16;\nenable subgroups;\nalias Stored = f16;",
+  );
+  const text = "// subgroupAdd() is not used here\nlet subgroupAddress = N;";
+  assert(!kernel("k", text, "run", { N: 1 }).source.includes("enable"));
+});
+
 Deno.test("bindings of a part left out do not exist", () => {
   const text = lines("// @if BIAS", affine, "// @end");
   assertEquals(kernel("affine", text, "run", { BIAS: false }).bindings.size, 0);
