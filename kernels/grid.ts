@@ -21,10 +21,9 @@ export interface RowLanes extends Record<string, number | boolean> {
   SUBGROUPS: boolean;
 }
 
-/** What suits an adapter; with `long`, 64 lanes a row, for rows too long for a single lane. */
-export function rowLanes(gpu: Gpu, { long = false }: { long?: boolean } = {}): RowLanes {
-  const lanes = long ? 64 : gpu.lanesPerRow;
+/** For so many lanes a row, by default what suits the adapter; rows too long for a single lane need 64. */
+export function rowLanes(gpu: Gpu, lanes: number = gpu.lanesPerRow): RowLanes {
   const shared = lanes > 1;
   const subgroups = shared && gpu.device.features.has("subgroups");
-  return { LANES: lanes, ROWS: 64 / lanes, LANES_SHARE: shared, SUBGROUPS: subgroups };
+  return { LANES: lanes, ROWS: shared ? 1 : 64, LANES_SHARE: shared, SUBGROUPS: subgroups };
 }

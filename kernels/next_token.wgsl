@@ -26,7 +26,7 @@ fn ordered(x: f32) -> u32 {
   return select(bits | 0x80000000u, ~bits, (bits & 0x80000000u) != 0u);
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(LANES * ROWS)
 fn choose(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) invocation: u32) {
   let lane = lane_of(invocation);
   let sequence = row_of(group, groups, invocation);

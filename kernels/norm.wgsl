@@ -30,7 +30,7 @@ fn scaled(gradient: Cell, column: u32) -> Cell {
 // @end
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(LANES * ROWS)
 fn forward(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
@@ -68,7 +68,7 @@ fn forward(
   }
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(LANES * ROWS)
 fn backward(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,

@@ -1,6 +1,6 @@
-// Shared by row-wise kernels of 64 invocations: LANES of them work on one row, ROWS rows side by side; either all 64 share
-// one row or each has its own, which is faster on a CPU, where nothing is shared and nothing waits. Invocations lie along
-// one axis: Mesa's software adapter computes eight at a time, and only neighbours along x.
+// Shared by row-wise kernels: all LANES invocations of a workgroup work on one row, or each of its ROWS invocations on a
+// row of its own, which is faster on a CPU, where nothing is shared and nothing waits. Invocations lie along one axis:
+// Mesa's software adapter computes eight at a time, and only neighbours along x.
 // Sums run over the lanes in a fixed tree, so that results are the same bytes every time. Where the adapter has subgroups,
 // the lanes of each combine without waiting, then every subgroup combines the results of all, each of its lanes taking
 // every `size`-th. How many lanes a subgroup has is counted, since it may be larger than the workgroup.

@@ -116,7 +116,7 @@ export function selectiveLoss(program: Program, request: SelectiveLossRequest): 
   const vectors = vocabulary % 4 === 0;
   const constants = {
     // Two loops over a row of cells: the software adapter ends an invocation's loops after 65,535 rounds in all.
-    ...rowLanes(program.gpu, { long: 2 * vocabulary / (vectors ? 4 : 1) > 65_000 }),
+    ...rowLanes(program.gpu, 2 * vocabulary / (vectors ? 4 : 1) > 65_000 ? 64 : undefined),
     VECTORS: vectors,
     INVERSE_DIVISOR,
     LOSS_SCALE,

@@ -71,7 +71,7 @@ fn scatter(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups:
 
 // Rows are read in cells (cells.wgsl), which is faster, and keeps loops short: Mesa's software adapter ends an
 // invocation's loops after 65,535 rounds in all, without an error.
-@compute @workgroup_size(64)
+@compute @workgroup_size(LANES * ROWS)
 fn score(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,

@@ -6,6 +6,7 @@
 
 import { CannotError } from "../base/errors.ts";
 import { compile, type Kernel } from "./kernel.ts";
+import { type RecordedPipeline, recordingDevice } from "./recording_device.ts";
 import {
   byteLength,
   bytesPerElement,
@@ -122,6 +123,12 @@ export class Gpu {
     const bindingLimit = options.bindingLimit ??
       Math.min(maxStorageBufferBindingSize, maxBufferSize);
     return new Gpu(device, { name, software, features, limits }, { lanesPerRow, bindingLimit });
+  }
+
+  /** One that takes down what is recorded for this adapter, and neither holds memory nor computes. */
+  recorder(): { gpu: Gpu; pipelines: readonly RecordedPipeline[] } {
+    const { device, pipelines } = recordingDevice(this.device);
+    return { gpu: new Gpu(device, this.adapter, this), pipelines };
   }
 
   /** Whether kernels can store f16. */
