@@ -3,11 +3,13 @@
 import { kernel } from "../src/gpu/kernel.ts";
 import { f32, type Program } from "../src/gpu/program.ts";
 import type { Tensor } from "../src/gpu/tensor.ts";
+import { runsOf } from "../src/gpu/views.ts";
 import { spread } from "./grid.ts";
 import { stepConstants } from "./step.ts";
 import source from "./gradient_norm.wgsl" with { type: "text" };
 
-const block = 256;
+const block = 256; // divides a view (`runsOf`), so that views leave the sums as they are
+const mostPartials = 2 ** 16; // that one workgroup adds up
 const { LEARNING_RATE: _, INVERSE_DIVISOR: __, ...scalars } = stepConstants; // those that loss scaling keeps
 
 /** What became of a step, the third element of the status. */
@@ -43,22 +45,33 @@ export function gradientNorm(
   program: Program,
   request: { gradients: Tensor[]; status: Tensor; maxGradientNorm: number; scaling?: LossScaling },
 ): void {
-  const { gradients, status, maxGradientNorm, scaling } = request;
+  const { status, maxGradientNorm, scaling } = request;
+  const runs = request.gradients.flatMap((arena) => runsOf(program.gpu, { arena }));
+  const gradients = runs.map(({ arena }) => arena);
   const blocks = gradients.map(({ length }) => Math.ceil(length / block));
   const total = blocks.reduce((sum, count) => sum + count, 0);
-  const partials = program.borrow("gradient_norm/partials", [total]);
+  const squares = program.borrow("gradient_norm/partials", [total]);
+  const sum = (entryPoint: string, values: Tensor, partials: Tensor, first = 0) => {
+    const count = Math.ceil(values.length / block);
+    const plain = { BLOCK: block, OVERFLOWED: overflowed, SCALED: false };
+    program.dispatch({
+      kernel: kernel("gradient_norm", source, entryPoint, plain),
+      tensors: { values, partials },
+      dims: [values.length, count, first, f32(maxGradientNorm)],
+      workgroups: spread(count),
+    });
+  };
   let first = 0;
   gradients.forEach((gradient, i) => {
-    program.dispatch({
-      kernel: kernel("gradient_norm", source, "sum_squares", {
-        ...{ BLOCK: block, OVERFLOWED: overflowed, SCALED: false },
-      }),
-      tensors: { gradient, partials },
-      dims: [gradient.length, blocks[i]!, first, f32(maxGradientNorm)],
-      workgroups: spread(blocks[i]!),
-    });
+    sum("sum_squares", gradient, squares, first);
     first += blocks[i]!;
   });
+  let partials = squares;
+  if (total > mostPartials) {
+    partials = program.borrow("gradient_norm/sums", [Math.ceil(total / block)]);
+    sum("sum_partials", squares, partials);
+    program.release(squares);
+  }
   const constants = {
     ...{ BLOCK: block, OVERFLOWED: overflowed, SCALED: scaling !== undefined },
     ...scalars,
@@ -71,7 +84,7 @@ export function gradientNorm(
       ...(scaling && { step: scaling.step, class_sums: scaling.classSums }),
     },
     dims: [
-      ...[0, total, 0, f32(maxGradientNorm)],
+      ...[0, partials.length, 0, f32(maxGradientNorm)],
       ...(scaling ? [scaling.growthInterval, ...scaling.betas.map(f32)] : []),
     ],
     workgroups: [1],

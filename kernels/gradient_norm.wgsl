@@ -1,4 +1,4 @@
-// The global gradient norm in two passes of fixed order, and what follows from it: the factor that clips gradients to
+// The global gradient norm in two passes of fixed order (in three for large models), and what follows from it: the factor that clips gradients to
 // `max_norm` (as torch.nn.utils.clip_grad_norm_) and the verdict whether the step may be taken at all.
 // status = [norm, factor on gradients, verdict, loss scale, whether an update overflowed]. A norm that is not finite, or an
 // update that was not (adamw.wgsl), halts this and every later update, so that the weights stay as they were until the
@@ -17,7 +17,7 @@ struct Dims {
 }
 
 @group(0) @binding(0) var<uniform> dims: Dims;
-@group(0) @binding(1) var<storage, read> gradient: array<f32>;
+@group(0) @binding(1) var<storage, read> values: array<f32>; // a gradient, or sums to be summed again
 @group(0) @binding(2) var<storage, read_write> partials: array<f32>;
 @group(0) @binding(3) var<storage, read_write> status: array<f32>;
 // @if SCALED
@@ -31,8 +31,20 @@ fn sum_squares(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) gro
   if (block >= dims.blocks) { return; }
   let end = min((block + 1u) * BLOCK, dims.count);
   var sum = 0.0;
-  for (var i = block * BLOCK; i < end; i++) { sum += gradient[i] * gradient[i]; }
+  for (var i = block * BLOCK; i < end; i++) { sum += values[i] * values[i]; }
   partials[dims.first_block + block] = sum;
+}
+
+// Sums of BLOCK sums, where there are so many that one workgroup would take long (and Mesa's software adapter, which ends
+// an invocation's loops after 65,535 rounds in all, would leave some out).
+@compute @workgroup_size(64)
+fn sum_partials(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let block = (group.y * groups.x + group.x) * 64u + lane;
+  if (block >= dims.blocks) { return; }
+  let end = min((block + 1u) * BLOCK, dims.count);
+  var sum = 0.0;
+  for (var i = block * BLOCK; i < end; i++) { sum += values[i]; }
+  partials[block] = sum;
 }
 
 const halted = 1.0;

@@ -13,18 +13,17 @@ export function spread(count: number, perGroup = 64): Workgroups {
   return [perAxis, Math.ceil(groups / perAxis)];
 }
 
-/** Constants of `rows.wgsl`: lanes that share a row, and the rows that a workgroup covers. */
+/** Constants of `rows.wgsl`: lanes that share a row, the rows that a workgroup covers, and how lanes add up. */
 export interface RowLanes extends Record<string, number | boolean> {
   LANES: number;
   ROWS: number;
   LANES_SHARE: boolean;
+  SUBGROUPS: boolean;
 }
 
-/** What suits an adapter. */
-export function rowLanes(gpu: Gpu): RowLanes {
-  const lanes = gpu.lanesPerRow;
-  return { LANES: lanes, ROWS: 64 / lanes, LANES_SHARE: lanes > 1 };
+/** For so many lanes a row, by default what suits the adapter; rows too long for a single lane need 64. */
+export function rowLanes(gpu: Gpu, lanes: number = gpu.lanesPerRow): RowLanes {
+  const shared = lanes > 1;
+  const subgroups = shared && gpu.device.features.has("subgroups");
+  return { LANES: lanes, ROWS: shared ? 1 : 64, LANES_SHARE: shared, SUBGROUPS: subgroups };
 }
-
-/** One row per workgroup, for rows too long for a single lane. */
-export const rowsOf64Lanes: RowLanes = { LANES: 64, ROWS: 1, LANES_SHARE: true };

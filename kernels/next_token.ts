@@ -3,7 +3,7 @@
 import { kernel } from "../src/gpu/kernel.ts";
 import { f32, type Program } from "../src/gpu/program.ts";
 import type { Tensor } from "../src/gpu/tensor.ts";
-import { rowLanes, rowsOf64Lanes } from "./grid.ts";
+import { rowLanes } from "./grid.ts";
 import source from "./next_token.wgsl" with { type: "text" };
 import rows from "./rows.wgsl" with { type: "text" };
 
@@ -33,7 +33,7 @@ export function nextToken(
   const [batch, capacity] = tokens.shape as [number, number];
   const vocabulary = logits.shape[1]!;
   // Top-k passes over the row 32 times, and the software adapter ends an invocation's loops after 65,535 rounds in all.
-  const lanes = vocabulary > 1024 ? rowsOf64Lanes : rowLanes(program.gpu);
+  const lanes = rowLanes(program.gpu, vocabulary > 1024 ? 64 : undefined);
   const topK = Math.min(request.topK, vocabulary);
   const dims = [batch, vocabulary, capacity, topK, f32(1 / request.temperature), seed >>> 0];
   const text = { rows, next_token: source };

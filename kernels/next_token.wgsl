@@ -26,19 +26,20 @@ fn ordered(x: f32) -> u32 {
   return select(bits | 0x80000000u, ~bits, (bits & 0x80000000u) != 0u);
 }
 
-@compute @workgroup_size(LANES, ROWS)
-fn choose(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
-  let sequence = group.x * ROWS + local.y;
+@compute @workgroup_size(LANES * ROWS)
+fn choose(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) invocation: u32) {
+  let lane = lane_of(invocation);
+  let sequence = row_of(group, groups, invocation);
   let row = min(sequence, dims.batch - 1u);
   let start = row * dims.vocabulary;
   // Each lane owns a run of tokens, so that lanes in order see the tokens in order.
   let run = (dims.vocabulary + LANES - 1u) / LANES;
-  let first = min(local.x * run, dims.vocabulary);
+  let first = min(lane * run, dims.vocabulary);
   let end = min(first + run, dims.vocabulary);
 
   var largest = -3.4e38;
   for (var j = first; j < end; j++) { largest = max(largest, logits[start + j]); }
-  largest = row_max(largest, local);
+  largest = row_max(largest, lane);
   var threshold = ordered(largest);
   if (dims.top_k > 1u) {
     threshold = 0u;
@@ -47,7 +48,7 @@ fn choose(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) loc
       for (var j = first; j < end; j++) {
         if (ordered(logits[start + j]) >= (threshold | bit)) { reaching += 1.0; }
       }
-      if (u32(row_sum(reaching, local)) >= dims.top_k) { threshold |= bit; }
+      if (u32(row_sum(reaching, lane)) >= dims.top_k) { threshold |= bit; }
     }
   }
 
@@ -57,7 +58,7 @@ fn choose(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) loc
   for (var j = first; j < end; j++) {
     if (ordered(logits[start + j]) >= threshold) { mine += share(logits[start + j], largest, greedy); }
   }
-  let sums = row_before(mine, local);
+  let sums = row_before(mine, lane);
   let next = positions[row] + 1u;
   var draw = 0.0;
   if (!greedy) {
@@ -65,7 +66,7 @@ fn choose(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) loc
   }
   if (sequence >= dims.batch || next >= dims.capacity) { return; }
   if (next < lengths[row]) {
-    if (local.x == 0u) { current[row] = tokens[row * dims.capacity + next]; }
+    if (lane == 0u) { current[row] = tokens[row * dims.capacity + next]; }
     return;
   }
   if (draw < sums.x || draw >= sums.x + mine) { return; } // it falls into another lane's run

@@ -30,13 +30,14 @@ fn scaled(gradient: Cell, column: u32) -> Cell {
 // @end
 }
 
-@compute @workgroup_size(LANES, ROWS)
+@compute @workgroup_size(LANES * ROWS)
 fn forward(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_id) local: vec3u,
+  @builtin(local_invocation_index) invocation: u32,
 ) {
-  let row = (group.y * groups.x + group.x) * ROWS + local.y;
+  let lane = lane_of(invocation);
+  let row = row_of(group, groups, invocation);
   let inside = row < dims.rows;
   let cells = dims.width / CELL;
   let start = min(row, dims.rows - 1u) * cells;
@@ -44,18 +45,18 @@ fn forward(
   var mean = 0.0;
 // @if CENTERED
   var sum = 0.0;
-  for (var c = local.x; c < cells; c += LANES) { sum += total(Cell(x[start + c])); }
-  mean = row_sum(sum, local) / width;
+  for (var c = lane; c < cells; c += LANES) { sum += total(Cell(x[start + c])); }
+  mean = row_sum(sum, lane) / width;
 // @end
   var squares = 0.0;
-  for (var c = local.x; c < cells; c += LANES) {
+  for (var c = lane; c < cells; c += LANES) {
     let centered = Cell(x[start + c]) - mean;
     squares += total(centered * centered);
   }
-  let r = inverseSqrt(row_sum(squares, local) / width + dims.epsilon);
+  let r = inverseSqrt(row_sum(squares, lane) / width + dims.epsilon);
   if (!inside) { return; }
-  if (local.x == 0u) { statistics[row] = vec2f(mean, r); }
-  for (var c = local.x; c < cells; c += LANES) {
+  if (lane == 0u) { statistics[row] = vec2f(mean, r); }
+  for (var c = lane; c < cells; c += LANES) {
     var value = (Cell(x[start + c]) - mean) * r;
 // @if WEIGHT
     value *= Cell(weight[c]);
@@ -67,20 +68,21 @@ fn forward(
   }
 }
 
-@compute @workgroup_size(LANES, ROWS)
+@compute @workgroup_size(LANES * ROWS)
 fn backward(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_id) local: vec3u,
+  @builtin(local_invocation_index) invocation: u32,
 ) {
-  let row = (group.y * groups.x + group.x) * ROWS + local.y;
+  let lane = lane_of(invocation);
+  let row = row_of(group, groups, invocation);
   let inside = row < dims.rows;
   let cells = dims.width / CELL;
   let start = min(row, dims.rows - 1u) * cells;
   let moments = statistics[min(row, dims.rows - 1u)];
   var sum = 0.0;
   var dot_product = 0.0;
-  for (var c = local.x; c < cells; c += LANES) {
+  for (var c = lane; c < cells; c += LANES) {
     let g = scaled(Cell(dy[start + c]), c);
     sum += total(g);
     dot_product += total(g * (Cell(x[start + c]) - moments.x)) * moments.y;
@@ -88,11 +90,11 @@ fn backward(
   let width = f32(dims.width);
   var mean_g = 0.0;
 // @if CENTERED
-  mean_g = row_sum(sum, local) / width;
+  mean_g = row_sum(sum, lane) / width;
 // @end
-  let mean_gx = row_sum(dot_product, local) / width;
+  let mean_gx = row_sum(dot_product, lane) / width;
   if (!inside) { return; }
-  for (var c = local.x; c < cells; c += LANES) {
+  for (var c = lane; c < cells; c += LANES) {
     let normalized = (Cell(x[start + c]) - moments.x) * moments.y;
     let g = scaled(Cell(dy[start + c]), c);
     dx[start + c] = StoredCell(Cell(dx[start + c]) + moments.y * (g - mean_g - normalized * mean_gx));

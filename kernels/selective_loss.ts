@@ -1,12 +1,13 @@
 // The selective loss fused with the unembedding: hidden states in, losses and gradients out, never an [N, V] array.
 // Per chunk of rows that carry a loss: gather hidden states, logits = hidden · Wᵀ, score (losses; logits become their own
-// gradient), dhidden = dlogits · W, dW += dlogitsᵀ · hidden, scatter. Chunks without such rows are skipped.
+// gradient), dhidden = dlogits · W, dW += dlogitsᵀ · hidden, scatter. What runs follows the number of such rows.
 
 import { kernel } from "../src/gpu/kernel.ts";
-import type { Program } from "../src/gpu/program.ts";
+import type { Gpu } from "../src/gpu/gpu.ts";
+import type { Program, Workgroups } from "../src/gpu/program.ts";
 import type { Tensor } from "../src/gpu/tensor.ts";
-import { rowLanes, rowsOf64Lanes, spread } from "./grid.ts";
-import { matmul } from "./matmul.ts";
+import { rowLanes, spread } from "./grid.ts";
+import { linearForward, linearInputGradient, linearWeightGradient } from "./linear.ts";
 import { stepConstants } from "./step.ts";
 import source from "./selective_loss.wgsl" with { type: "text" };
 import cells from "./cells.wgsl" with { type: "text" };
@@ -55,14 +56,50 @@ export interface SelectiveLossRequest extends LossInputs, LossOutputs {
   dunembedding?: Tensor;
   /** The WGSL function `term(class_of_token, m, w)`, from `termsToWgsl` of `src/slung/objective.ts`. */
   terms: string;
-  /** Rows whose logits exist at one time; by default what fits 16 MiB, at most 256. */
+  /** Rows whose logits exist at one time, by default {@linkcode defaultChunkRows}. */
   chunkRows?: number;
 }
 
-/** Rows per chunk such that a chunk's logits stay within 16 MiB and skipping still pays. */
-export function defaultChunkRows(rowCount: number, vocabulary: number): number {
-  const fitting = Math.floor(16 * 2 ** 20 / (4 * vocabulary));
-  return Math.max(8, Math.min(rowCount, 256, fitting - fitting % 16));
+const mostRows = 256;
+const fewestRows = 16;
+const mostLogits = 16 * 2 ** 20; // bytes
+
+/**
+ * Rows per chunk: at most 256, beyond which products gain nothing, and few enough for their logits to stay within 16 MiB
+ * and one binding.
+ */
+export function defaultChunkRows(gpu: Gpu, rowCount: number, vocabulary: number): number {
+  const rowBytes = 4 * vocabulary;
+  const fitting = Math.floor(mostLogits / rowBytes);
+  const inTiles = Math.max(8, fitting - fitting % fewestRows);
+  return Math.min(rowCount, mostRows, inTiles, Math.floor(gpu.bindingLimit / rowBytes));
+}
+
+/** Some of the listed rows, worked on together. */
+interface Chunk {
+  first: number;
+  rows: number;
+  /** Asked at every replay: whether this is the chunk to run. */
+  active: () => boolean;
+}
+
+/**
+ * The chunks of a list of rows. Large ones make good products, small ones waste less where few rows are left: so each is
+ * recorded in several sizes, halves of the one before, and of those the smallest runs that holds the rows left.
+ */
+export function chunksOf(rowCount: number, chunkRows: number, activeCount: () => number): Chunk[] {
+  const sizes = [chunkRows];
+  while (sizes[0]! / 2 >= Math.max(fewestRows, rowCount / 16)) {
+    sizes.unshift(Math.ceil(sizes[0]! / 2));
+  }
+  const firsts = Array.from({ length: Math.ceil(rowCount / chunkRows) }, (_, i) => i * chunkRows);
+  return firsts.flatMap((first) =>
+    sizes.map((rows, i) => {
+      const fewer = sizes[i - 1] ?? 0;
+      const fits = (left: number) => left > fewer && (left <= rows || rows === chunkRows);
+      return { first, rows, active: () => fits(activeCount() - first) };
+    })
+  );
 }
 
 /** Records the loss over all active rows, chunk by chunk. */
@@ -72,11 +109,14 @@ export function selectiveLoss(program: Program, request: SelectiveLossRequest): 
   const [height, width] = hidden.shape as [number, number];
   const vocabulary = unembedding.shape[0]!;
   const storage = hidden.type === "f16" ? "f16" : "f32";
-  const chunkRows = Math.min(height, request.chunkRows ?? defaultChunkRows(height, vocabulary));
+  const chunkRows = Math.min(
+    height,
+    request.chunkRows ?? defaultChunkRows(program.gpu, height, vocabulary),
+  );
   const vectors = vocabulary % 4 === 0;
   const constants = {
     // Two loops over a row of cells: the software adapter ends an invocation's loops after 65,535 rounds in all.
-    ...(2 * vocabulary / (vectors ? 4 : 1) > 65_000 ? rowsOf64Lanes : rowLanes(program.gpu)),
+    ...rowLanes(program.gpu, 2 * vocabulary / (vectors ? 4 : 1) > 65_000 ? 64 : undefined),
     VECTORS: vectors,
     INVERSE_DIVISOR,
     LOSS_SCALE,
@@ -86,61 +126,37 @@ export function selectiveLoss(program: Program, request: SelectiveLossRequest): 
   };
   const types = { Stored: storage } as const;
   const text = { rows, cells, selective_loss: source };
-  const logits = program.borrow("logits", [chunkRows, vocabulary]);
-  const chunk = program.borrow("hidden_chunk", [chunkRows, width], storage);
-  const dchunk = dhidden && program.borrow("hidden_chunk_gradient", [chunkRows, width]);
+  const allLogits = program.borrow("logits", [chunkRows, vocabulary]);
+  const allChunk = program.borrow("hidden_chunk", [chunkRows, width], storage);
+  const allGradient = dhidden && program.borrow("hidden_chunk_gradient", [chunkRows, width]);
 
   if (dhidden) program.clear(dhidden);
-  for (let first = 0; first < height; first += chunkRows) {
-    const active = () => activeCount() > first;
-    const dims = [chunkRows, vocabulary, first, width, height];
-    const perElement = spread(chunkRows * width);
-    const perRow = spread(chunkRows, constants.ROWS);
-    program.dispatch({
-      kernel: kernel("selective_loss", text, "gather", constants, types),
-      tensors: { active_rows: activeRows, hidden, chunk },
-      dims,
-      workgroups: () => active() ? perElement : [0],
-    });
-    const logitsShape = { rows: chunkRows, columns: vocabulary, depth: width, active };
-    matmul(program, { a: chunk, b: unembedding, out: logits, transposeB: true, ...logitsShape });
-    program.dispatch({
-      kernel: kernel("selective_loss", text, "score", constants, types),
-      tensors: {
-        active_rows: activeRows,
-        targets,
-        classes,
-        logits,
-        losses,
-        log_odds: logOdds,
-        weights,
-        ...(dhidden && { step }),
-      },
-      dims,
-      workgroups: () => active() ? perRow : [0],
-    });
-    if (!dhidden || !dchunk) continue;
-    const dchunkShape = { rows: chunkRows, columns: width, depth: vocabulary, active };
-    matmul(program, { a: logits, b: unembedding, out: dchunk, ...dchunkShape });
-    if (dunembedding) {
-      matmul(program, {
-        a: logits,
-        b: chunk,
-        out: dunembedding,
-        rows: vocabulary,
-        columns: width,
-        depth: chunkRows,
-        transposeA: true,
-        accumulate: true,
-        active,
+  for (const { first, rows, active } of chunksOf(height, chunkRows, activeCount)) {
+    const logits = firstRows(allLogits, rows);
+    const chunk = firstRows(allChunk, rows);
+    const dispatch = (
+      entryPoint: string,
+      tensors: Record<string, Tensor>,
+      workgroups: Workgroups,
+    ) =>
+      program.dispatch({
+        kernel: kernel("selective_loss", text, entryPoint, constants, types),
+        tensors: { active_rows: activeRows, ...tensors },
+        dims: [rows, vocabulary, first, width, height],
+        workgroups: () => active() ? workgroups : [0],
       });
+    const perElement = spread(rows * width);
+    dispatch("gather", { hidden, chunk }, perElement);
+    linearForward(program, { x: chunk, weight: unembedding, y: logits, active });
+    const scored = { targets, classes, logits, losses, log_odds: logOdds, weights };
+    dispatch("score", { ...scored, ...(dhidden && { step }) }, spread(rows, constants.ROWS));
+    if (!dhidden || !allGradient) continue;
+    const dchunk = firstRows(allGradient, rows);
+    linearInputGradient(program, { dy: logits, weight: unembedding, dx: dchunk, active });
+    if (dunembedding) {
+      linearWeightGradient(program, { dy: logits, x: chunk, dweight: dunembedding, active });
     }
-    program.dispatch({
-      kernel: kernel("selective_loss", text, "scatter", constants, types),
-      tensors: { active_rows: activeRows, dchunk, dhidden },
-      dims,
-      workgroups: () => active() ? perElement : [0],
-    });
+    dispatch("scatter", { dchunk, dhidden }, perElement);
   }
   program.dispatch({
     kernel: kernel("selective_loss", text, "sum_by_class", constants, types),
@@ -148,5 +164,10 @@ export function selectiveLoss(program: Program, request: SelectiveLossRequest): 
     dims: [height, vocabulary, 0, width, height],
     workgroups: [1],
   });
-  for (const tensor of [logits, chunk, dchunk]) if (tensor) program.release(tensor);
+  for (const tensor of [allLogits, allChunk, allGradient]) if (tensor) program.release(tensor);
+}
+
+function firstRows(tensor: Tensor, rows: number): Tensor {
+  const width = tensor.shape[1]!;
+  return { ...tensor, shape: [rows, width], length: rows * width };
 }

@@ -71,13 +71,14 @@ fn scatter(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups:
 
 // Rows are read in cells (cells.wgsl), which is faster, and keeps loops short: Mesa's software adapter ends an
 // invocation's loops after 65,535 rounds in all, without an error.
-@compute @workgroup_size(LANES, ROWS)
+@compute @workgroup_size(LANES * ROWS)
 fn score(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_id) local: vec3u,
+  @builtin(local_invocation_index) invocation: u32,
 ) {
-  let slot = (group.y * groups.x + group.x) * ROWS + local.y;
+  let lane = lane_of(invocation);
+  let slot = row_of(group, groups, invocation);
   let inside = slot < dims.rows;
   let cells = dims.vocabulary / CELL;
   let start = min(slot, dims.rows - 1u) * cells;
@@ -88,7 +89,7 @@ fn score(
   // Log-sum-exp over all tokens but the target, in one pass: the sum shrinks whenever the maximum grows.
   var largest = lowest;
   var sum = 0.0;
-  for (var j = local.x; j < cells; j += LANES) {
+  for (var j = lane; j < cells; j += LANES) {
     let at_target = is_column(j, target_token);
     let z = select(logits[start + j], Cell(lowest), at_target);
     let new_largest = max(largest, largest_of(z));
@@ -96,8 +97,8 @@ fn score(
     sum = sum * exp(largest - new_largest) + total(shares);
     largest = new_largest;
   }
-  let row_largest = row_max(largest, local);
-  let rest = row_largest + log(row_sum(sum * exp(largest - row_largest), local));
+  let row_largest = row_max(largest, lane);
+  let rest = row_largest + log(row_sum(sum * exp(largest - row_largest), lane));
   let target_cell = target_token / CELL;
   let target_logit = select(Cell(), logits[start + target_cell], is_column(target_cell, target_token));
   let m = total(target_logit) - rest;
@@ -108,7 +109,7 @@ fn score(
   let row_class = classes[select(row, 0u, padding)];
   let weight = weights[select(row, 0u, padding)];
   let row_term = term(row_class, m, weight);
-  if (!padding && local.x == 0u) {
+  if (!padding && lane == 0u) {
     losses[row] = row_term.value;
     log_odds[row] = m;
   }
@@ -118,7 +119,7 @@ fn score(
 // @if SCALED
   gradient *= step[LOSS_SCALE];
 // @end
-  for (var j = local.x; j < cells; j += LANES) {
+  for (var j = lane; j < cells; j += LANES) {
     let q = exp(logits[start + j] - rest);
     logits[start + j] = gradient * select(-q, Cell(1.0), is_column(j, target_token));
   }

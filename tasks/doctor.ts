@@ -8,6 +8,7 @@ import { measureCeiling, measureReadBack } from "../kernels/ceiling.ts";
 import { megabytes } from "../src/gpu/gpu.ts";
 import { renderTable } from "../src/report/table.ts";
 import { defineCommand, runCommand } from "../src/report/command_line.ts";
+import { compileOptions, reportStep } from "./compile_report.ts";
 import { parseOsRelease, planSetup } from "./setup.ts";
 import { kernelChoices } from "./shared.ts";
 
@@ -16,16 +17,19 @@ const backendVariable = "DENO_WEBGPU_BACKEND";
 const command = defineCommand({
   name: "doctor",
   summary: "Describes the WebGPU adapter, measures it, and tests the kernels on it.",
-  examples: ["", "--tune"],
+  examples: ["", "--tune", "--compile --model olmo1B --seq 2048 --precision f16"],
   options: {
     tune: { type: "flag", help: "Measure again which matrix product is fastest, and keep it" },
+    ...compileOptions,
   },
-  async run({ tune }, terminal) {
+  async run({ tune, compile, ...step }, terminal) {
     if (!await navigator.gpu?.requestAdapter()) throw await noAdapter();
     using gpu = await Gpu.open();
+    const chosen = await chooseKernels(gpu, kernelChoices, { measure: tune });
+    if (compile) return await reportStep(gpu, step, terminal);
     const { subgroupMinSize, subgroupMaxSize } = gpu.device.adapterInfo;
     const report = {
-      kernelChoices: await chooseKernels(gpu, kernelChoices, { measure: tune }),
+      kernelChoices: chosen,
       adapter: gpu.adapter,
       backend: backend(),
       subgroupSizes: [subgroupMinSize, subgroupMaxSize],

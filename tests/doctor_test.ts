@@ -65,8 +65,26 @@ Deno.test("doctor reports the adapter as JSON, with the permissions of its task 
   );
 });
 
+Deno.test("doctor --compile reports every kernel of a step, with the permissions of its task alone", async () => {
+  const step = ["--compile", "--model", "tiny", "--seq", "40", "--rows", "2", "--recompute"];
+  const { code, stdout, stderr } = await doctor(step);
+  assertEquals(code, 0, stderr);
+  const report = JSON.parse(stdout);
+  const { model, seq, rows, precision, recompute } = report.step;
+  assertEquals([model, seq, rows, precision, recompute], ["tiny", 40, 2, "f32", true]);
+  assert(report.kernels.length > 15 && report.memory > 0 && report.adapter.name.length > 0);
+  assert(/matmul\.multiply +\d+ +ok/.test(stderr), stderr);
+  assert(/Buffers per kernel +8 +\d+/.test(stderr), stderr);
+});
+
+Deno.test("doctor --compile says which step would be too long", async () => {
+  const { code, stdout, stderr } = await doctor(["--compile", "--model", "tiny", "--seq", "129"]);
+  assertEquals([code, stdout], [1, ""]);
+  assert(stderr.includes("Cannot run sequences of 129 tokens"), stderr);
+});
+
 Deno.test("doctor says how to get an adapter where there is none, and exits with 1", async () => {
-  const { code, stdout, stderr } = await doctor({ DENO_WEBGPU_BACKEND: "none" });
+  const { code, stdout, stderr } = await doctor([], { DENO_WEBGPU_BACKEND: "none" });
   assertEquals([code, stdout], [1, ""], stderr);
   assert(
     stderr.includes(
@@ -77,14 +95,15 @@ Deno.test("doctor says how to get an adapter where there is none, and exits with
 });
 
 async function doctor(
+  options: readonly string[] = [],
   env: Record<string, string> = {},
 ): Promise<{ code: number; stdout: string; stderr: string }> {
-  const { code, stdout, stderr } = await new Deno.Command("deno", {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: [
       ...["run", "--quiet", "--no-prompt", "--allow-env=DENO_WEBGPU_BACKEND"],
       ...["--allow-read=/etc/os-release,.cache", "--allow-write=.cache", "--allow-sys=uid"],
       decodeURIComponent(new URL("../tasks/doctor.ts", import.meta.url).pathname),
-      "--json",
+      ...["--json", ...options],
     ],
     cwd: decodeURIComponent(new URL("..", import.meta.url).pathname),
     env: { NO_COLOR: "1", ...env },

@@ -51,6 +51,19 @@ Deno.test("a kernel knows its bindings and starts with its constants", () => {
   ]);
 });
 
+Deno.test("a kernel enables what its text needs, before all else", () => {
+  const source = (text: string, types: Record<string, "f16"> = {}) =>
+    kernel("k", text, "run", { N: 1 }, types).source.split("\nconst ")[0];
+  const subgroups = "fn run() { let sum = subgroupAdd(N); }";
+  assertEquals(source(subgroups), "enable subgroups;");
+  assertEquals(
+    source(`alias T = Stored; ${subgroups}`, { Stored: "f16" }),
+    "enable f16;\nenable subgroups;\nalias Stored = f16;",
+  );
+  const text = "// subgroupAdd() is not used here\nlet subgroupAddress = N;";
+  assert(!kernel("k", text, "run", { N: 1 }).source.includes("enable"));
+});
+
 Deno.test("bindings of a part left out do not exist", () => {
   const text = lines("// @if BIAS", affine, "// @end");
   assertEquals(kernel("affine", text, "run", { BIAS: false }).bindings.size, 0);
@@ -103,7 +116,18 @@ Deno.test("a tensor larger than a binding is refused with its name and size", as
   const length = Math.min(maxStorageBufferBindingSize!, maxBufferSize!) / 4 + 4;
   const before = gpu.bytes;
   assertThrows(() => gpu.allocate("logits", [2, length / 2]), 'Cannot allocate "logits" [2, ');
-  assertThrows(() => gpu.allocate("logits", [length]), "Use a smaller batch, sequence or model");
+  assertThrows(
+    () => gpu.allocate("logits", [4, length / 2]),
+    "At most 1 of its 4 rows fit: use a smaller batch or micro-batch",
+  );
+  assertThrows(
+    () => gpu.allocate("logits", [1, length], "f32"),
+    `Its rows may have at most ${length - 4} elements: use a smaller model`,
+  );
+  assertThrows(
+    () => gpu.allocate("arena", [maxBufferSize! / 4 + 4], "f32", { views: true }),
+    `allocates at most ${(maxBufferSize! / 2 ** 20).toFixed(1)} MiB`,
+  );
   assertEquals(gpu.bytes, before);
 });
 

@@ -1,7 +1,7 @@
 // The optimiser as a whole: norm over several arenas, clipping, AdamW, and the halt that protects the weights.
 
 import { adamw } from "../kernels/adamw.ts";
-import { gradientNorm } from "../kernels/gradient_norm.ts";
+import { gradientNorm, statusLength } from "../kernels/gradient_norm.ts";
 import { stepLength, writeStep } from "../kernels/step.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
 import { Program } from "../src/gpu/program.ts";
@@ -33,6 +33,29 @@ Deno.test("the norm over several arenas and the clip factor agree with float64",
       assertClose(status!.slice(1), [factor, 0], 1e-6, "factor and halt");
     }
   }
+});
+
+Deno.test("the norm of more blocks than one pass adds up agrees with float64", async () => {
+  using gpu = await Gpu.open();
+  using program = new Program(gpu, "large");
+  const blocks = 2 ** 16;
+  const length = 256 * blocks;
+  const large = Float32Array.from({ length }, (_, i) => (i % 7 - 3) / 2 ** 12);
+  const small = Float32Array.of(0.3, -0.5); // one block more; counts as much as a million others
+  const squares = (data: Float32Array) => data.reduce((sum, value) => sum + value * value, 0);
+  const [first, second] = [large, small].map((data, i) => {
+    const tensor = program.allocate(`gradient${i}`, [data.length]);
+    gpu.write(tensor, data);
+    return tensor;
+  });
+  const status = [1, 2].map((i) => program.allocate(`status${i}`, [statusLength]));
+  gradientNorm(program, { gradients: [first!], status: status[0]!, maxGradientNorm: 0 });
+  gradientNorm(program, { gradients: [second!, first!], status: status[1]!, maxGradientNorm: 0 });
+  program.replay();
+  const [alone, both] = (await gpu.readAll(status)).map((bytes) => new Float32Array(bytes)[0]!);
+  assertClose(alone! / Math.sqrt(squares(large)), 1, 1e-6, "in two passes");
+  assertClose(both! / Math.sqrt(squares(large) + squares(small)), 1, 1e-6, "in three");
+  assertEquals(program.length, 2 + 4);
 });
 
 Deno.test("seven clipped AdamW steps agree with float64", async () => {

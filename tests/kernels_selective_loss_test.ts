@@ -2,7 +2,7 @@
 // and chunks that do not. The reference's gradient is checked by finite differences in reference_test.ts; here it is
 // carried on to hidden states and unembedding by the reference's matrix products.
 
-import { defaultChunkRows, noRow, selectiveLoss } from "../kernels/selective_loss.ts";
+import { chunksOf, defaultChunkRows, noRow, selectiveLoss } from "../kernels/selective_loss.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
 import {
   clampedUnlikelihood,
@@ -153,6 +153,39 @@ Deno.test("a batch without any active row has no loss and a gradient of zero", a
   await check(gpu, { N: 6, V: 5, C: 4, classes: new Array<number>(6).fill(2), chunkRows: 4 });
 });
 
+Deno.test("chunks of every size give the loss, up to one row more than each holds", async () => {
+  using gpu = await Gpu.open();
+  const N = 100; // in chunks of 64 rows, or 32 or 16 of those
+  for (const count of [15, 16, 17, 32, 33, 64, 65, 81, 100]) {
+    const classes = Array.from({ length: N }, (_, n) => n * 37 % N < count ? 1 + 2 * (n % 2) : 2);
+    await check(gpu, { N, V: 20, C: 8, classes, chunkRows: 64 });
+  }
+});
+
+Deno.test("of every chunk the smallest size runs that holds its active rows", () => {
+  for (const [rowCount, chunkRows] of [[100, 64], [100, 100], [2048, 256], [5, 2], [1000, 256]]) {
+    let count = 0;
+    const chunks = chunksOf(rowCount!, chunkRows!, () => count);
+    for (; count <= rowCount!; count++) {
+      const running = chunks.filter(({ active }) => active());
+      assertEquals(running.length, Math.ceil(count / chunkRows!));
+      for (const [i, { first, rows }] of running.entries()) {
+        assertEquals(first, i * chunkRows!);
+        const held = Math.min(count - first, chunkRows!);
+        const fitting = chunks.filter((chunk) => chunk.first === first && chunk.rows >= held);
+        assertEquals(rows, Math.min(...fitting.map((chunk) => chunk.rows)));
+      }
+    }
+  }
+  const sizes = (...size: [number, number]) => [
+    ...new Set(chunksOf(...size, () => 0).map(({ rows }) => rows)),
+  ];
+  assertEquals(sizes(100, 64), [16, 32, 64]);
+  assertEquals(sizes(1024, 256), [64, 128, 256]);
+  assertEquals(sizes(8192, 256), [256]);
+  assertEquals(sizes(20, 20), [20]);
+});
+
 Deno.test("weights scale the gradient, and a weight of 0 masks", async () => {
   using gpu = await Gpu.open();
   await check(gpu, { N: 6, V: 5, C: 4, weights: [0, 0.5, 2, 0, 1, 100], chunkRows: 3 });
@@ -189,9 +222,12 @@ Deno.test("a replay with fewer active rows leaves nothing of the replay before",
   );
 });
 
-Deno.test("the default chunk holds 16 MiB of logits, between 8 and 256 rows", () => {
-  assertEquals(defaultChunkRows(4096, 50_304), 80);
-  assertEquals(defaultChunkRows(4096, 1000), 256);
-  assertEquals(defaultChunkRows(100, 1000), 100);
-  assertEquals(defaultChunkRows(4096, 2_000_000), 8);
+Deno.test("the default chunk holds 16 MiB of logits, between 8 and 256 rows, and no more than a binding", async () => {
+  using gpu = await Gpu.open();
+  assertEquals(defaultChunkRows(gpu, 4096, 50_304), 80);
+  assertEquals(defaultChunkRows(gpu, 4096, 1000), 256);
+  assertEquals(defaultChunkRows(gpu, 100, 1000), 100);
+  assertEquals(defaultChunkRows(gpu, 4096, 2_000_000), 8);
+  using narrow = await Gpu.open({ bindingLimit: 20_000 });
+  assertEquals(defaultChunkRows(narrow, 100, 1000), 5);
 });

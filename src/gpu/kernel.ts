@@ -56,8 +56,10 @@ export function kernel(
   const code = values.flatMap(([, value]) => typeof value === "string" ? value : []);
   const names = values.flatMap(([name, value]) => typeof value === "string" ? [] : name);
   expectUsed(file, [...names, ...Object.keys(types)], [...code, ...parts.map(([, text]) => text)]);
+  const text = parts.map(([name, part]) => expand(`${name}.wgsl`, part, constants)).join("\n");
   const header = [
     ...Object.values(types).includes("f16") ? ["enable f16;"] : [],
+    ...usesSubgroups(text) ? ["enable subgroups;"] : [],
     ...Object.entries(types).map(([name, type]) => `alias ${name} = ${type};`),
     ...values.map(([name, value]) =>
       typeof value === "string"
@@ -65,13 +67,16 @@ export function kernel(
         : `const ${name} = ${typeof value === "number" ? `${value}u` : value};`
     ),
   ];
-  const text = parts.map(([name, part]) => expand(`${name}.wgsl`, part, constants)).join("\n");
   const bindings = new Map<string, Binding>();
   for (const [, index, space, access, name] of text.matchAll(declaration)) {
     bindings.set(name!, { index: Number(index), access: accessOf(space, access) });
   }
   const source = header.map((line) => `${line}\n`).join("") + text;
   return { name: `${file}.${entryPoint}`, source, entryPoint, bindings };
+}
+
+function usesSubgroups(wgsl: string): boolean {
+  return /\bsubgroup[A-Z]\w*\(/.test(wgsl.replace(/\/\/.*/g, ""));
 }
 
 // A name that nothing reads is misspelt on either side.
