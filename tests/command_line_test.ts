@@ -6,7 +6,6 @@ import {
   type Command,
   execute,
   helpText,
-  nearest,
   nodeParser,
   type Parser,
   stdParser,
@@ -160,11 +159,6 @@ Deno.test("help is printed for -h and --help, whatever else is wrong", async () 
     assertEquals([code, err], [0, ""]);
     assert(out.startsWith("Usage: deno task probe"));
   }
-});
-
-Deno.test("a suggestion is only made when it is near", () => {
-  assertEquals(nearest("--sede", ["--seed", "--steps"]), "--seed");
-  assertEquals(nearest("--x", ["--seed", "--steps"]), undefined);
 });
 
 Deno.test("without --json a command prints its own rendering", async () => {
