@@ -37,13 +37,21 @@ export * from "./src/gpu/tensor.ts";
 export * from "./src/nn/parameters.ts";
 export * from "./src/nn/tape.ts";
 export * from "./src/model/batch_tensors.ts";
+export * from "./src/model/check_config.ts";
 export * from "./src/model/config.ts";
+export * from "./src/model/families.ts";
+export {
+  fromHuggingFace,
+  type HuggingFaceConfig,
+  toHuggingFace,
+} from "./src/model/formats/huggingface/config.ts";
 export type { Observe } from "./src/model/decoder.ts";
 export { generate, type GenerateOptions } from "./src/model/generate.ts";
 export { type InitialisationScheme, initialise } from "./src/model/initialise.ts";
 export * from "./src/model/language_model.ts";
 export * from "./src/model/pretrained.ts";
-export type { Dtype } from "./src/model/safetensors.ts";
+export * from "./src/model/parameter_shapes.ts";
+export type { Dtype } from "./src/model/formats/tensor_data.ts";
 export * from "./src/model/weights.ts";
 
 // Training

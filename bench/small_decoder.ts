@@ -56,6 +56,7 @@ export function matrixParameters(config: DecoderConfig): number {
   let count = 0;
   for (const [name, shape] of parameterShapes(config)) {
     if (shape.length !== 2) continue;
+    if (name === "model.embed_positions.weight") continue;
     if (name === "model.embed_tokens.weight" && !config.tiedEmbedding) continue;
     count += shape[0]! * shape[1]!;
   }

@@ -6,14 +6,17 @@ import type { Tensor } from "../src/gpu/tensor.ts";
 import { spread } from "./grid.ts";
 import source from "./embedding.wgsl" with { type: "text" };
 
-/** Records `y[N, C] = table[tokens[N], C]`. */
+/** Records `y[N, C] = table[tokens[N], C]`, or with `add` that it is added to `y`. */
 export function embeddingForward(
   program: Program,
-  { tokens, table, y }: { tokens: Tensor; table: Tensor; y: Tensor },
+  { tokens, table, y, add = false }: { tokens: Tensor; table: Tensor; y: Tensor; add?: boolean },
 ): void {
   const [height, width] = y.shape as [number, number];
   program.dispatch({
-    kernel: kernel("embedding", source, "forward", {}, { Table: table.type, Row: y.type }),
+    kernel: kernel("embedding", source, "forward", { ADD: add }, {
+      Table: table.type,
+      Row: y.type,
+    }),
     tensors: { tokens, table, y },
     dims: [height, width],
     workgroups: spread(height * width),
@@ -58,7 +61,10 @@ export function embeddingBackward(
   const { tokens, order, starts, dy, dtable, groups } = request;
   const [height, width] = dy.shape as [number, number];
   program.dispatch({
-    kernel: kernel("embedding", source, "backward", {}, { Table: dtable.type, Row: dy.type }),
+    kernel: kernel("embedding", source, "backward", { ADD: false }, {
+      Table: dtable.type,
+      Row: dy.type,
+    }),
     tensors: { tokens, order, groups_of_rows: starts, dy, dtable },
     dims: [height, width],
     workgroups: () => [Math.ceil(width / 64), groups()],

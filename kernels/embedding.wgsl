@@ -1,4 +1,4 @@
-// forward   y[n, :] = table[tokens[n], :]
+// forward   y[n, :] = table[tokens[n], :], or added to what is there: learned positions are a second lookup
 // backward  dtable[v, :] += Σ_{n : tokens[n] = v} dy[n, :]
 // Backward needs no atomics: the host, which knows the tokens, lists the rows grouped by token, and one invocation
 // sums one channel of one token's rows in that order.
@@ -18,7 +18,12 @@ struct Dims { rows: u32, width: u32 }
 fn forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
   let i = (group.y * groups.x + group.x) * 64u + lane;
   if (i >= dims.rows * dims.width) { return; }
-  y[i] = Row(table[tokens[i / dims.width] * dims.width + i % dims.width]);
+  let value = table[tokens[i / dims.width] * dims.width + i % dims.width];
+// @if ADD
+  y[i] = Row(f32(y[i]) + f32(value));
+// @else
+  y[i] = Row(value);
+// @end
 }
 
 @compute @workgroup_size(64)

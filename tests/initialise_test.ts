@@ -1,5 +1,7 @@
-import { type DecoderConfig, parameterShapes, presets } from "../src/model/config.ts";
+import type { DecoderConfig } from "../src/model/config.ts";
+import { presets } from "../src/model/families.ts";
 import { initialise } from "../src/model/initialise.ts";
+import { parameterShapes } from "../src/model/parameter_shapes.ts";
 import { assert, assertClose, assertEquals, assertThrows } from "./assert.ts";
 
 /** A normal truncated at 3 sigma has variance 1 - 6 phi(3) / (2 Phi(3) - 1), so this deviation. */

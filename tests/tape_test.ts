@@ -112,7 +112,7 @@ Deno.test("a residual block's gradient is the sum over both paths", async () => 
     gradient: program.allocate("d(weight)", [C, C]),
   };
   const normed = norm(tape, "norm", x, { centered: true, epsilon: 1e-5 });
-  const sum = linear(tape, "sum", normed, weight, x);
+  const sum = linear(tape, "sum", normed, { weight, stream: x });
   const { gradient: dsum } = tape.receive(sum);
   const dx = program.allocate("dx", [N, C]);
   tape.backward();
@@ -156,7 +156,7 @@ Deno.test("a segment gives the same gradients when its activations are computed 
       const stream = y;
       const block = () => {
         const normed = norm(tape, `norm${i}`, stream, { centered: true, epsilon: 1e-5 });
-        return linear(tape, `block${i}`, normed, weight, stream);
+        return linear(tape, `block${i}`, normed, { weight, stream });
       };
       y = tape.segment(block, { recompute });
     }

@@ -1,13 +1,9 @@
 import { Random } from "../src/base/random.ts";
-import {
-  countParameters,
-  type DecoderConfig,
-  type HostTensor,
-  presets,
-  type Weights,
-} from "../src/model/config.ts";
+import type { DecoderConfig, HostTensor, RotaryPositions, Weights } from "../src/model/config.ts";
+import { presets } from "../src/model/families.ts";
 import { initialise } from "../src/model/initialise.ts";
-import { writeSafetensors } from "../src/model/safetensors.ts";
+import { writeSafetensors } from "../src/model/formats/tensor_data.ts";
+import { countParameters } from "../src/model/parameter_shapes.ts";
 import { loadModel, type Model, saveModel, withRotaryPairing } from "../src/model/weights.ts";
 import { assert, assertClose, assertEquals, assertRejects } from "./assert.ts";
 import { sharedData } from "./data.ts";
@@ -28,8 +24,10 @@ const LLAMA: DecoderConfig = {
   norm: "rms",
   kvHeads: 2,
   vocabularySize: 32,
-  rotaryPairing: "interleaved",
+  positions: { theta: 10000, pairing: "interleaved", share: 1 },
 };
+
+const rotaryOf = (config: DecoderConfig) => config.positions as RotaryPositions;
 
 /** `W x` for `W` [out, in], in float64. */
 function project(matrix: HostTensor, x: ArrayLike<number>): Float64Array {
@@ -46,9 +44,9 @@ function rotate(x: Float64Array, position: number, config: DecoderConfig): Float
   const turned = x.slice();
   for (let head = 0; head < x.length; head += D) {
     for (let j = 0; j < D / 2; j++) {
-      const isHalf = config.rotaryPairing === "half";
+      const isHalf = rotaryOf(config).pairing === "half";
       const a = head + (isHalf ? j : 2 * j), b = isHalf ? a + D / 2 : a + 1;
-      const angle = position / config.rotaryTheta ** (2 * j / D);
+      const angle = position / rotaryOf(config).theta ** (2 * j / D);
       turned[a] = x[a]! * Math.cos(angle) - x[b]! * Math.sin(angle);
       turned[b] = x[a]! * Math.sin(angle) + x[b]! * Math.cos(angle);
     }
@@ -146,7 +144,7 @@ Deno.test("stories260K predicts a story as an independent forward pass says, bef
   const folder = sharedData("models/stories260K");
   if (folder === undefined) return;
   const model = await loadModel(folder);
-  assertEquals(model.config.rotaryPairing, "interleaved");
+  assertEquals(rotaryOf(model.config).pairing, "interleaved");
   assertEquals([model.config.feedForward, model.config.kvHeads, model.config.layers], [172, 4, 5]);
   assertEquals(countValues(model.weights), 260_032);
   assertEquals(countParameters(model.config), 260_032);
@@ -156,7 +154,7 @@ Deno.test("stories260K predicts a story as an independent forward pass says, bef
   const start = STORY_512.slice(0, 60);
   const loss = meanLoss(model, start);
   const again = await savedAndLoaded(model);
-  assertEquals(again.config, { ...model.config, rotaryPairing: "half" });
+  assertEquals(again.config, withRotaryPairing(model, "half").config);
   assertClose(meanLoss(again, start), loss, 1e-12, "loss after saving");
   assertEquals(withRotaryPairing(again, "interleaved").weights, model.weights);
   const misread = { ...again, config: model.config };
@@ -175,13 +173,13 @@ Deno.test("tinystories-656k is read under llama.cpp's names and saved under Hugg
   const model = await loadModel(folder);
   assertEquals(countValues(model.weights), 656_000);
   assertEquals(model.config.normEpsilon, 1e-6);
-  assertEquals(model.config.rotaryPairing, "interleaved");
+  assertEquals(rotaryOf(model.config).pairing, "interleaved");
   assert(model.describe.includes("656,000 parameters"), model.describe);
 
   // Uniform guessing costs ln 2048 = 7.62 nats; rotary pairs read the wrong way cost more than 4.
   const loss = meanLoss(model, STORY_2048);
   assert(loss < 2.7, `the story costs ${loss} nats a token`);
-  const misread: Model = { ...model, config: { ...model.config, rotaryPairing: "half" } };
+  const misread: Model = { ...model, config: withRotaryPairing(model, "half").config };
   assert(meanLoss(misread, STORY_2048) > 4, "the pairing does not matter?");
   const again = await savedAndLoaded(model);
   assertClose(meanLoss(again, STORY_2048), loss, 1e-12, "loss after saving");
@@ -211,7 +209,7 @@ Deno.test("the other pairing has the same attention scores, and there and back t
     });
   };
   assertClose(scores(half), scores(model), 1e-14, "scores");
-  assertEquals(half.config.rotaryPairing, "half");
+  assertEquals(rotaryOf(half.config).pairing, "half");
   assertEquals(withRotaryPairing(half, "interleaved"), model);
 });
 

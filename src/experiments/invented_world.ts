@@ -9,6 +9,7 @@ import { trainBytePair } from "../data/byte_pair.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
 import { Random } from "../base/random.ts";
 import type { DecoderConfig } from "../model/config.ts";
+import { architectures } from "../model/families.ts";
 import type { NameTask } from "./name_task.ts";
 
 /** Which authors exist and who is a target. */
@@ -50,11 +51,9 @@ export function smallOlmo(
     kvHeads: heads,
     headWidth: width / heads,
     feedForward: Math.ceil(width * 8 / 3 / 32) * 32, // as many parameters as a plain MLP of 4 × width
-    norm: "layer",
+    ...architectures.olmo,
     normEpsilon: 1e-5,
-    activation: "swiglu",
-    rotaryTheta: 10_000,
-    rotaryPairing: "half",
+    positions: { theta: 10_000, pairing: "half", share: 1 },
     tiedEmbedding: true,
   };
 }

@@ -10,15 +10,12 @@ import { trainBytePair } from "../data/byte_pair.ts";
 import { type JsonRow, numberField, readJsonRows, stringField } from "../data/jsonl.ts";
 import { checkVocabulary, loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import type { Gpu } from "../gpu/gpu.ts";
-import {
-  countParameters,
-  type DecoderConfig,
-  fromHuggingFace,
-  presets,
-  type Weights,
-} from "../model/config.ts";
+import type { DecoderConfig, Weights } from "../model/config.ts";
+import { presets } from "../model/families.ts";
+import { fromHuggingFace } from "../model/formats/huggingface/config.ts";
 import { initialise } from "../model/initialise.ts";
 import { LanguageModel } from "../model/language_model.ts";
+import { countParameters } from "../model/parameter_shapes.ts";
 import { loadModel, saveModel } from "../model/weights.ts";
 import { loadPlots } from "../report/load_plots.ts";
 import {

@@ -5,7 +5,9 @@
 // "normal" is the default of `transformers`: sigma = 0.02 everywhere (initializer_range).
 
 import { Random } from "../base/random.ts";
-import { checkConfig, type DecoderConfig, parameterShapes, type Weights } from "./config.ts";
+import { checkConfig } from "./check_config.ts";
+import type { DecoderConfig, Weights } from "./config.ts";
+import { parameterShapes } from "./parameter_shapes.ts";
 
 /** How fresh weights are drawn. */
 export type InitialisationScheme = "mitchell" | "normal";

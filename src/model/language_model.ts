@@ -4,6 +4,7 @@
 import { cachedAttention } from "../../kernels/cached_attention.ts";
 import { rotaryAngles } from "../../kernels/rotary.ts";
 import { CannotError } from "../base/errors.ts";
+import { checkOptions, flag, oneOf } from "../base/options.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Program } from "../gpu/program.ts";
 import type { Precision, Tensor } from "../gpu/tensor.ts";
@@ -11,8 +12,13 @@ import * as op from "../nn/operations.ts";
 import { type HostParameters, type Parameter, Parameters } from "../nn/parameters.ts";
 import { Tape, type Variable } from "../nn/tape.ts";
 import type { BatchTensors } from "./batch_tensors.ts";
-import { checkConfig, type DecoderConfig, parameterShapes } from "./config.ts";
-import { decoder, type Observe, unembedding } from "./decoder.ts";
+import { checkConfig } from "./check_config.ts";
+import { checkFinite } from "./check_parameters.ts";
+import type { DecoderConfig } from "./config.ts";
+import { decoder, type DecoderInputs, type Observe, unembedding } from "./decoder.ts";
+import type { ModelSource } from "./model.ts";
+import { parameterShapes } from "./parameter_shapes.ts";
+import { rotaryFrequencies } from "./rotary.ts";
 
 /** Keys and values of each layer for decoding, and where the next token goes. */
 export interface Cache {
@@ -26,30 +32,62 @@ export interface Cache {
   current: Tensor;
 }
 
+/** What a {@linkcode LanguageModel} is made for. */
+export interface LanguageModelOptions {
+  /** Allocate gradients, for training; not unless given. */
+  gradients?: boolean;
+  /** Of weights and activations; `f32` unless given. See `choosePrecision`. */
+  precision?: Precision;
+}
+
 /** A decoder with its parameters on a GPU. */
 export class LanguageModel {
   /** By their Hugging Face names. */
   readonly parameters: Parameters;
   /** What weights and activations are stored in while the model runs; it computes, learns and saves in f32. */
   readonly precision: Precision;
-  readonly #angles: Tensor;
+
+  /**
+   * Makes a model of weights that are read one tensor at a time, so that the host never holds more than one.
+   *
+   * @param source From `openModelFiles`, for instance.
+   * @param options As of the constructor.
+   * @throws {CannotError} as the constructor.
+   */
+  static async load(
+    gpu: Gpu,
+    source: ModelSource,
+    options: LanguageModelOptions = {},
+  ): Promise<LanguageModel> {
+    const model = new LanguageModel(gpu, source.config, undefined, options);
+    try {
+      await model.parameters.uploadFrom(source.tensors());
+    } catch (error) {
+      model.destroy();
+      throw error;
+    }
+    return model;
+  }
 
   /**
    * Allocates the parameters and uploads their values.
    *
-   * @param weights Initial values of all parameters.
-   * @param options.gradients Allocate gradients, for training.
-   * @param options.precision `f32` unless given; see `choosePrecision`.
+   * @param weights Initial values of all parameters; zeros where left out, until they are uploaded.
    * @throws {CannotError} for an inconsistent configuration or weights that do not fit it, and for f16 where the adapter
    * does not have it.
    */
   constructor(
     readonly gpu: Gpu,
     readonly config: DecoderConfig,
-    weights: HostParameters,
-    options: { gradients?: boolean; precision?: Precision } = {},
+    weights?: HostParameters,
+    options: LanguageModelOptions = {},
   ) {
+    checkOptions("make a language model", options, {
+      gradients: flag,
+      precision: oneOf("f32", "f16"),
+    });
     checkConfig(config);
+    for (const [name, { data }] of weights ?? []) checkFinite("make a language model", name, data);
     this.precision = options.precision ?? "f32";
     if (this.precision === "f16" && !gpu.storesHalves) {
       throw new CannotError(
@@ -63,10 +101,7 @@ export class LanguageModel {
       precision: this.precision,
       decays: (name) => name.endsWith("_proj.weight") || name === "lm_head.weight",
     });
-    this.parameters.upload(weights);
-    const { contextLength, headWidth, rotaryTheta } = config;
-    this.#angles = gpu.allocate("rotary_angles", [contextLength, headWidth / 2, 2]);
-    gpu.write(this.#angles, rotaryAngles(contextLength, headWidth, rotaryTheta));
+    if (weights) this.parameters.upload(weights);
   }
 
   /** The matrix [V, C] that turns hidden states into logits. */
@@ -90,13 +125,13 @@ export class LanguageModel {
     },
   ): { tape: Tape; hidden: Variable } {
     const { contextLength, headWidth } = this.config;
-    const time = tensors.tokens.length / batch;
+    const time = tensors.positions.length / batch;
     if (time > contextLength) throw tooLong(time, contextLength);
     const tape = new Tape(program, training, this.precision);
-    const { tokens, order, starts, groups, positions, firstKey } = tensors;
+    const { tokens, positions, firstKey } = tensors;
     const hidden = decoder(tape, this.config, this.parameters, {
-      tokens: { tokens, order, starts, groups },
-      rotary: this.#rotary(positions),
+      tokens,
+      positions: this.#positions(program, positions, time, () => tensors.documentPositions()),
       attend: (_, name, q, k, v) =>
         op.attention(tape, name, { q, k, v, firstKey, batch, headWidth }),
       recompute,
@@ -113,7 +148,7 @@ export class LanguageModel {
     const tape = new Tape(program, false, this.precision);
     const hidden = decoder(tape, this.config, this.parameters, {
       tokens: { tokens: current },
-      rotary: this.#rotary(positions),
+      positions: this.#positions(program, positions, capacity, () => ({ tokens: positions })),
       attend: (layer, name, q, k, v) => {
         const out = tape.variable(name, q.value.shape);
         const shape = [batch, capacity, kvHeads, headWidth];
@@ -145,7 +180,6 @@ export class LanguageModel {
   /** Frees the parameters. */
   destroy(): void {
     this.parameters.destroy();
-    this.gpu.free(this.#angles);
   }
 
   /** Frees the parameters at the end of a `using` block. */
@@ -153,9 +187,19 @@ export class LanguageModel {
     this.destroy();
   }
 
-  #rotary(positions: Tensor): op.RotaryInputs {
-    const { headWidth, rotaryPairing } = this.config;
-    return { positions, angles: this.#angles, headWidth, pairing: rotaryPairing };
+  // How the model takes positions below `length`, with the angles of rotary ones in memory of the program.
+  #positions(
+    program: Program,
+    positions: Tensor,
+    length: number,
+    learned: () => op.TokenInputs,
+  ): DecoderInputs["positions"] {
+    const { positions: kind, headWidth } = this.config;
+    if (kind === "learned") return { learned: learned() };
+    const frequencies = rotaryFrequencies(kind, headWidth);
+    const angles = program.allocate("rotary_angles", [length, frequencies.length, 2]);
+    this.gpu.write(angles, rotaryAngles(length, frequencies));
+    return { rotary: { positions, angles, headWidth, pairing: kind.pairing } };
   }
 }
 

@@ -2,12 +2,15 @@
 // Shapes: N = B·T rows, C channels, H query heads and G key-value heads of width D, F feed-forward width, V vocabulary.
 
 import {
+  add as addKernel,
   geluBackward,
+  type GeluForm,
   geluForward,
   swigluBackward,
   swigluForward,
 } from "../../kernels/activation.ts";
 import { attentionBackward, attentionForward } from "../../kernels/attention.ts";
+import { biasBackward, biasForward } from "../../kernels/bias.ts";
 import { embeddingBackward, embeddingForward } from "../../kernels/embedding.ts";
 import { matmul } from "../../kernels/matmul.ts";
 import { normBackward, normForward } from "../../kernels/norm.ts";
@@ -20,9 +23,9 @@ import type { Tensor } from "../gpu/tensor.ts";
 import type { Parameter } from "./parameters.ts";
 import type { Tape, Variable } from "./tape.ts";
 
-/** The tokens of a batch as the embedding needs them, grouped for its backward pass. */
+/** The tokens (or positions) of a batch as the embedding needs them, grouped for its backward pass. */
 export interface TokenInputs {
-  /** [N] */
+  /** [N] rows of the table. */
   tokens: Tensor;
   /** [N] rows grouped by token, and [N + 1] where groups start (`groupByToken`); for training only. */
   order?: Tensor;
@@ -30,12 +33,19 @@ export interface TokenInputs {
   groups?: () => number;
 }
 
-/** Looks up token embeddings: [N] → [N, C]. */
-export function embedding(tape: Tape, inputs: TokenInputs, table: Parameter): Variable {
+/** Looks up embeddings, [N] → [N, C], or adds them to `to` in place, which must not be used otherwise. */
+export function embedding(
+  tape: Tape,
+  name: string,
+  inputs: TokenInputs,
+  table: Parameter,
+  to?: Variable,
+): Variable {
   const { tokens, order, starts, groups } = inputs;
-  const y = tape.variable("embedding", [tokens.length, table.value.shape[1]!]);
-  embeddingForward(tape.program, { tokens, table: table.value, y: y.value });
-  tape.record([y], () => {
+  const y = to ?? tape.variable(name, [tokens.length, table.value.shape[1]!]);
+  const add = to !== undefined;
+  embeddingForward(tape.program, { tokens, table: table.value, y: y.value, add });
+  tape.record(add ? [] : [y], () => {
     embeddingBackward(tape.program, {
       tokens,
       order: order!,
@@ -48,31 +58,38 @@ export function embedding(tape: Tape, inputs: TokenInputs, table: Parameter): Va
   return y;
 }
 
-/** Layer norm (`centered`) or RMS norm over the channels: [N, C] → [N, C]. */
+/** Layer norm (`centered`) or RMS norm over the channels, or over every `width` of them: [N, C] → [N, C]. */
 export function norm(
   tape: Tape,
   name: string,
   x: Variable,
-  options: { weight?: Parameter; bias?: Parameter; centered: boolean; epsilon: number },
+  options: {
+    weight?: Parameter;
+    bias?: Parameter;
+    centered: boolean;
+    epsilon: number;
+    width?: number;
+  },
 ): Variable {
-  const { weight, bias, centered, epsilon } = options;
+  const { weight, bias, centered, epsilon, width = x.value.shape[1]! } = options;
   const y = tape.variable(name, x.value.shape);
+  const rows = (tensor: Tensor) => ({ ...tensor, shape: [tensor.length / width, width] });
   const shared = {
-    x: x.value,
-    statistics: tape.allocate(`${name}/statistics`, [x.value.shape[0]!, 2]),
+    x: rows(x.value),
+    statistics: tape.allocate(`${name}/statistics`, [x.value.length / width, 2]),
     ...(weight && { weight: weight.value }),
     ...(bias && { bias: bias.value }),
     centered,
     epsilon,
   };
-  normForward(tape.program, { ...shared, y: y.value });
+  normForward(tape.program, { ...shared, y: rows(y.value) });
   tape.record([y], () => {
     const { gradient: dx, fresh } = tape.receive(x);
     if (fresh) tape.program.clear(dx);
     normBackward(tape.program, {
       ...shared,
-      dy: y.gradient!,
-      dx,
+      dy: rows(y.gradient!),
+      dx: rows(dx),
       ...(weight?.gradient && { dweight: weight.gradient }),
       ...(bias?.gradient && { dbias: bias.gradient }),
     });
@@ -81,15 +98,14 @@ export function norm(
 }
 
 /**
- * y = x · Wᵀ, or stream + x · Wᵀ: [N, K] with W [M, K] → [N, M]. The stream's gradient is y's, without a copy: x, which
- * was computed from the stream, has consumed it before the stream's earlier readers add to it.
+ * y = x · Wᵀ (+ bias) (+ stream): [N, K] with W [M, K] and a bias [M] → [N, M]. The stream's gradient is y's, without a
+ * copy: x, which was computed from the stream, has consumed it before the stream's earlier readers add to it.
  */
 export function linear(
   tape: Tape,
   name: string,
   x: Variable,
-  weight: Parameter,
-  stream?: Variable,
+  { weight, bias, stream }: { weight: Parameter; bias?: Parameter; stream?: Variable },
 ): Variable {
   const [height, depth] = x.value.shape as [number, number];
   const columns = weight.value.shape[0]!;
@@ -103,8 +119,10 @@ export function linear(
     transposeB: true,
     ...(stream && { addend: stream.value }),
   });
+  if (bias) biasForward(tape.program, { x: y.value, bias: bias.value });
   tape.record([y], () => {
     const dy = y.gradient!;
+    if (bias) biasBackward(tape.program, { dy, dbias: bias.gradient! });
     const { gradient: dx, fresh } = tape.receive(x);
     matmul(tape.program, {
       a: dy,
@@ -130,6 +148,17 @@ export function linear(
   return y;
 }
 
+/** a + b: two [N, C] → [N, C]. The gradients of both are y's, without a copy, as in {@linkcode linear}. */
+export function add(tape: Tape, name: string, a: Variable, b: Variable): Variable {
+  const y = tape.variable(name, a.value.shape);
+  addKernel(tape.program, { a: a.value, b: b.value, y: y.value });
+  tape.record([y], () => {
+    tape.share(a, y.gradient!);
+    tape.share(b, y.gradient!);
+  });
+  return y;
+}
+
 /** The logits of final hidden states, in f32 whatever these are stored in: [N, C] with W [V, C] → [N, V]. */
 export function logits(tape: Tape, { value: hidden }: Variable, { value }: Parameter): Tensor {
   const [height, depth] = hidden.shape as [number, number];
@@ -144,7 +173,7 @@ export function logits(tape: Tape, { value: hidden }: Variable, { value }: Param
 export interface RotaryInputs {
   /** [N] */
   positions: Tensor;
-  /** From `rotaryAngles`. */
+  /** [length, R/2, 2] from `rotaryAngles`. */
   angles: Tensor;
   headWidth: number;
   pairing: "half" | "interleaved";
@@ -220,11 +249,11 @@ export function swiglu(tape: Tape, name: string, gate: Variable, up: Variable): 
 }
 
 /** gelu(x): [N, F] → [N, F]. */
-export function gelu(tape: Tape, name: string, x: Variable): Variable {
+export function gelu(tape: Tape, name: string, x: Variable, form: GeluForm): Variable {
   const y = tape.variable(name, x.value.shape);
-  geluForward(tape.program, { x: x.value, y: y.value });
+  geluForward(tape.program, form, { x: x.value, y: y.value });
   tape.record([y], () => {
-    geluBackward(tape.program, { x: x.value, dy: y.gradient!, dx: overwritten(tape, x) });
+    geluBackward(tape.program, form, { x: x.value, dy: y.gradient!, dx: overwritten(tape, x) });
   });
   return y;
 }

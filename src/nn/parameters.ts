@@ -36,14 +36,26 @@ export interface ParameterGroup {
   readonly gradient?: Tensor;
 }
 
+/** A parameter's value on the host. */
+export interface HostParameter {
+  /** Outermost dimension first. */
+  shape: readonly number[];
+  /** Row-major. */
+  data: Float32Array;
+}
+
 /** Host copies of parameters by name. */
-export type HostParameters = ReadonlyMap<string, { shape: readonly number[]; data: Float32Array }>;
+export type HostParameters = ReadonlyMap<string, HostParameter>;
+
+const elementsPerFlush = 2 ** 24; // writes are staged in host memory until they are flushed
+const smallestOverflow = 65520; // rounds to infinity in f16
 
 /** Named parameters on the GPU. */
 export class Parameters {
   /** The arenas: decayed ones first, split where a binding would grow too large. */
   readonly groups: readonly ParameterGroup[];
   readonly #gpu: Gpu;
+  readonly #precision: Precision;
   readonly #byName = new Map<string, Parameter>();
   readonly #places: Place[] = [];
 
@@ -62,6 +74,7 @@ export class Parameters {
   ) {
     this.#gpu = gpu;
     const { precision } = options;
+    this.#precision = precision;
     const alignment = viewAlignment / bytesPerElement(precision);
     const groups: ParameterGroup[] = [];
     const limit = gpu.adapter.limits.maxStorageBufferBindingSize! / 4;
@@ -102,9 +115,58 @@ export class Parameters {
     return [...this.#byName.keys()];
   }
 
-  /** Copies host values to the GPU. @throws {CannotError} for a missing tensor or a wrong shape. */
+  /**
+   * Copies host values to the GPU.
+   *
+   * @throws {CannotError} for a missing tensor, a wrong shape, and in f16 for a value that it cannot hold.
+   */
   upload(values: HostParameters): void {
+    if (this.#precision === "f16") {
+      for (const [name, { data }] of values) {
+        checkHalves(name, data);
+      }
+    }
     this.uploadArenas(this.groups.map(({ weight }) => weight), values);
+    this.#roundCopies();
+  }
+
+  /**
+   * Copies values to the GPU as they come, so that the host needs to hold one tensor at a time.
+   *
+   * @throws {CannotError} as {@linkcode Parameters.upload}, and for a tensor that is no parameter.
+   */
+  async uploadFrom(values: AsyncIterable<readonly [string, HostParameter]>): Promise<void> {
+    const missing = new Map(this.#places.map((place) => [place.name, place]));
+    const { queue } = this.#gpu.device;
+    let staged = 0;
+    for await (const [name, value] of values) {
+      const place = missing.get(name);
+      if (!place) {
+        throw new CannotError(
+          `load parameter "${name}"`,
+          this.#byName.has(name) ? "it came twice" : "the model has none of this name",
+          "Check that configuration and weights belong to the same model",
+        );
+      }
+      checkShape(place, value);
+      if (this.#precision === "f16") checkHalves(name, value.data);
+      missing.delete(name);
+      const tensor = placed(this.groups[place.group]!.weight, place);
+      for (let start = 0; start < value.data.length; start += elementsPerFlush) {
+        const part = value.data.subarray(start, start + elementsPerFlush);
+        this.#gpu.write(tensor, part, start);
+        staged += part.length;
+        if (staged < elementsPerFlush) continue;
+        queue.submit([]);
+        await this.#gpu.settle();
+        staged = 0;
+      }
+    }
+    for (const place of missing.values()) checkShape(place, undefined);
+    this.#roundCopies();
+  }
+
+  #roundCopies(): void {
     using program = new Program(this.#gpu, "upload");
     for (const { weight, copy } of this.groups) if (copy) rounding(program, weight, copy);
     program.replay();
@@ -124,18 +186,10 @@ export class Parameters {
    * @throws {CannotError} for a missing tensor or a wrong shape.
    */
   uploadArenas(arenas: readonly Tensor[], values: HostParameters): void {
-    for (const { name, shape, group, offset } of this.#places) {
-      const host = values.get(name);
-      if (host?.shape.join() !== shape.join()) {
-        throw new CannotError(
-          `load parameter "${name}"`,
-          host ? `its shape is ${describeShape(host.shape)}` : "it is missing",
-          `Give a checkpoint in which it is ${describeShape(shape)}`,
-        );
-      }
-      const arena = arenas[group]!;
-      const length = elements(shape);
-      this.#gpu.write({ ...arena, name, shape, offset: arena.offset + offset, length }, host!.data);
+    for (const place of this.#places) {
+      const host = values.get(place.name);
+      checkShape(place, host);
+      this.#gpu.write(placed(arenas[place.group]!, place), host!.data);
     }
   }
 
@@ -167,6 +221,30 @@ interface Place {
   group: number;
   /** Bytes from the start of an f32 arena. */
   offset: number;
+}
+
+// The view of a parameter in an f32 arena.
+function placed(arena: Tensor, { name, shape, offset }: Place): Tensor {
+  return { ...arena, name, shape, offset: arena.offset + offset, length: elements(shape) };
+}
+
+function checkShape({ name, shape }: Place, host: HostParameter | undefined): void {
+  if (host?.shape.join() === shape.join()) return;
+  throw new CannotError(
+    `load parameter "${name}"`,
+    host ? `its shape is ${describeShape(host.shape)}` : "it is missing",
+    `Give a checkpoint in which it is ${describeShape(shape)}`,
+  );
+}
+
+function checkHalves(name: string, data: Float32Array): void {
+  const place = data.findIndex((value) => Math.abs(value) >= smallestOverflow);
+  if (place < 0) return;
+  throw new CannotError(
+    `load parameter "${name}" in f16`,
+    `its value ${data[place]} is beyond 65,504, the largest of f16`,
+    "Use f32",
+  );
 }
 
 interface Chunk {

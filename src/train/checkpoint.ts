@@ -5,7 +5,8 @@
 import { CannotError } from "../base/errors.ts";
 import { exists, readJson, writeFileAtomic } from "../base/files.ts";
 import type { LanguageModel } from "../model/language_model.ts";
-import { loadModel, saveModel, withRotaryPairing } from "../model/weights.ts";
+import { withPairingOf } from "../model/rotary_pairing.ts";
+import { loadModel, saveModel } from "../model/weights.ts";
 import type { Optimiser } from "./optimiser.ts";
 import { loadOptimiserState, optimiserFile, saveOptimiserState } from "./optimiser_state.ts";
 
@@ -72,7 +73,7 @@ export async function resumeCheckpoint(
       "Repeat the run's settings exactly, or choose another output folder",
     );
   }
-  const saved = withRotaryPairing(await loadModel(path), model.config.rotaryPairing);
+  const saved = withPairingOf(model.config, await loadModel(path));
   model.parameters.upload(saved.weights);
   const optimiserState = await loadOptimiserState(path, model.config);
   if (!optimiserState) {

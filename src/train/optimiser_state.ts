@@ -3,15 +3,12 @@
 
 import { CannotError } from "../base/errors.ts";
 import { exists } from "../base/files.ts";
-import { readParameters } from "../model/check_parameters.ts";
+import { checkFinite, checkTensors } from "../model/check_parameters.ts";
 import type { DecoderConfig, Weights } from "../model/config.ts";
-import { withRotaryPairing } from "../model/rotary_pairing.ts";
-import {
-  readSafetensorsHeader,
-  readTensor,
-  type TensorEntry,
-  writeSafetensors,
-} from "../model/safetensors.ts";
+import { readSafetensorsHeader } from "../model/formats/safetensors.ts";
+import { readTensor, writeSafetensors } from "../model/formats/tensor_data.ts";
+import { parameterShapes } from "../model/parameter_shapes.ts";
+import { withPairingOf, withRotaryPairing } from "../model/rotary_pairing.ts";
 
 /** What AdamW goes on from. */
 export interface OptimiserState {
@@ -71,13 +68,20 @@ export async function loadOptimiserState(
       "It may be of an earlier version: train in another folder",
     );
   }
+  const { config: stored } = withRotaryPairing({ config, weights: new Map() }, "half");
   const momentsOf = async (prefix: string) => {
-    const entries = new Map<string, TensorEntry>(
-      [...tensors].filter(([name]) => name.startsWith(prefix)),
+    const entries = new Map([...tensors].filter(([name]) => name.startsWith(prefix)));
+    const expected = [...parameterShapes(config)].map(([name, shape]) =>
+      [prefix + name, shape] as const
     );
-    const weights = await readParameters(config, entries, path, (name) => prefix + name);
-    const stored = { config: { ...config, rotaryPairing: "half" as const }, weights };
-    return withRotaryPairing(stored, config.rotaryPairing).weights;
+    checkTensors(expected, entries, path);
+    const weights: Weights = new Map();
+    for (const [name] of expected) {
+      const tensor = await readTensor(entries.get(name)!);
+      checkFinite(`continue from "${path}"`, name, tensor.data);
+      weights.set(name.slice(prefix.length), tensor);
+    }
+    return withPairingOf(config, { config: stored, weights }).weights;
   };
   const scaling = tensors.get(scalingName);
   return {

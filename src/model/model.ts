@@ -1,0 +1,22 @@
+// A model on the host: in memory, or still where its weights are read from.
+
+import type { DecoderConfig, HostTensor, Weights } from "./config.ts";
+
+/** A configuration and the weights that fit it. */
+export interface Model {
+  /** The architecture. */
+  config: DecoderConfig;
+  /** In host memory, float32. */
+  weights: Weights;
+}
+
+/** A configuration and weights that are read when they are needed, so that memory holds one tensor at a time. */
+export interface ModelSource {
+  /** The architecture. */
+  config: DecoderConfig;
+  /** Every parameter once, in any order; may be asked for again. */
+  tensors(): AsyncIterable<NamedTensor>;
+}
+
+/** A parameter by its name. */
+export type NamedTensor = readonly [name: string, tensor: HostTensor];
