@@ -1,5 +1,5 @@
 import { checkConfig } from "../src/model/check_config.ts";
-import { type DecoderConfig, families, type RotaryPositions } from "../src/model/config.ts";
+import type { DecoderConfig, RotaryPositions } from "../src/model/config.ts";
 import { architectures, presets } from "../src/model/families.ts";
 import { fromHuggingFace, toHuggingFace } from "../src/model/formats/huggingface/config.ts";
 import { countParameters, parameterShapes } from "../src/model/parameter_shapes.ts";

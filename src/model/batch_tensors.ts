@@ -5,11 +5,10 @@ import { noRow } from "../../kernels/selective_loss.ts";
 import { activeRows, type Batch } from "../data/batch.ts";
 import type { Program } from "../gpu/program.ts";
 import type { Tensor } from "../gpu/tensor.ts";
-import type { TokenInputs } from "../nn/operations.ts";
 import type { Objective } from "../slung/objective.ts";
 
 /** Rows of a table to be looked up, grouped by row for the table's gradient. */
-export class Lookup implements Required<TokenInputs> {
+export class Lookup {
   /** [N] u32: the row of the table. */
   readonly tokens: Tensor;
   /** [N] u32: the places of `tokens`, sorted by what they hold. */

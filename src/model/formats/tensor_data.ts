@@ -8,10 +8,10 @@ import type { HostTensor } from "../config.ts";
 import { openToRead, readFully } from "./read_fully.ts";
 import { dtypeBytes, type StoredDtype, type TensorEntry } from "./safetensors.ts";
 
-const readable = ["F32", "F16", "BF16"] as const;
-
 /** The element types of weights: read from files, and written. */
-export type Dtype = typeof readable[number];
+export type Dtype = "F32" | "F16" | "BF16";
+
+const readable: readonly Dtype[] = ["F32", "F16", "BF16"];
 
 const chunkLength = 1 << 20; // elements converted at a time
 
