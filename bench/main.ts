@@ -1,14 +1,11 @@
 // deno task bench: our kernels and training step against other WebGPU libraries, in one process and in turns, as shares
 // of what the adapter can do at most. Results are kept in bench/results/ by adapter.
 
-import {
-  type AdapterDescription,
-  CannotError,
-  measureCeiling,
-  runCommand,
-  type Terminal,
-} from "../mod.ts";
-import { openGpu } from "../examples/shared.ts";
+import { type AdapterDescription } from "../src/gpu/gpu.ts";
+import { CannotError } from "../mod.ts";
+import { measureCeiling } from "../kernels/ceiling.ts";
+import { runCommand, type Terminal } from "../src/report/command_line.ts";
+import { openGpu } from "../tasks/shared.ts";
 import { type Bench, type BenchCase, firstLine } from "./case.ts";
 import { attention } from "./cases/attention.ts";
 import { cost } from "./cases/cost.ts";

@@ -1,7 +1,9 @@
 // What a run measured, kept in git: one JSON and one CSV file for each adapter. A run replaces the cases that it measured
 // and leaves the others, each with the date and versions of its own run; the CSV has one number in a line.
 
-import { type AdapterDescription, CannotError, writeFileAtomic } from "../mod.ts";
+import { type AdapterDescription } from "../src/gpu/gpu.ts";
+import { CannotError } from "../mod.ts";
+import { writeFileAtomic } from "../src/base/files.ts";
 
 /** One number. */
 export interface Measurement {

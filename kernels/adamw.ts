@@ -7,6 +7,8 @@ import { spread } from "./grid.ts";
 import { stepConstants } from "./step.ts";
 import source from "./adamw.wgsl" with { type: "text" };
 
+const { LEARNING_RATE, BIAS_CORRECTION_1, BIAS_CORRECTION_2 } = stepConstants;
+
 /** Records the update of `weight` and its two moments from `gradient`. */
 export function adamw(
   program: Program,
@@ -33,7 +35,7 @@ export function adamw(
       "adamw",
       source,
       "update",
-      { ...stepConstants, COPY: copy !== undefined },
+      { LEARNING_RATE, BIAS_CORRECTION_1, BIAS_CORRECTION_2, COPY: copy !== undefined },
       copy && { Stored: copy.type },
     ),
     tensors: {

@@ -41,7 +41,7 @@ export function biasBackward(
 
 function specialised(entryPoint: string, rows: Tensor): Kernel {
   const constants = { BLOCK: rowsPerBlock, VECTORS: cellOf(rows) === 4 };
-  return kernel("bias", cells + source, entryPoint, constants, { Stored: rows.type });
+  return kernel("bias", { cells, bias: source }, entryPoint, constants, { Stored: rows.type });
 }
 
 function cellOf({ shape }: Tensor): 1 | 4 {

@@ -4,11 +4,10 @@ import {
   activeRows,
   type Batch,
   countTargets,
-  lowRiskSequence,
   packSequences,
-  type Sequence,
   weightByClass,
-} from "../src/data/batch.ts";
+} from "../src/data/packing.ts";
+import { lowRiskSequence, type Sequence } from "../src/data/sequence.ts";
 import { type EpochOrder, microBatchShape, planEpochs } from "../src/data/epochs.ts";
 import { objective } from "../src/slung/objective.ts";
 import { Risk } from "../src/slung/risk.ts";

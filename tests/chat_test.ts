@@ -2,14 +2,15 @@
 // with OLMo's.
 
 import { trainBytePair } from "../src/data/byte_pair.ts";
-import { countTargets, packSequences, type Sequence } from "../src/data/batch.ts";
+import { countTargets, packSequences } from "../src/data/packing.ts";
+import { type Sequence } from "../src/data/sequence.ts";
 import {
   type ChatMessage,
   chatPrompt,
   chatSequence,
   chatSequences,
   readChats,
-} from "../src/data/chat.ts";
+} from "../src/data/sources/chat.ts";
 import { loadTokenizer, type Tokenizer } from "../src/data/tokenizer.ts";
 import { objective } from "../src/slung/objective.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "./assert.ts";

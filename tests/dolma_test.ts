@@ -2,7 +2,7 @@
 // Python turned into ours and back, bad lines counted, nothing lost in silence.
 
 import { gzipSync, zstdCompressSync } from "node:zlib";
-import { readLines, writeLines } from "../src/data/compressed.ts";
+import { readLines, writeLines } from "../src/data/lines.ts";
 import {
   attributeLine,
   attributeName,
@@ -14,7 +14,7 @@ import {
   utf16Offsets,
   writeDolmaAttributes,
   writeDolmaDocuments,
-} from "../src/data/dolma.ts";
+} from "../src/data/sources/dolma.ts";
 import { Risk } from "../src/slung/risk.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "./assert.ts";
 

@@ -2,7 +2,8 @@
 // (tests/golden/make_families.py): read, run, learned from, written back.
 
 import { readJson } from "../src/base/files.ts";
-import { packSequences, type Sequence } from "../src/data/batch.ts";
+import { packSequences } from "../src/data/packing.ts";
+import type { Sequence } from "../src/data/sequence.ts";
 import { scoreSequences } from "../src/eval/score.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
 import type { HostTensor } from "../src/model/config.ts";
@@ -94,7 +95,12 @@ for (const name of names) {
       const { sequences, loss, gradients: expected } = await readGolden(name);
       const shape = { rows: 2, time: 9 };
       const { batches } = packSequences(sequences, shape);
-      const optimiser = { betas: [0.9, 0.95], epsilon: 1e-8, weightDecay: 0, maxNorm: 0 } as const;
+      const optimiser = {
+        betas: [0.9, 0.95],
+        epsilon: 1e-8,
+        weightDecay: 0,
+        maxGradientNorm: 0,
+      } as const;
       const goal = objective("unlikelihood");
       using trainer = new Trainer(model, { ...shape, objective: goal, optimiser, recompute });
       trainer.step(0, batches, 0); // a learning rate of 0 changes no weight

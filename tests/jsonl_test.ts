@@ -1,6 +1,7 @@
 // Reading rows of JSON: what is tolerated, and what is refused by name.
 
-import { numberField, readJsonRows, stringField, stringsField } from "../src/data/jsonl.ts";
+import { numberField, stringField, stringsField } from "../src/data/records.ts";
+import { readJsonRows } from "../src/data/jsonl.ts";
 import { assertEquals, assertRejects, assertThrows } from "./assert.ts";
 import { sharedData } from "./data.ts";
 

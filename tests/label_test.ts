@@ -2,15 +2,15 @@
 
 import type { TextClassifier } from "../src/label/classifier.ts";
 import { classifierInput } from "../src/label/classifier.ts";
-import { labelFile, tagDocuments } from "../src/label/label_documents.ts";
+import { labelFile, tagDocuments } from "../src/data/labelling.ts";
 import {
   type DolmaDocument,
   readDolma,
   riskSpansOf,
   writeDolmaDocuments,
-} from "../src/data/dolma.ts";
+} from "../src/data/sources/dolma.ts";
 import { classifyTokensBySentence } from "../src/slung/risk.ts";
-import { splitterName } from "../src/slung/sentences.ts";
+import { splitterName } from "../src/label/sentences.ts";
 import { assert, assertEquals, assertRejects } from "./assert.ts";
 
 /** Knows the word grul and is unsure about zug; notes what it is given. */

@@ -1,17 +1,10 @@
 // Table 1 of the paper on a handful of documents, packing, and the three baselines beyond it.
 
-import type { Sequence } from "../src/data/batch.ts";
-import {
-  excessLossWeights,
-  goldfishWeights,
-  lowRiskPart,
-  mixes,
-  mixNames,
-  type MixSettings,
-  mixStream,
-  packDocuments,
-  paperMixes,
-} from "../src/data/mixing.ts";
+import type { Sequence } from "../src/data/sequence.ts";
+import { excessLossWeights, goldfishWeights } from "../src/data/token_weights.ts";
+import { lowRiskPart } from "../src/data/sequence.ts";
+import { mixes, mixNames, type MixSettings, mixStream, paperMixes } from "../src/data/mixing.ts";
+import { packDocuments } from "../src/data/packing.ts";
 import { objective } from "../src/slung/objective.ts";
 import { assert, assertClose, assertEquals, assertThrows } from "./assert.ts";
 

@@ -1,24 +1,25 @@
 // The name experiment end to end on a model far too small to learn anything: what is tested is the machinery.
 
 import {
+  answerSequences,
   askAboutNames,
-  baseSequences,
+  questionSequences,
+} from "../src/experiments/names/task.ts";
+import { baseSequences, inventedTask, worldTokenizer } from "../src/experiments/names/invented.ts";
+import {
   Gpu,
   huggingFaceOptimiser,
   initialise,
-  inventedTask,
   LanguageModel,
-  loadOptimiserState,
   type NameExperiment,
   type NameRun,
-  pretrain,
   Risk,
   runNameExperiment,
-  smallOlmo,
   summariseNameRuns,
-  worldTokenizer,
 } from "../mod.ts";
-import { answerSequences, questionSequences } from "../src/experiments/name_task.ts";
+import { loadOptimiserState } from "../src/train/optimiser_state.ts";
+import { pretrain } from "../src/train/pretraining.ts";
+import { smallOlmo } from "../src/experiments/small_olmo.ts";
 import { assert, assertEquals, assertRejects } from "./assert.ts";
 
 const world = { seed: 3, baseAuthors: 4, targetAuthors: 2 };

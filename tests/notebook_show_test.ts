@@ -1,7 +1,7 @@
 // What notebook cells show: colours that never stand alone, escaped text, and the same content in a terminal.
 
 import { assert, assertEquals, assertRejects, assertThrows } from "./assert.ts";
-import { toDataFrame } from "../src/report/frame.ts";
+import { toDataFrame } from "../src/notebook/frame.ts";
 import {
   check,
   checkClose,
@@ -13,8 +13,8 @@ import {
   showPlot,
   showTable,
   showTokens,
-} from "../src/report/notebook/mod.ts";
-import { mix, readableOn, visible } from "../src/report/notebook/svg.ts";
+} from "../src/notebook/mod.ts";
+import { mix, readableOn, visible } from "../src/notebook/svg.ts";
 import { groupedBars, paretoPlot } from "../src/report/plot.ts";
 
 const svgOf = (shown: Displayable) => shown[jupyterDisplay]()["image/svg+xml"]!;

@@ -1,7 +1,8 @@
 // The Pareto frontier against its definition, on many small random sets with ties.
 
 import { Random } from "../src/base/random.ts";
-import { paretoFrontier, type Tradeoff } from "../src/eval/pareto.ts";
+import { paretoFrontier } from "../src/report/trade_off.ts";
+import { type Tradeoff } from "../src/eval/pareto.ts";
 import { assertEquals } from "./assert.ts";
 
 const point = (toxicity: number, auroc: number) => ({ toxicity, auroc });

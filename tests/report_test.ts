@@ -1,7 +1,7 @@
 // Tables, figures, data frames, progress and results: what a reader of a run sees and keeps.
 
 import { assert, assertEquals, assertRejects } from "./assert.ts";
-import { describeFrame, frameToHtml, toDataFrame } from "../src/report/frame.ts";
+import { describeFrame, frameToHtml, toDataFrame } from "../src/notebook/frame.ts";
 import {
   groupedBars,
   lossCurves,

@@ -1,6 +1,6 @@
 // Log-probabilities of given tokens against PyTorch's logits, in whatever batches; perplexity in windows of the context.
 
-import { lowRiskSequence, type Sequence } from "../src/data/batch.ts";
+import { lowRiskSequence, type Sequence } from "../src/data/sequence.ts";
 import { perplexity } from "../src/eval/perplexity.ts";
 import { logSigmoid, scoreSequences, scoringRows } from "../src/eval/score.ts";
 import { Gpu } from "../src/gpu/gpu.ts";

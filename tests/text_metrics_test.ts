@@ -8,7 +8,7 @@ import {
   studentInterval,
 } from "../src/eval/statistics.ts";
 import { summariseTruth, truthRatio } from "../src/eval/truth_ratio.ts";
-import { authorNames, readTofu, type TofuRow } from "../src/data/tofu.ts";
+import { authorNames, readTofu, type TofuRow } from "../src/data/sources/tofu.ts";
 import { assert, assertClose, assertEquals, assertThrows } from "./assert.ts";
 import { sharedData } from "./data.ts";
 

@@ -1,4 +1,4 @@
-import { findFullName, nameForms, nameParts } from "../src/data/names.ts";
+import { findFullName, nameForms, nameParts } from "../src/label/names.ts";
 import {
   answerSpans,
   authorNames,
@@ -10,7 +10,7 @@ import {
   rowsWithNames,
   splitAuthors,
   type TofuRow,
-} from "../src/data/tofu.ts";
+} from "../src/data/sources/tofu.ts";
 import { namesGenerated } from "../src/eval/name_generation.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "./assert.ts";
 import { sharedData } from "./data.ts";

@@ -3,20 +3,16 @@
 import {
   cleanText,
   dialoguePrompt,
-  initialise,
-  inventedToxicity,
-  type RiskSpan,
-  saveLinearModel,
-  saveModel,
-  sentenceRanges,
-  smallOlmo,
   toxicDialogue,
   toxicWorld,
-  trainLinearClassifier,
-  writeDolmaAttributes,
-  writeDolmaDocuments,
-} from "../mod.ts";
-import { dolmaData, type DolmaOptions } from "../src/experiments/toxicity_dolma.ts";
+} from "../src/data/sources/invented_toxicity.ts";
+import { initialise, type RiskSpan, saveModel } from "../mod.ts";
+import { inventedToxicity } from "../src/experiments/toxicity/invented.ts";
+import { saveLinearModel, trainLinearClassifier } from "../src/label/linear_classifier.ts";
+import { sentenceRanges } from "../src/label/sentences.ts";
+import { smallOlmo } from "../src/experiments/small_olmo.ts";
+import { writeDolmaAttributes, writeDolmaDocuments } from "../src/data/sources/dolma.ts";
+import { dolmaData, type DolmaOptions } from "../src/experiments/toxicity/dolma.ts";
 import { labelledSequence } from "../src/experiments/toxicity_text.ts";
 import { Risk } from "../src/slung/risk.ts";
 import { assert, assertEquals, assertRejects } from "./assert.ts";

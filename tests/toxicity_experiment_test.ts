@@ -1,15 +1,16 @@
 // The toxicity experiment end to end on a model far too small to learn anything: what is tested is the machinery.
 
-import { type ChatMessage, chatSequences, Gpu, initialise } from "../mod.ts";
+import { type ChatMessage, chatSequences } from "../src/data/sources/chat.ts";
+import { Gpu, initialise } from "../mod.ts";
 import { mixNames } from "../src/data/mixing.ts";
-import { commentData } from "../src/experiments/toxicity_comments.ts";
+import { commentData } from "../src/experiments/toxicity/comments.ts";
 import {
   runToxicityExperiment,
-  separations,
   summariseToxicityRuns,
   type ToxicitySummaryRow,
-} from "../src/experiments/toxicity_experiment.ts";
-import { renderToxicityTables, runsToCsv } from "../src/experiments/toxicity_report.ts";
+} from "../src/experiments/toxicity/experiment.ts";
+import { separations } from "../src/experiments/toxicity/summary.ts";
+import { renderToxicityTables, runsToCsv } from "../src/experiments/toxicity/report.ts";
 import { Risk } from "../src/slung/risk.ts";
 import { assert, assertEquals, assertRejects } from "./assert.ts";
 import { sharedData } from "./data.ts";

@@ -2,7 +2,8 @@
 
 import { renderPlot } from "../src/report/plot.ts";
 import { renderTable } from "../src/report/table.ts";
-import { spreadApart, toxicityScaling, toxicityTradeOff } from "../src/report/toxicity_plots.ts";
+import { spreadApart } from "../src/report/scaling.ts";
+import { toxicityScaling, toxicityTradeOff } from "../src/experiments/toxicity/plots.ts";
 import {
   dataMixColumns,
   dataMixRows,
@@ -10,7 +11,7 @@ import {
   perplexityColumns,
   perplexityRows,
   siCount,
-} from "../src/report/toxicity_tables.ts";
+} from "../src/experiments/toxicity/paper_tables.ts";
 import { assert, assertClose, assertEquals, assertThrows } from "./assert.ts";
 
 const around = (mean: number, half: number) => ({ mean, low: mean - half, high: mean + half });

@@ -4,14 +4,13 @@ import { readSafetensorsHeader } from "../src/model/formats/safetensors.ts";
 import { readTensor } from "../src/model/formats/tensor_data.ts";
 import { trainBytePair } from "../src/data/byte_pair.ts";
 import { loadTokenizer } from "../src/data/tokenizer.ts";
+import { readRiskyTexts, type RiskyText } from "../src/data/spans.ts";
 import {
-  readRiskyTexts,
-  type RiskyText,
   spanSequences,
   type SpanTrainingPlan,
   type SpanTrainingSettings,
   trainOnSpans,
-} from "../src/experiments/span_training.ts";
+} from "../src/train/span_training.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
 import { loadModel } from "../src/model/weights.ts";
 import { Risk } from "../src/slung/risk.ts";

@@ -4,7 +4,8 @@
 
 import { embeddingForward } from "../../kernels/embedding.ts";
 import { CannotError } from "../base/errors.ts";
-import { lowRiskSequence, packSequences } from "../data/batch.ts";
+import { packSequences } from "../data/packing.ts";
+import { lowRiskSequence } from "../data/sequence.ts";
 import { Program } from "../gpu/program.ts";
 import { BatchTensors } from "../model/batch_tensors.ts";
 import type { LanguageModel } from "../model/language_model.ts";

@@ -54,14 +54,3 @@ export async function openModel(
   const { config, weights } = pretrained.source;
   return { ...pretrained, model: new LanguageModel(gpu, config, weights, options) };
 }
-
-/** Token ids of a text as the model expects them at the start of a context: with BOS where it has one. */
-export function encodePrompt(tokenizer: Tokenizer, text: string): Uint32Array {
-  const { ids } = tokenizer.encode(text);
-  const { bos } = tokenizer.special;
-  if (bos === undefined) return ids;
-  const prompt = new Uint32Array(ids.length + 1);
-  prompt[0] = bos;
-  prompt.set(ids, 1);
-  return prompt;
-}

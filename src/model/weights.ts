@@ -12,7 +12,7 @@ import { countParameters } from "./parameter_shapes.ts";
 
 export type { ModelFiles } from "./formats/model_files.ts";
 export type { Model, ModelSource, NamedTensor } from "./model.ts";
-export { withRotaryPairing } from "./rotary_pairing.ts";
+export { withPairingOf, withRotaryPairing } from "./rotary_pairing.ts";
 export { saveHuggingFace as saveModel };
 
 /** A model read from a folder. */

@@ -29,8 +29,12 @@ export interface Command<O extends Options> {
   summary: string;
   /** Its options, by name. */
   options: O;
-  /** Does the work; what it returns is printed by `--json`. */
-  run(options: Values<O>, terminal: Terminal): object | void | Promise<object | void>;
+  /** Does the work; what it returns is printed by `--json`. `given` holds the options that are not left out. */
+  run(
+    options: Values<O>,
+    terminal: Terminal,
+    given: ReadonlySet<string>,
+  ): object | void | Promise<object | void>;
 }
 
 /** Standard output and standard error as two functions, so that tests can listen. */
@@ -83,7 +87,7 @@ export async function execute<const O extends Options>(
 ): Promise<number> {
   const [parser] = await Promise.all([loadParser(), loadProgressBar()]);
   const options = { ...command.options, ...builtIn };
-  let values: Values<O & typeof builtIn>;
+  let values: Values<O & typeof builtIn>, given: Set<string>;
   try {
     const split = parser(args, options);
     if (split.values.has("help")) {
@@ -91,6 +95,7 @@ export async function execute<const O extends Options>(
       return 0;
     }
     values = checkArguments(command.name, options, split);
+    given = new Set(split.values.keys());
   } catch (error) {
     if (!(error instanceof CannotError)) throw error;
     streams.err(`${error.message}\n`);
@@ -105,7 +110,7 @@ export async function execute<const O extends Options>(
   };
   const restore = json ? silenceConsole() : () => {};
   try {
-    const result = await command.run(values, terminal);
+    const result = await command.run(values, terminal, given);
     if (json) streams.out(`${JSON.stringify(result ?? {}, null, 2)}\n`);
     return 0;
   } catch (error) {
@@ -360,6 +365,9 @@ function convertItem(
   reject: Reject,
 ): string | number {
   const type = itemType(option);
+  if (option.type === "path") {
+    return option.names?.includes(text) ? text : fromWhereTheUserStands(text);
+  }
   if (type === "string") {
     const choices = "choices" in option ? option.choices : undefined;
     if (!choices || choices.includes(text)) return text;
@@ -382,8 +390,17 @@ function convertItem(
   return value;
 }
 
-function itemType(option: Exclude<Option, FlagOption>): "string" | "number" | "integer" {
+function itemType(
+  option: Exclude<Option, FlagOption>,
+): "string" | "path" | "number" | "integer" {
   return option.type === "list" ? option.of ?? "string" : option.type;
+}
+
+/** A path as it was typed, seen from the folder in which `deno task` works, which is the project's root. */
+export function fromWhereTheUserStands(path: string): string {
+  const from = Deno.env.get("INIT_CWD");
+  if (from === undefined || from === Deno.cwd() || /^([/\\]|[A-Za-z]:)/.test(path)) return path;
+  return `${from}/${path}`;
 }
 
 /** How an option is given on the command line: `perStep` as `--per-step`. */

@@ -65,6 +65,43 @@ export function cycle<Item>(items: readonly Item[], length: number): Item[] {
   return Array.from({ length }, (_, i) => items[i % items.length]!);
 }
 
+/** What an axis shows. */
+export interface Axis {
+  /** Its title. */
+  title: string;
+  /** The largest possible value: 1 for shares, 100 for percentages. */
+  most: number;
+  /** Whether it begins at 0 wherever the values do; false unless given. */
+  fromZero?: boolean;
+}
+
+/** Labels that look the same in all figures, whoever stands beside them: those of one group share colour and shape. */
+export type StyleOrder = readonly (readonly string[])[];
+
+/** Colour and shape of the field `label`, those of `order` first. */
+export function styleScales(
+  labels: readonly string[],
+  order: StyleOrder,
+): Record<"color" | "shape", StyleScale> {
+  const groupOf = (label: string) => order.findIndex((group) => group.includes(label));
+  const others = labels.filter((label) => groupOf(label) < 0);
+  const indices = labels.map((label) =>
+    groupOf(label) >= 0 ? groupOf(label) : order.length + others.indexOf(label)
+  );
+  const scale = (items: readonly string[]): StyleScale => ({
+    field: "label",
+    scale: { domain: [...labels], range: indices.map((index) => items[index % items.length]!) },
+    legend: null,
+  });
+  return { color: scale(palette), shape: scale(shapes) };
+}
+
+interface StyleScale {
+  field: "label";
+  scale: { domain: string[]; range: string[] };
+  legend: null;
+}
+
 /**
  * A range of round numbers around values from 0 to `most`, with room for marks at either end.
  *

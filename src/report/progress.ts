@@ -11,6 +11,8 @@ export interface ProgressOptions {
   total: number;
   /** What is being done, e.g. `Training`. */
   label: string;
+  /** Units that were done before the display began, which say nothing about the rate; 0 unless given. */
+  from?: number;
   /** Seconds between plain lines when standard error is no terminal. */
   interval?: number;
   /** Where to write; standard error unless given. */
@@ -72,13 +74,17 @@ export function createProgress(options: ProgressOptions): Progress {
 
 const clearLine = "\r\x1b[K";
 
-function liveProgress({ total, label }: ProgressOptions, output: ProgressOutput): Progress {
+function liveProgress(
+  { total, label, from = 0 }: ProgressOptions,
+  output: ProgressOutput,
+): Progress {
   const start = output.now();
   let drawn = -Infinity, line = "";
   const draw = () => output.write(clearLine + line);
   return {
     update(done, message) {
-      line = progressLine({ label, done, total, message, elapsed: output.now() - start, output });
+      const elapsed = output.now() - start;
+      line = progressLine({ label, done, total, from, message, elapsed, output });
       if (output.now() - drawn < 100 && done < total) return;
       drawn = output.now();
       draw();
@@ -96,7 +102,7 @@ function liveProgress({ total, label }: ProgressOptions, output: ProgressOutput)
 
 /** @std/cli keeps the clock and the redrawing; the line, and when it ends, are ours. */
 function stdProgress(
-  { total, label }: ProgressOptions,
+  { total, label, from = 0 }: ProgressOptions,
   output: ProgressOutput,
   ProgressBar: StdProgressBarClass,
 ): Progress {
@@ -104,7 +110,7 @@ function stdProgress(
   const decoder = new TextDecoder();
   let done = 0, message: string | undefined, open = true;
   const line = () =>
-    progressLine({ label, done, total, message, elapsed: output.now() - start, output });
+    progressLine({ label, done, total, from, message, elapsed: output.now() - start, output });
   const bar = new ProgressBar({
     max: total,
     // stop() writes after the block has ended, when the line already belongs to someone else.
@@ -132,7 +138,7 @@ function stdProgress(
 }
 
 function plainProgress(
-  { total, label, interval = 5 }: ProgressOptions,
+  { total, label, from = 0, interval = 5 }: ProgressOptions,
   output: ProgressOutput,
 ): Progress {
   const start = output.now();
@@ -140,7 +146,7 @@ function plainProgress(
   return {
     update(done, message) {
       const elapsed = output.now() - start;
-      pending = factsLine({ label, done, total, message, elapsed });
+      pending = factsLine({ label, done, total, from, message, elapsed });
       if (output.now() - printed < interval * 1000) return;
       printed = output.now();
       output.write(`${pending}\n`);
@@ -158,6 +164,7 @@ interface State {
   label: string;
   done: number;
   total: number;
+  from: number;
   message: string | undefined;
   /** Milliseconds since the start. */
   elapsed: number;
@@ -171,10 +178,10 @@ function progressLine({ output, ...state }: State & { output: ProgressOutput }):
 }
 
 /** `Training 120/300, 14.2/s, 12 s left, loss 3.21`. */
-function factsLine({ label, done, total, message, elapsed }: State): string {
+function factsLine({ label, done, total, from, message, elapsed }: State): string {
   const facts = [`${label} ${done}/${total}`];
-  const rate = done / (elapsed / 1000);
-  if (done > 0 && elapsed > 0) {
+  const rate = (done - from) / (elapsed / 1000);
+  if (done > from && elapsed > 0) {
     facts.push(rate >= 1 ? `${Number(rate.toPrecision(3))}/s` : `${duration(1 / rate)} each`);
     facts.push(done < total ? `${duration((total - done) / rate)} left` : duration(elapsed / 1000));
   }

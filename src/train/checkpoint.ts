@@ -4,24 +4,31 @@
 
 import { CannotError } from "../base/errors.ts";
 import { exists, readJson, writeFileAtomic } from "../base/files.ts";
-import type { LanguageModel } from "../model/language_model.ts";
-import { withPairingOf } from "../model/rotary_pairing.ts";
-import { loadModel, saveModel } from "../model/weights.ts";
-import type { Optimiser } from "./optimiser.ts";
+import { loadModel, saveModel, withPairingOf } from "../model/weights.ts";
+import type { CheckpointedRun, CheckpointStore } from "./loop.ts";
 import { loadOptimiserState, optimiserFile, saveOptimiserState } from "./optimiser_state.ts";
 
 const stepFolder = /^step-\d+$/;
 const partialFolder = /^step-\d+\.partial$/;
 
-/** Saves a checkpoint after `step` steps. @throws {CannotError} when it cannot be written; older ones are kept. */
-export async function saveCheckpoint(
+/**
+ * Keeps checkpoints in a folder.
+ *
+ * @param every Steps between them.
+ */
+export function checkpointsIn(folder: string, every: number): CheckpointStore {
+  return {
+    every,
+    resume: (run) => resumeCheckpoint(folder, run),
+    save: (run, step) => saveCheckpoint(folder, run, step),
+  };
+}
+
+// Throws a CannotError where it cannot be written; older ones are kept.
+async function saveCheckpoint(
   folder: string,
-  { step, fingerprint, model, optimiser }: {
-    step: number;
-    fingerprint: string;
-    model: LanguageModel;
-    optimiser: Optimiser;
-  },
+  { fingerprint, model, optimiser }: CheckpointedRun,
+  step: number,
 ): Promise<void> {
   const name = `step-${String(step).padStart(8, "0")}`;
   const partial = `${folder}/${name}.partial`;
@@ -49,19 +56,10 @@ export async function saveCheckpoint(
   }
 }
 
-/**
- * Loads the newest checkpoint of a folder into a model and its optimiser; returns the number of steps done, 0 if there
- * is no checkpoint.
- *
- * @throws {CannotError} when the checkpoint belongs to a run with other settings, data or model shape.
- */
-export async function resumeCheckpoint(
+// Throws a CannotError where the checkpoint belongs to a run with other settings, data or model shape.
+async function resumeCheckpoint(
   folder: string,
-  { fingerprint, model, optimiser }: {
-    fingerprint: string;
-    model: LanguageModel;
-    optimiser: Optimiser;
-  },
+  { fingerprint, model, optimiser }: CheckpointedRun,
 ): Promise<number> {
   const path = await newestCheckpoint(folder);
   if (!path) return 0;
@@ -91,13 +89,6 @@ export async function resumeCheckpoint(
 export async function newestCheckpoint(folder: string): Promise<string | undefined> {
   const newest = (await subfolders(folder, stepFolder)).at(-1);
   return newest && `${folder}/${newest}`;
-}
-
-/** A short fingerprint of whatever decides the course of a run. */
-export async function fingerprintOf(settings: unknown): Promise<string> {
-  const bytes = new TextEncoder().encode(JSON.stringify(settings));
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-  return Array.from(digest.subarray(0, 8), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 async function subfolders(folder: string, pattern: RegExp): Promise<string[]> {
