@@ -3,7 +3,7 @@
 // which is faster on a CPU, nothing is shared and nothing waits.
 
 // @if LANES_SHARE
-var<workgroup> row_scratch: array<f32, 64>;
+var<workgroup> row_scratch: array<f32, LANES * ROWS>;
 // @end
 
 fn row_sum(value: f32, local: vec3u) -> f32 {

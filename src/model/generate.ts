@@ -3,23 +3,19 @@
 // ends gives its place to the next prompt. Tokens are chosen on the GPU and read back many steps at once: one read costs
 // about 12 ms in Deno.
 
-import { nextToken } from "../../kernels/next_token.ts";
+import { nextToken, noToken } from "../../kernels/next_token.ts";
 import { CannotError } from "../base/errors.ts";
+import { type Allowed, callback, checkOptions, required, wholeNumber } from "../base/options.ts";
 import { Program } from "../gpu/program.ts";
+import { allowedDecoding, decodingOf, type DecodingOptions } from "./decoding.ts";
 import type { LanguageModel } from "./language_model.ts";
 
-/** How tokens are chosen and when a sequence ends. */
-export interface GenerateOptions {
+/** How tokens are chosen and when a sequence ends. Draws differ for each prompt, by its index. */
+export interface GenerateOptions extends DecodingOptions {
   /** Per sequence; prompt and new tokens must fit the context. */
   maxNewTokens: number;
-  /** 1 (default) is greedy; otherwise one of the k likeliest tokens is drawn. */
-  topK?: number;
-  /** Divides the logits before drawing; 1 unless given. */
-  temperature?: number;
-  /** Decides the draws, for each prompt by its index; 0 unless given. */
-  seed?: number;
-  /** Ends a sequence; it is not part of the result. */
-  eos?: number;
+  /** The token, or tokens, that end a sequence; they are not part of the result. */
+  eos?: number | readonly number[];
   /** Asked now and then with the new tokens of a sequence: whether it may end early. */
   finished?: (tokens: Uint32Array) => boolean;
   /** Sequences that are decoded together. */
@@ -30,31 +26,36 @@ export interface GenerateOptions {
 
 const stepsPerRead = 16;
 
+const tokenId: Allowed = wholeNumber({ min: 0, max: 2 ** 32 - 2 });
+const tokenIds: Allowed = {
+  description: "a token id, or a list of token ids",
+  holds: (value) => Array.isArray(value) ? value.every(tokenId.holds) : tokenId.holds(value),
+};
+
 /**
  * Continues each prompt and returns its new tokens.
  *
- * @throws {CannotError} for an empty prompt, or one that leaves no room for the new tokens.
+ * @throws {CannotError} for an option that is not allowed, an empty prompt, one that leaves no room for the new tokens
+ * or has a token that the model does not know, and for a model whose logits are not finite.
  */
 export async function generate(
   model: LanguageModel,
   prompts: readonly Uint32Array[],
   options: GenerateOptions,
 ): Promise<Uint32Array[]> {
-  const { maxNewTokens, batch: largest = 128 } = options;
-  const { contextLength } = model.config;
-  prompts.forEach((prompt, i) => {
-    if (prompt.length > 0 && prompt.length + maxNewTokens <= contextLength) return;
-    throw new CannotError(
-      `continue prompt ${i} by ${maxNewTokens} tokens`,
-      prompt.length === 0
-        ? "it is empty"
-        : `it has ${prompt.length} tokens and the context of the model holds ${contextLength}`,
-      "Give a prompt of at least one token, a shorter prompt, or ask for fewer tokens",
-    );
+  checkOptions("generate", options, {
+    ...allowedDecoding,
+    maxNewTokens: required(wholeNumber({ min: 0 })),
+    eos: tokenIds,
+    finished: callback,
+    batch: wholeNumber({ min: 1 }),
+    progress: callback,
   });
+  const { maxNewTokens, batch: largest = 128 } = options;
+  prompts.forEach((prompt, i) => checkPrompt(model, prompt, i, maxNewTokens));
   if (prompts.length === 0 || maxNewTokens === 0) return prompts.map(() => new Uint32Array());
   const batch = Math.min(largest, prompts.length);
-  const capacity = Math.max(...prompts.map(({ length }) => length)) + maxNewTokens;
+  const capacity = largestOf(prompts, ({ length }) => length) + maxNewTokens;
   using decoder = new BatchDecoder(model, { ...options, batch, capacity });
   const results: Uint32Array[] = new Array(prompts.length);
   let started = 0;
@@ -71,6 +72,34 @@ export async function generate(
     options.progress?.(done, prompts.length);
   }
   return results;
+}
+
+function checkPrompt(
+  { config: { contextLength, vocabularySize } }: LanguageModel,
+  prompt: Uint32Array,
+  i: number,
+  maxNewTokens: number,
+): void {
+  const unknown = prompt.find((token) => token >= vocabularySize);
+  if (prompt.length > 0 && prompt.length + maxNewTokens <= contextLength && unknown === undefined) {
+    return;
+  }
+  throw new CannotError(
+    `continue prompt ${i} by ${maxNewTokens} tokens`,
+    prompt.length === 0
+      ? "it is empty"
+      : unknown !== undefined
+      ? `it has token ${unknown} and the vocabulary of the model ${vocabularySize}`
+      : `it has ${prompt.length} tokens and the context of the model holds ${contextLength}`,
+    unknown === undefined
+      ? "Give a prompt of at least one token, a shorter prompt, or ask for fewer tokens"
+      : "Use the tokenizer that the model was trained with",
+  );
+}
+
+// Not by spreading, which ends at some 100,000 arguments.
+function largestOf<T>(items: readonly T[], measure: (item: T) => number): number {
+  return items.reduce((most, item) => Math.max(most, measure(item)), 0);
 }
 
 // A prompt in one place of the batch.
@@ -93,7 +122,7 @@ class BatchDecoder {
     model: LanguageModel,
     options: GenerateOptions & { batch: number; capacity: number },
   ) {
-    const { batch, capacity, topK = 1, temperature = 1, seed = 0 } = options;
+    const { batch, capacity } = options;
     const program = this.#program = new Program(model.gpu, "decode");
     this.#options = options;
     this.#places = new Array(batch).fill(undefined);
@@ -106,7 +135,7 @@ class BatchDecoder {
       tokens: integers("tokens", [batch, capacity]),
     };
     const logits = model.recordStep(program, { batch, capacity, ...tensors });
-    nextToken(program, { logits, ...tensors, topK, temperature, seed });
+    nextToken(program, { logits, ...tensors, ...decodingOf(options) });
   }
 
   /** The places without a sequence. */
@@ -128,10 +157,11 @@ class BatchDecoder {
   /** Runs some steps; returns the sequences that ended and makes their places idle. */
   async advance(): Promise<{ id: number; tokens: Uint32Array }[]> {
     const { capacity, maxNewTokens } = this.#options;
-    const missing = this.#places.map((running) =>
-      running ? running.length + maxNewTokens - running.reached : 0
+    const missing = largestOf(
+      this.#places,
+      (running) => running ? running.length + maxNewTokens - running.reached : 0,
     );
-    const steps = Math.min(stepsPerRead, Math.max(...missing));
+    const steps = Math.min(stepsPerRead, missing);
     this.#program.replay(steps);
     const all = await this.#program.gpu.readIntegers(this.#tensors.tokens);
     const ended: { id: number; tokens: Uint32Array }[] = [];
@@ -143,6 +173,7 @@ class BatchDecoder {
         start + running.length,
         start + Math.max(running.length, running.reached),
       );
+      if (fresh.includes(noToken)) throw notFinite(running.id);
       const tokens = this.#ending(fresh);
       if (!tokens) return;
       ended.push({ id: running.id, tokens });
@@ -153,8 +184,9 @@ class BatchDecoder {
 
   // The new tokens of a sequence that has ended, `undefined` for one that goes on.
   #ending(fresh: Uint32Array): Uint32Array | undefined {
-    const { maxNewTokens, eos, finished } = this.#options;
-    const stop = eos === undefined ? -1 : fresh.indexOf(eos);
+    const { maxNewTokens, eos = [], finished } = this.#options;
+    const ends = [eos].flat();
+    const stop = fresh.findIndex((token) => ends.includes(token));
     if (stop >= 0) return fresh.slice(0, stop);
     if (fresh.length === maxNewTokens) return fresh;
     return fresh.length > 0 && finished?.(fresh) ? fresh : undefined;
@@ -163,4 +195,12 @@ class BatchDecoder {
   [Symbol.dispose](): void {
     this.#program.destroy();
   }
+}
+
+function notFinite(prompt: number): CannotError {
+  return new CannotError(
+    `continue prompt ${prompt}`,
+    "the model's logits are not finite",
+    "Its training diverged, or its weights overflow f16: use an earlier checkpoint, or f32",
+  );
 }

@@ -49,6 +49,7 @@ export type HostParameters = ReadonlyMap<string, HostParameter>;
 
 const elementsPerFlush = 2 ** 24; // writes are staged in host memory until they are flushed
 const smallestOverflow = 65520; // rounds to infinity in f16
+const largestVanishing = 2 ** -25; // rounds to 0
 
 /** Named parameters on the GPU. */
 export class Parameters {
@@ -58,6 +59,7 @@ export class Parameters {
   readonly #precision: Precision;
   readonly #byName = new Map<string, Parameter>();
   readonly #places: Place[] = [];
+  #vanished = 0;
 
   /**
    * Allocates zeroed arenas.
@@ -121,11 +123,8 @@ export class Parameters {
    * @throws {CannotError} for a missing tensor, a wrong shape, and in f16 for a value that it cannot hold.
    */
   upload(values: HostParameters): void {
-    if (this.#precision === "f16") {
-      for (const [name, { data }] of values) {
-        checkHalves(name, data);
-      }
-    }
+    this.#vanished = 0;
+    for (const [name, { data }] of values) this.#countLoss(name, data);
     this.uploadArenas(this.groups.map(({ weight }) => weight), values);
     this.#roundCopies();
   }
@@ -139,6 +138,7 @@ export class Parameters {
     const missing = new Map(this.#places.map((place) => [place.name, place]));
     const { queue } = this.#gpu.device;
     let staged = 0;
+    this.#vanished = 0;
     for await (const [name, value] of values) {
       const place = missing.get(name);
       if (!place) {
@@ -149,7 +149,7 @@ export class Parameters {
         );
       }
       checkShape(place, value);
-      if (this.#precision === "f16") checkHalves(name, value.data);
+      this.#countLoss(name, value.data);
       missing.delete(name);
       const tensor = placed(this.groups[place.group]!.weight, place);
       for (let start = 0; start < value.data.length; start += elementsPerFlush) {
@@ -164,6 +164,20 @@ export class Parameters {
     }
     for (const place of missing.values()) checkShape(place, undefined);
     this.#roundCopies();
+  }
+
+  /** How many of the values that were uploaded last are so small that f16 takes them for 0. */
+  get vanished(): number {
+    return this.#vanished;
+  }
+
+  #countLoss(name: string, data: Float32Array): void {
+    if (this.#precision !== "f16") return;
+    for (const value of data) {
+      const magnitude = Math.abs(value);
+      if (magnitude >= smallestOverflow) throw beyondHalf(name, value);
+      if (magnitude <= largestVanishing && magnitude > 0) this.#vanished++;
+    }
   }
 
   #roundCopies(): void {
@@ -244,14 +258,9 @@ function checkShape({ name, shape }: Place, host: HostParameter | undefined): vo
   );
 }
 
-function checkHalves(name: string, data: Float32Array): void {
-  const place = data.findIndex((value) => Math.abs(value) >= smallestOverflow);
-  if (place < 0) return;
-  throw new CannotError(
-    `load parameter "${name}" in f16`,
-    `its value ${data[place]} is beyond 65,504, the largest of f16`,
-    "Use f32",
-  );
+function beyondHalf(name: string, value: number): CannotError {
+  const why = `its value ${value} is beyond 65,504, the largest of f16`;
+  return new CannotError(`load parameter "${name}" in f16`, why, "Use f32");
 }
 
 interface Chunk {

@@ -14,7 +14,7 @@ import { openToRead, readFully } from "./read_fully.ts";
 
 const HEADER_BYTES = 28;
 const MAGIC = 0x616b3432; // "ak42": versions 1 and later
-const BOS = 1; // run.c ends a text where it would begin another
+const BOS = 1, EOS = 2; // run.c ends a text where it would begin another
 
 /**
  * Opens a legacy llama2.c checkpoint; its rotary pairs are interleaved.
@@ -30,7 +30,7 @@ export async function openLlama2c(path: string): Promise<ModelFiles> {
   if (fileSize !== expected) {
     throw refuse(path, `it has ${fileSize} bytes, its header asks for ${expected}`);
   }
-  return { config, tensors: () => readTensors(path, config), ends: [BOS], notes: [] };
+  return { config, tensors: () => readTensors(path, config), ends: [BOS, EOS], notes: [] };
 }
 
 async function* readTensors(path: string, config: DecoderConfig): AsyncGenerator<NamedTensor> {

@@ -32,11 +32,8 @@ export function slidingWindow(fields: Fields, layers: number): number | undefine
   const isWindowed = isUsed && full < layers;
   const allowed = isWindowed ? ["full_attention", "sliding_attention"] : ["full_attention"];
   if (!Array.isArray(kinds) || !kinds.every((kind) => allowed.includes(kind))) {
-    throw fields.refuse(
-      "layer_types",
-      `supported: ${allowed.join(" and ")}`,
-      "Choose another model",
-    );
+    const supported = allowed.map((kind) => `"${kind}"`).join(" and ");
+    throw fields.refuse("layer_types", `supported: ${supported}`, "Choose another model");
   }
   return isWindowed ? window : undefined;
 }
