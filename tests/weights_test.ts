@@ -1,10 +1,18 @@
 import { Random } from "../src/base/random.ts";
 import type { DecoderConfig, HostTensor, RotaryPositions, Weights } from "../src/model/config.ts";
-import { presets } from "../src/model/families.ts";
+import { architectures, presets } from "../src/model/families.ts";
+import { ggufNaming } from "../src/model/formats/gguf.ts";
+import { storedTensors } from "../src/model/formats/naming.ts";
 import { initialise } from "../src/model/initialise.ts";
 import { writeSafetensors } from "../src/model/formats/tensor_data.ts";
 import { countParameters } from "../src/model/parameter_shapes.ts";
-import { loadModel, type Model, saveModel, withRotaryPairing } from "../src/model/weights.ts";
+import {
+  loadModel,
+  type Model,
+  openModelFiles,
+  saveModel,
+  withRotaryPairing,
+} from "../src/model/weights.ts";
 import { assert, assertClose, assertEquals, assertRejects } from "./assert.ts";
 import { sharedData } from "./data.ts";
 
@@ -435,6 +443,18 @@ const badGgufs: [string, Record<string, unknown>, string][] = [
   ["with scaled rotary positions", { "llama.rope.scaling.type": "yarn" }, 'is "yarn"'],
   ["with partial rotary", { "llama.rope.dimension_count": 8 }, '"llama.rope.dimension_count" is 8'],
   ["with experts", { "llama.expert_count": 4 }, '"llama.expert_count" is 4'],
+  ["with values of another width", { "llama.attention.value_length": 8 }, 'value_length" is 8'],
+  ["with a key that nobody knows", { "llama.attention.sliding_window": 8 }, 'window" is 8, which'],
+  [
+    "with a rotary key that nobody knows",
+    { "llama.rope.scaling.attn_factor": 1.5 },
+    '"llama.rope.scaling.attn_factor" is 1.5, which is not supported',
+  ],
+  [
+    "with two factors",
+    { "llama.rope.scale_linear": 2, "llama.rope.scaling.factor": 4 },
+    '"llama.rope.scale_linear" is 2, and llama.rope.scaling.factor is another',
+  ],
   ["without a size", { "llama.vocab_size": undefined }, '"llama.vocab_size" is missing'],
   ["without its tensors", {}, 'tensor "token_embd.weight" [32, 64] is missing'],
 ];
@@ -445,5 +465,41 @@ for (const [what, change, message] of badGgufs) {
     await Deno.writeTextFile(`${folder}/gguf_metadata.json`, metadata);
     await writeSafetensors(`${folder}/model.safetensors`, new Map());
     await assertRejects(() => loadModel(folder), message);
+  });
+}
+
+const ggufTensors = storedTensors({
+  ...presets.tiny,
+  ...architectures.llama,
+  family: "llama",
+  vocabularySize: 32,
+}, ggufNaming);
+const scalings: [string, Record<string, unknown>, number | undefined][] = [
+  ["none", {}, undefined],
+  [
+    "none by name",
+    { "llama.rope.scaling.type": "none", "llama.rope.scaling.factor": 4 },
+    undefined,
+  ],
+  ["the older factor alone", { "llama.rope.scale_linear": 4 }, 4],
+  ["a factor of 1", { "llama.rope.scale_linear": 1 }, undefined],
+  ["linear", { "llama.rope.scaling.type": "linear", "llama.rope.scaling.factor": 2.5 }, 2.5],
+  ["a factor without a type, which is linear there", { "llama.rope.scaling.factor": 8 }, 8],
+  ["no experts", { "llama.expert_count": 0, "llama.expert_used_count": 0 }, undefined],
+];
+for (const [what, keys, factor] of scalings) {
+  Deno.test(`a llama.cpp folder says how frequencies are scaled: ${what}`, async () => {
+    const folder = await newFolder();
+    const metadata = { ...GGUF, ...keys, "tokenizer.ggml.eos_token_id": 2 };
+    await Deno.writeTextFile(`${folder}/gguf_metadata.json`, JSON.stringify(metadata));
+    const zeros = (shape: number[]) => new Float32Array(shape.reduce((a, b) => a * b));
+    await writeSafetensors(
+      `${folder}/model.safetensors`,
+      new Map(ggufTensors.map(({ name, shape }) => [name, { shape, data: zeros(shape) }])),
+    );
+    const { config, ends } = await openModelFiles(folder);
+    const scaling = factor === undefined ? undefined : { kind: "linear" as const, factor };
+    assertEquals(rotaryOf(config).scaling, scaling);
+    assertEquals(ends, [2]);
   });
 }

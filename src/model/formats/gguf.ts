@@ -15,7 +15,8 @@ import { readSafetensorsHeader } from "./safetensors.ts";
 
 const longestMetadata = 64 * 2 ** 20; // they may list the tokens
 
-const naming: Naming = {
+/** What llama.cpp calls the tensors of a llama. */
+export const ggufNaming: Naming = {
   outside: {
     "model.embed_tokens": "token_embd",
     "model.norm": "output_norm",
@@ -46,7 +47,7 @@ export async function openGguf(metadataFile: string, tensorFile: string): Promis
   const { tensors } = await readSafetensorsHeader(tensorFile);
   const metadata = new Metadata(await readJson(metadataFile, longestMetadata), metadataFile);
   const config = parseMetadata(metadata, !tensors.has("output.weight"), metadataFile);
-  const stored = storedTensors(config, naming);
+  const stored = storedTensors(config, ggufNaming);
   checkTensors(stored.map(({ name, shape }) => [name, shape]), tensors, tensorFile);
   const ends = ["eos", "eot"].map((name) => metadata.value(`tokenizer.ggml.${name}_token_id`))
     .filter((id) => typeof id === "number");
