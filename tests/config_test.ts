@@ -1,7 +1,8 @@
 import { checkConfig } from "../src/model/check_config.ts";
-import type { DecoderConfig, RotaryPositions } from "../src/model/config.ts";
+import type { DecoderConfig, RotaryPositions, SpecialTokens } from "../src/model/config.ts";
 import { architectures, presets } from "../src/model/families.ts";
 import { fromHuggingFace, toHuggingFace } from "../src/model/formats/huggingface/config.ts";
+import { initialise } from "../src/model/initialise.ts";
 import { countParameters, parameterShapes } from "../src/model/parameter_shapes.ts";
 import { assert, assertEquals, assertThrows } from "./assert.ts";
 
@@ -248,6 +249,42 @@ Deno.test("config.json carries the tokenizer's special ids, and null for what it
   assertEquals(json.pad_token_id, 1);
   assertEquals(json.bos_token_id, null);
 });
+
+Deno.test("special ids that are no tokens of the model are refused", () => {
+  for (
+    const [special, message] of [
+      [
+        { eos: 50304 },
+        'option "special.eos" is 50304. Give a whole number, at least 0 and at most 50303',
+      ],
+      [{ bos: -1 }, 'option "special.bos" is -1'],
+      [{ pad: true }, 'option "special.pad" is true'],
+      [{ eso: 1 }, 'there is no option "special.eso". Perhaps you meant "special.eos"'],
+    ] as const
+  ) {
+    assertThrows(() => toHuggingFace(presets.olmo1B, special as SpecialTokens), message);
+  }
+});
+
+const tooLarge: [Partial<DecoderConfig>, string][] = [
+  [
+    { width: 2 ** 20, heads: 2 ** 12, kvHeads: 2 ** 12, headWidth: 256 },
+    "take 32 TiB in f32, and at most 64 GiB are supported",
+  ],
+  [
+    { vocabularySize: 2 ** 31 - 1 },
+    "its 137,439,084,480 parameters take 512 GiB in f32, and at most 64 GiB are supported",
+  ],
+  [{ layers: 4096 }, "layers is 4096, not a whole number, at least 1 and at most 1024"],
+  [{ layers: 1024, width: 4096, heads: 4, kvHeads: 4, headWidth: 1024 }, "GiB in f32, and at most"],
+];
+for (const [change, message] of tooLarge) {
+  Deno.test(`a model that nobody can hold is refused before any of it is made: ${message}`, () => {
+    const config = { ...presets.tiny, ...change };
+    assertThrows(() => checkConfig(config), message);
+    assertThrows(() => initialise(config, 0), message);
+  });
+}
 
 Deno.test("an interleaved model is not described as if it were a Hugging Face one", () => {
   const config: DecoderConfig = { ...presets.tiny, positions: rotary({ pairing: "interleaved" }) };

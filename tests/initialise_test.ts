@@ -88,6 +88,15 @@ Deno.test("two tensors of one shape differ", () => {
   assertClose(product / q.length, 0, 4 / Math.sqrt(q.length), "correlation of q and k");
 });
 
+Deno.test("an impossible seed or scheme is refused by name", () => {
+  assertThrows(() => initialise(presets.tiny, 0.5), 'option "seed" is 0.5. Give a whole number');
+  const scheme = "xavier" as "normal";
+  assertThrows(
+    () => initialise(presets.tiny, 1, scheme),
+    'is "xavier". Give one of "mitchell", "n',
+  );
+});
+
 Deno.test("an impossible configuration is refused", () => {
   assertThrows(() => initialise({ ...presets.tiny, heads: 3 }, 1), "multiple of heads 3");
 });

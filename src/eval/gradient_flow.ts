@@ -13,6 +13,7 @@ import type { Tensor } from "../gpu/tensor.ts";
 import type { LanguageModel } from "../model/language_model.ts";
 import { LossPass } from "../model/loss_pass.ts";
 import { divisor, type Objective } from "../slung/objective.ts";
+import { expectFinite } from "./finite.ts";
 
 /** The gradients of one sequence of T + 1 tokens: position t reads token t and predicts token t + 1. */
 export interface GradientFlow {
@@ -132,6 +133,7 @@ class Probe {
     parameters.clearGradients();
     const active = new Set(activeRows(batch, terms));
     const [losses, logOdds, ...gradients] = results.map((bytes) => new Float32Array(bytes));
+    for (const gradient of gradients) expectFinite("trace gradients", gradient);
     const only = (values: Float32Array) =>
       Float64Array.from(values, (value, row) => active.has(row) ? value : NaN);
     const layers = gradients.map((gradient) => rowNorms(gradient, config.width));
@@ -147,6 +149,10 @@ class Probe {
 function rowNorms(values: Float32Array, width: number): Float64Array {
   return Float64Array.from(
     { length: values.length / width },
-    (_, row) => Math.hypot(...values.subarray(row * width, (row + 1) * width)),
+    (_, row) => euclideanNorm(values.subarray(row * width, (row + 1) * width)),
   );
+}
+
+function euclideanNorm(values: Float32Array): number {
+  return Math.sqrt(values.reduce((sum, value) => sum + value * value, 0));
 }

@@ -59,7 +59,11 @@ export function summariseTruth(
   let correct = 0, total = 0;
   for (const question of questions) {
     total += Math.max(0, 1 - truthRatio(question, average));
-    if (question.paraphrased > Math.max(...question.perturbed)) correct++;
+    if (question.paraphrased > largest(question.perturbed)) correct++;
   }
   return { accuracy: correct / questions.length, truthRatio: total / questions.length };
+}
+
+function largest(values: readonly number[]): number {
+  return values.reduce((most, value) => Math.max(most, value), -Infinity);
 }

@@ -26,7 +26,7 @@ export const allowedDecoding: AllowedOptions<DecodingOptions> = {
 };
 
 /** What decoding options come to. */
-export interface Decoding {
+export interface ChosenDecoding {
   /** Among how many of the likeliest a token is drawn: 1 is greedy, `Infinity` all. */
   topK: number;
   /** Among how much probability. */
@@ -38,7 +38,7 @@ export interface Decoding {
 }
 
 /** Fills in what is not given. */
-export function decodingOf({ topK, topP, temperature, seed = 0 }: DecodingOptions): Decoding {
+export function decodingOf({ topK, topP, temperature, seed = 0 }: DecodingOptions): ChosenDecoding {
   const draws = topK !== undefined || topP !== undefined || temperature !== undefined;
   const isGreedy = !draws || topK === 1 || temperature !== undefined && isCold(temperature);
   if (isGreedy) return { topK: 1, topP: 1, temperature: 1, seed };

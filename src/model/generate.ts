@@ -61,10 +61,8 @@ export async function generate(
   let started = 0;
   let done = 0;
   while (done < prompts.length) {
-    for (const place of decoder.idle()) {
-      if (started === prompts.length) break;
-      decoder.start(place, prompts[started]!, started++);
-    }
+    const idle = decoder.idle().slice(0, prompts.length - started);
+    decoder.start(idle.map((place) => ({ place, prompt: prompts[started]!, id: started++ })));
     for (const { id, tokens } of await decoder.advance()) {
       results[id] = tokens;
       done++;
@@ -100,6 +98,24 @@ function checkPrompt(
 // Not by spreading, which ends at some 100,000 arguments.
 function largestOf<T>(items: readonly T[], measure: (item: T) => number): number {
   return items.reduce((most, item) => Math.max(most, measure(item)), 0);
+}
+
+// A prompt that begins in a place of the batch.
+interface Start {
+  place: number;
+  prompt: Uint32Array;
+  id: number;
+}
+
+// Runs of places without a gap: what they need is written at once.
+function neighbours(starts: readonly Start[]): Start[][] {
+  const runs: Start[][] = [];
+  for (const start of starts) {
+    const run = runs.at(-1);
+    if (run && run.at(-1)!.place + 1 === start.place) run.push(start);
+    else runs.push([start]);
+  }
+  return runs;
 }
 
 // A prompt in one place of the batch.
@@ -143,15 +159,24 @@ class BatchDecoder {
     return [...this.#places.keys()].filter((place) => !this.#places[place]);
   }
 
-  start(place: number, prompt: Uint32Array, id: number): void {
+  /** Puts prompts into places, given in ascending order. */
+  start(starts: readonly Start[]): void {
     const { gpu } = this.#program;
+    const { capacity } = this.#options;
     const { positions, current, lengths, ids, tokens } = this.#tensors;
-    gpu.write(tokens, prompt, place * this.#options.capacity);
-    gpu.write(positions, Uint32Array.of(0), place);
-    gpu.write(current, Uint32Array.of(prompt[0]!), place);
-    gpu.write(lengths, Uint32Array.of(prompt.length), place);
-    gpu.write(ids, Uint32Array.of(id), place);
-    this.#places[place] = { id, length: prompt.length, reached: 1 };
+    for (const run of neighbours(starts)) {
+      const first = run[0]!.place;
+      const rows = new Uint32Array(run.length * capacity);
+      run.forEach(({ prompt }, i) => rows.set(prompt, i * capacity));
+      gpu.write(tokens, rows, first * capacity);
+      gpu.write(positions, new Uint32Array(run.length), first);
+      gpu.write(current, Uint32Array.from(run, ({ prompt }) => prompt[0]!), first);
+      gpu.write(lengths, Uint32Array.from(run, ({ prompt }) => prompt.length), first);
+      gpu.write(ids, Uint32Array.from(run, ({ id }) => id), first);
+      for (const { place, prompt, id } of run) {
+        this.#places[place] = { id, length: prompt.length, reached: 1 };
+      }
+    }
   }
 
   /** Runs some steps; returns the sequences that ended and makes their places idle. */

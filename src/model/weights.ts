@@ -4,7 +4,11 @@
 
 import { CannotError } from "../base/errors.ts";
 import { openGguf } from "./formats/gguf.ts";
-import { openHuggingFace, saveHuggingFace } from "./formats/huggingface/folder.ts";
+import {
+  openHuggingFace,
+  saveHuggingFace,
+  type SaveModelOptions,
+} from "./formats/huggingface/folder.ts";
 import { openLlama2c } from "./formats/llama2c.ts";
 import { type ModelFiles, readIntoMemory } from "./formats/model_files.ts";
 import type { Model } from "./model.ts";
@@ -13,7 +17,7 @@ import { countParameters } from "./parameter_shapes.ts";
 export type { ModelFiles } from "./formats/model_files.ts";
 export type { Model, ModelSource, NamedTensor } from "./model.ts";
 export { withPairingOf, withRotaryPairing } from "./rotary_pairing.ts";
-export { saveHuggingFace as saveModel };
+export { saveHuggingFace as saveModel, type SaveModelOptions };
 
 /** A model read from a folder. */
 export interface LoadedModel extends Model {

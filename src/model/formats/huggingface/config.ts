@@ -2,6 +2,7 @@
 // model_type. Whatever a file says is computed, refused by name, or told to the caller; nothing is passed over in silence.
 
 import { CannotError } from "../../../base/errors.ts";
+import { checkOptions, wholeNumber } from "../../../base/options.ts";
 import { checkConfig } from "../../check_config.ts";
 import { type DecoderConfig, families, type Family, type SpecialTokens } from "../../config.ts";
 import type { Naming } from "../naming.ts";
@@ -74,6 +75,13 @@ export function toHuggingFace(
   special: SpecialTokens = {},
 ): HuggingFaceConfig {
   checkConfig(config);
+  const tokenId = wholeNumber({ min: 0, max: config.vocabularySize - 1 });
+  checkOptions(
+    "describe the model",
+    special,
+    { bos: tokenId, eos: tokenId, pad: tokenId },
+    "special.",
+  );
   if (config.positions !== "learned" && config.positions.pairing !== "half") {
     throw new CannotError(
       "describe the model as a Hugging Face config.json",

@@ -2,6 +2,7 @@
 
 import { CannotError } from "../../../base/errors.ts";
 import { exists, readJson, writeFileAtomic } from "../../../base/files.ts";
+import { checkOptions, object, oneOf } from "../../../base/options.ts";
 import { checkFinite, checkParameters, checkTensors } from "../../check_parameters.ts";
 import type { DecoderConfig, SpecialTokens, Weights } from "../../config.ts";
 import { withRotaryPairing } from "../../rotary_pairing.ts";
@@ -111,13 +112,19 @@ async function checkTied(folder: string, head: TensorEntry, embedding: TensorEnt
   );
 }
 
+/** How a model is saved. */
+export interface SaveModelOptions {
+  /** How to store the weights; F32 unless given. */
+  dtype?: Dtype;
+  /** Token ids for `config.json`, usually the tokenizer's. */
+  special?: SpecialTokens;
+}
+
 /**
  * Writes `model.safetensors` and `config.json`, which `transformers` reads, the tensors in the order of its own files.
  * Hugging Face pairs rotary entries in halves, so the query and key rows of an interleaved model are
  * permuted on the way out; it computes the same, and {@linkcode openHuggingFace} gives it as a `half` model.
  *
- * @param options.dtype How to store the weights; F32 if left out.
- * @param options.special Token ids for `config.json`, usually the tokenizer's.
  * @throws {CannotError} when weights and configuration do not fit each other, when a value is not finite, and when a
  * file cannot be written.
  */
@@ -125,8 +132,12 @@ export async function saveHuggingFace(
   folder: string,
   config: DecoderConfig,
   weights: Weights,
-  options: { dtype?: Dtype; special?: SpecialTokens } = {},
+  options: SaveModelOptions = {},
 ): Promise<void> {
+  checkOptions("save a model", options, {
+    dtype: oneOf("F32", "F16", "BF16"),
+    special: object,
+  });
   checkParameters(config, weights, folder);
   for (const [name, { data }] of weights) checkFinite(`save a model in "${folder}"`, name, data);
   const model = withRotaryPairing({ config, weights }, "half");
