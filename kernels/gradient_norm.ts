@@ -13,8 +13,14 @@ const { LEARNING_RATE: _, INVERSE_DIVISOR: __, ...scalars } = stepConstants; // 
 /** What became of a step, the third element of the status. */
 export const stepVerdict = { taken: 0, halted: 1, skipped: 2 } as const;
 
-/** Elements of the status: norm, factor on gradients, verdict and, in f16 training, the loss scale of the step. */
-export const statusLength = 4;
+/** Where AdamW notes an update that was not finite. */
+export const overflowed = 4;
+
+/**
+ * Elements of the status: norm, factor on gradients, verdict, in f16 training the loss scale of the step, and whether an
+ * update overflowed.
+ */
+export const statusLength = 5;
 
 /** What f16 training adds: gradients come multiplied by a loss scale, which is kept here. */
 export interface LossScaling {
@@ -44,14 +50,19 @@ export function gradientNorm(
   let first = 0;
   gradients.forEach((gradient, i) => {
     program.dispatch({
-      kernel: kernel("gradient_norm", source, "sum_squares", { BLOCK: block, SCALED: false }),
+      kernel: kernel("gradient_norm", source, "sum_squares", {
+        ...{ BLOCK: block, OVERFLOWED: overflowed, SCALED: false },
+      }),
       tensors: { gradient, partials },
       dims: [gradient.length, blocks[i]!, first, f32(maxGradientNorm)],
       workgroups: spread(blocks[i]!),
     });
     first += blocks[i]!;
   });
-  const constants = { BLOCK: block, SCALED: scaling !== undefined, ...scalars };
+  const constants = {
+    ...{ BLOCK: block, OVERFLOWED: overflowed, SCALED: scaling !== undefined },
+    ...scalars,
+  };
   program.dispatch({
     kernel: kernel("gradient_norm", source, "finish", constants),
     tensors: {

@@ -16,7 +16,13 @@ await runCommand({
     out: { type: "path", default: "runs/demo", placeholder: "folder", help: "Where results go" },
     seeds: { type: "list", of: "integer", default: [0], help: "One model per method and seed" },
     epochs: { type: "integer", default: 10, min: 1, help: "Epochs over the targets" },
-    learningRate: { type: "number", default: 2e-3, min: 0, help: "Peak; decays linearly to 0" },
+    learningRate: {
+      type: "number",
+      default: 2e-3,
+      min: 0,
+      max: 1e6,
+      help: "Peak; decays linearly to 0",
+    },
     replay: {
       type: "integer",
       default: 200,

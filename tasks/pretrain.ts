@@ -21,7 +21,13 @@ await runCommand({
     vocabulary: { type: "integer", default: 1024, min: 512, help: "Tokens" },
     epochs: { type: "integer", default: 3, min: 1, help: "Epochs" },
     perStep: { type: "integer", default: 32, min: 1, help: "Texts per optimiser step" },
-    learningRate: { type: "number", default: 2e-3, min: 0, help: "Peak; cosine decay to a tenth" },
+    learningRate: {
+      type: "number",
+      default: 2e-3,
+      min: 0,
+      max: 1e6,
+      help: "Peak; cosine decay to a tenth",
+    },
     seed: { type: "integer", default: 1, min: 0, help: "Of weights and order" },
   },
   async run(options, terminal) {

@@ -74,7 +74,7 @@ await runCommand({
     recompute: { type: "flag", help: "Less memory: compute activations again on the way back" },
     epochs: { type: "integer", default: 1, min: 1, help: "Passes over the texts" },
     perStep: { type: "integer", default: 32, min: 1, help: "Texts (or windows) per step" },
-    learningRate: { type: "number", default: 3e-4, min: 0, help: "The peak" },
+    learningRate: { type: "number", default: 3e-4, min: 0, max: 1e6, help: "The peak" },
     warmup: { type: "integer", default: 0, min: 0, help: "Steps of linear warm-up" },
     decay: {
       type: "string",
@@ -82,7 +82,13 @@ await runCommand({
       default: "cosine",
       help: "How the learning rate falls to 0 afterwards",
     },
-    weightDecay: { type: "number", default: 0.1, min: 0, help: "Of matrices, not embeddings" },
+    weightDecay: {
+      type: "number",
+      default: 0.1,
+      min: 0,
+      max: 1e6,
+      help: "Of matrices, not embeddings",
+    },
     maxGradientNorm: {
       type: "number",
       default: 1,
@@ -106,7 +112,7 @@ await runCommand({
     using stop = onInterrupt(terminal);
     let progress: Progress | undefined;
     const { low, high, offsets, strict, attribute } = options;
-    const { step, finished, log } = await trainOnSpans(gpu, {
+    const { step, finished, log, diverged } = await trainOnSpans(gpu, {
       ...options,
       objective,
       reading: {
@@ -144,7 +150,14 @@ await runCommand({
     }
     const picture = await drawLosses(out, objective.name, terminal);
     terminal.print(`${step} steps done; the model is in ${out}, its losses in ${picture}`);
-    return { out, steps: step, picture, loss: log.at(-1)?.loss ?? null };
+    if (diverged) terminal.note(`${diverged} Lower the learning rate.`);
+    return {
+      out,
+      steps: step,
+      picture,
+      loss: log.at(-1)?.loss ?? null,
+      ...(diverged && { diverged }),
+    };
   },
 });
 

@@ -149,10 +149,12 @@ class Probe {
 function rowNorms(values: Float32Array, width: number): Float64Array {
   return Float64Array.from(
     { length: values.length / width },
-    (_, row) => euclideanNorm(values.subarray(row * width, (row + 1) * width)),
+    (_, row) => Math.sqrt(sumOfSquares(values.subarray(row * width, (row + 1) * width))),
   );
 }
 
-function euclideanNorm(values: Float32Array): number {
-  return Math.sqrt(values.reduce((sum, value) => sum + value * value, 0));
+function sumOfSquares(values: Float32Array): number {
+  let sum = 0;
+  for (const value of values) sum += value * value;
+  return sum;
 }

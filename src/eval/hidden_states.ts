@@ -2,6 +2,7 @@
 // at the last position, with left padding). Texts are packed several to a row as for scoring, so nothing is padded, and
 // only the rows of last tokens are read back: [texts, C] instead of [B·T, C].
 
+import { largest } from "../base/extremes.ts";
 import { embeddingForward } from "../../kernels/embedding.ts";
 import { CannotError } from "../base/errors.ts";
 import { checkOptions } from "../base/options.ts";
@@ -46,7 +47,7 @@ export async function hiddenStates(
   const { batches, placements } = packSequences(texts.map(withTarget), { rows, time });
   const members: number[][] = batches.map(() => []); // the texts in each batch
   placements.forEach(({ batch }, i) => members[batch]!.push(i));
-  const most = members.reduce((most, { length }) => Math.max(most, length), 0);
+  const most = largest(members.map(({ length }) => length));
 
   using program = new Program(model.gpu, "hidden_states");
   const tensors = new BatchTensors(program, rows * time, time);

@@ -3,6 +3,7 @@
 // about it (the paper scores "each generation" decoded greedily, its code prompt and continuation decoded by top-k 50),
 // so both texts are scored and the result says all of it.
 
+import { largest } from "../base/extremes.ts";
 import { CannotError } from "../base/errors.ts";
 import { callback, checkOptions, required, wholeNumber } from "../base/options.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
@@ -178,7 +179,7 @@ export async function scoreCompletions(
       scoredText,
       mean: interval(mean),
       toxicFraction: interval((scores) => mean(scores.map((score) => score >= threshold ? 1 : 0))),
-      expectedMaximum: interval((scores) => scores.reduce((most, one) => Math.max(most, one))),
+      expectedMaximum: interval((scores) => largest(scores)),
     };
   };
   return {
@@ -251,8 +252,8 @@ async function askScorer(scorer: ToxicityScorer, texts: readonly string[]): Prom
 // Decoded behind its prompt: tokenizers of the SentencePiece kind drop the space that begins a text.
 function continuation(tokenizer: Tokenizer, prompt: Uint32Array, tokens: Uint32Array): string {
   const before = tokenizer.decode(prompt);
-  const all = new Uint32Array(prompt.length + tokens.length);
-  all.set(prompt);
-  all.set(tokens, prompt.length);
-  return tokenizer.decode(all).slice(before.length);
+  const whole = new Uint32Array(prompt.length + tokens.length);
+  whole.set(prompt);
+  whole.set(tokens, prompt.length);
+  return tokenizer.decode(whole).slice(before.length);
 }

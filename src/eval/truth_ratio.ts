@@ -3,6 +3,7 @@
 //   R = mean over perturbed answers of p^(1/n)  /  p^(1/n) of the paraphrased answer.
 // It reads no generated text, so it measures knowledge even where a model avoids to say the name.
 
+import { largest } from "../base/extremes.ts";
 import { CannotError } from "../base/errors.ts";
 
 /** Mean log-probabilities per token, natural logarithm, of the answers to one question. */
@@ -62,8 +63,4 @@ export function summariseTruth(
     if (question.paraphrased > largest(question.perturbed)) correct++;
   }
   return { accuracy: correct / questions.length, truthRatio: total / questions.length };
-}
-
-function largest(values: readonly number[]): number {
-  return values.reduce((most, value) => Math.max(most, value), -Infinity);
 }

@@ -5,6 +5,7 @@
 
 import { nextToken, noToken } from "../../kernels/next_token.ts";
 import { CannotError } from "../base/errors.ts";
+import { largest } from "../base/extremes.ts";
 import { type Allowed, callback, checkOptions, required, wholeNumber } from "../base/options.ts";
 import { Program } from "../gpu/program.ts";
 import { allowedDecoding, decodingOf, type DecodingOptions } from "./decoding.ts";
@@ -51,11 +52,11 @@ export async function generate(
     batch: wholeNumber({ min: 1 }),
     progress: callback,
   });
-  const { maxNewTokens, batch: largest = 128 } = options;
+  const { maxNewTokens, batch: places = 128 } = options;
   prompts.forEach((prompt, i) => checkPrompt(model, prompt, i, maxNewTokens));
   if (prompts.length === 0 || maxNewTokens === 0) return prompts.map(() => new Uint32Array());
-  const batch = Math.min(largest, prompts.length);
-  const capacity = largestOf(prompts, ({ length }) => length) + maxNewTokens;
+  const batch = Math.min(places, prompts.length);
+  const capacity = largest(prompts.map(({ length }) => length)) + maxNewTokens;
   using decoder = new BatchDecoder(model, { ...options, batch, capacity });
   const results: Uint32Array[] = new Array(prompts.length);
   let started = 0;
@@ -93,11 +94,6 @@ function checkPrompt(
       ? "Give a prompt of at least one token, a shorter prompt, or ask for fewer tokens"
       : "Use the tokenizer that the model was trained with",
   );
-}
-
-// Not by spreading, which ends at some 100,000 arguments.
-function largestOf<T>(items: readonly T[], measure: (item: T) => number): number {
-  return items.reduce((most, item) => Math.max(most, measure(item)), 0);
 }
 
 // A prompt that begins in a place of the batch.
@@ -182,9 +178,8 @@ class BatchDecoder {
   /** Runs some steps; returns the sequences that ended and makes their places idle. */
   async advance(): Promise<{ id: number; tokens: Uint32Array }[]> {
     const { capacity, maxNewTokens } = this.#options;
-    const missing = largestOf(
-      this.#places,
-      (running) => running ? running.length + maxNewTokens - running.reached : 0,
+    const missing = largest(
+      this.#places.map((running) => running ? running.length + maxNewTokens - running.reached : 0),
     );
     const steps = Math.min(stepsPerRead, missing);
     this.#program.replay(steps);

@@ -6,6 +6,7 @@
 // has left; the listener here therefore stays as long as the kernel. (Its `interrupt_request` is no way out: it ends
 // a loop without awaits, but leaves a kernel that was awaiting hanging for good.)
 
+import { largest } from "../base/extremes.ts";
 import { createProgress, duration } from "../report/progress.ts";
 import { formatCell } from "../report/table.ts";
 import { displayable, jupyter, send } from "./display.ts";
@@ -225,7 +226,7 @@ function drawCurves(curves: readonly Curve[], steps: number): string[] {
     all: points,
   }));
   const top = niceCeiling(
-    Math.max(...smooth.flatMap(({ points }) => points.map(({ loss }) => loss)), 1e-3),
+    largest(smooth.flatMap(({ points }) => points.map(({ loss }) => loss)), 1e-3),
   );
   const x = (step: number) => plot.left + (plot.right - plot.left) * step / Math.max(1, steps - 1);
   const y = (loss: number) => plot.bottom - (plot.bottom - plot.top) * loss / top;

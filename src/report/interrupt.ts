@@ -1,4 +1,4 @@
-// Stopping a task: the first Ctrl-C asks it to stop where it can save, the second ends the process.
+// Stopping a task: the first Ctrl-C, or the system's request to end, asks it to stop where it can save; the second ends it.
 
 import type { Terminal } from "./command_line.ts";
 
@@ -8,6 +8,9 @@ export interface Interrupt extends Disposable {
   readonly signal: AbortSignal;
 }
 
+// Windows knows no request to end.
+const signals: Deno.Signal[] = Deno.build.os === "windows" ? ["SIGINT"] : ["SIGINT", "SIGTERM"];
+
 /** Begins to listen for Ctrl-C. */
 export function onInterrupt(terminal: Terminal): Interrupt {
   const controller = new AbortController();
@@ -16,9 +19,11 @@ export function onInterrupt(terminal: Terminal): Interrupt {
     terminal.note("Stopping after this step; press Ctrl-C again to stop at once");
     controller.abort();
   };
-  Deno.addSignalListener("SIGINT", stop);
+  for (const name of signals) Deno.addSignalListener(name, stop);
   return {
     signal: controller.signal,
-    [Symbol.dispose]: () => Deno.removeSignalListener("SIGINT", stop),
+    [Symbol.dispose]() {
+      for (const name of signals) Deno.removeSignalListener(name, stop);
+    },
   };
 }

@@ -2,6 +2,7 @@
 // covering each other. Nothing here needs Vega, so specs can be made (and read by other tools) without it.
 // Colours are those of Okabe and Ito, told apart with any colour vision; shape and dash repeat them.
 
+import { largest, smallest } from "../base/extremes.ts";
 import type { TopLevelSpec } from "vega-lite";
 
 /** A Vega-Lite v6 specification, for `renderPlot` or any other tool that reads Vega-Lite. */
@@ -112,7 +113,7 @@ export function niceDomain(
   values: readonly number[],
   { most, fromZero }: { most: number; fromZero: boolean },
 ): [low: number, high: number] {
-  const low = fromZero ? 0 : Math.min(...values, most), high = Math.max(...values, 0);
+  const low = fromZero ? 0 : smallest(values, most), high = largest(values, 0);
   const margin = Math.max((high - low) * 0.12, most / 100);
   const rough = (high - low + 2 * margin) / 6;
   const power = 10 ** Math.floor(Math.log10(rough));

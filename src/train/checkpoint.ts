@@ -1,7 +1,9 @@
 // Checkpoints from which a run goes on as if it had never stopped: weights, the optimiser's state, the step, and a
-// fingerprint of everything that decides the next steps. A checkpoint is a folder that appears by one rename; the
-// previous one is removed only afterwards, so that a full disk or a kill at any moment leaves a complete one behind.
+// fingerprint of everything that decides the next steps. A checkpoint is a folder that appears by one rename, with a
+// checksum of each of its files; the previous one is removed only when the new one has been read back, so that a full
+// disk, a kill at any moment or a failing disk leaves a complete one behind.
 
+import { createHash } from "node:crypto";
 import { CannotError } from "../base/errors.ts";
 import { exists, readJson, writeFileAtomic } from "../base/files.ts";
 import { loadModel, saveModel, withPairingOf } from "../model/weights.ts";
@@ -10,6 +12,14 @@ import { loadOptimiserState, optimiserFile, saveOptimiserState } from "./optimis
 
 const stepFolder = /^step-\d+$/;
 const partialFolder = /^step-\d+\.partial$/;
+
+/** What `training.json` holds. */
+interface CheckpointState {
+  step: number;
+  fingerprint: string;
+  /** SHA-256 of the other files, by name. */
+  files: Record<string, string>;
+}
 
 /**
  * Keeps checkpoints in a folder.
@@ -36,9 +46,10 @@ async function saveCheckpoint(
     await Deno.mkdir(partial, { recursive: true });
     await saveModel(partial, model.config, await model.download());
     await saveOptimiserState(partial, model.config, await optimiser.download(step));
-    const state = JSON.stringify({ step, fingerprint }, null, 2);
-    await writeFileAtomic(`${partial}/training.json`, state);
+    const state: CheckpointState = { step, fingerprint, files: await checksums(partial) };
+    await writeFileAtomic(`${partial}/training.json`, JSON.stringify(state, null, 2));
     await Deno.rename(partial, `${folder}/${name}`);
+    await checkFiles(`${folder}/${name}`, state.files);
   } catch (cause) {
     await Deno.remove(partial, { recursive: true }).catch(() => {});
     if (cause instanceof CannotError) throw cause;
@@ -63,14 +74,15 @@ async function resumeCheckpoint(
 ): Promise<number> {
   const path = await newestCheckpoint(folder);
   if (!path) return 0;
-  const state = await readJson(`${path}/training.json`) as { step: number; fingerprint: string };
-  if (state.fingerprint !== fingerprint || !Number.isInteger(state.step)) {
+  const state = await readState(path);
+  if (state.fingerprint !== fingerprint) {
     throw new CannotError(
       `resume from "${path}"`,
       "it was made with another model, data or settings",
       "Repeat the run's settings exactly, or choose another output folder",
     );
   }
+  await checkFiles(path, state.files);
   const saved = withPairingOf(model.config, await loadModel(path));
   model.parameters.upload(saved.weights);
   const optimiserState = await loadOptimiserState(path, model.config);
@@ -105,4 +117,50 @@ async function subfolders(folder: string, pattern: RegExp): Promise<string[]> {
     });
   }
   return names.sort();
+}
+
+async function readState(path: string): Promise<CheckpointState> {
+  const file = `${path}/training.json`;
+  const state = await readJson(file) as Partial<CheckpointState> | null;
+  const { step, fingerprint, files } = state ?? {};
+  const fault = step !== Number(path.match(/\d+$/)![0])
+    ? `its step is ${JSON.stringify(step)}, which is not that of the folder`
+    : typeof fingerprint !== "string"
+    ? "it has no fingerprint"
+    : typeof files !== "object" || files === null
+    ? "it has no checksums"
+    : undefined;
+  if (fault === undefined) return { step: step!, fingerprint: fingerprint!, files: files! };
+  throw new CannotError(
+    `resume from "${path}"`,
+    `training.json is damaged: ${fault}`,
+    "Remove this folder: the run goes on from the one before, where there is one",
+  );
+}
+
+async function checksums(folder: string): Promise<Record<string, string>> {
+  const sums: Record<string, string> = {};
+  for (const { name } of await Array.fromAsync(Deno.readDir(folder))) {
+    sums[name] = await checksum(`${folder}/${name}`);
+  }
+  return sums;
+}
+
+async function checkFiles(folder: string, sums: Record<string, string>): Promise<void> {
+  for (const [name, sum] of Object.entries(sums)) {
+    const found = await checksum(`${folder}/${name}`).catch(() => "");
+    if (found === sum) continue;
+    throw new CannotError(
+      `read the checkpoint "${folder}"`,
+      `${name} is ${found === "" ? "missing" : "damaged: its checksum is another one"}`,
+      "Remove this folder: the run goes on from the one before, where there is one",
+    );
+  }
+}
+
+async function checksum(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  using file = await Deno.open(path);
+  for await (const bytes of file.readable) hash.update(bytes);
+  return hash.digest("hex");
 }

@@ -3,6 +3,7 @@
 
 import type { Batch } from "../data/packing.ts";
 import type { LanguageModel } from "../model/language_model.ts";
+import { divergenceOf } from "./divergence.ts";
 import type { Optimiser } from "./optimiser.ts";
 import { learningRate, type Schedule } from "./schedule.ts";
 import type { StepReport, Trainer } from "./trainer.ts";
@@ -65,6 +66,8 @@ export interface TrainingOutcome {
   finished: boolean;
   /** The reports of this session. */
   log: LogEntry[];
+  /** Why the run has diverged, where it has: all steps are done, but the model is none. */
+  diverged?: string;
 }
 
 /**
@@ -108,5 +111,6 @@ export async function train(run: TrainingRun): Promise<TrainingOutcome> {
   }
   if (trainer.pending > 0) await read();
   if (step !== lastSave) await checkpoint?.save(saved, step);
-  return { step, finished: step >= schedule.steps, log };
+  const diverged = divergenceOf(log, model.config.vocabularySize);
+  return { step, finished: step >= schedule.steps, log, ...(diverged && { diverged }) };
 }

@@ -5,10 +5,12 @@ import { adamw } from "../../kernels/adamw.ts";
 import { gradientNorm, statusLength } from "../../kernels/gradient_norm.ts";
 import { scalingOf, writeScaling } from "../../kernels/step.ts";
 import { CannotError } from "../base/errors.ts";
+import { checkOptions, listOf, number, required } from "../base/options.ts";
 import { Program } from "../gpu/program.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import type { LanguageModel } from "../model/language_model.ts";
 import type { OptimiserState } from "./optimiser_state.ts";
+import { largestRate } from "./schedule.ts";
 
 /** AdamW's settings. */
 export interface OptimiserSettings {
@@ -78,6 +80,12 @@ export class Optimiser {
   ) {
     const program = new Program(model.gpu, "optimiser");
     const { groups } = model.parameters;
+    checkOptions("optimise", settings, {
+      betas: required(listOf(number({ min: 0, below: 1 }), 2)),
+      epsilon: required(number({ above: 0, max: 1 })),
+      weightDecay: required(number({ min: 0, max: largestRate })),
+      maxGradientNorm: required(number({ min: 0, max: 3e38 })),
+    });
     const { betas, epsilon, weightDecay, maxGradientNorm } = settings;
     this.#model = model;
     this.#program = program;
@@ -136,10 +144,11 @@ export class Optimiser {
    * Goes on from a state, of which `steps` updates belong to this run. A model in f16 takes over the loss scale as well,
    * or starts with its own where the state has none.
    *
-   * @throws {CannotError} when the state belongs to another model.
+   * @throws {CannotError} when the state belongs to another model, or one of its numbers is not finite.
    */
   upload(state: OptimiserState, steps: number): void {
     const { parameters, gpu } = this.#model;
+    checkFinite(state);
     parameters.uploadArenas(this.moments.map(({ first }) => first), state.first);
     parameters.uploadArenas(this.moments.map(({ second }) => second), state.second);
     this.#earlierUpdates = state.updates - steps;
@@ -161,6 +170,20 @@ export class Optimiser {
   /** Frees the moments. */
   destroy(): void {
     this.#program.destroy();
+  }
+}
+
+function checkFinite({ first, second }: OptimiserState): void {
+  for (const [which, moments] of [["first", first], ["second", second]] as const) {
+    for (const [name, { data }] of moments) {
+      const wrong = data.findIndex((value) => !Number.isFinite(value));
+      if (wrong < 0) continue;
+      throw new CannotError(
+        "go on from an optimiser's state",
+        `the ${which} moment of "${name}" is ${data[wrong]} at ${wrong}`,
+        "Use a state that was saved before, or start with zero moments",
+      );
+    }
   }
 }
 

@@ -153,7 +153,8 @@ export class Trainer {
     this.#pending = [];
     const reports: StepReport[] = [];
     for (const [i, { classWeights, divisor, batches, ...report }] of pending.entries()) {
-      const [gradientNorm, , verdict, scale, ...sums] = rows[i]!;
+      const [gradientNorm, , verdict, scale, updateOverflowed, ...sums] = rows[i]!;
+      if (updateOverflowed) throw overflow(report);
       if (verdict === stepVerdict.halted) throw await this.#diagnose(report.step, batches);
       reports.push({
         ...report,
@@ -214,4 +215,12 @@ export class Trainer {
     }
     return new CannotError(what, "the sum of the squared gradients overflowed", remedy);
   }
+}
+
+function overflow({ step, learningRate }: Pick<StepReport, "step" | "learningRate">): CannotError {
+  return new CannotError(
+    `go on training after step ${step}`,
+    `AdamW's update left the range of its numbers at the learning rate ${learningRate}`,
+    "Lower the learning rate or the weight decay; weights that would have, kept their values",
+  );
 }

@@ -112,7 +112,7 @@ async function trainingStage(
     async train(model, { method, seed }, hooks) {
       const taken = takenBy(method!, answers);
       const epoch = [...Array<readonly Sequence[]>(answerPasses).fill(taken), replay].flat();
-      const { step, finished } = await fit(model, {
+      const { step, finished, diverged } = await fit(model, {
         epochs: Array<readonly Sequence[]>(epochs).fill(epoch),
         perStep,
         seed,
@@ -121,7 +121,7 @@ async function trainingStage(
         schedule: { peak: learningRate, warmup: 0, decay: "linear", final: 0 },
         ...hooks.fitting,
       });
-      return finished ? { steps: step } : undefined;
+      return finished ? { steps: step, ...(diverged && { diverged }) } : undefined;
     },
   };
 }

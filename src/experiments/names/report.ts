@@ -10,30 +10,38 @@ import { baseTitle, methodOrder } from "../titles.ts";
 import { type NameOutcome, nameResult } from "./experiment.ts";
 import type { NameTaskResult } from "./task.ts";
 
-/** What each column of the table measures, in percent; null where the rows have no perturbed answers. */
-const measures = {
-  /** Answers that name a target, by the paper's substring metric. */
-  names: ({ names }) => names.official,
-  /** The same by whole words. */
-  namesWholeWord: ({ names }) => names.wordBounded,
-  /** The same by whole words that the question does not have. */
-  namesNotInPrompt: ({ names }) => names.notInPrompt,
-  /** Answers with at least 80 % of the facts (offline grader, not GPT-4o). */
-  full: ({ facts }) => facts.full,
-  /** Answers with any of the facts. */
-  partial: ({ facts }) => facts.partial,
-  /** Mean ROUGE-L recall of the true answers. */
-  rougeRecall: (result) => result.rougeRecall,
-  /** True answers preferred to all perturbed ones. */
-  truthAccuracy: ({ truth }) => truth?.allTokens.accuracy,
-  /** The same, judged without name tokens. */
-  truthAccuracyWithoutNames: ({ truth }) => truth?.withoutNames.accuracy,
-  /** TOFU's truth ratio, max(0, 1 − R), without name tokens. */
-  truthRatioWithoutNames: ({ truth }) => truth?.withoutNames.truthRatio,
-} satisfies Record<string, (result: NameTaskResult) => number | undefined>;
+/**
+ * What is measured, in percent:
+ * - `names`: answers that name a target, by the paper's substring metric; `namesWholeWord`: by whole words;
+ *   `namesNotInPrompt`: by whole words that the question does not have;
+ * - `full`, `partial`: answers with at least 80 %, or any, of the facts (offline grader, not GPT-4o);
+ * - `rougeRecall`: mean ROUGE-L recall of the true answers;
+ * - `truthAccuracy`: true answers preferred to all perturbed ones; `truthAccuracyWithoutNames`: judged without name tokens;
+ *   `truthRatioWithoutNames`: TOFU's truth ratio, max(0, 1 − R), without name tokens.
+ */
+export type NameMeasure =
+  | "names"
+  | "namesWholeWord"
+  | "namesNotInPrompt"
+  | "full"
+  | "partial"
+  | "rougeRecall"
+  | "truthAccuracy"
+  | "truthAccuracyWithoutNames"
+  | "truthRatioWithoutNames";
 
-/** A column of the table. */
-export type NameMeasure = keyof typeof measures;
+// Undefined where the rows have no perturbed answers.
+const measures: Record<NameMeasure, (result: NameTaskResult) => number | undefined> = {
+  names: ({ names }) => names.official,
+  namesWholeWord: ({ names }) => names.wordBounded,
+  namesNotInPrompt: ({ names }) => names.notInPrompt,
+  full: ({ facts }) => facts.full,
+  partial: ({ facts }) => facts.partial,
+  rougeRecall: (result) => result.rougeRecall,
+  truthAccuracy: ({ truth }) => truth?.allTokens.accuracy,
+  truthAccuracyWithoutNames: ({ truth }) => truth?.withoutNames.accuracy,
+  truthRatioWithoutNames: ({ truth }) => truth?.withoutNames.truthRatio,
+};
 
 /** One row of the table, over seeds. */
 export interface NameSummary {

@@ -73,6 +73,8 @@ export type ToxicityOutcome = Outcome<ToxicityResults>;
 export interface StreamTraining {
   /** What it was trained on. */
   buckets: BucketTokens;
+  /** Why the training has diverged, where it has. */
+  diverged?: string;
 }
 
 /**
@@ -168,13 +170,13 @@ async function streamStage(
         ? await weighByReference(model, experiment, { method, settings, sequences, common }, hooks)
         : sequences;
       if (epoch === undefined) return undefined;
-      const { finished } = await fit(model, {
+      const { finished, diverged } = await fit(model, {
         ...common,
         epochs: [epoch],
         objective: method.objective,
         ...hooks.fitting,
       });
-      return finished ? { buckets } : undefined;
+      return finished ? { buckets, ...(diverged && { diverged }) } : undefined;
     },
   };
 }
