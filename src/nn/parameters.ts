@@ -173,9 +173,9 @@ export class Parameters {
 
   #countLoss(name: string, data: Float32Array): void {
     if (this.#precision !== "f16") return;
-    for (const value of data) {
-      const magnitude = Math.abs(value);
-      if (magnitude >= smallestOverflow) throw beyondHalf(name, value);
+    for (let i = 0; i < data.length; i++) {
+      const magnitude = Math.abs(data[i]!);
+      if (magnitude >= smallestOverflow) throw beyondHalf(name, data[i]!);
       if (magnitude <= largestVanishing && magnitude > 0) this.#vanished++;
     }
   }
