@@ -13,10 +13,11 @@ import { readSafetensorsHeader } from "../src/model/formats/safetensors.ts";
 import { type Dtype, readTensor } from "../src/model/formats/tensor_data.ts";
 import { generate } from "../src/model/generate.ts";
 import { LanguageModel } from "../src/model/language_model.ts";
-import { loadModel, openModelFiles, saveModel } from "../src/model/weights.ts";
+import { loadModel, openModelFiles, saveModel, withRotaryPairing } from "../src/model/weights.ts";
 import { objective } from "../src/slung/objective.ts";
 import { Trainer } from "../src/train/trainer.ts";
 import { assert, assertClose, assertEquals, relativeError } from "./assert.ts";
+import { testHalves } from "./fixtures/halves.ts";
 import { logitsOf } from "./fixtures/tiny.ts";
 
 const root = decodeURIComponent(new URL("golden/families", import.meta.url).pathname);
@@ -63,26 +64,50 @@ async function readGolden(name: string): Promise<Golden> {
   return { ...report, sequences, logits: await read("logits"), gradients };
 }
 
+async function assertLogits(
+  model: LanguageModel,
+  { sequences, logits }: Golden,
+  tolerance: number,
+): Promise<void> {
+  const [, time, vocabulary] = logits.shape as [number, number, number];
+  for (const [row, { tokens }] of sequences.entries()) {
+    const ours = await logitsOf(model, tokens.subarray(0, time));
+    const start = row * time * vocabulary;
+    const theirs = logits.data.subarray(start, start + time * vocabulary);
+    const error = relativeError(ours.flatMap((z) => [...z]), theirs);
+    assert(error < tolerance, `relative error ${error}`);
+  }
+}
+
 for (const name of names) {
   Deno.test(`${name}: logits agree with PyTorch, at once and token by token`, async () => {
     using gpu = await Gpu.open();
     using model = await LanguageModel.load(gpu, await openModelFiles(`${root}/${name}`));
-    const { sequences, logits } = await readGolden(name);
-    const [, time, vocabulary] = logits.shape as [number, number, number];
-    for (const [row, { tokens }] of sequences.entries()) {
-      const text = tokens.subarray(0, time);
-      const ours = await logitsOf(model, text);
-      const start = row * time * vocabulary;
-      const theirs = logits.data.subarray(start, start + time * vocabulary);
-      const error = relativeError(ours.flatMap((z) => [...z]), theirs);
-      assert(error < tolerance, `relative error ${error}`);
-
-      const prompt = text.subarray(0, 3);
+    const golden = await readGolden(name);
+    await assertLogits(model, golden, tolerance);
+    for (const { tokens } of golden.sequences) {
+      const prompt = tokens.subarray(0, 3);
       const [written] = await generate(model, [prompt], { maxNewTokens: 4 });
       const whole = await logitsOf(model, Uint32Array.from([...prompt, ...written!]));
       const expected = whole.slice(2, 6).map((z) => z.indexOf(Math.max(...z)));
       assertEquals([...written!], expected);
     }
+  });
+
+  Deno.test(`${name}: with rotary entries paired the other way it computes the same`, async () => {
+    using gpu = await Gpu.open();
+    const model = await loadModel(`${root}/${name}`);
+    const other = withRotaryPairing(model, "interleaved");
+    using turned = new LanguageModel(gpu, other.config, other.weights);
+    await assertLogits(turned, await readGolden(name), tolerance);
+    assertEquals(withRotaryPairing(other, "half").weights, model.weights);
+  });
+
+  testHalves(`${name}: logits in f16 are those of PyTorch to three digits`, async () => {
+    using gpu = await Gpu.open();
+    const files = await openModelFiles(`${root}/${name}`);
+    using model = await LanguageModel.load(gpu, files, { precision: "f16" });
+    await assertLogits(model, await readGolden(name), 5e-3);
   });
 
   for (const recompute of [false, true]) {
