@@ -7,7 +7,7 @@ import { Gpu } from "../src/gpu/gpu.ts";
 import { fromHuggingFace } from "../src/model/formats/huggingface/config.ts";
 import { readSafetensorsHeader } from "../src/model/formats/safetensors.ts";
 import { openModel } from "../src/model/pretrained.ts";
-import { openModelFiles } from "../src/model/weights.ts";
+import { loadModel, openModelFiles, saveModel } from "../src/model/weights.ts";
 import { assert, assertClose, assertEquals, assertRejects, assertThrows } from "./assert.ts";
 import { changeHeader, mill, tinyLlama, tinyLlamaWith } from "./fixtures/tiny_llama.ts";
 
@@ -312,6 +312,20 @@ for (const [what, ofModel, forGeneration, expected] of ends) {
     assertEquals(contradicts, expected.join() !== "1", description);
   });
 }
+
+Deno.test("what ends a text is written as it was read: one id as a number, several as a list", async () => {
+  for (const ends of [[7], [3, 121]]) {
+    const { config, weights } = await loadModel(tinyLlama);
+    const folder = await Deno.makeTempDir();
+    await saveModel(folder, config, weights, { special: { eos: 1, pad: 2 }, ends });
+    const { eos_token_id, pad_token_id } = JSON.parse(
+      await Deno.readTextFile(`${folder}/config.json`),
+    );
+    assertEquals([eos_token_id, pad_token_id], [ends.length === 1 ? 7 : ends, 2]);
+    assertEquals((await loadModel(folder)).ends, ends);
+    await Deno.remove(folder, { recursive: true });
+  }
+});
 
 Deno.test("gpt2's names are read with and without their first word", async () => {
   const source = `${import.meta.dirname}/golden/families/gpt2`;

@@ -242,7 +242,8 @@ class Worker<Results extends object> implements Disposable {
       await options.onModel?.(run, stage.name, model);
       if (options.keepModels ?? true) {
         await tokenizer.save?.(path);
-        await saveModel(path, model.config, await model.download(), tokenizer);
+        const { special } = tokenizer;
+        await saveModel(path, model.config, await model.download(), { special });
       }
     }
     await writeFileAtomic(`${path}.json`, JSON.stringify(told));

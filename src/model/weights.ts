@@ -23,6 +23,8 @@ export { saveHuggingFace as saveModel, type SaveModelOptions };
 export interface LoadedModel extends Model {
   /** One line for a person: format, sizes and parameter count, and what was passed over in the files. */
   describe: string;
+  /** Token ids that end a text, where the files say so. */
+  ends?: readonly number[];
 }
 
 /** A model in a folder, its weights still in the files. */
@@ -68,7 +70,8 @@ export async function openModelFiles(folder: string): Promise<OpenedModel> {
  */
 export async function loadModel(folder: string): Promise<LoadedModel> {
   const files = await openModelFiles(folder);
-  return { ...await readIntoMemory(files), describe: files.describe };
+  const { describe, ends } = files;
+  return { ...await readIntoMemory(files), describe, ...(ends && { ends }) };
 }
 
 async function filesIn(folder: string): Promise<string[]> {

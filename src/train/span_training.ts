@@ -164,7 +164,10 @@ export async function trainOnSpans(
   if (!outcome.finished) return outcome;
   if (tokenizer.save) await tokenizer.save(out);
   else await copyTokenizer(start.tokenizerFolder!, out);
-  await saveModel(out, config, await model.download(), { special: tokenizer.special });
+  // What was trained ends in the tokenizer's EOS, whatever else may end a text of the model.
+  const { special } = tokenizer;
+  const ends = start.ends && new Set(start.ends).add(special.eos ?? start.ends[0]!);
+  await saveModel(out, config, await model.download(), { special, ends: ends && [...ends] });
   return outcome;
 }
 

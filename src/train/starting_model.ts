@@ -30,6 +30,8 @@ export interface StartingModel {
   source: Model;
   /** Reads the texts. */
   tokenizer: Tokenizer;
+  /** The token ids that end its texts, where its files name them; undefined for fresh models. */
+  ends?: readonly number[] | undefined;
   /** One line about the model. */
   description: string;
   /** Where the tokenizer's files are; undefined for one that was trained here. */
@@ -61,9 +63,9 @@ export async function openStartingModel(
   const tokenizerFolder = choice.vocabulary === undefined ? choice.tokenizer ?? folder : undefined;
   const tokenizer = await openTokenizer(choice, folder, texts);
   if (folder !== undefined) {
-    const { describe, ...source } = await loadModel(folder);
+    const { describe, ends, ...source } = await loadModel(folder);
     checkVocabulary(tokenizer, source.config.vocabularySize);
-    return { source, tokenizer, description: describe, tokenizerFolder };
+    return { source, tokenizer, ends, description: describe, tokenizerFolder };
   }
   // A size takes the vocabulary of its tokenizer, padded as OLMo pads its own: 50,280 ids to 50,304 rows.
   const config = configFile !== undefined

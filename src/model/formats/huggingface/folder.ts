@@ -2,7 +2,7 @@
 
 import { CannotError } from "../../../base/errors.ts";
 import { exists, readJson, writeFileAtomic } from "../../../base/files.ts";
-import { checkOptions, object, oneOf } from "../../../base/options.ts";
+import { checkOptions, listOf, object, oneOf, wholeNumber } from "../../../base/options.ts";
 import { checkFinite, checkParameters, checkTensors } from "../../check_parameters.ts";
 import type { DecoderConfig, SpecialTokens, Weights } from "../../config.ts";
 import { withRotaryPairing } from "../../rotary_pairing.ts";
@@ -118,6 +118,8 @@ export interface SaveModelOptions {
   dtype?: Dtype;
   /** Token ids for `config.json`, usually the tokenizer's. */
   special?: SpecialTokens;
+  /** The token ids that end a text, where they are others than `special.eos`. */
+  ends?: readonly number[] | undefined;
 }
 
 /**
@@ -137,11 +139,16 @@ export async function saveHuggingFace(
   checkOptions("save a model", options, {
     dtype: oneOf("F32", "F16", "BF16"),
     special: object,
+    ends: listOf(wholeNumber({ min: 0 })),
   });
   checkParameters(config, weights, folder);
   for (const [name, { data }] of weights) checkFinite(`save a model in "${folder}"`, name, data);
   const model = withRotaryPairing({ config, weights }, "half");
-  const json = toHuggingFace(model.config, options.special);
+  const { special, ends = [] } = options;
+  const json = {
+    ...toHuggingFace(model.config, special),
+    ...(ends.length > 0 && { eos_token_id: ends.length === 1 ? ends[0] : ends }),
+  };
   await Deno.mkdir(folder, { recursive: true }).catch((cause) => {
     throw new CannotError(`create the folder "${folder}"`, cause.message, "Choose another folder");
   });
