@@ -1,4 +1,6 @@
 // What has to be known of a family to read and write its folders: one mapping of its configuration, one of its tensors.
+// A new family is a name in `config.ts`, a row in `families.ts`, a file in `families/`, and a golden folder
+// (tests/golden/make_families.py).
 
 import type { DecoderConfig } from "../../config.ts";
 import type { Naming } from "../naming.ts";
