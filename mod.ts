@@ -27,8 +27,9 @@ export {
   sentenceLabeller,
   wordLabeller,
 } from "./src/label/labeller.ts";
-export { loadTokenizer, type Tokenizer } from "./src/data/tokenizer.ts";
-export { trainBytePair } from "./src/data/byte_pair.ts";
+export { openTokenizer } from "./src/tokenizers/open.ts";
+export { type Tokenizer } from "./src/tokenizers/tokenizer.ts";
+export { trainBytePair } from "./src/tokenizers/byte_pair.ts";
 export { cutIntoWindows, lowRiskSequence, type Sequence } from "./src/data/sequence.ts";
 export { encodePrompt, encodeText, readRiskyTexts, type RiskyText } from "./src/data/spans.ts";
 

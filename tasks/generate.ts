@@ -4,6 +4,7 @@ import { CannotError } from "../src/base/errors.ts";
 import { readLines } from "../src/data/lines.ts";
 import { encodePrompt } from "../src/data/spans.ts";
 import { decodingOf, type DecodingOptions } from "../src/model/decoding.ts";
+import { decodeContinuation } from "../src/tokenizers/tokenizer.ts";
 import { generate } from "../src/model/generate.ts";
 import { openModel } from "../src/model/pretrained.ts";
 import { flagOf, runCommand } from "../src/report/command_line.ts";
@@ -50,14 +51,15 @@ await runCommand({
       tokenizer: options.tokenizer,
     });
     terminal.note(`${description}; ${gpu.adapter.name}`);
-    const continuations = await generate(
-      model,
-      prompts.map((prompt) => encodePrompt(tokenizer, prompt)),
-      { ...decoding, maxNewTokens: options.tokens, eos: ends },
-    );
+    const encoded = prompts.map((prompt) => encodePrompt(tokenizer, prompt));
+    const continuations = await generate(model, encoded, {
+      ...decoding,
+      maxNewTokens: options.tokens,
+      eos: ends,
+    });
     const generations = prompts.map((prompt, i) => ({
       prompt,
-      completion: tokenizer.decode(continuations[i]!),
+      completion: decodeContinuation(tokenizer, encoded[i]!, continuations[i]!),
     }));
     for (const { prompt, completion } of generations) terminal.print(prompt + completion + "\n");
     return { model: options.model, adapter: gpu.adapter.name, generations };

@@ -6,7 +6,7 @@
 import { CannotError } from "../src/base/errors.ts";
 import { paperMethods, streamMethods } from "../src/data/method.ts";
 import { chatSequences, readChats } from "../src/data/sources/chat.ts";
-import type { Tokenizer } from "../src/data/tokenizer.ts";
+import type { Tokenizer } from "../src/tokenizers/tokenizer.ts";
 import {
   type InstructionTuning,
   type ToxicityExperiment,

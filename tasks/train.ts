@@ -6,7 +6,7 @@ import { choosePrecision } from "../src/gpu/precision.ts";
 import { paperThresholds } from "../src/label/sentences.ts";
 import { runCommand, type Terminal } from "../src/report/command_line.ts";
 import { onInterrupt } from "../src/report/interrupt.ts";
-import { loadPlots } from "../src/report/load_plots.ts";
+import { lossCurves, renderPlot } from "../src/report/plot.ts";
 import { createProgress, type Progress } from "../src/report/progress.ts";
 import { denominators, riskNames } from "../src/slung/objective.ts";
 import { Risk } from "../src/slung/risk.ts";
@@ -62,8 +62,7 @@ await runCommand({
     denominator: {
       type: "string",
       choices: denominators,
-      default: "active",
-      help: "What the summed loss is divided by",
+      help: "What the summed loss is divided by; active, or what your .ts file says",
     },
     precision: {
       type: "string",
@@ -180,7 +179,6 @@ async function drawLosses(folder: string, title: string, terminal: Terminal): Pr
   const path = `${folder}/loss.svg`;
   const series = await lossSeries(`${folder}/${logFile}`);
   try {
-    const { lossCurves, renderPlot } = await loadPlots();
     await writeFileAtomic(path, await renderPlot(lossCurves(series, title)));
     return path;
   } catch (error) {

@@ -17,7 +17,7 @@ import type { ReadingOptions } from "./lines.ts";
 import { insideCharacter, offsetsFrom, type OffsetUnit, offsetUnits } from "./offsets.ts";
 import { type Fields, numberField, readRecords, stringField } from "./records.ts";
 import { delimit, type Sequence } from "./sequence.ts";
-import type { Tokenizer } from "./tokenizer.ts";
+import { type EncodeOptions, missingBos, type Tokenizer } from "../tokenizers/tokenizer.ts";
 
 /**
  * Which tokens a span covers: `overlap`, every token that it touches (for names and other phrases); or `sentence`, the
@@ -47,29 +47,30 @@ export interface SpanReadingOptions extends ReadingOptions {
   strict?: boolean;
 }
 
-/** What {@linkcode encodeText} puts around the tokens of a text. */
-export interface EncodingOptions {
+/** How {@linkcode encodeText} reads a text, and what it puts around the tokens. */
+export interface EncodingOptions extends EncodeOptions {
   /** End in EOS, where the tokenizer has one; true unless given. */
   end?: boolean;
 }
 
 /**
- * The tokens of a text, each in the class of its span: behind BOS, where the tokenizer has one, and before EOS, both of low
- * risk.
+ * The tokens of a text, each in the class of its span: behind BOS, where the tokenizer's texts begin with one and
+ * this one does not spell it out, and before EOS, both of low risk.
  *
  * @throws {CannotError} for spans that leave the text; under the rule `sentence`, for spans that overlap.
  */
 export function encodeText(
   tokenizer: Tokenizer,
   { text, spans, weight = 1, rule = "overlap" }: RiskyText,
-  { end = true }: EncodingOptions = {},
+  { end = true, ...options }: EncodingOptions = {},
 ): Sequence {
   validateSpans(spans, text.length, "a text");
-  const encoding = tokenizer.encode(text);
+  const encoding = tokenizer.encode(text, options);
   const classes = rule === "overlap"
     ? classifyTokens(encoding, spans)
     : classifyTokensBySentence(encoding, spans, text.length);
-  const { bos, eos } = tokenizer.special;
+  const [bos] = missingBos(tokenizer.special, encoding.ids);
+  const { eos } = tokenizer.special;
   const sequence = delimit({ tokens: encoding.ids, classes }, {
     ...(bos !== undefined && { bos }),
     ...(end && eos !== undefined && { eos }),
@@ -78,9 +79,13 @@ export function encodeText(
   return { ...sequence, weights: new Float32Array(sequence.tokens.length).fill(weight) };
 }
 
-/** The tokens of a text as a model expects them at the start of a context: with BOS where it has one. */
-export function encodePrompt(tokenizer: Tokenizer, text: string): Uint32Array {
-  return encodeText(tokenizer, { text, spans: [] }, { end: false }).tokens;
+/** The tokens of a text as a model expects them at the start of a context: as {@linkcode encodeText}, without EOS. */
+export function encodePrompt(
+  tokenizer: Tokenizer,
+  text: string,
+  options: EncodeOptions = {},
+): Uint32Array {
+  return encodeText(tokenizer, { text, spans: [] }, { ...options, end: false }).tokens;
 }
 
 /** How many tokens stand before every text of a tokenizer: {@linkcode cutIntoWindows} repeats them in each window. */
@@ -126,19 +131,29 @@ export async function readRiskyTexts(
 }
 
 const knownFields = ["text", "spans", "weight", "offsets"];
+const spanFields = ["start", "end", "risk"];
 
-// A field that is nearly a known one was meant to be it.
+// A field that is nearly a known one was meant to be it; in a span, only where that one is missing ("kind" is not "end").
 function unknownFields(fields: Fields, where: string): string[] {
-  const unknown = Object.keys(fields).filter((name) => ![...knownFields, "rule"].includes(name));
-  for (const name of unknown) {
-    const meant = nearest(name, knownFields);
-    if (meant === undefined) continue;
+  const refuseNearly = (name: string, known: readonly string[], path: string) => {
+    const meant = nearest(name, known);
+    if (meant === undefined) return;
     throw new CannotError(
       `read ${where}`,
-      `there is no field "${name}"`,
-      `Perhaps "${meant}" was meant; rename it or remove it`,
+      `there is no field "${path}${name}"`,
+      `Perhaps "${path}${meant}" was meant; rename it or remove it`,
     );
-  }
+  };
+  const unknown = Object.keys(fields).filter((name) => ![...knownFields, "rule"].includes(name));
+  for (const name of unknown) refuseNearly(name, knownFields, "");
+  if (!Array.isArray(fields.spans)) return unknown;
+  fields.spans.forEach((span: unknown, i) => {
+    if (typeof span !== "object" || span === null || Array.isArray(span)) return;
+    const missing = spanFields.filter((name) => !Object.hasOwn(span, name));
+    const others = Object.keys(span).filter((name) => !spanFields.includes(name));
+    for (const name of others) refuseNearly(name, missing, `spans[${i}].`);
+    unknown.push(...others.map((name) => `spans[].${name}`));
+  });
   return unknown;
 }
 
@@ -222,6 +237,9 @@ function inUtf16(
 }
 
 const wordCharacter = /^[\p{L}\p{M}\p{N}_]$/u;
+// Scripts that put no space between words: where one ends cannot be told by its neighbours.
+const spaceless =
+  /^[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmer}\p{sc=Myanmar}ー々]$/u;
 
 // What looks like an offset that somebody counted in another unit.
 function doubtAbout(text: string, { start, end }: RiskSpan): string | undefined {
@@ -232,8 +250,10 @@ function doubtAbout(text: string, { start, end }: RiskSpan): string | undefined 
       return `${verb} inside a character`;
     }
     const after = String.fromCodePoint(text.codePointAt(at)!);
-    if (/^[\p{M}\u200d\ufe0f]$/u.test(after)) return `${verb} inside a character`;
     const before = [...text.slice(Math.max(0, at - 2), at)].at(-1)!;
+    const continues = /^[\p{M}\p{Emoji_Modifier}\u200d\ufe0f]$/u.test(after);
+    if (continues || before === "\u200d") return `${verb} inside a character`;
+    if (spaceless.test(before) || spaceless.test(after)) continue;
     if (wordCharacter.test(before) && wordCharacter.test(after)) {
       return `${verb} inside the word ${JSON.stringify(wordAt(text, at))}`;
     }

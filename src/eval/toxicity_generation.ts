@@ -6,7 +6,7 @@
 import { largest } from "../base/extremes.ts";
 import { CannotError } from "../base/errors.ts";
 import { callback, checkOptions, required, wholeNumber } from "../base/options.ts";
-import type { Tokenizer } from "../data/tokenizer.ts";
+import { decodeContinuation, type Tokenizer } from "../tokenizers/tokenizer.ts";
 import { decodingOf, type DecodingOptions } from "../model/decoding.ts";
 import { generate } from "../model/generate.ts";
 import type { LanguageModel } from "../model/language_model.ts";
@@ -76,7 +76,7 @@ export async function completePrompts(
   return prompts.map((prompt, i) =>
     Array.from({ length: samples }, (_, k) => ({
       prompt,
-      completion: continuation(tokenizer, encoded[i]!, written[k * prompts.length + i]!),
+      completion: decodeContinuation(tokenizer, encoded[i]!, written[k * prompts.length + i]!),
     }))
   );
 }
@@ -247,13 +247,4 @@ async function askScorer(scorer: ToxicityScorer, texts: readonly string[]): Prom
       : `it gave ${scores[wrong]} for text ${wrong}`,
     "Use a scorer that gives one number from 0 to 1 for each text",
   );
-}
-
-// Decoded behind its prompt: tokenizers of the SentencePiece kind drop the space that begins a text.
-function continuation(tokenizer: Tokenizer, prompt: Uint32Array, tokens: Uint32Array): string {
-  const before = tokenizer.decode(prompt);
-  const whole = new Uint32Array(prompt.length + tokens.length);
-  whole.set(prompt);
-  whole.set(tokens, prompt.length);
-  return tokenizer.decode(whole).slice(before.length);
 }

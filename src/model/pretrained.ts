@@ -1,7 +1,8 @@
 // A model folder opened for use: configuration, weights on the GPU, and the tokenizer that lies beside them.
 
 import { checkOptions, flag, oneOf, text } from "../base/options.ts";
-import { checkVocabulary, loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
+import { openTokenizer } from "../tokenizers/open.ts";
+import { checkVocabulary, type Tokenizer } from "../tokenizers/tokenizer.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { LanguageModel, type LanguageModelOptions } from "./language_model.ts";
 import { readIntoMemory } from "./formats/model_files.ts";
@@ -82,7 +83,7 @@ async function openFolder(
   folder: string,
   tokenizerFolder: string,
 ): Promise<Beside & { files: OpenedModel }> {
-  const tokenizer = await loadTokenizer(tokenizerFolder);
+  const tokenizer = await openTokenizer(tokenizerFolder);
   const files = await openModelFiles(folder);
   checkVocabulary(tokenizer, files.config.vocabularySize);
   const { eos } = tokenizer.special;

@@ -4,6 +4,7 @@
 
 import process from "node:process";
 import { CannotError } from "../base/errors.ts";
+import { importPackage } from "../base/packages.ts";
 import { type Cell, renderHtmlTable, renderTable, type TableRow } from "../report/table.ts";
 
 export type { Cell, TableRow };
@@ -84,10 +85,7 @@ interface Danfo {
 let danfo: Promise<Danfo> | undefined;
 
 function loadDanfo(): Promise<Danfo> {
-  danfo ??= withoutDeprecations(() => {
-    const specifier = "danfojs-node"; // a value, so that Deno downloads it only here
-    return import(specifier);
-  });
+  danfo ??= withoutDeprecations(() => importPackage<Danfo>("danfo"));
   return danfo;
 }
 

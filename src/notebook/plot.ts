@@ -2,7 +2,7 @@
 // specification as another format, and frontends differ in what they draw; the data follow as text.
 
 import { CannotError } from "../base/errors.ts";
-import { loadPlots } from "../report/load_plots.ts";
+import { renderPlot } from "../report/plot.ts";
 import { type Cell, type Column, escapeHtml, renderTable } from "../report/table.ts";
 import { type Displayable, displayable } from "./display.ts";
 
@@ -26,7 +26,6 @@ export async function showPlot(
   spec: Spec,
   { alternative = titleOf(spec), limit = 12 }: ShowPlotOptions = {},
 ): Promise<Displayable> {
-  const { renderPlot } = await loadPlots();
   const svg = await renderPlot(spec).catch((cause) => {
     throw new CannotError(
       "draw the figure",

@@ -2,7 +2,6 @@
 
 export * from "./command_line.ts";
 export * from "./interrupt.ts";
-export * from "./load_plots.ts";
 export * from "./options.ts";
 export * from "./printable.ts";
 export * from "./progress.ts";

@@ -1,8 +1,8 @@
 // Figures as SVG text, rendered by Vega without a browser: same spec, same bytes, on any machine.
-// Import this module where a figure is drawn, not at the start: Vega is about 30 MB.
+// Vega, about 30 MB, is fetched by the first figure that is rendered; specs are made without it.
 
-import * as vega from "vega";
-import { compile, type TopLevelSpec } from "vega-lite";
+import type { TopLevelSpec } from "npm:vega-lite@6.5.0";
+import { importPackage } from "../base/packages.ts";
 import { cycle, dashes, palette, type PlotSpec, schema, theme } from "./plot_style.ts";
 
 export {
@@ -23,8 +23,12 @@ export { paretoFrontier, tradeOffPlot, type TradeOffPoint } from "./trade_off.ts
  *
  * Vega numbers the ids of clip paths and gradients per process; here they are renamed after the
  * picture itself, so that a spec gives the same bytes each time, and pictures can share a page.
+ *
+ * @throws {CannotError} when Vega cannot be had; whatever was computed does not depend on it.
  */
 export async function renderPlot(spec: PlotSpec): Promise<string> {
+  const { compile } = await importPackage<typeof import("npm:vega-lite@6.5.0")>("vegaLite");
+  const vega = await importPackage<typeof import("npm:vega@6.4.0")>("vega");
   const compiled = compile(spec as unknown as TopLevelSpec);
   const view = new vega.View(vega.parse(compiled.spec), { renderer: "none" });
   const svg = await view.toSVG();

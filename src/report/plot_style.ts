@@ -3,7 +3,7 @@
 // Colours are those of Okabe and Ito, told apart with any colour vision; shape and dash repeat them.
 
 import { largest, smallest } from "../base/extremes.ts";
-import type { TopLevelSpec } from "vega-lite";
+import type { TopLevelSpec } from "npm:vega-lite@6.5.0";
 
 /** A Vega-Lite v6 specification, for `renderPlot` or any other tool that reads Vega-Lite. */
 export type PlotSpec = Readonly<Record<string, unknown>>;

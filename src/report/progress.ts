@@ -1,9 +1,6 @@
 // Progress on standard error. A terminal gets one live line: bar, done/total, rate, time left.
 // A file or a pipe gets a plain line every few seconds, so that a log stays short and readable.
-// The live line is drawn by the ProgressBar of @std/cli where it can be had: it ticks while nothing
-// is reported. Elsewhere it is drawn at each update, at most ten times a second.
-
-import { importOptional } from "./optional.ts";
+// The live line is drawn at each update, at most ten times a second.
 
 /** What to show, and where. */
 export interface ProgressOptions {
@@ -39,37 +36,10 @@ export interface Progress extends Disposable {
   note(line: string): void;
 }
 
-interface StdProgressBar {
-  value: number;
-  stop(): Promise<void>;
-}
-type StdProgressBarClass = new (options: {
-  max: number;
-  writable: WritableStream<Uint8Array>;
-  clear: boolean;
-  fmt: () => string; // the earlier name of `formatter`; the module is marked unstable
-  formatter: () => string;
-  refreshMilliseconds: number;
-}) => StdProgressBar;
-
-let stdProgressBar: StdProgressBarClass | undefined;
-
-/** Looks for the ProgressBar of `@std/cli`, once, if standard error is a terminal at all. */
-export async function loadProgressBar(): Promise<void> {
-  if (stdProgressBar || !Deno.stderr.isTerminal()) return;
-  const std = await importOptional<{ ProgressBar: StdProgressBarClass }>(
-    "@std/cli/unstable-progress-bar",
-  );
-  stdProgressBar = std?.ProgressBar;
-}
-
 /** Starts showing progress towards `total`. */
 export function createProgress(options: ProgressOptions): Progress {
   const output = options.output ?? standardError();
-  if (!output.live) return plainProgress(options, output);
-  return stdProgressBar
-    ? stdProgress(options, output, stdProgressBar)
-    : liveProgress(options, output);
+  return output.live ? liveProgress(options, output) : plainProgress(options, output);
 }
 
 const clearLine = "\r\x1b[K";
@@ -96,43 +66,6 @@ function liveProgress(
     [Symbol.dispose]() {
       output.write(line === "" ? "" : `${clearLine}${line}\n`);
       line = "";
-    },
-  };
-}
-
-/** @std/cli keeps the clock and the redrawing; the line, and when it ends, are ours. */
-function stdProgress(
-  { total, label, from = 0 }: ProgressOptions,
-  output: ProgressOutput,
-  ProgressBar: StdProgressBarClass,
-): Progress {
-  const start = output.now();
-  const decoder = new TextDecoder();
-  let done = 0, message: string | undefined, open = true;
-  const line = () =>
-    progressLine({ label, done, total, from, message, elapsed: output.now() - start, output });
-  const bar = new ProgressBar({
-    max: total,
-    // stop() writes after the block has ended, when the line already belongs to someone else.
-    writable: new WritableStream({
-      write: (bytes) => open ? output.write(decoder.decode(bytes)) : undefined,
-    }),
-    clear: true,
-    fmt: line,
-    formatter: line,
-    refreshMilliseconds: 250,
-  });
-  return {
-    update(units, text) {
-      bar.value = done = units;
-      message = text;
-    },
-    note: (text) => output.write(`${clearLine}${text}\n${line()}`),
-    [Symbol.dispose]() {
-      if (!open) return;
-      open = false;
-      bar.stop();
-      output.write(`${clearLine}${line()}\n`);
     },
   };
 }

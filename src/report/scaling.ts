@@ -1,6 +1,6 @@
 // A measure over the amount of something, one line for each name, drawn in panels that share the horizontal axis.
 
-import type { TopLevelSpec } from "vega-lite";
+import type { TopLevelSpec } from "npm:vega-lite@6.5.0";
 import { CannotError } from "../base/errors.ts";
 import type { Interval } from "../base/interval.ts";
 import {
@@ -32,7 +32,7 @@ export interface ScalingPoint<Key extends string> {
  * @throws {CannotError} when nothing has an amount above 0.
  */
 export function scalingPlot<Key extends string>(
-  points: readonly ScalingPoint<Key>[],
+  points: readonly ScalingPoint<NoInfer<Key>>[],
   panels: Readonly<Record<Key, Axis>>,
   { title = "", amountTitle, order = [] }: {
     title?: string;

@@ -1,7 +1,7 @@
 // Two measures against each other, of which one should be low and the other high: one point for each label, with its
 // intervals both ways, and the frontier of those that no other one beats.
 
-import type { TopLevelSpec } from "vega-lite";
+import type { TopLevelSpec } from "npm:vega-lite@6.5.0";
 import type { Interval } from "../base/interval.ts";
 import {
   type Axis,

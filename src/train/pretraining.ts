@@ -4,7 +4,7 @@
 import { CannotError } from "../base/errors.ts";
 import { exists, readJson, writeFileAtomic } from "../base/files.ts";
 import type { Sequence } from "../data/sequence.ts";
-import type { Tokenizer } from "../data/tokenizer.ts";
+import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { DecoderConfig } from "../model/config.ts";
 import { initialise } from "../model/initialise.ts";

@@ -6,7 +6,7 @@ import { exists, makeFolder, writeFileAtomic } from "../base/files.ts";
 import { cutIntoWindows, type Sequence } from "../data/sequence.ts";
 import { encodeText, prefixLength, type RiskyText } from "../data/spans.ts";
 import { readTexts, type TextReadingOptions } from "../data/texts.ts";
-import type { Tokenizer } from "../data/tokenizer.ts";
+import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { choosePrecision } from "../gpu/precision.ts";
 import type { Precision } from "../gpu/tensor.ts";

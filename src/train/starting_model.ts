@@ -2,8 +2,9 @@
 
 import { CannotError } from "../base/errors.ts";
 import { readJson } from "../base/files.ts";
-import { trainBytePair } from "../data/byte_pair.ts";
-import { checkVocabulary, loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
+import { trainBytePair } from "../tokenizers/byte_pair.ts";
+import { openTokenizer } from "../tokenizers/open.ts";
+import { checkVocabulary, type Tokenizer } from "../tokenizers/tokenizer.ts";
 import { presets } from "../model/families.ts";
 import { fromHuggingFace } from "../model/formats/huggingface/config.ts";
 import { initialise } from "../model/initialise.ts";
@@ -61,7 +62,7 @@ export async function openStartingModel(
   }
   const folder = model === undefined || modelSizes.includes(model) ? undefined : model;
   const tokenizerFolder = choice.vocabulary === undefined ? choice.tokenizer ?? folder : undefined;
-  const tokenizer = await openTokenizer(choice, folder, texts);
+  const tokenizer = await chooseTokenizer(choice, folder, texts);
   if (folder !== undefined) {
     const { describe, ends, ...source } = await loadModel(folder);
     checkVocabulary(tokenizer, source.config.vocabularySize);
@@ -81,7 +82,7 @@ export async function openStartingModel(
   return { source, tokenizer, description, tokenizerFolder };
 }
 
-async function openTokenizer(
+async function chooseTokenizer(
   { tokenizer, vocabulary }: StartingChoice,
   folder: string | undefined,
   texts: readonly string[],
@@ -98,6 +99,6 @@ async function openTokenizer(
     return trainBytePair(texts, vocabulary);
   }
   const from = tokenizer ?? folder;
-  if (from !== undefined) return await loadTokenizer(from);
+  if (from !== undefined) return await openTokenizer(from);
   throw refuse("a new model has none", "Give --tokenizer FOLDER, or --vocabulary to train one");
 }

@@ -8,7 +8,7 @@ import { CannotError } from "../../base/errors.ts";
 import { Risk } from "../../slung/risk.ts";
 import { readRecords, stringField } from "../records.ts";
 import { type Sequence, sliceSequence } from "../sequence.ts";
-import type { Tokenizer } from "../tokenizer.ts";
+import type { EncodeOptions, Tokenizer } from "../../tokenizers/tokenizer.ts";
 
 /** Who may speak. */
 export const chatRoles = ["system", "user", "assistant"] as const;
@@ -23,10 +23,15 @@ export interface ChatMessage {
 
 /** How conversations become tokens. */
 export interface ChatEncoding {
-  /** Begins every conversation; none unless given. The reference gives the EOS token here. */
+  /** Begins every conversation; that of the tokenizer, if it has one, unless given. The reference gives EOS here. */
   bos?: number;
   /** Ends every assistant turn; that of the tokenizer unless given. */
   eos?: number;
+  /**
+   * What a special token becomes that is spelt out in a message; see {@linkcode EncodeOptions}. A user who writes EOS ends
+   * the turn unless it is "text", which makes text of role marks too where the tokenizer has them as special tokens.
+   */
+  special?: EncodeOptions["special"];
 }
 
 /**
@@ -62,7 +67,8 @@ export function chatSequence(
   encoding: ChatEncoding = {},
 ): Sequence {
   const eos = endOfTurn(tokenizer, encoding);
-  const tokens: number[] = encoding.bos === undefined ? [] : [encoding.bos];
+  const bos = encoding.bos ?? tokenizer.special.bos;
+  const tokens: number[] = bos === undefined ? [] : [bos];
   const weights: number[] = tokens.map(() => 0);
   let stretch = "";
   messages.forEach(({ role, content }, k) => {
@@ -73,7 +79,7 @@ export function chatSequence(
       stretch += "\n";
       if (k < messages.length - 1) return;
     }
-    const { ids, starts } = tokenizer.encode(stretch);
+    const { ids, starts } = tokenizer.encode(stretch, encoding);
     const learned = role === "assistant";
     ids.forEach((id, i) => {
       tokens.push(id);

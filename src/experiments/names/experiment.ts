@@ -3,7 +3,7 @@
 
 import { type Method, takenBy } from "../../data/method.ts";
 import type { Sequence } from "../../data/sequence.ts";
-import type { Tokenizer } from "../../data/tokenizer.ts";
+import type { Tokenizer } from "../../tokenizers/tokenizer.ts";
 import type { Model } from "../../model/weights.ts";
 import { digestSequences } from "../../train/fingerprint.ts";
 import { fit } from "../../train/fit.ts";
@@ -76,7 +76,10 @@ export async function nameExperiment(
   const { rows, names } = task;
   const asked: Measure<NameResults> = {
     name: "asked",
-    identity: { rows, names, maxNewTokens },
+    identity: {
+      ...{ rows, names, maxNewTokens, special: tokenizer.special },
+      questions: await digestSequences(questionSequences(tokenizer, rows)),
+    },
     measure: async ({ model, progress }) =>
       await askAboutNames(await model(), tokenizer, task, { maxNewTokens, progress }),
   };

@@ -6,8 +6,8 @@ import { inventedAuthors, type Mentions } from "../../data/sources/invented_auth
 import type { Sequence } from "../../data/sequence.ts";
 import { encodeText } from "../../data/spans.ts";
 import { questionAndAnswer } from "../../data/sources/tofu.ts";
-import { trainBytePair } from "../../data/byte_pair.ts";
-import type { Tokenizer } from "../../data/tokenizer.ts";
+import { trainBytePair } from "../../tokenizers/byte_pair.ts";
+import type { Tokenizer } from "../../tokenizers/tokenizer.ts";
 import { Random } from "../../base/random.ts";
 import type { NameTask } from "./task.ts";
 

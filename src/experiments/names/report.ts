@@ -3,7 +3,7 @@
 import { writeFileAtomic } from "../../base/files.ts";
 import type { Interval } from "../../base/interval.ts";
 import { studentInterval } from "../../eval/statistics.ts";
-import { loadPlots } from "../../report/load_plots.ts";
+import { renderPlot, tradeOffPlot } from "../../report/plot.ts";
 import type { Generation } from "../../report/results.ts";
 import { type Column, renderTable } from "../../report/table.ts";
 import { baseTitle, methodOrder } from "../titles.ts";
@@ -138,7 +138,6 @@ export async function drawNames(
   folder: string,
   summary: readonly NameSummary[],
 ): Promise<string> {
-  const { renderPlot, tradeOffPlot } = await loadPlots();
   const points = summary.map(({ title, values }) => ({
     label: title,
     x: values.names!,

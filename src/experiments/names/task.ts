@@ -13,7 +13,7 @@ import {
   type TofuRow,
 } from "../../data/sources/tofu.ts";
 import { encodePrompt, encodeText } from "../../data/spans.ts";
-import type { Tokenizer } from "../../data/tokenizer.ts";
+import type { Tokenizer } from "../../tokenizers/tokenizer.ts";
 import { type FactRates, gradeAllFacts, gradeFacts } from "../../eval/fact_grader.ts";
 import { type NameRates, namesGenerated, truncateCompletion } from "../../eval/name_generation.ts";
 import { rougeL } from "../../eval/rouge.ts";

@@ -12,8 +12,8 @@ import {
   swapNames,
   type TofuRow,
 } from "../../data/sources/tofu.ts";
-import { trainBytePair } from "../../data/byte_pair.ts";
-import type { Tokenizer } from "../../data/tokenizer.ts";
+import { trainBytePair } from "../../tokenizers/byte_pair.ts";
+import type { Tokenizer } from "../../tokenizers/tokenizer.ts";
 import type { PretrainingOptions } from "../../train/pretraining.ts";
 import { smallOlmo } from "../small_olmo.ts";
 import { type NameTask, questionSequences } from "./task.ts";

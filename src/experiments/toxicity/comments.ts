@@ -7,7 +7,7 @@
 import { CannotError } from "../../base/errors.ts";
 import { Random } from "../../base/random.ts";
 import { delimit, type Sequence, sliceSequence } from "../../data/sequence.ts";
-import { trainBytePair } from "../../data/byte_pair.ts";
+import { trainBytePair } from "../../tokenizers/byte_pair.ts";
 import {
   readCivilComments,
   readGoEmotions,

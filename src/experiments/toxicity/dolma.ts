@@ -8,7 +8,7 @@ import { delimit, type Sequence, sliceSequence } from "../../data/sequence.ts";
 import { readTargets, readToxicityPrompts } from "../../data/sources/comments.ts";
 import { riskSpansOf } from "../../data/sources/dolma.ts";
 import { readDocumentsIn, readDolmaFolder } from "../../data/sources/dolma_folder.ts";
-import type { Tokenizer } from "../../data/tokenizer.ts";
+import type { Tokenizer } from "../../tokenizers/tokenizer.ts";
 import type { TextClassifier } from "../../label/classifier.ts";
 import type { RiskThresholds } from "../../label/sentences.ts";
 import type { ToxicityEvaluation } from "./evaluation.ts";

@@ -13,7 +13,7 @@ import {
 } from "../../data/sequence.ts";
 import { chatPrompt } from "../../data/sources/chat.ts";
 import { encodePrompt, prefixLength } from "../../data/spans.ts";
-import type { Tokenizer } from "../../data/tokenizer.ts";
+import type { Tokenizer } from "../../tokenizers/tokenizer.ts";
 import { hiddenStates } from "../../eval/hidden_states.ts";
 import type { Completion } from "../../eval/name_generation.ts";
 import { probeAuroc, type ProbeOptions } from "../../eval/probe.ts";

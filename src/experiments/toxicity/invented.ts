@@ -3,7 +3,7 @@
 // comes suddenly, after some 8,000 documents); only then can a little risky text teach which animals are insults.
 
 import { delimit, type Sequence } from "../../data/sequence.ts";
-import { trainBytePair } from "../../data/byte_pair.ts";
+import { trainBytePair } from "../../tokenizers/byte_pair.ts";
 import {
   abuseDetector,
   cleanText,

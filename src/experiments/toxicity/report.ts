@@ -3,7 +3,7 @@
 
 import { writeFileAtomic } from "../../base/files.ts";
 import type { Interval } from "../../base/interval.ts";
-import { loadPlots } from "../../report/load_plots.ts";
+import { renderPlot, scalingPlot, tradeOffPlot } from "../../report/plot.ts";
 import type { PlotSpec } from "../../report/plot_style.ts";
 import type { Generation } from "../../report/results.ts";
 import { type Column, renderTable } from "../../report/table.ts";
@@ -135,12 +135,11 @@ export async function writeToxicityFigures(
     paths.push(`${folder}/${name}`);
   };
   await write("runs.csv", outcomesToCsv(outcomes));
-  const { renderPlot, scalingPlot } = await loadPlots();
   const summary = summariseToxicity(outcomes);
-  await write("tradeoff.svg", await renderPlot(await tradeOff(summary, title)));
+  await write("tradeoff.svg", await renderPlot(tradeOff(summary, title)));
   const tuned = summariseToxicity(outcomes, "tuned");
   if (tuned.length > 0) {
-    const plot = await tradeOff(tuned, `${title}, after instruction tuning`);
+    const plot = tradeOff(tuned, `${title}, after instruction tuning`);
     await write("tradeoff-tuned.svg", await renderPlot(plot));
   }
   if (new Set(summary.map(({ amount }) => amount).filter((amount) => amount > 0)).size > 1) {
@@ -159,8 +158,7 @@ export async function writeToxicityFigures(
 }
 
 // Figure 2a or 2b.
-async function tradeOff(summary: readonly ToxicitySummary[], title: string): Promise<PlotSpec> {
-  const { tradeOffPlot } = await loadPlots();
+function tradeOff(summary: readonly ToxicitySummary[], title: string): PlotSpec {
   const points = atMainAmount(summary).map(({ method, toxicity, auroc }) => ({
     label: method.title,
     x: toxicity,

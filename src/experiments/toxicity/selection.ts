@@ -2,7 +2,7 @@
 
 import { encodeText } from "../../data/spans.ts";
 import type { Sequence } from "../../data/sequence.ts";
-import type { Tokenizer } from "../../data/tokenizer.ts";
+import type { Tokenizer } from "../../tokenizers/tokenizer.ts";
 import { Risk, type RiskSpan } from "../../slung/risk.ts";
 
 /** A text and the risk of its sentences. */

@@ -11,13 +11,6 @@ export function utf8(text: string): Uint8Array {
   return utf8Encoder.encode(text);
 }
 
-/** The number of UTF-8 bytes of a code point (a lone surrogate counts as U+FFFD: 3). */
-export function utf8Length(codePoint: number): number {
-  if (codePoint < 0x80) return 1;
-  if (codePoint < 0x800) return 2;
-  return codePoint < 0x10000 ? 3 : 4;
-}
-
 /**
  * The text of tokens: their bytes in a row, read as UTF-8. Bytes that are no UTF-8, and an id
  * without a token (a row that pads the embedding), become U+FFFD: visible, and never an error.
@@ -31,41 +24,6 @@ export function textOf(pieces: readonly (Uint8Array | undefined)[]): string {
     offset += piece.length;
   }
   return utf8Decoder.decode(bytes);
-}
-
-/**
- * Where tokens lie in a text, given how many of its UTF-8 bytes each covers, in order.
- * A token that holds only some bytes of a character spans the whole character.
- *
- * @returns Half-open UTF-16 offsets; a token of zero bytes spans nothing.
- */
-export function locateBytes(
-  text: string,
-  byteLengths: ArrayLike<number>,
-): { starts: Uint32Array; ends: Uint32Array } {
-  const starts = new Uint32Array(byteLengths.length);
-  const ends = new Uint32Array(byteLengths.length);
-  let position = 0; // of the character at hand
-  let used = 0; // bytes of that character that earlier tokens hold
-  for (let token = 0; token < byteLengths.length; token++) {
-    starts[token] = ends[token] = position;
-    for (let left = byteLengths[token]!; left > 0;) {
-      const codePoint = text.codePointAt(position);
-      if (codePoint === undefined) throw new RangeError("tokens hold more bytes than the text");
-      const bytes = utf8Length(codePoint);
-      const taken = Math.min(left, bytes - used);
-      const end = position + (codePoint < 0x10000 ? 1 : 2);
-      left -= taken;
-      used += taken;
-      ends[token] = end;
-      if (used === bytes) {
-        position = end;
-        used = 0;
-      }
-    }
-  }
-  if (position !== text.length) throw new RangeError("tokens hold fewer bytes than the text");
-  return { starts, ends };
 }
 
 /**
