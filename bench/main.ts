@@ -1,7 +1,7 @@
 // deno task bench: our kernels and training step against other WebGPU libraries, in one process and in turns, as shares
 // of what the adapter can do at most. Results are kept in bench/results/ by adapter.
 
-import { type AdapterDescription } from "../src/gpu/gpu.ts";
+import type { AdapterDescription } from "../src/gpu/gpu.ts";
 import { CannotError } from "../mod.ts";
 import { measureCeiling } from "../kernels/ceiling.ts";
 import { runCommand, type Terminal } from "../src/report/command_line.ts";

@@ -4,14 +4,15 @@
 import { answerMethods } from "../src/data/method.ts";
 import { inventedTask, shippedWorld } from "../src/experiments/names/invented.ts";
 import { readPretrained } from "../src/model/pretrained.ts";
-import { runCommand } from "../src/report/command_line.ts";
+import { defineCommand, runCommand } from "../src/report/command_line.ts";
 import { huggingFaceOptimiser } from "../src/train/optimiser.ts";
 import { runNames } from "./names.ts";
 import { chosenMethods, experimentOptions, openGpu, withEarlierOptions } from "./shared.ts";
 
-await runCommand({
+const command = defineCommand({
   name: "demo",
   summary: "Trains a small model on invented authors directly, masked and with unlikelihood.",
+  examples: ["", "--seeds 0,1,2 --out runs/demo-seeds"],
   options: {
     out: { type: "path", default: "runs/demo", placeholder: "folder", help: "Where results go" },
     seeds: { type: "list", of: "integer", default: [0], help: "One model per method and seed" },
@@ -66,3 +67,7 @@ await runCommand({
     );
   },
 });
+
+export default command;
+
+if (import.meta.main) await runCommand(command);

@@ -7,15 +7,16 @@ import { type KernelCheck, selfTest, selfTestTolerance } from "../kernels/self_t
 import { measureCeiling, measureReadBack } from "../kernels/ceiling.ts";
 import { megabytes } from "../src/gpu/gpu.ts";
 import { renderTable } from "../src/report/table.ts";
-import { runCommand } from "../src/report/command_line.ts";
+import { defineCommand, runCommand } from "../src/report/command_line.ts";
 import { parseOsRelease, planSetup } from "./setup.ts";
 import { kernelChoices } from "./shared.ts";
 
 const backendVariable = "DENO_WEBGPU_BACKEND";
 
-await runCommand({
+const command = defineCommand({
   name: "doctor",
   summary: "Describes the WebGPU adapter, measures it, and tests the kernels on it.",
+  examples: ["", "--tune"],
   options: {
     tune: { type: "flag", help: "Measure again which matrix product is fastest, and keep it" },
   },
@@ -45,6 +46,10 @@ await runCommand({
     );
   },
 });
+
+export default command;
+
+if (import.meta.main) await runCommand(command);
 
 function describe(report: {
   kernelChoices: { choices: MatmulChoices; origin: ChoiceOrigin };

@@ -7,12 +7,16 @@ import { decodingOf, type DecodingOptions } from "../src/model/decoding.ts";
 import { decodeContinuation } from "../src/tokenizers/tokenizer.ts";
 import { generate } from "../src/model/generate.ts";
 import { openModel } from "../src/model/pretrained.ts";
-import { flagOf, runCommand } from "../src/report/command_line.ts";
+import { defineCommand, flagOf, runCommand } from "../src/report/command_line.ts";
 import { modelOptions, openGpu } from "./shared.ts";
 
-await runCommand({
+const command = defineCommand({
   name: "generate",
   summary: "Continues one or several prompts with a language model.",
+  examples: [
+    '--model models/invented-base --prompt "Question:" --tokens 40',
+    "--model path/to/model --prompts prompts.txt --top-k 50 --temperature 0.8",
+  ],
   options: {
     ...modelOptions,
     prompt: { type: "string", default: "", placeholder: "text", help: "What to continue" },
@@ -65,6 +69,10 @@ await runCommand({
     return { model: options.model, adapter: gpu.adapter.name, generations };
   },
 });
+
+export default command;
+
+if (import.meta.main) await runCommand(command);
 
 // The options that were given and change nothing, because the likeliest token is taken each time.
 function withoutEffect(decoding: DecodingOptions): string[] {

@@ -13,7 +13,7 @@ export interface Part {
   name: string;
   /** Commands, any of which shows by ending well that the part is there. */
   probes: readonly (readonly string[])[];
-  /** Debian's packages. */
+  /** Debian's packages, the preferred one first: the first that the system's sources have is installed. */
   debian: readonly string[];
   /** What to install elsewhere, for pip or pipx. */
   python: string;
@@ -29,28 +29,27 @@ export const client: Part = {
   python: "python3 -m pip install jupyter-client",
 };
 
-/** Shows notebooks in a browser: what `deno task lab` needs. */
+/** Shows notebooks in a browser: what `deno task lab` needs; JupyterLab where it is, else Jupyter Notebook. */
 export const frontend: Part = {
   name: "Jupyter",
   probes: [["jupyter-lab", "--version"], ["jupyter-notebook", "--version"]],
-  debian: ["jupyter-notebook"],
+  debian: ["jupyterlab", "jupyter-notebook"],
   python: "pipx install jupyterlab",
 };
 
-/** What to do about a part that is missing: commands that may run here, or a line for the user. */
+/**
+ * What to do about a part that is missing: packages that may be installed here, one or else the next, or a line for the user.
+ */
 export function planInstall(
   part: Part,
   system: { distributions: readonly string[]; hasApt: boolean; isRoot: boolean },
-): { commands: string[][] } | { remedy: string } {
+): { packages: readonly string[] } | { remedy: string } {
   const { distributions, hasApt, isRoot } = system;
   const debian = hasApt && distributions.includes("debian");
-  if (debian && isRoot) {
-    const install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends"];
-    return { commands: [["apt-get", "update", "-qq"], [...install, ...part.debian]] };
-  }
+  if (debian && isRoot) return { packages: part.debian };
   return {
     remedy: debian
-      ? `Run: sudo apt-get install -y --no-install-recommends ${part.debian.join(" ")}`
+      ? `Run: sudo apt-get install -y --no-install-recommends ${part.debian.at(-1)}`
       : `Run: ${part.python}`,
   };
 }
@@ -71,29 +70,46 @@ export async function requirePart(part: Part, note: (line: string) => void): Pro
     hasApt: linux && await Deno.stat("/usr/bin/apt-get").then(() => true, () => false),
     isRoot: linux && Deno.uid() === 0,
   });
-  const packages = part.debian.join(" ");
   if ("remedy" in plan) {
     throw new CannotError("run notebooks", `${part.name} is not installed`, plan.remedy);
   }
-  note(`${part.name} is missing. Installing ${packages} with apt-get …`);
-  for (const [program, ...args] of plan.commands) {
-    const { success, stderr } = await new Deno.Command(program!, {
-      args,
-      env: { DEBIAN_FRONTEND: "noninteractive" },
-    }).output();
-    if (success || args[0] === "update") continue; // One dead source may leave others.
-    const said = new TextDecoder().decode(stderr).trim().split("\n").at(-1);
-    throw new CannotError(
-      `install ${packages}`,
-      `apt-get said: ${said}`,
-      "Check the network and the package sources, then run the task again",
-    );
+  await aptGet("update", "-qq"); // One dead source may leave others.
+  const refusals: string[] = [];
+  for (const name of plan.packages) {
+    note(`${part.name} is missing. Installing ${name} with apt-get …`);
+    const refusal = await aptGet("install", "-y", "-qq", "--no-install-recommends", name);
+    if (refusal === undefined) break;
+    refusals.push(refusal);
+    note(`apt-get said: ${refusal}`);
   }
   const installed = await find(part);
   if (installed) return installed;
-  throw new CannotError("run notebooks", `${part.name} does not start`, `Run: ${part.python}`);
+  if (refusals.length === plan.packages.length) {
+    throw new CannotError(
+      `install ${plan.packages.join(" or ")}`,
+      `apt-get said: ${refusals.at(-1)}`,
+      "Check the network and the package sources, then run the task again",
+    );
+  }
+  throw new CannotError(
+    "run notebooks",
+    `${part.name} was installed but does not start`,
+    "Run the task again",
+  );
 }
 
+/** Runs apt-get; returns the last line of what it said against it. */
+async function aptGet(...args: string[]): Promise<string | undefined> {
+  const { success, stderr } = await new Deno.Command("apt-get", {
+    args,
+    env: { DEBIAN_FRONTEND: "noninteractive" },
+  }).output();
+  if (success) return undefined;
+  return new TextDecoder().decode(stderr).trim().split("\n").at(-1)!.replace(/[.?]+$/, "");
+}
+
+// Deno grants `--allow-run=NAME` for the file that the name stood for when it started. What is installed later is granted
+// by the paths in deno.json; a program elsewhere is found by the next run.
 async function find({ probes }: Part): Promise<string | undefined> {
   for (const [program, ...args] of probes) {
     try {
@@ -101,7 +117,9 @@ async function find({ probes }: Part): Promise<string | undefined> {
         .output();
       if (success) return program;
     } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      const absent = error instanceof Deno.errors.NotFound ||
+        error instanceof Deno.errors.NotCapable;
+      if (!absent) throw error;
     }
   }
   return undefined;

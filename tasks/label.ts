@@ -17,16 +17,20 @@ import {
 } from "../src/label/labeller.ts";
 import { classifierKinds, openClassifier } from "../src/label/open_classifier.ts";
 import { paperThresholds } from "../src/label/sentences.ts";
-import { runCommand, type Terminal } from "../src/report/command_line.ts";
+import { defineCommand, runCommand, type Terminal } from "../src/report/command_line.ts";
 import { createProgress, type Progress } from "../src/report/progress.ts";
 import { renderTable } from "../src/report/table.ts";
 import { Risk } from "../src/slung/risk.ts";
 import { showSamples } from "./shared.ts";
 
-await runCommand({
+const command = defineCommand({
   name: "label",
   summary:
     "Marks what is risky in texts, for train; or scores the sentences of documents, in Dolma's formats.",
+  examples: [
+    "--text stories.txt --words names.txt --out labelled.jsonl",
+    "--text stories.txt --pattern email,phone --linear abuse.linear --low 0.1 --high 0.9 --out labelled.jsonl",
+  ],
   options: {
     text: {
       type: "path",
@@ -120,6 +124,10 @@ await runCommand({
       : await labelDocuments(options.documents!, options, terminal);
   },
 });
+
+export default command;
+
+if (import.meta.main) await runCommand(command);
 
 interface LabelOptions extends ClassifierChoice {
   out: string;

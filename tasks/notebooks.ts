@@ -1,16 +1,20 @@
 // deno task notebooks [--only 01] [--full]: type-checks the sources in notebooks/src (with the solutions that they fold
 // away), runs each through the real Jupyter kernel from its first cell to its last, and writes notebooks/NN_name.ipynb
-// with what came out. A notebook with a failed cell, and there every failed check is one, keeps its last file.
+// with what came out. Then the folded solutions are run, each in a scope of its own; their outputs are not kept. A notebook
+// with a failed cell or solution, and there every failed check is one, keeps its last file; one in which somebody wrote is
+// refused before anything runs.
 
 import { CannotError } from "../mod.ts";
 import { createProgress } from "../src/report/progress.ts";
-import { readText, writeFileAtomic } from "../src/base/files.ts";
-import { runCommand, type Terminal } from "../src/report/command_line.ts";
+import { exists, readText, writeFileAtomic } from "../src/base/files.ts";
+import { defineCommand, runCommand, type Terminal } from "../src/report/command_line.ts";
 import {
   type CellOutput,
   cleanOutputs,
+  ownCells,
   parseSource,
   renderNotebook,
+  solutionsOf,
   type SourceCell,
   withSolutions,
 } from "../src/notebook/ipynb.ts";
@@ -87,6 +91,31 @@ export async function checkTypes(notebooks: readonly Notebook[]): Promise<void> 
 }
 
 /**
+ * Refuses to write over what a person wrote into the notebooks that are to be made again.
+ *
+ * @throws {CannotError} naming the notebook, the cells and how to keep them.
+ */
+export async function refuseOwnCells(
+  folder: string,
+  notebooks: readonly Notebook[],
+): Promise<void> {
+  for (const { name, cells } of notebooks) {
+    const path = `${folder}/${name}.ipynb`;
+    if (!await exists(path)) continue;
+    const own = ownCells(await readText(path), path, cells);
+    if (own.length === 0) continue;
+    const { number, line } = own[0]!;
+    const others = own.length > 1 ? ` and ${own.length - 1} more` : "";
+    throw new CannotError(
+      `make "${path}" again`,
+      `cell ${number}${others} is not from its source (it begins "${line.slice(0, 60)}")`,
+      `Keep your work under another name, mv ${path} ${folder}/${name}_mine.ipynb, then run the task again; ` +
+        "deno task lab opens copies that are never written over",
+    );
+  }
+}
+
+/**
  * Runs a notebook and writes its `.ipynb`.
  *
  * @throws {CannotError} naming notebook, cell, line and error when a cell fails; the old file is then left as it is.
@@ -98,31 +127,38 @@ export async function runNotebook(
 ): Promise<void> {
   const { name, path, cells } = notebook;
   const code = cells.filter(({ kind }) => kind === "code");
+  const solutions = solutionsOf(cells).map(({ code, line }) => ({ source: `{\n${code}}`, line }));
+  const all = [...code, ...solutions];
   const jupyterPath = await installKernel();
   const outputs: CellOutput[][] = [];
   const hidden = new Map([[`file://${root}`, "."], [root, "."], [jupyterPath, "…"]]);
   try {
-    using progress = createProgress({ total: code.length, label: name });
-    const request = { kernel: "deno", folder, limit, cells: code.map(({ source }) => source) };
+    using progress = createProgress({ total: all.length, label: name });
+    const request = { kernel: "deno", folder, limit, cells: all.map(({ source }) => source) };
     for await (const event of execute(python, request, { jupyterPath, size })) {
       outputs.push(cleanOutputs(event.outputs, hidden));
-      const problem = event.problem ?? unreadable(outputs.at(-1)!);
+      const problem = event.problem ?? unreadable(outputs.at(-1)!) ??
+        wrongSolution(outputs.at(-1)!);
       if (event.failed || problem) {
-        throw cellError(notebook, code, { ...event, problem }, outputs.at(-1)!);
+        throw cellError(notebook, all, { ...event, problem }, outputs.at(-1)!);
       }
       progress.update(outputs.length);
     }
   } finally {
     await Deno.remove(jupyterPath, { recursive: true });
   }
-  if (outputs.length < code.length) {
+  if (outputs.length < all.length) {
     throw new CannotError(
       `run ${path}`,
       `the kernel did not finish cell ${outputs.length + 1}`,
       "What it said stands above",
     );
   }
-  await writeFileAtomic(`${folder}/${name}.ipynb`, renderNotebook(cells, outputs));
+  await refuseOwnCells(folder, [notebook]); // it may have been written in meanwhile
+  await writeFileAtomic(
+    `${folder}/${name}.ipynb`,
+    renderNotebook(cells, outputs.slice(0, code.length)),
+  );
 }
 
 interface CellEvent {
@@ -144,9 +180,17 @@ function unreadable(outputs: readonly CellOutput[]): string | null {
     "something to look at";
 }
 
+// An answer that a lesson calls right must be.
+function wrongSolution(outputs: readonly CellOutput[]): string | null {
+  const texts = outputs.map(({ data }) =>
+    (data as Record<string, string> | undefined)?.["text/plain"]
+  );
+  return texts.find((text) => text?.startsWith("✗ Exercise")) ?? null;
+}
+
 function cellError(
   { name, path }: Notebook,
-  code: readonly SourceCell[],
+  code: readonly Pick<SourceCell, "line">[],
   { cell, problem }: CellEvent,
   outputs: readonly CellOutput[],
 ): CannotError {
@@ -175,6 +219,7 @@ async function* execute(
       JUPYTER_PATH: jupyterPath,
       JUPYTER_RUNTIME_DIR: jupyterPath, // where the connection file goes
       SLUNG_NOTEBOOK: size,
+      SLUNG_NOTEBOOK_CACHE: `${jupyterPath}/cache`, // empty: what is shown was computed by this run
       NO_COLOR: "1",
     },
   }).spawn();
@@ -195,6 +240,7 @@ async function runAll(
   terminal: Terminal,
 ): Promise<object> {
   const notebooks = await readNotebooks(options.folder, options.only);
+  await refuseOwnCells(options.folder, notebooks);
   await checkTypes(notebooks);
   terminal.note(`Types are right in ${notebooks.map(({ name }) => name).join(", ")}`);
   const python = await requirePart(client, terminal.note);
@@ -221,31 +267,34 @@ async function runAll(
   return { notebooks: written, size: options.size };
 }
 
-if (import.meta.main) {
-  await runCommand({
-    name: "notebooks",
-    summary: "Type-checks and runs the notebooks, and refreshes their outputs.",
-    options: {
-      only: {
-        type: "string",
-        placeholder: "name",
-        help: "Only those whose name begins so, e.g. 01",
-      },
-      full: { type: "flag", help: "At the full size; quick unless given" },
-      limit: {
-        type: "integer",
-        min: 1,
-        placeholder: "seconds",
-        help: "What a notebook may take; 600 unless given, or a day with --full",
-      },
-      folder: {
-        type: "string",
-        default: `${root}/notebooks`,
-        placeholder: "folder",
-        help: "Where src/ and the notebooks are",
-      },
+const command = defineCommand({
+  name: "notebooks",
+  summary: "Type-checks and runs the notebooks, and refreshes their outputs.",
+  examples: ["--only 01", "--full"],
+  options: {
+    only: {
+      type: "string",
+      placeholder: "name",
+      help: "Only those whose name begins so, e.g. 01",
     },
-    run: ({ only, full, limit = full ? 86400 : 600, folder }, terminal) =>
-      runAll({ folder, limit, size: full ? "full" : "quick", ...(only && { only }) }, terminal),
-  });
-}
+    full: { type: "flag", help: "At the full size; quick unless given" },
+    limit: {
+      type: "integer",
+      min: 1,
+      placeholder: "seconds",
+      help: "What a notebook may take; 600 unless given, or a day with --full",
+    },
+    folder: {
+      type: "string",
+      default: `${root}/notebooks`,
+      placeholder: "folder",
+      help: "Where src/ and the notebooks are",
+    },
+  },
+  run: ({ only, full, limit = full ? 86400 : 600, folder }, terminal) =>
+    runAll({ folder, limit, size: full ? "full" : "quick", ...(only && { only }) }, terminal),
+});
+
+export default command;
+
+if (import.meta.main) await runCommand(command);

@@ -4,13 +4,17 @@ import { readText } from "../src/base/files.ts";
 import { encodePrompt } from "../src/data/spans.ts";
 import { perplexity } from "../src/eval/perplexity.ts";
 import { openModel } from "../src/model/pretrained.ts";
-import { runCommand } from "../src/report/command_line.ts";
+import { defineCommand, runCommand } from "../src/report/command_line.ts";
 import { createProgress, type Progress } from "../src/report/progress.ts";
 import { modelOptions, openGpu } from "./shared.ts";
 
-await runCommand({
+const command = defineCommand({
   name: "perplexity",
   summary: "Measures how well a language model predicts a text.",
+  examples: [
+    "--model models/invented-base --text README.md",
+    "--model path/to/model --text held_out.txt --tokens 4096",
+  ],
   options: {
     ...modelOptions,
     text: { type: "path", required: true, placeholder: "file", help: "The text, UTF-8" },
@@ -43,3 +47,7 @@ await runCommand({
     return { model: folder, text, adapter: gpu.adapter.name, ...result };
   },
 });
+
+export default command;
+
+if (import.meta.main) await runCommand(command);

@@ -2,12 +2,13 @@
 
 import { baseSequences, shippedWorld, worldTokenizer } from "../src/experiments/names/invented.ts";
 import { smallOlmo } from "../src/experiments/small_olmo.ts";
-import { runCommand } from "../src/report/command_line.ts";
+import { defineCommand, runCommand } from "../src/report/command_line.ts";
 import { openGpu, pretrainWithProgress } from "./shared.ts";
 
-await runCommand({
+const command = defineCommand({
   name: "pretrain",
   summary: "Pre-trains the base model of the demo on invented authors.",
+  examples: ["", "--width 128 --epochs 4 --out runs/wider-base"],
   options: {
     out: {
       type: "path",
@@ -47,3 +48,7 @@ await runCommand({
     return { out, config };
   },
 });
+
+export default command;
+
+if (import.meta.main) await runCommand(command);

@@ -7,7 +7,7 @@ import { readText } from "../src/base/files.ts";
 import { answerMethods } from "../src/data/method.ts";
 import { tofuData, tofuPretraining } from "../src/experiments/names/tofu.ts";
 import { readPretrained } from "../src/model/pretrained.ts";
-import { runCommand } from "../src/report/command_line.ts";
+import { defineCommand, runCommand } from "../src/report/command_line.ts";
 import { huggingFaceOptimiser } from "../src/train/optimiser.ts";
 import { runNames } from "./names.ts";
 import {
@@ -18,9 +18,13 @@ import {
   withEarlierOptions,
 } from "./shared.ts";
 
-await runCommand({
+const command = defineCommand({
   name: "tofu",
   summary: "Trains on TOFU's fictitious authors directly, masked and with unlikelihood, and asks.",
+  examples: [
+    "--data path/to/tofu/full.jsonl --seeds 0,1,2",
+    "--measure runs/tofu --max-new-tokens 32",
+  ],
   options: {
     data: { type: "path", placeholder: "file", help: "TOFU's full.jsonl" },
     targets: {
@@ -121,6 +125,10 @@ await runCommand({
     );
   },
 });
+
+export default command;
+
+if (import.meta.main) await runCommand(command);
 
 async function readNames(file: string): Promise<string[]> {
   return (await readText(file)).split("\n").map((name) => name.trim()).filter(Boolean);

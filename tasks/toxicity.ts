@@ -23,7 +23,7 @@ import type { Gpu } from "../src/gpu/gpu.ts";
 import { initialise } from "../src/model/initialise.ts";
 import { readPretrained } from "../src/model/pretrained.ts";
 import type { Model } from "../src/model/weights.ts";
-import { runCommand, type Terminal } from "../src/report/command_line.ts";
+import { defineCommand, runCommand, type Terminal } from "../src/report/command_line.ts";
 import { describeProcess, writeResults } from "../src/report/results.ts";
 import { loadOptimiserState } from "../src/train/optimiser_state.ts";
 import {
@@ -37,16 +37,20 @@ import {
 } from "./shared.ts";
 import { openProtocol, type Prepared, protocols } from "./toxicity_protocol.ts";
 
-await runCommand({
+const command = defineCommand({
   name: "toxicity",
   summary:
     "Trains on risky text under every method; what models generate and what they understand.",
+  examples: [
+    "--seeds 0 --amounts 0.25,0.5,1",
+    "--protocol comments --data path/to/data --methods toxic,masked",
+  ],
   options: {
     protocol: { type: "string", choices: protocols, default: "invented", help: "Data and sizes" },
     data: {
       type: "path",
       placeholder: "folder",
-      help: "Real data, for comments and dolma; the README lists their files",
+      help: "Real data, for comments and dolma; docs/corpora.md lists their files",
     },
     out: { type: "path", placeholder: "folder", help: "Where results go; runs/toxicity-PROTOCOL" },
     base: {
@@ -198,6 +202,10 @@ await runCommand({
     return { summary, results, figures };
   },
 });
+
+export default command;
+
+if (import.meta.main) await runCommand(command);
 
 // The model from which every run starts, and AdamW's moments if it has any.
 async function startingPoint(

@@ -4,22 +4,31 @@ import { writeFileAtomic } from "../src/base/files.ts";
 import { offsetUnits } from "../src/data/offsets.ts";
 import { choosePrecision } from "../src/gpu/precision.ts";
 import { paperThresholds } from "../src/label/sentences.ts";
-import { runCommand, type Terminal } from "../src/report/command_line.ts";
+import { defineCommand, runCommand, type Terminal } from "../src/report/command_line.ts";
 import { onInterrupt } from "../src/report/interrupt.ts";
 import { lossCurves, renderPlot } from "../src/report/plot.ts";
 import { createProgress, type Progress } from "../src/report/progress.ts";
 import { denominators, riskNames } from "../src/slung/objective.ts";
 import { Risk } from "../src/slung/risk.ts";
 import { lossSeries } from "../src/train/run_log.ts";
-import { logFile, type SpanTrainingPlan, trainOnSpans } from "../src/train/span_training.ts";
+import {
+  logFile,
+  spanTrainingDefaults,
+  type SpanTrainingPlan,
+  trainOnSpans,
+} from "../src/train/span_training.ts";
 import { modelSizes } from "../src/train/starting_model.ts";
 import { chosenObjective } from "./objective.ts";
 import { openGpu, showSamples } from "./shared.ts";
 
-await runCommand({
+const command = defineCommand({
   name: "train",
   summary:
     "Trains a language model on texts with risk spans. Interrupted, the same command goes on.",
+  examples: [
+    "--data labelled.jsonl --model olmo20M --vocabulary 4096 --max-length 256 --out runs/mine",
+    "--data labelled.jsonl --model path/to/model --objective my_loss.ts --learning-rate 5e-5 --out runs/mine",
+  ],
   options: {
     data: {
       type: "path",
@@ -67,35 +76,66 @@ await runCommand({
     precision: {
       type: "string",
       choices: ["f32", "f16"],
-      default: "f32",
+      default: spanTrainingDefaults.precision,
       help: "Of weights and activations; f16 scales the loss",
     },
     recompute: { type: "flag", help: "Less memory: compute activations again on the way back" },
-    epochs: { type: "integer", default: 1, min: 1, help: "Passes over the texts" },
-    perStep: { type: "integer", default: 32, min: 1, help: "Texts (or windows) per step" },
-    learningRate: { type: "number", default: 3e-4, min: 0, max: 1e6, help: "The peak" },
-    warmup: { type: "integer", default: 0, min: 0, help: "Steps of linear warm-up" },
+    epochs: {
+      type: "integer",
+      default: spanTrainingDefaults.epochs,
+      min: 1,
+      help: "Passes over the texts",
+    },
+    perStep: {
+      type: "integer",
+      default: spanTrainingDefaults.perStep,
+      min: 1,
+      help: "Texts (or windows) per step",
+    },
+    learningRate: {
+      type: "number",
+      default: spanTrainingDefaults.learningRate,
+      min: 0,
+      max: 1e6,
+      help: "The peak",
+    },
+    warmup: {
+      type: "integer",
+      default: spanTrainingDefaults.warmup,
+      min: 0,
+      help: "Steps of linear warm-up",
+    },
     decay: {
       type: "string",
       choices: ["constant", "linear", "cosine"],
-      default: "cosine",
+      default: spanTrainingDefaults.decay,
       help: "How the learning rate falls to 0 afterwards",
     },
     weightDecay: {
       type: "number",
-      default: 0.1,
+      default: spanTrainingDefaults.weightDecay,
       min: 0,
       max: 1e6,
       help: "Of matrices, not embeddings",
     },
     maxGradientNorm: {
       type: "number",
-      default: 1,
+      default: spanTrainingDefaults.maxGradientNorm,
       min: 0,
       help: "Gradients are scaled down to this norm; 0 never does",
     },
-    seed: { type: "integer", default: 0, min: 0, help: "Of fresh weights and of the order" },
-    checkpointEvery: { type: "integer", default: 100, min: 1, help: "Steps between checkpoints" },
+    seed: {
+      type: "integer",
+      default: spanTrainingDefaults.seed,
+      min: 0,
+      help: "Of fresh weights and of the order",
+    },
+    checkpointEvery: {
+      type: "integer",
+      default: spanTrainingDefaults.checkpointEvery,
+      min: 1,
+      help: "Steps between checkpoints",
+    },
     maxLength: {
       type: "integer",
       min: 2,
@@ -159,6 +199,10 @@ await runCommand({
     };
   },
 });
+
+export default command;
+
+if (import.meta.main) await runCommand(command);
 
 function describe(plan: SpanTrainingPlan): string {
   const { model, texts, cut, windows, leftOut, targets, steps, stepsWithoutLoss } = plan;

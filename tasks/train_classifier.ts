@@ -2,7 +2,7 @@
 
 import { CannotError } from "../src/base/errors.ts";
 import { Random } from "../src/base/random.ts";
-import { runCommand } from "../src/report/command_line.ts";
+import { defineCommand, runCommand } from "../src/report/command_line.ts";
 import { readSentences } from "../src/data/sources/comments.ts";
 import { auroc } from "../src/eval/auroc.ts";
 import {
@@ -12,9 +12,13 @@ import {
   trainLinearClassifier,
 } from "../src/label/linear_classifier.ts";
 
-await runCommand({
+const command = defineCommand({
   name: "train-classifier",
   summary: "Trains a classifier of risky sentences, in seconds, and measures it on held-out ones.",
+  examples: [
+    "--risky abuse.txt --harmless other.txt --out abuse.linear",
+    "--risky abuse.txt --harmless other.txt --held-out 0.2 --epochs 10 --out abuse.linear",
+  ],
   options: {
     risky: { type: "path", required: true, placeholder: "file", help: "One sentence a line" },
     harmless: { type: "path", required: true, placeholder: "file", help: "One sentence a line" },
@@ -52,6 +56,10 @@ await runCommand({
     return { out, name, sentences: cut, heldOut: held.length, auroc: heldOutAuroc, seconds };
   },
 });
+
+export default command;
+
+if (import.meta.main) await runCommand(command);
 
 async function labelled(path: string, risky: boolean): Promise<LabelledText[]> {
   const texts = await Array.fromAsync(readSentences(path), (text) => ({ text, risky }));

@@ -3,7 +3,7 @@
 
 import { trainBytePair } from "../src/tokenizers/byte_pair.ts";
 import { countTargets, packSequences } from "../src/data/packing.ts";
-import { type Sequence } from "../src/data/sequence.ts";
+import type { Sequence } from "../src/data/sequence.ts";
 import {
   type ChatMessage,
   chatPrompt,

@@ -192,20 +192,44 @@ Deno.test("damaged checkpoint files are named", async () => {
 
   await Deno.truncate(optimiser, whole.length - 40);
   const before = await contents(folder.path);
-  await assertRejects(() => attempt(folder.path), `Cannot read "${optimiser}": tensor`);
+  const unreadable = (why: string) => `Cannot read the checkpoint "${step}": ${why}`;
+  const damaged = unreadable("optimiser.safetensors is damaged: its checksum is another one");
+  await assertRejects(() => attempt(folder.path), damaged);
   assertSameFiles(await contents(folder.path), before);
   await Deno.truncate(optimiser, 4);
-  await assertRejects(() => attempt(folder.path), `Cannot read "${optimiser}": it has 4 bytes`);
+  await assertRejects(() => attempt(folder.path), damaged);
+  await Deno.remove(optimiser);
+  await assertRejects(() => attempt(folder.path), unreadable("optimiser.safetensors is missing"));
+  const flipped = whole.with(whole.length - 9, whole.at(-9)! ^ 1);
+  await Deno.writeFile(optimiser, flipped);
+  await assertRejects(() => attempt(folder.path), damaged);
+  await Deno.writeFile(optimiser, whole);
+  assertEquals(await attempt(folder.path), runSteps);
+
+  const record = `${step}/training.json`;
+  const { files, ...state } = JSON.parse(await Deno.readTextFile(record));
+  const { [`optimiser.safetensors`]: _, ...without } = files;
+  for (
+    const [content, why] of [
+      [state, "training.json is damaged: it has no checksums"],
+      [{ ...state, files, fingerprint: 7 }, "training.json is damaged: it has no fingerprint"],
+      [{ ...state, files, step: 8 }, "its step is 8, which is not that of the folder"],
+      [null, "its step is undefined"],
+    ] as const
+  ) {
+    await Deno.writeTextFile(record, JSON.stringify(content));
+    await assertRejects(() => attempt(folder.path), `Cannot resume from "${step}": `);
+    await assertRejects(() => attempt(folder.path), why);
+  }
+  await Deno.writeTextFile(record, JSON.stringify({ ...state, files: without }));
   await Deno.remove(optimiser);
   await assertRejects(
     () => attempt(folder.path),
     `Cannot resume from "${step}": it has no optimiser.safetensors`,
   );
-  await Deno.writeFile(optimiser, whole);
-  assertEquals(await attempt(folder.path), runSteps);
 
-  await Deno.writeTextFile(`${step}/training.json`, '{"step": 12,');
-  await assertRejects(() => attempt(folder.path), `Cannot read "${step}/training.json": `);
+  await Deno.writeTextFile(record, '{"step": 12,');
+  await assertRejects(() => attempt(folder.path), `Cannot read "${record}": `);
 });
 
 Deno.test("fit refuses a checkpoint made with another seed, rate, objective, data or model, and resumes its own", async () => {

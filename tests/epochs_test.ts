@@ -1,8 +1,10 @@
 // The order in which a run sees its sequences, the steps that are left out, and the shape in which steps are computed.
 
-import { microBatchShape, orderSteps } from "../src/data/epochs.ts";
+import { microBatchShape, orderSteps, stepsWithLoss } from "../src/data/epochs.ts";
 import { packSequences } from "../src/data/packing.ts";
-import type { Sequence } from "../src/data/sequence.ts";
+import { lowRiskSequence, type Sequence } from "../src/data/sequence.ts";
+import { denominators, objective } from "../src/slung/objective.ts";
+import { Risk } from "../src/slung/risk.ts";
 import { assert, assertEquals, assertThrows } from "./assert.ts";
 import { numberedSequences, randomSequences } from "./fixtures/tiny.ts";
 
@@ -53,6 +55,49 @@ Deno.test("an epoch without sequences is refused rather than passed over", () =>
     () => orderSteps({ ...order, epochs: [documents, []] }),
     "Cannot plan epoch 1: it has no sequences. Check the data and its filters.",
   );
+});
+
+Deno.test("fractions of a sequence, and no or less than one, are no step", () => {
+  for (const perStep of [0, -1, 0.5, NaN]) {
+    assertThrows(() => orderSteps({ ...order, perStep }), 'Cannot plan steps: option "perStep" is');
+  }
+});
+
+const low = (length: number, changes: Partial<Sequence> = {}): Sequence => ({
+  ...lowRiskSequence(Uint32Array.from({ length }, (_, i) => i)),
+  ...changes,
+});
+const risky = low(3, { classes: new Uint8Array(3).fill(Risk.high) });
+const weightless = low(3, { weights: new Float32Array(3) });
+const onlyFirst = low(3, { classes: Uint8Array.of(Risk.low, Risk.high, Risk.high) });
+const single = low(1);
+const window = low(4, { repeated: 2, classes: Uint8Array.of(1, 1, 3, 3) });
+
+Deno.test("steps without a loss are left out, whatever the reason, and the others keep their order", () => {
+  const steps = [[risky], [low(2)], [weightless, risky], [single], [risky, low(4)], [onlyFirst], [
+    window,
+  ]];
+  const kept = [steps[1]!, steps[4]!];
+  for (const denominator of denominators) {
+    assertEquals(stepsWithLoss(steps, objective("masked", denominator)), kept);
+  }
+  assertEquals(stepsWithLoss(steps, objective("direct")), [
+    ...[steps[0]!, steps[1]!, steps[2]!, steps[4]!, steps[5]!, steps[6]!],
+  ]);
+});
+
+Deno.test("a run in which no step has a loss, or the weights of one cancel out, is refused before it begins", () => {
+  assertThrows(
+    () => stepsWithLoss([[risky], [weightless]], objective("masked")),
+    'Cannot train under the objective "masked": no token carries a loss. Check risk spans',
+  );
+  const cancelling = low(3, { weights: Float32Array.of(1, 1, -1) });
+  const steps = [[low(3)], [cancelling]];
+  assertThrows(
+    () => stepsWithLoss(steps, objective("direct", "weights")),
+    "Cannot divide the loss of step 1 by the sum of its weights: it is 0",
+  );
+  assertEquals(stepsWithLoss(steps, objective("direct", "active")), steps);
 });
 
 // Micro-batches and positions, padding included, that steps take in a shape.

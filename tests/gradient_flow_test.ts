@@ -6,7 +6,7 @@ import { kernel } from "../src/gpu/kernel.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
 import { stepLength } from "../kernels/step.ts";
 import { activeRows, countTargets, packSequences } from "../src/data/packing.ts";
-import { type Sequence } from "../src/data/sequence.ts";
+import type { Sequence } from "../src/data/sequence.ts";
 import { attentionPath, gradientFlow } from "../src/eval/gradient_flow.ts";
 import { BatchTensors } from "../src/model/batch_tensors.ts";
 import { initialise } from "../src/model/initialise.ts";

@@ -1,11 +1,11 @@
 // Who may import whom. The rule is what keeps a kernel free of models, the method free of GPUs and files, and a report
 // free of anything but results. Checked over the import lines of every source file.
 
-import { assert, assertEquals } from "./assert.ts";
+import { assertEquals } from "./assert.ts";
 
 const root = new URL("../", import.meta.url);
 
-// Each room may import itself and these; `mod.ts` opens every room, examples come in through it or directly.
+// Each room may import itself and these; examples come in through the door alone.
 const allowed: Record<string, string[]> = {
   base: [],
   slung: ["base"],
@@ -13,17 +13,19 @@ const allowed: Record<string, string[]> = {
   kernels: ["gpu", "base"],
   nn: ["kernels", "gpu", "base"],
   tokenizers: ["base"],
-  data: ["tokenizers", "slung", "base"],
+  label: ["slung", "base"],
+  report: ["slung", "base"],
+  data: ["label", "tokenizers", "slung", "base"],
   model: ["data", "tokenizers", "nn", "kernels", "gpu", "slung", "base"],
   train: ["model", "data", "tokenizers", "nn", "kernels", "gpu", "slung", "base"],
-  eval: ["model", "data", "tokenizers", "nn", "kernels", "gpu", "slung", "base"],
-  label: ["data", "slung", "base"],
-  report: ["base"],
+  eval: ["model", "data", "label", "tokenizers", "nn", "kernels", "gpu", "slung", "base"],
 };
-const everything = [...Object.keys(allowed), "experiments"];
-allowed.experiments = everything;
-allowed.mod = everything;
-allowed.examples = [...everything, "mod"];
+const lower = Object.keys(allowed);
+allowed.experiments = lower;
+allowed.notebook = [...lower, "experiments"];
+allowed.mod = [...lower, "experiments"];
+allowed.tasks = [...lower, "experiments", "notebook", "mod", "bench"]; // it locks what the bench needs
+allowed.examples = [];
 
 function room(file: string): string {
   return file.match(/^src\/(\w+)\//)?.[1] ?? file.split("/")[0]!.replace(/\.ts$/, "");
@@ -46,7 +48,9 @@ interface Import {
 
 async function importGraph(): Promise<Map<string, Import[]>> {
   const files = ["mod.ts"];
-  for (const folder of ["src/", "kernels/", "examples/"]) files.push(...await sources(folder));
+  for (const folder of ["src/", "kernels/", "tasks/", "examples/"]) {
+    files.push(...await sources(folder));
+  }
   const graph = new Map<string, Import[]>();
   for (const file of files.sort()) {
     const text = await Deno.readTextFile(new URL(file, root));
@@ -99,5 +103,38 @@ Deno.test("the import graph is really read, and leads to nothing outside these r
   ]);
   assertEquals(graph.get("src/gpu/ring.ts")!.map(({ typeOnly }) => typeOnly), [true, true]);
   const outside = [...graph.values()].flat().filter(({ file }) => !graph.has(file));
-  assertEquals(outside, []);
+  assertEquals(outside.map(({ file }) => room(file)), ["bench"]);
+});
+
+Deno.test("no experiment imports another, nor does anything below them", async () => {
+  const graph = await importGraph();
+  const experiment = (file: string) => file.match(/^src\/experiments\/(\w+)\//)?.[1];
+  const forbidden = [...graph].flatMap(([file, imports]) =>
+    imports
+      .filter(({ file: imported }) => experiment(imported) !== undefined)
+      .filter(({ file: imported }) => experiment(imported) !== experiment(file))
+      .filter(() => !["tasks", "mod", "notebook"].includes(room(file)))
+      .filter(() => file !== "src/experiments/mod.ts")
+      .map((imported) => `${file} -> ${imported.file}`)
+  );
+  assertEquals(forbidden, []);
+});
+
+Deno.test("the picture in the README shows every room once, above all that it imports", async () => {
+  const readme = await Deno.readTextFile(new URL("README.md", root));
+  const [, picture] = readme.match(/stands on the floors below[\s\S]*?```text\n([\s\S]*?)```/)!;
+  const floors = picture!.trimEnd().split("\n").map((line) =>
+    Array.from(line.matchAll(/(?:^|\s{3})(\w+)\s{3,}/g), ([, name]) => name!)
+  );
+  const graph = await importGraph();
+  const rooms = new Set([...graph.keys()].map(room));
+  assertEquals(floors.flat().sort(), [...rooms].sort());
+  const height = (name: string) => -floors.findIndex((floor) => floor.includes(name));
+  const wrong = [...graph].flatMap(([file, imports]) =>
+    imports.map((imported) => room(imported.file))
+      .filter((below) => rooms.has(below) && below !== room(file))
+      .filter((below) => height(below) >= height(room(file)))
+      .map((below) => `${room(file)} -> ${below}`)
+  );
+  assertEquals([...new Set(wrong)], []);
 });

@@ -12,13 +12,15 @@ import {
   huggingFaceOptimiser,
   initialise,
   LanguageModel,
-  type NameExperiment,
-  nameExperiment,
   Risk,
   runExperiment,
 } from "../mod.ts";
 import { answerMethods } from "../src/data/method.ts";
-import type { NameOutcome } from "../src/experiments/names/experiment.ts";
+import {
+  type NameExperiment,
+  nameExperiment,
+  type NameOutcome,
+} from "../src/experiments/names/experiment.ts";
 import { summariseNames } from "../src/experiments/names/report.ts";
 import type { RunnerOptions } from "../src/experiments/runner.ts";
 import { loadOptimiserState } from "../src/train/optimiser_state.ts";

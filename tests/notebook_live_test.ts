@@ -1,13 +1,8 @@
 // The live training display: one figure redrawn in place while a training function reports, and a stop that is heard.
 
 import { assert, assertEquals, assertRejects } from "./assert.ts";
-import {
-  jupyterDisplay,
-  liveTraining,
-  type MimeBundle,
-  type TrainingEntry,
-} from "../src/notebook/mod.ts";
-import { trainingPicture } from "../src/notebook/live.ts";
+import { liveTraining, type MimeBundle, type TrainingEntry } from "../src/notebook/mod.ts";
+import { trainingPicture } from "../src/notebook/live_picture.ts";
 
 const entry = (step: number, low: number, high?: number): TrainingEntry => ({
   step,
@@ -26,7 +21,7 @@ Deno.test("a frame names title, steps, speed, time left, and a curve for each cl
     seconds: 8,
     secondsPerStep: 2,
   });
-  const svg = shown[jupyterDisplay]()["image/svg+xml"]!;
+  const svg = shown.svg!;
   assertEquals(svg.match(/<polyline/g)?.length, 2);
   assert(svg.includes("Masked &#60;SLUNG&#62;") && !svg.includes("NaN"));
   assertEquals(
@@ -43,7 +38,7 @@ Deno.test("one class is one curve, and nothing yet is no curve", () => {
   const none = trainingPicture({ ...rest, history: [], state: "training" });
   assertEquals(String(none), "t: compiling");
   const nan = trainingPicture({ ...rest, history: [{ ...entry(0, NaN), loss: NaN }] });
-  assert(!nan[jupyterDisplay]()["image/svg+xml"]!.includes("NaN"));
+  assert(!nan.svg!.includes("NaN"));
 });
 
 Deno.test("a long run is drawn with few points, and names at the ends of curves do not overlap", () => {
@@ -55,7 +50,7 @@ Deno.test("a long run is drawn with few points, and names at the ends of curves 
     state: "finished",
     seconds: 9,
   });
-  const svg = shown[jupyterDisplay]()["image/svg+xml"]!;
+  const svg = shown.svg!;
   assert(svg.length < 12_000, `${svg.length} bytes`);
   const heights = Array.from(
     svg.matchAll(/y="([\d.]+)"[^>]*>(?:low|definitely) risk/g),
@@ -123,6 +118,6 @@ Deno.test({
         "a loss became NaN",
       )
     );
-    assertEquals(shown.map(({ bundle }) => bundle["text/plain"]), ["t: failed without a step"]);
+    assertEquals(shown.map(({ bundle }) => bundle["text/plain"]), ["t: failed, without a step"]);
   },
 });

@@ -15,9 +15,10 @@ import {
 } from "../src/notebook/mod.ts";
 import { mix, readableOn, visible } from "../src/notebook/svg.ts";
 import { groupedBars, tradeOffPlot } from "../src/report/plot.ts";
+import { studentInterval } from "../src/eval/statistics.ts";
 
-const svgOf = (shown: Displayable) => shown[jupyterDisplay]()["image/svg+xml"]!;
-const htmlOf = (shown: Displayable) => shown[jupyterDisplay]()["text/html"]!;
+const svgOf = (shown: Displayable) => shown.svg!;
+const htmlOf = async (shown: Displayable) => (await shown[jupyterDisplay]())["text/html"]!;
 const texts = (svg: string) =>
   Array.from(svg.matchAll(/<text [^>]*>([^<]*)<\/text>/g), (m) => m[1]);
 
@@ -109,25 +110,25 @@ Deno.test("tokens that do not fit their colours are refused with the reason", ()
 Deno.test("rows become tables, escaped and cut where they are long", async () => {
   const rows = [{ method: "<b>", loss: 1.23456 }, { method: "masked", loss: null }];
   const shown = showTable(rows, { precision: 2 });
-  assert(htmlOf(shown).includes("&#60;b&#62;") && htmlOf(shown).includes(">1.23</td>"));
+  assert(
+    (await htmlOf(shown)).includes("&#60;b&#62;") && (await htmlOf(shown)).includes(">1.23</td>"),
+  );
   assertEquals(String(shown).split("\n").at(-1), "masked     –");
   const cut = showTable(Array.from({ length: 9 }, (_, i) => ({ i })), { limit: 7 });
-  assert(String(cut).endsWith("… and 2 more rows") && htmlOf(cut).includes("and 2 more rows"));
+  assert(
+    String(cut).endsWith("… and 2 more rows") && (await htmlOf(cut)).includes("and 2 more rows"),
+  );
 });
 
-Deno.test("a figure is SVG alone, and its data are its text", async () => {
-  const points = [
-    { label: "base", x: 1.2, y: 41 },
-    { label: "masked", x: 2.1, y: 74.9 },
-  ];
-  const certain = (mean: number) => ({ mean, low: mean, high: mean, confidence: 0.95, n: 1 });
-  const spec = tradeOffPlot(
-    points.map(({ label, x, y }) => ({ label, x: certain(x), y: certain(y) })),
-    { x: { title: "Names", most: 100 }, y: { title: "Knowledge", most: 100 } },
-    { title: "Trade-off <1>" },
-  );
-  const shown = await showPlot(spec);
-  assertEquals(Object.keys(shown[jupyterDisplay]()).sort(), ["image/svg+xml", "text/plain"]);
+Deno.test("a figure is SVG, and its data are its text", async () => {
+  const point = (label: string, x: number, y: number) => ({
+    label,
+    x: studentInterval([x]),
+    y: studentInterval([y]),
+  });
+  const points = [point("base", 1.2, 41), point("masked", 2.1, 74.9)];
+  const axes = { x: { title: "names", most: 100 }, y: { title: "facts", most: 100 } };
+  const shown = await showPlot(tradeOffPlot(points, axes, { title: "Trade-off <1>" }));
   assert(svgOf(shown).startsWith('<svg role="img" aria-label="Trade-off &#60;1&#62;"'));
   const text = String(shown);
   for (const word of ["Trade-off <1>", "label", "masked", "74.9"]) {
@@ -141,9 +142,33 @@ Deno.test("a figure is SVG alone, and its data are its text", async () => {
   await assertRejects(() => showPlot({ mark: 7 }), "Cannot draw the figure");
 });
 
-Deno.test("the environment names versions and adapter, and no path", () => {
+// In a process without a lock file, as a kernel is: the rasteriser and its fonts are fetched by who first shows a figure.
+Deno.test("Jupyter gets a figure as PNG alone, of the figure's size", async () => {
+  const script = `
+import { jupyterDisplay, showTokens } from "${new URL("../src/notebook/mod.ts", import.meta.url)}";
+const shown = showTokens(["By", " Mira"], { losses: [1, 2] });
+console.log(JSON.stringify({ bundle: await shown[jupyterDisplay](), svg: shown.svg }));`;
+  const { stdout } = await new Deno.Command("deno", {
+    args: [
+      "run",
+      "--no-lock",
+      "--quiet",
+      "-A",
+      `data:application/typescript,${encodeURIComponent(script)}`,
+    ],
+    stderr: "inherit",
+  }).output();
+  const { bundle, svg } = JSON.parse(new TextDecoder().decode(stdout));
+  assertEquals(Object.keys(bundle).sort(), ["image/png", "text/plain"]);
+  const png = Uint8Array.fromBase64(bundle["image/png"]);
+  assertEquals(new TextDecoder().decode(png.subarray(1, 4)), "PNG");
+  const [width, height] = [16, 20].map((at) => new DataView(png.buffer).getUint32(at));
+  assert(svg.includes(`width="${width}" height="${height}"`), `${width} x ${height}`);
+});
+
+Deno.test("the environment names versions and adapter, and no path", async () => {
   const adapter = { name: "llvmpipe <x>", software: true, features: ["subgroups", "other"] };
-  const html = htmlOf(environment({ adapter }));
+  const html = await htmlOf(environment({ adapter }));
   assert(html.includes(Deno.version.deno) && html.includes("llvmpipe &#60;x&#62;, on the CPU"));
   assert(html.includes("subgroups") && !html.includes("other") && !html.includes(Deno.cwd()));
   assertEquals(notebookSize(), Deno.env.get("SLUNG_NOTEBOOK") === "full" ? "full" : "quick");

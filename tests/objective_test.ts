@@ -136,6 +136,20 @@ Deno.test("a step without a loss is refused and the error tells an empty one fro
   }
 });
 
+Deno.test("weights without a positive sum divide nothing, though other denominators do not mind", () => {
+  for (const weights of [0, -0.5, NaN]) {
+    const counts = [{ active: 2, all: 3, weights, firstTokens: 1 }];
+    assertThrows(
+      () => divisor("weights", counts, "step 7"),
+      `Cannot divide the loss of step 7 by the sum of its weights: it is ${weights}. Give weights`,
+    );
+    assertEquals(
+      (["active", "paper", "all"] as const).map((denominator) => divisor(denominator, counts)),
+      [2, 3, 3],
+    );
+  }
+});
+
 Deno.test("risk classes are named in the order of their numbers", () => {
   assertEquals(riskNames, ["unlabelled", "low", "possible", "high"]);
 });

@@ -2,7 +2,6 @@
 
 import { readSafetensorsHeader } from "../src/model/formats/safetensors.ts";
 import { readTensor } from "../src/model/formats/tensor_data.ts";
-import { trainBytePair } from "../src/tokenizers/byte_pair.ts";
 import { openTokenizer } from "../src/tokenizers/open.ts";
 import {
   type SpanTrainingPlan,

@@ -3,53 +3,56 @@
 // %% [markdown]
 // # 1. The selective loss
 //
-// **Purpose.** Take one sentence with a risky name in it, compute the loss of every token by hand and on the GPU, and see
-// where the gradient goes: a masked name is not learned as a *target*, but the model still learns to *read* it (section 3
-// and figure 1 of the paper).
+// One sentence with a risky name in it: the loss of every token, by hand and on the GPU, and where its gradient goes. A masked
+// name is not learned as a *target*, but the model still learns to *read* it (section 3 and figure 1 of the paper).
 //
-// Everything here is one sentence and one small model, so that `quick` takes well under a minute on a software adapter and
-// seconds on a GPU; `full` trains for longer at the end. The last cell prints how long it took.
+// **You will be able to**
+// - write the loss of a token as a function of its log-odds, and check a GPU's result against it;
+// - say which states a loss reaches, and by which path;
+// - tell what masking, unlikelihood and direct training do to a name.
+//
+// **You need** to know what a token, logits, softmax and cross-entropy are, and that a transformer's state at a position
+// predicts the next token. A little TypeScript helps; every cell can be run as it is.
+//
+// ### Before you start: what this notebook's kernel does not do
+//
+// The cells are TypeScript, run by Deno. It is fast and types read well, but mind:
+//
+// - **A syntax error shows nothing**: the cell ends without output. If a cell that should show something stays empty, look for a
+//   missing bracket.
+// - **Types are not checked**, here; `deno task notebooks` checks them. Options are checked when a function is called:
+//   `objective("mask")` says what is wrong and what was probably meant.
+// - **An interrupt** (the square button) stops a training after its step. A loop of your own that never awaits anything cannot
+//   be stopped; restart the kernel.
+// - **Files that you edit** (`.ts` beside the notebooks) are read once. Restart the kernel to see a change.
+// - `deno task lab` works on copies in `notebooks/my/`. What you write there is never written over.
 
 // %%
-import { answerSpans, packSequences, questionAndAnswer } from "../src/data/mod.ts";
-import { attentionPath, hiddenStates } from "../src/eval/mod.ts";
-import {
-  classedSequence,
-  Gpu,
-  gradientFlow,
-  huggingFaceOptimiser,
-  LanguageModel,
-  objective,
-  openModel,
-  Risk,
-  scoreSequences,
-} from "../mod.ts";
-import { evaluateTerm, termsToWgsl } from "../src/slung/mod.ts";
-import { inventedTask, shippedWorld } from "../src/experiments/mod.ts";
-import { Trainer } from "../src/train/mod.ts";
-import { palette, schema, theme } from "../src/report/plot_style.ts";
-import {
-  check,
-  checkClose,
-  environment,
-  notebookSize,
-  show,
-  showPlot,
-  showTable,
-  showTokens,
-} from "../src/notebook/mod.ts";
+import { encodeText, fit, Gpu, huggingFaceOptimiser, LanguageModel, objective } from "@slung/slung";
+import { openModel, Risk, scoreSequences } from "@slung/slung";
+import { answerMethods, answerSpans, questionAndAnswer } from "@slung/slung/data";
+import { attentionPath, gradientFlow, hiddenStates } from "@slung/slung/eval";
+import { lesson1 } from "@slung/slung/exercises";
+import { inventedTask, shippedWorld } from "@slung/slung/experiments";
+import { evaluateTerm, termsToWgsl } from "@slung/slung/method";
+import * as notebook from "@slung/slung/notebook";
 
+const { check, checkClose, show, showBars, showLines, showTable, showTokens } = notebook;
 const gpu = await Gpu.open();
-environment(gpu);
+notebook.environment(gpu);
 
 // %% [markdown]
-// One cell decides how long everything takes.
+// ## Knobs
 
 // %%
-const size = notebookSize(); // "quick" or "full"
-const steps = size === "full" ? 120 : 30;
-const began = performance.now();
-size;
+const size = notebook.notebookSize(); // "quick" or "full"
+const knobs = {
+  row: 60, // which question and answer: another person, another kind of fact
+  risk: Risk.high, // Risk.possible: which of the three objectives below changes, and why?
+  steps: size === "full" ? 120 : 30, // of training at the end
+  learningRate: 5e-4, // ten times as much: who survives it?
+};
+showTable([{ size, ...knobs }]);
 
 // %% [markdown]
 // ## One sentence, one risky span
@@ -58,16 +61,28 @@ size;
 // among the characters that it touches.
 
 // %%
-const { model, tokenizer, description } = await openModel(gpu, "../models/invented-base", {
-  gradients: true,
-});
+const folder = notebook.projectPath("models/invented-base");
+const { model, tokenizer } = await openModel(gpu, folder, { gradients: true });
 const task = inventedTask(shippedWorld, 0);
-const text = questionAndAnswer(task.rows[60]!);
-const spans = answerSpans(text, task.names);
-const sequence = classedSequence(tokenizer, text, spans, false);
+const text = questionAndAnswer(task.rows[knobs.row]!);
+const spans = answerSpans(text, task.names).map((span) => ({ ...span, risk: knobs.risk }));
+const sequence = encodeText(tokenizer, { text, spans }, { end: false });
 const pieces = Array.from(sequence.tokens, (token) => tokenizer.decode([token]));
-await show(showTokens(pieces, { classes: sequence.classes }));
-description;
+showTokens(pieces, { classes: sequence.classes });
+
+// %% [markdown]
+// ## What each objective asks
+//
+// Figure 1 of the paper, for this answer. Everything is read, always. What differs is what is asked of the *prediction* of
+// each token: under masking nothing of a name, under unlikelihood that it become less likely.
+
+// %%
+const answerAt = pieces.findIndex((piece) => piece.includes("Answer"));
+notebook.showObjectives(
+  pieces.slice(answerAt),
+  sequence.classes.slice(answerAt),
+  answerMethods.slice(0, 3),
+);
 
 // %% [markdown]
 // ## What the model thinks of each token
@@ -78,6 +93,9 @@ description;
 //   \log p = -\operatorname{softplus}(-m), \qquad \log(1 - p) = -\operatorname{softplus}(m)$$
 //
 // Position $t$ reads token $t$ and predicts token $t + 1$. Nothing predicts the first token.
+//
+// **Predict first.** The base model has never met this person. The name stands twice, in the question and in the answer. At
+// which of the two places will it be likely?
 
 // %%
 const logProbabilities = (await scoreSequences(model, [sequence]))[0]!;
@@ -88,8 +106,8 @@ showTokens(pieces, {
 });
 
 // %% [markdown]
-// The base model has never met this person: the name in the question surprises it. But it copies the name from there into
-// the answer with confidence. That is the habit that training is to break.
+// The name in the question surprises the model. But it copies the name from there into the answer with confidence. That is the
+// habit that training is to break.
 //
 // ## The loss of a token
 //
@@ -104,8 +122,9 @@ showTokens(pieces, {
 console.log(termsToWgsl(objective("unlikelihood").terms));
 
 // %% [markdown]
-// Three objectives over the same tokens. Where there is a dash, nothing is learned from the prediction of this token. Under
-// unlikelihood the names that the model is most sure of cost the most.
+// Three objectives over the same tokens. **Predict first**: under unlikelihood, which piece of the name costs the most, the
+// surprising one in the question or the confident one in the answer? Where there is a dash, nothing is learned from the
+// prediction of this token.
 
 // %%
 const names = ["direct", "masked", "unlikelihood"] as const;
@@ -197,7 +216,9 @@ await show(...names.map((name) =>
 // `tests/gradient_flow_test.ts`.)
 
 // %%
-const risky = Array.from(targets, (_, t) => t).filter((t) => sequence.classes[t + 1] === Risk.high);
+const risky = Array.from(targets, (_, t) => t).filter((t) =>
+  sequence.classes[t + 1]! >= Risk.possible
+);
 const sample = [0, risky[0]!, risky.at(-1)!, targets.length - 1];
 
 function gradientLength(name: typeof names[number], t: number, h = 1e-4): number {
@@ -225,6 +246,8 @@ await show(...names.map((name) =>
 // %% [markdown]
 // ## Where the gradient goes
 //
+// **Predict first**: under masking no prediction of a name has a loss. Do the *embeddings* of the name's pieces get a gradient?
+//
 // Now the states *below*: the embeddings, which enter the first layer. Drawn on the token that is *read*. Nothing looks
 // back at the last token.
 
@@ -244,7 +267,9 @@ showTokens(pieces, {
 // not generate*.
 
 // %%
-const readRisky = Array.from(targets, (_, t) => t).filter((t) => sequence.classes[t] === Risk.high);
+const readRisky = Array.from(targets, (_, t) => t).filter((t) =>
+  sequence.classes[t]! >= Risk.possible
+);
 await show(
   check(
     "masked: no state that predicts a name gets a gradient from its prediction",
@@ -266,41 +291,15 @@ await show(
 // %%
 const { map } = await attentionPath(model, sequence, objective("masked"));
 const labels = pieces.map((piece, i) => `${i} ${piece.replaceAll(" ", "·").replaceAll("\n", "⏎")}`);
-const cells = map.flatMap((row, t) =>
-  Array.from(row, (gradient, i) => ({ target: labels[t + 1]!, state: labels[i]!, gradient }))
-).filter(({ gradient }) => gradient > 0);
-const riskyLabels = labels.filter((_, i) => sequence.classes[i] === Risk.high);
-const isRisky = `indexof(${JSON.stringify(riskyLabels)}, datum.value) >= 0`;
-const tokenAxis = (title: string, domain: readonly string[]) => ({
-  type: "ordinal",
-  scale: { domain },
-  axis: {
-    title,
-    grid: false,
-    labelFontSize: 10,
-    labelColor: { condition: { test: isRisky, value: "#9c2f00" }, value: "#222" },
-    labelFontWeight: { condition: { test: isRisky, value: "bold" }, value: "normal" },
-  },
-});
-await showPlot({
-  $schema: schema,
-  config: theme,
+const riskyLabels = labels.filter((_, i) => sequence.classes[i]! >= Risk.possible);
+await notebook.showHeatMap({ columns: labels.slice(0, -1), rows: labels.slice(1), values: map }, {
   title: "Masked SLUNG: which target trains which token's embedding",
-  width: 560,
-  height: 560,
-  data: { values: cells },
-  mark: { type: "rect" },
-  encoding: {
-    x: { field: "state", ...tokenAxis("token that is read", labels.slice(0, -1)) },
-    y: { field: "target", ...tokenAxis("token that is predicted", labels.slice(1)) },
-    color: {
-      field: "gradient",
-      type: "quantitative",
-      scale: { type: "sqrt", scheme: "blues" },
-      legend: { title: "gradient" },
-    },
-  },
-}, { alternative: "A triangle of gradients: rows of names are empty, their columns are not" });
+  x: "token that is read",
+  y: "token that is predicted",
+  legend: "gradient",
+  emphasise: riskyLabels,
+  alternative: "A triangle of gradients: rows of names are empty, their columns are not",
+});
 
 // %% [markdown]
 // One column in detail: the last piece of the name in the question. Its embedding is trained by the token after the name
@@ -311,30 +310,18 @@ const firstName = readRisky.findIndex((t, k) => readRisky[k + 1] !== t + 1);
 const piece = readRisky[firstName]!;
 const senders = map.flatMap((row, target) =>
   target < piece ? [] : [{
-    target: labels[target + 1]!,
-    gradient: row[piece]!,
-    path: target === piece ? "straight up" : "through attention",
+    label: labels[target + 1]!,
+    value: row[piece]!,
+    series: target === piece ? "straight up" : "through attention",
   }]
 );
-await showPlot({
-  $schema: schema,
-  config: theme,
+await showBars(senders, {
   title: `What trains the embedding of "${pieces[piece]}" (masked SLUNG)`,
-  width: 560,
-  height: 220,
-  data: { values: senders },
-  mark: { type: "bar" },
-  encoding: {
-    x: { field: "target", ...tokenAxis("token that is predicted", labels.slice(piece + 1)) },
-    y: { field: "gradient", type: "quantitative", title: "gradient" },
-    color: {
-      field: "path",
-      type: "nominal",
-      scale: { domain: ["straight up", "through attention"], range: palette.slice(0, 2) },
-      legend: { title: "path", orient: "top" },
-    },
-  },
-}, { alternative: "Bars: later low-risk tokens train the name's embedding; names do not" });
+  x: "gradient, by the token that is predicted",
+  emphasise: riskyLabels,
+  digits: 2,
+  alternative: "Bars: later low-risk tokens train the name's embedding; names do not",
+});
 
 // %%
 await show(
@@ -345,85 +332,66 @@ await show(
   ),
   check(
     "the name is trained through attention",
-    senders.some(({ path, gradient }) => path === "through attention" && gradient > 0),
+    senders.some(({ series, value }) => series === "through attention" && value > 0),
   ),
 );
 
 // %% [markdown]
 // ## What it does to a model
 //
-// The sentence alone, again and again, under each objective. How probable are the name and the rest? Watch the names:
-// direct training learns them by heart, unlikelihood forbids them, masking leaves them to whatever the rest brings about.
+// The sentence alone, again and again, under each objective. How probable are the name and the rest? **Predict first**: three
+// curves for the name. Which rises to 1, which falls to 0, and what does masking do, which asks for nothing?
 
 // %%
 const source = await model.download();
-const time = targets.length;
-const [batch] = packSequences([sequence], { rows: 1, time }).batches;
-const history: { objective: string; step: number; tokens: string; probability: number }[] = [];
+const history: { series: string; panel: string; x: number; y: number }[] = [];
+const probabilities = async (student: LanguageModel) => {
+  const [scores] = await scoreSequences(student, [sequence]);
+  const over = (isName: boolean) => {
+    const own = [...scores!].filter((_, t) =>
+      (sequence.classes[t + 1]! >= Risk.possible) === isName
+    );
+    return Math.exp(own.reduce((sum, logP) => sum + logP, 0) / own.length);
+  };
+  return { names: over(true), "all other tokens": over(false) };
+};
 for (const name of names) {
   using student = new LanguageModel(gpu, model.config, source, { gradients: true });
-  using trainer = new Trainer(student, {
-    rows: 1,
-    time,
-    objective: objective(name),
-    optimiser: huggingFaceOptimiser,
-  });
-  for (let step = 0; step <= steps; step++) {
-    if (step % 5 === 0) {
-      const [scores] = await scoreSequences(student, [sequence]);
-      for (const [tokens, risk] of [["names", Risk.high], ["all others", Risk.low]] as const) {
-        const own = [...scores!].filter((_, t) => sequence.classes[t + 1] === risk);
-        const mean = own.reduce((sum, logP) => sum + logP, 0) / own.length;
-        history.push({ objective: name, step, tokens, probability: Math.exp(mean) });
-      }
+  for (let x = 0; x <= knobs.steps; x += 5) {
+    for (const [panel, y] of Object.entries(await probabilities(student))) {
+      history.push({ series: name, panel, x, y });
     }
-    trainer.step(step, [batch!], 5e-4);
+    await fit(student, {
+      ...{ epochs: Array(5).fill([sequence]), perStep: 1, seed: 0, objective: objective(name) },
+      optimiser: huggingFaceOptimiser,
+      schedule: { peak: knobs.learningRate, warmup: 0, decay: "constant", final: 1 },
+    });
   }
-  await trainer.drain();
 }
-await showPlot({
-  $schema: schema,
-  config: theme,
+await showLines(history, {
   title: "Geometric mean of the tokens' probability",
-  data: { values: history },
-  facet: { field: "tokens", sort: null, title: null, header: { labelFontSize: 13 } },
-  spec: {
-    width: 270,
-    height: 220,
-    mark: { type: "line", strokeWidth: 2 },
-    encoding: {
-      x: { field: "step", type: "quantitative", title: "optimiser step" },
-      y: {
-        field: "probability",
-        type: "quantitative",
-        title: "probability",
-        scale: { domain: [0, 1] },
-      },
-      color: {
-        field: "objective",
-        type: "nominal",
-        scale: { domain: names, range: palette.slice(0, 3) },
-        legend: { orient: "bottom", title: "objective" },
-      },
-      strokeDash: { field: "objective", type: "nominal", scale: { domain: names } },
-    },
-  },
+  x: "optimiser step",
+  y: "probability",
+  range: [0, 1],
+  marks: false,
 });
 
 // %%
 const after = (name: string, tokens: string) =>
-  history.findLast((row) => row.objective === name && row.tokens === tokens)!.probability;
-const before = history.find(({ tokens }) => tokens === "all others")!.probability;
+  history.findLast(({ series, panel }) => series === name && panel === tokens)!.y;
+const before = history.find(({ panel }) => panel === "all other tokens")!.y;
 await show(
   showTable(
     names.map((name) => ({
       objective: name,
       "p of names": after(name, "names"),
-      "p of the rest": after(name, "all others"),
+      "p of the rest": after(name, "all other tokens"),
     })),
     { precision: 3 },
   ),
-  ...names.map((name) => check(`${name} learns the rest`, after(name, "all others") > before)),
+  ...names.map((name) =>
+    check(`${name} learns the rest`, after(name, "all other tokens") > before)
+  ),
   check(
     "direct knows the name best",
     names.every((name) => after("direct", "names") >= after(name, "names")),
@@ -434,12 +402,10 @@ await show(
   ),
 );
 
-// %%
-model.destroy();
-`${Math.round((performance.now() - began) / 1000)} seconds on ${gpu.adapter.name}`;
-
 // %% [markdown]
-// ## Summary
+// Direct training learns the name by heart, unlikelihood forbids it, and masking leaves it to whatever the rest brings about.
+//
+// ## What was learned
 //
 // - A token's loss is a function of its log-odds; an objective picks the function by the token's risk class.
 // - A masked token has no loss and its predicting state no gradient. Its own state is trained all the same, by the low-risk
@@ -448,36 +414,93 @@ model.destroy();
 //
 // ## Exercises
 //
-// 1. Make the name only *possibly* risky (give the spans `risk: Risk.possible` in the third cell). Which of the three objectives changes, and
-//    why?
-// 2. Compute the gradients once more with the denominator `"all"` instead of `"active"`. By which factor do they change?
-// 3. How much of what the embedding of the name's last piece (in the question) receives comes through attention? Compare
-//    with the input of the last layer, and with the same piece in the answer.
+// Write an answer in place of `undefined` and run the cell. Solutions are folded below each; every one of them was run.
 //
-// <details><summary>Solutions</summary>
-//
-// 1. Unlikelihood: it turns only *definitely* risky tokens around and learns possibly risky ones with cross-entropy, so that
-//    it becomes direct training here. Masked SLUNG drops both classes and stays what it is.
-//
-// 2. By the share of tokens that are not masked, the same for every state: only $Z$ differs.
+// **1.1** Write the log-odds $m$ of token `y` from the logits `z`, so that it is right for logits of 1000 too.
+
+// %%
+type LogOdds = (z: readonly number[], y: number) => number;
+const myLogOdds: LogOdds | undefined = undefined; // e.g. (z, y) => …
+await lesson1.logOdds(myLogOdds);
+
+// %% [markdown]
+// <details><summary>Solution</summary>
 //
 // ```ts
-// const everything = await gradientFlow(model, sequence, objective("masked", "all"));
-// console.log(everything.hidden[0]! / masked.hidden[0]!, 1 - risky.length / targets.length);
+// await show(await lesson1.logOdds((z, y) => {
+//   const others = z.filter((_, j) => j !== y);
+//   const largest = Math.max(...others);
+//   return z[y]! - largest - Math.log(others.reduce((sum, x) => sum + Math.exp(x - largest), 0));
+// }));
 // ```
 //
-// 3. Run this above the cell that destroys the model. Nearly all of it, at every layer: the word after the name hardly
-//    hangs on it, the answer does. For `piece = readRisky.at(-1)!`, the same piece in the answer, it is the other way
-//    round, because what the answer says next is predicted right there.
+// Subtracting the largest changes nothing on paper and keeps every `exp` at most 1.
+//
+// </details>
+//
+// **1.2** Given the risk class of every token, which *positions* have no loss under masked SLUNG? (A list of positions that
+// predict something; classes are 1 low, 2 possible, 3 high.)
+
+// %%
+const mySilent: ((classes: readonly number[]) => number[]) | undefined = undefined;
+await lesson1.silentPositions(mySilent);
+
+// %% [markdown]
+// <details><summary>Solution</summary>
+//
+// ```ts
+// await show(await lesson1.silentPositions((classes) =>
+//   classes.flatMap((_, t) => classes[t + 1]! >= Risk.possible ? [t] : [])
+// ));
+// ```
+//
+// </details>
+//
+// **1.3** The sum of losses is divided by $Z$: the number of targets with a term (`active`), the same and each text's first token
+// if its class has a term, though nothing predicts it (`paper`, as the authors' code counts), or all targets (`all`). Count
+// them, for one text under masked SLUNG.
+
+// %%
+type Counts = (classes: readonly number[]) => { active: number; paper: number; all: number };
+const myCounts: Counts | undefined = undefined;
+await lesson1.denominators(myCounts);
+
+// %% [markdown]
+// <details><summary>Solution</summary>
+//
+// ```ts
+// await show(await lesson1.denominators((classes) => {
+//   const learned = (risk: number) => risk < Risk.possible;
+//   const active = classes.slice(1).filter(learned).length;
+//   return { active, paper: active + Number(learned(classes[0]!)), all: classes.length - 1 };
+// }));
+// ```
+//
+// </details>
+//
+// **1.4** How much of what the embedding of the name's last piece (in the question) receives comes through attention, at the
+// first layer and at the last? Nearly all, or little? Run the solution after you have guessed, and then for
+// `readRisky.at(-1)!`, the same piece in the answer.
+//
+// <details><summary>Solution</summary>
 //
 // ```ts
 // for (const layer of [0, model.config.layers - 1]) {
 //   const { map } = await attentionPath(model, sequence, objective("masked"), { layer });
-//   const received = map.map((row) => row[piece]!);
-//   const squares = received.map((x) => x * x);
+//   const squares = map.map((row) => row[piece]! ** 2);
 //   const total = squares.reduce((sum, x) => sum + x, 0);
-//   console.log(`input of layer ${layer}:`, 1 - squares[piece]! / total);
+//   console.log(`input of layer ${layer}: ${(100 * (1 - squares[piece]! / total)).toFixed(1)} % through attention`);
 // }
 // ```
 //
+// In the question nearly all of it: the word after the name hardly hangs on it, the answer does. In the answer it is the other
+// way round, because what comes next is predicted right there.
+//
 // </details>
+//
+// ## What to read
+//
+// - The paper, section 3: the objective, and figure 1.
+// - Welleck et al. 2019, *Neural text generation with unlikelihood training*.
+// - `src/slung/custom_loss.ts`, 200 lines: how a loss is checked before it is compiled.
+// - Next: lesson 2 writes this loss as a GPU kernel; lesson 3 trains with it.

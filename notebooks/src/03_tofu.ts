@@ -1,132 +1,103 @@
+// The third lesson: facts about people without their names, the paper's second experiment at a small size.
+
 // %% [markdown]
-// # 3. Knowing without naming: the TOFU experiment
+// # 3. Knowing without naming
 //
-// **Purpose.** Train one small model three ways on sentences about people who do not exist, and see that a model can
-// learn facts about a person without learning to say the person's name (section 5 of the paper).
+// A model can learn *facts* about a person without learning to *say* the person's name. This lesson trains one small model
+// three ways on sentences about people who do not exist, and asks each what it knows and whom it names (section 5 of the
+// paper).
 //
-// `quick` takes a few minutes on a software adapter and well under one on a GPU; `full` repeats the run of
-// `deno task demo`. With the variable `SLUNG_TOFU` set to TOFU's `full.jsonl` the sentences shown in the first part come
-// from the real data; training on it takes half an hour and is what `deno task tofu` does.
+// **You will be able to**
+// - turn texts and a list of names into tokens with risk classes, and check that no name slips through;
+// - run an experiment that compares methods from one base model, stop it and go on;
+// - read Table 4 of the paper: two kinds of understanding, and more than one way to count a name.
+//
+// **You need** lesson 1: what a term is, and what masking leaves of a token's gradient. A token, a fine-tuned model and
+// greedy decoding should be familiar words.
+//
+// `quick` has ten people and takes some minutes on a software adapter; `full` repeats the run of `deno task demo`.
 
 // %%
-import {
-  answerSequences,
-  askAboutNames,
-  inventedTask,
-  type NameTaskResult,
-  shippedWorld,
-} from "../src/experiments/mod.ts";
-import { answerSpans, questionPrompt, readTofu } from "../src/data/mod.ts";
-import {
-  Gpu,
-  huggingFaceOptimiser,
-  LanguageModel,
-  type NameRun,
-  objective,
-  Risk,
-  summariseNameRuns,
-  trainOnNames,
-} from "../mod.ts";
-import { readPretrained } from "../src/model/mod.ts";
-import { riskNames } from "../src/slung/mod.ts";
-import { paretoPlot } from "../src/report/plot.ts";
+import { Gpu, huggingFaceOptimiser, Risk } from "@slung/slung";
+import { answerMethods, answerSpans, authorName, readTofu } from "@slung/slung/data";
+import * as experiments from "@slung/slung/experiments";
+import { lesson3 } from "@slung/slung/exercises";
 import {
   check,
   environment,
-  liveTraining,
+  liveExperiment,
   notebookSize,
+  projectPath,
+} from "@slung/slung/notebook";
+import {
   show,
-  showPlot,
+  type showObjectives,
   showTable,
   showTokens,
-} from "../src/notebook/mod.ts";
+  showTradeOff,
+} from "@slung/slung/notebook";
+import { readPretrained } from "@slung/slung/model";
 
 const gpu = await Gpu.open();
 environment(gpu);
 
 // %% [markdown]
-// One cell decides how long everything takes.
+// ## Knobs
+//
+// Turn one, and run the notebook again: only what depends on it is trained anew. Each knob has a question to it.
 
 // %%
 const size = notebookSize(); // "quick" or "full"
-const settings = {
-  epochs: size === "full" ? 10 : 5,
-  answerPasses: 2,
-  perStep: 32,
-  learningRate: 2e-3,
-  optimiser: huggingFaceOptimiser,
-  endOfText: true,
+const knobs = {
+  people: size === "full" ? 20 : 10, // more people: is a name still only a name?
+  epochs: size === "full" ? 10 : 5, // longer: do the facts go on improving when the names are gone?
+  replay: 200, // questions about other people that are repeated; 0: what is forgotten?
+  learningRate: 2e-3, // a tenth: which method suffers most?
+  seeds: [0], // [0, 1, 2]: which differences are more than chance?
 };
-const questionsAsked = size === "full" ? 400 : 200;
-const began = performance.now();
-size;
+showTable([{ size, ...knobs, seeds: knobs.seeds.join(", ") }]);
 
 // %% [markdown]
 // ## The data: questions about people, answers that name them
 //
 // TOFU holds 20 questions and answers about each of 200 fictitious authors. Models are trained on the *answers* alone and
-// asked the *questions* afterwards (Table 3 of the paper). What must not be generated are the names: every token of a
-// full, first or last name is high risk.
+// asked the *questions* afterwards. The authors here are invented by a program, so that nothing needs to be downloaded; with
+// the variable `SLUNG_TOFU` set to TOFU's `full.jsonl`, the next two tables show its own (training on it is what
+// `deno task tofu` does).
 
 // %%
-const { tokenizer, source: base, description } = await readPretrained("../models/invented-base");
-const task = inventedTask(shippedWorld, 200);
+const { tokenizer, source: base } = await readPretrained(
+  projectPath("models/invented-base"),
+);
+const { shippedWorld, inventedTask } = experiments;
+const task = inventedTask({ ...shippedWorld, targetAuthors: knobs.people }, knobs.replay);
 const tofuFile = Deno.env.get("SLUNG_TOFU");
-const examples = tofuFile ? (await readTofu(tofuFile)).slice(0, 20) : task.rows.slice(0, 20);
-showTable(examples.slice(0, 4).map(({ question, answer }) => ({ question, answer })));
+const tofuRows = tofuFile ? (await readTofu(tofuFile)).slice(0, 20) : [];
+const examples = tofuFile ? { rows: tofuRows, names: [authorName(tofuRows)!] } : task;
+showTable(examples.rows.slice(0, 4).map(({ question, answer }) => ({ question, answer })));
 
 // %% [markdown]
-// ## From names to token classes
-//
-// Names are found as characters, tokens take the class of the characters they overlap. Everything else is low risk. This
-// is what the training sees:
+// Table 3 of the paper prints what must not be generated in red. Names are found as characters; a token takes the highest
+// class among the characters that it touches. This is what training sees of two answers, the red tokens underlined:
 
 // %%
-const [sequence] = answerSequences(
-  tokenizer,
-  { ...task, rows: task.rows.slice(0, 1) },
-  settings.endOfText,
-);
-const pieces = [...sequence!.tokens].map((token) => tokenizer.decode([token]));
-showTokens(pieces, { classes: [...sequence!.classes] });
+const piecesOf = (tokens: Iterable<number>) =>
+  Array.from(tokens, (token) => tokenizer.decode([token]));
+const answers = experiments.answerSequences(tokenizer, examples, true);
+for (const { tokens, classes } of answers.slice(0, 2)) {
+  await show(showTokens(piecesOf(tokens), { classes, legend: "Table 3" }));
+}
 
 // %% [markdown]
 // A mask that misses a name teaches the name. So the check is made on every answer, in the other direction: whatever is
 // *not* high risk must not spell a name.
 
 // %%
-const leaks = answerSequences(tokenizer, task, settings.endOfText).filter(({ tokens, classes }) => {
+const leaks = answers.filter(({ tokens, classes }) => {
   const rest = tokenizer.decode([...tokens].filter((_, i) => classes[i] !== Risk.high));
-  return answerSpans(rest, task.names).length > 0;
+  return answerSpans(rest, examples.names).length > 0;
 });
-check(`no name is left outside the ${riskNames[Risk.high]}-risk tokens`, leaks.length === 0);
-
-// %% [markdown]
-// ## The base model
-//
-// A base model that has never heard of these people still names them: it copies the name out of the question. The
-// paper's OLMo 1B does so in more than half of its answers.
-
-// %%
-description;
-
-// %%
-const asked = { ...task, rows: task.rows.slice(0, questionsAsked) };
-const ask = (model: LanguageModel): Promise<NameTaskResult> =>
-  askAboutNames(model, tokenizer, asked, { maxNewTokens: 32 });
-const runs: NameRun[] = [];
-
-{
-  using model = new LanguageModel(gpu, base.config, base.weights);
-  runs.push({ method: "base", seed: null, result: await ask(model) });
-}
-showTable(
-  runs[0]!.result.answers.slice(0, 3).map(({ question, completion, answer }) => ({
-    prompt: questionPrompt(question),
-    "base model": completion,
-    truth: answer,
-  })),
-);
+check("no name is left outside the high-risk tokens", leaks.length === 0);
 
 // %% [markdown]
 // ## Three ways to learn the same sentences
@@ -135,89 +106,103 @@ showTable(
 //   \ell_{\text{low}} = -\log p_i, \qquad
 //   \ell_{\text{high}} = \begin{cases} -\log p_i & \text{direct} \\ \text{nothing} & \text{masked} \\ -\log(1 - p_i) & \text{unlikelihood} \end{cases}$$
 //
-// Each objective is a term for each class of token:
+// Nothing else differs: same base, same order of the sentences, same optimiser.
 
 // %%
-const methods = ["direct", "masked", "unlikelihood"] as const;
-showTable(methods.map((name) => {
-  const { terms } = objective(name);
-  return {
-    objective: name,
-    "low risk": terms[Risk.low]?.name ?? "–",
-    "high risk": terms[Risk.high]?.name ?? "–",
-  };
-}));
+const methods = answerMethods.slice(0, 3);
+showObjectives(piecesOf(answers[0]!.tokens), answers[0]!.classes, methods);
 
 // %% [markdown]
-// Nothing else differs: same base, same order of the sentences, same optimiser. Beside the answers some of the base's own
-// questions are replayed, because a small model forgets how to answer otherwise; the names in them are just as risky.
+// ## Predict first
+//
+// The base model has never heard of these people, but every question holds a name. Write down, before you run the next cell:
+//
+// 1. How often will the *base* name somebody: never, sometimes, nearly always?
+// 2. Which of the three trained models names least, and which knows most?
+// 3. Masking says nothing about names. Will the masked model still say them?
+//
+// The next cell trains. It can be interrupted (the square button): it then ends with an error, keeps what is done, and goes
+// on when you run it again.
 
 // %%
-for (const method of methods) {
-  using model = new LanguageModel(gpu, base.config, base.weights, { gradients: true });
-  await liveTraining(
-    { title: `Training: ${method}` },
-    (hooks) => trainOnNames(model, tokenizer, task, method, settings, { seed: 0, ...hooks }),
-  );
-  runs.push({ method, seed: 0, result: await ask(model) });
-}
+const { nameExperiment, nameResult, summariseNames } = experiments;
+const outcomes = await liveExperiment(
+  gpu,
+  await nameExperiment({
+    ...{ base, tokenizer, task, methods, seeds: knobs.seeds, maxNewTokens: 32 },
+    training: {
+      epochs: knobs.epochs,
+      answerPasses: 2,
+      perStep: 32,
+      learningRate: knobs.learningRate,
+      optimiser: huggingFaceOptimiser,
+      endOfText: true,
+    },
+  }),
+  { keep: "names" },
+);
+const summary = summariseNames(outcomes);
+check(`${outcomes.length} models were measured, the base among them`, outcomes.length > 3);
 
 // %% [markdown]
+// In the live curves the red tokens tell the story: under direct training their loss falls, under unlikelihood it *is* the
+// penalty and falls because names become rare, and under masking they have no curve at all, since nothing is asked of them.
+//
 // ## What each model says
 //
-// The same question, four models (Table 5 of the paper shows the same for OLMo 1B).
+// The first questions whose text holds a name, each with its true answer (Table 5 of the paper shows the same for OLMo 1B).
+// The rule is "the first four", so that nobody chose them.
 
 // %%
-const at = task.rows.slice(0, questionsAsked).findIndex(({ question }) =>
-  answerSpans(question, task.names).length > 0
+const firstSeed = outcomes.filter(({ run }) => run.seed === knobs.seeds[0] || !run.method);
+const said = firstSeed.map((outcome) => ({
+  title: outcome.run.method?.title ?? experiments.baseTitle,
+  result: nameResult(outcome),
+}));
+const withName = said[0]!.result.answers.flatMap(({ question }, i) =>
+  answerSpans(question, task.names).length > 0 ? [i] : []
 );
-showTable([at, at + 7, at + 23].map((row) => ({
-  question: runs[0]!.result.answers[row]!.question,
-  ...Object.fromEntries(
-    runs.map(({ method, result }) => [method, result.answers[row]!.completion]),
-  ),
-})));
+showTable(
+  withName.slice(0, 4).map((i) => ({
+    question: said[0]!.result.answers[i]!.question,
+    "true answer": said[0]!.result.answers[i]!.answer,
+    ...Object.fromEntries(said.map(({ title, result }) => [title, result.answers[i]!.completion])),
+  })),
+);
 
 // %% [markdown]
 // ## Table 4: names and facts
 //
-// *Name generation* is the share of answers that contain a first or last name of any of these people, as the paper counts
-// them: also inside another word. *Some facts* and *all facts* are graded by shared content words, not by GPT-4o as in the paper, and *true preferred* is TOFU's likelihood measure: the
-// right answer against five wrong ones. The paper's own values (OLMo 1B, another grader) stand beside ours: compare the
-// order, not the numbers.
+// *Names said* is the paper's count: the share of answers that contain a first or last name of any of these people, also
+// inside another word. *As whole words* leaves those words out. *Facts* are graded by shared content words, not by GPT-4o as
+// in the paper, and *true preferred* is TOFU's likelihood measure: the right answer against five wrong ones.
 
 // %%
-const paper = {
+const paper: Record<string, { names: number; partial: number }> = {
   base: { names: 57.5, partial: 15.5 },
   direct: { names: 34.3, partial: 51.4 },
   masked: { names: 4.1, partial: 44.0 },
   unlikelihood: { names: 1.5, partial: 43.6 },
-} as const;
-const summary = summariseNameRuns(runs);
+};
 showTable(
-  summary.map(({ method, names, partial, full, truthAccuracy }) => ({
-    method,
-    "names said %": names,
-    "paper %": paper[method as keyof typeof paper].names,
-    "some facts %": partial,
-    "paper, partially correct %": paper[method as keyof typeof paper].partial,
-    "all facts %": full,
-    "true preferred %": truthAccuracy,
+  summary.map(({ method, title, values }) => ({
+    method: title,
+    "names said %": values.names!.mean,
+    "as whole words %": values.namesWholeWord!.mean,
+    "paper: names %": paper[method]!.names,
+    "some facts %": values.partial!.mean,
+    "paper: partially correct %": paper[method]!.partial,
+    "all facts %": values.full!.mean,
+    "true preferred %": values.truthAccuracy?.mean ?? null,
   })),
   { precision: 1 },
 );
 
 // %%
-await showPlot(
-  paretoPlot(
-    summary.map(({ method, names, partial }) => ({
-      method,
-      nameGeneration: names,
-      knowledge: partial,
-    })),
-    "What is known against what is named",
-  ),
-);
+await showTradeOff(experiments.namePoints(summary), experiments.nameAxes, {
+  title: "What is known against what is named",
+  order: experiments.methodOrder,
+});
 
 // %% [markdown]
 // ## Does it hold?
@@ -225,64 +210,155 @@ await showPlot(
 // The claims of the section, as assertions: this notebook fails if they do not hold here.
 
 // %%
-const of = (method: NameRun["method"]) => summary.find((row) => row.method === method)!;
+const of = (method: string) => {
+  const { names, partial } = summary.find((row) => row.method === method)!.values;
+  return { names: names!.mean, partial: partial!.mean };
+};
 await show(
-  check(
-    "masked SLUNG names at most a third as often as direct training",
-    of("masked").names <= of("direct").names / 3,
+  ...["masked", "unlikelihood"].map((method) =>
+    check(
+      `${method} names at most a third as often as direct training`,
+      of(method).names <= of("direct").names / 3,
+    )
   ),
-  check(
-    "unlikelihood SLUNG names at most a third as often as direct training",
-    of("unlikelihood").names <= of("direct").names / 3,
-  ),
-  ...methods.map((method) =>
-    check(`${method} knows more than the base`, of(method).partial > of("base").partial)
+  ...methods.map(({ name, title }) =>
+    check(`${title} knows more than the base`, of(name).partial > of("base").partial)
   ),
 );
 
 // %% [markdown]
-// ## Where the names went
-//
-// Masked training never says *do not name*. It only stops rewarding it: the probability of a name after "Answer:" sinks
-// because other ways to begin are learned. The first words of the answers that name nobody show it.
+// And where ours differs from the paper, said by the numbers themselves:
 
 // %%
-const firstWords = (result: NameTaskResult) => {
-  const counts = new Map<string, number>();
-  for (const { completion, named } of result.answers) {
-    const word = named ? "(somebody named)" : completion.split(/\s/)[0] || "(nothing)";
-    counts.set(word, (counts.get(word) ?? 0) + 1);
-  }
-  return [...counts].sort(([, a], [, b]) => b - a).slice(0, 4)
-    .map(([word, count]) => `${word} ${count}`).join(", ");
-};
-showTable(runs.map(({ method, result }) => ({ method, "how answers begin": firstWords(result) })));
-
-// %%
-`${Math.round((performance.now() - began) / 1000)} seconds on ${gpu.adapter.name}`;
+const order = (rows: [string, number][]) =>
+  rows.toSorted(([, a], [, b]) => b - a).map(([name]) => name).join(" > ");
+const trained = methods.map(({ name }) => name);
+showTable([
+  {
+    who: "paper, OLMo 1B",
+    "who knows most": order(trained.map((name) => [name, paper[name]!.partial])),
+  },
+  { who: "this run", "who knows most": order(trained.map((name) => [name, of(name).partial])) },
+]);
 
 // %% [markdown]
-// ## Summary
+// In the paper direct training knows most, and the two SLUNG variants pay for their silence with some knowledge. Where this
+// run has another order, mind its size: with so few questions, two shares must differ by several points to mean anything
+// (exercise 3.3), a small model spends on names what it could spend on facts, and our grader is another.
 //
-// - The base copies names and knows nothing; direct training knows and names; SLUNG knows and does not name.
-// - Masking alone is enough to lose the habit of naming. In the paper unlikelihood goes further; here little is left.
+// ## Where the names went
+//
+// Masked training never says *do not name*. It only stops rewarding it: "Answer:" is followed by other beginnings, which are
+// learned, and the name's share sinks. The beginnings of the answers show it; *named* are those with a name as a whole word.
+
+// %%
+const beginnings = ({ answers }: typeof said[number]["result"]) => {
+  const counts = Map.groupBy(
+    answers,
+    ({ completion, named }) => named ? "(named)" : completion.split(/\s/)[0] || "(nothing)",
+  );
+  return [...counts].toSorted(([, a], [, b]) => b.length - a.length).slice(0, 4)
+    .map(([word, { length }]) => `${word} ${Math.round(100 * length / answers.length)} %`).join(
+      ", ",
+    );
+};
+showTable(
+  said.map(({ title, result }) => ({ method: title, "how answers begin": beginnings(result) })),
+);
+
+// %% [markdown]
+// ## What was learned
+//
+// - The base copies names and knows nothing; direct training knows and names; SLUNG knows and hardly names.
+// - Removing the *reward* for a name is enough to lose the habit of naming. In the paper unlikelihood goes further still.
 // - What made it work at this size: a base that copies names rather than remembers them, and replayed questions whose
 //   names are risky too. Replayed as low risk, they keep the habit alive.
 //
 // ## Exercises
 //
-// 1. Set the replay to 0 (`inventedTask(shippedWorld, 0)`). Which of the two kinds of knowledge suffers, the generated
-//    answers or *true preferred*? Why?
-// 2. Replay the questions with `replayNames: []`, so that their names count as low risk. What does masked SLUNG do now?
-// 3. Train with `unlikelihood_clamped`, the form in the authors' code. Where can it differ, and does it here?
+// **3.1** Write a rule that finds what gives a person away: the full name, the first or the last name alone, in any case, but
+// not inside other words.
+
+// %%
+type NameRule = (text: string, name: string) => { start: number; end: number }[];
+const myRule: NameRule | undefined = undefined; // your function
+await lesson3.nameSpans(myRule);
+
+// %% [markdown]
+// <details><summary>Solution</summary>
 //
-// <details><summary>Solutions</summary>
+// ```ts
+// await show(
+//   await lesson3.nameSpans((text, name) => {
+//     const parts = [name, ...name.split(" ")].join("|"); // the longest first
+//     return Array.from(
+//       text.matchAll(new RegExp(`\\b(?:${parts})\\b`, "gi")),
+//       ({ index, 0: found }) => ({ start: index, end: index + found.length }),
+//     );
+//   }),
+// );
+// ```
 //
-// 1. The generated answers: the model forgets what a question is, since the answers alone do not show it. The likelihood of
-//    the true answer hardly changes: the facts are in the weights, only the way to them is lost.
-// 2. It names people again, in most of its answers. Whatever cross-entropy on names is left, wherever it is, teaches to
-//    name.
-// 3. Its gradient vanishes once p rounds to 1, so a name the base is sure of is never unlearned. Whether any name here is
-//    that certain shows in the high-risk loss of the live display: it would stay high and flat.
+// The project's rule, `answerSpans`, also knows accents, apostrophes and double-barrelled names.
 //
 // </details>
+//
+// **3.2** The table counts names in two ways. Write both: does a completion hold any part of the name, as a substring and as
+// a whole word?
+
+// %%
+type NameCount = (completion: string, name: string) => { substring: boolean; wholeWord: boolean };
+const myCount: NameCount | undefined = undefined; // your function
+await lesson3.namesSomebody(myCount);
+
+// %% [markdown]
+// <details><summary>Solution</summary>
+//
+// ```ts
+// await show(
+//   await lesson3.namesSomebody((completion, name) => {
+//     const parts = name.toLowerCase().split(" ");
+//     return {
+//       substring: parts.some((part) => completion.toLowerCase().includes(part)),
+//       wholeWord: parts.some((part) => new RegExp(`\\b${part}\\b`, "i").test(completion)),
+//     };
+//   }),
+// );
+// ```
+//
+// </details>
+//
+// **3.3** Two methods answer the same number of questions. By how much must their shares differ to be more than chance? Write
+// it as a function of the share and the number of questions, and hold it against the table.
+
+// %%
+const myChange: ((share: number, questions: number) => number) | undefined = undefined; // your function
+await lesson3.noticeableChange(myChange);
+
+// %% [markdown]
+// <details><summary>Solution</summary>
+//
+// ```ts
+// const change = (share: number, questions: number) => 1.96 * Math.sqrt(2 * share * (1 - share) / questions);
+// await show(await lesson3.noticeableChange(change));
+// await show(showTable([{
+//   "direct and masked differ by (points)": Math.abs(of("direct").partial - of("masked").partial),
+//   "chance reaches (points)": 100 * change(of("direct").partial / 100, task.rows.length),
+// }], { precision: 1 }));
+// ```
+//
+// </details>
+//
+// **To try** (no check, minutes of training each):
+// - Set `replay` to 0. Which suffers, the generated answers or *true preferred*? (The facts are in the weights; what a
+//   question is gets forgotten, and with it the way to them.)
+// - Pass `{ ...task, replayNames: [] }` to the experiment: names in the replayed questions count as low risk. What does
+//   masked SLUNG do now?
+// - Add `answerMethods[3]`, the clamped unlikelihood of the authors' code. Where can it differ (lesson 2, rung 1)?
+//
+// ## What to read
+//
+// - The paper, section 5 and appendix B (samples).
+// - Maini et al. 2024, *TOFU: a task of fictitious unlearning for LLMs*: the data, and the truth ratio.
+// - Welleck et al. 2019, *Neural text generation with unlikelihood training*: where the third loss comes from.
+// - Next: lesson 4 asks the same of abuse, and lesson 6 whether the names are really gone.

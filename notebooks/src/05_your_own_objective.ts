@@ -1,73 +1,54 @@
-// The fifth lesson: a loss written as one line of WGSL, checked, trained with, and placed beside others.
+// The fifth lesson: a loss written as one line, checked, trained with, and placed beside others.
 
 // %% [markdown]
 // # 5. Your own objective
 //
-// **Purpose.** Write what should happen to risky tokens as one line of WGSL, have its derivative checked, train with it and
-// see where it lands between *knowing* and *naming*, beside the paper's objectives and a gallery of others.
+// What should happen to a risky token? Write it as one line, have its derivative checked, train with it, and see where it
+// lands between *knowing* and *naming*, beside the paper's objectives, a gallery of others, and one that fails.
 //
-// Training is the same small task as in `deno task demo`, with fewer people and epochs in `quick`: a few minutes on a
-// software adapter, well under one on a GPU. `full` takes about as long as ten models of the demo. The last cell prints
-// how long it took.
+// **You will be able to**
+// - write a loss as a function of a token's log-odds, with its slope, and say why a wrong one is refused;
+// - run your own method, your own weights and your own measure through the same experiment as the paper's;
+// - tell a difference between two methods from chance.
+//
+// **You need** lessons 1 and 3.
+//
+// `quick` trains a model of the demo for each objective on four people; `full` takes all twenty.
 
 // %%
-import {
-  answerSequences,
-  askAboutNames,
-  inventedTask,
-  questionSequences,
-  shippedWorld,
-} from "../src/experiments/mod.ts";
-import {
-  classedSequence,
-  customLoss,
-  fit,
-  Gpu,
-  gradientFlow,
-  huggingFaceOptimiser,
-  LanguageModel,
-  type Objective,
-  objective,
-  onHighRisk,
-  Risk,
-  scoreSequences,
-  type Sequence,
-} from "../mod.ts";
+import { customLoss, encodeText, Gpu, huggingFaceOptimiser, type Interval } from "@slung/slung";
+import { LanguageModel, type Measure, type Method, type Objective, objective } from "@slung/slung";
+import { onHighRisk, Risk, scoreSequences } from "@slung/slung";
+import { answerMethods, excessLossWeights, goldfishWeights } from "@slung/slung/data";
+import { bootstrapInterval, gradientFlow, namesGenerated } from "@slung/slung/eval";
+import * as experiments from "@slung/slung/experiments";
+import { lesson5 } from "@slung/slung/exercises";
 import {
   crossEntropy,
   evaluateTerm,
   gallery,
   termsToWgsl,
   unlikelihood,
-} from "../src/slung/mod.ts";
-import { excessLossWeights, goldfishWeights } from "../src/data/mod.ts";
-import { readPretrained } from "../src/model/mod.ts";
-import { paretoPlot } from "../src/report/plot.ts";
-import { palette, schema, theme } from "../src/report/plot_style.ts";
-import {
-  check,
-  checkClose,
-  environment,
-  liveTraining,
-  notebookSize,
-  show,
-  showPlot,
-  showTable,
-} from "../src/notebook/mod.ts";
+} from "@slung/slung/method";
+import { readPretrained } from "@slung/slung/model";
+import * as notebook from "@slung/slung/notebook";
 
+const { check, checkClose, show, showLines, showTable } = notebook;
 const gpu = await Gpu.open();
-environment(gpu);
+notebook.environment(gpu);
 
 // %% [markdown]
-// One cell decides how long everything takes.
+// ## Knobs
 
 // %%
-const size = notebookSize(); // "quick" or "full"
-const targetAuthors = size === "full" ? 20 : 4;
-const epochs = size === "full" ? 10 : 6;
-const replayed = size === "full" ? 200 : 40;
-const began = performance.now();
-size;
+const size = notebook.notebookSize(); // "quick" or "full"
+const knobs = {
+  people: size === "full" ? 20 : 4, // more people: more questions, and narrower intervals
+  epochs: size === "full" ? 10 : 6, // longer: which losses go on forgetting, and which let go?
+  replay: size === "full" ? 200 : 40,
+  learningRate: 2e-3,
+};
+showTable([{ size, ...knobs }]);
 
 // %% [markdown]
 // ## One line
@@ -82,122 +63,98 @@ size;
 
 // %%
 const mine = customLoss({ name: "mine", value: "p * p", derivative: "2 * p * p" });
-mine;
+showTable([mine]);
 
 // %% [markdown]
 // ## What the check refuses
 //
 // When a loss is made, its derivative is compared in float64 with finite differences of $f$, at log-odds from −104 to 104.
-// A wrong one is refused with a place where it is wrong:
+// Predict: which of these five are refused, and for what?
 
 // %%
-function refusal(make: () => unknown): string {
-  try {
-    make();
-  } catch (error) {
-    return (error as Error).message;
-  }
-  return "accepted";
-}
-const refused = {
-  "wrong derivative": refusal(() =>
-    customLoss({ name: "mine", value: "p * p", derivative: "2 * p" })
-  ),
-  "syntax error": refusal(() => customLoss({ name: "mine", value: "p * (p", derivative: "2 * p" })),
-  "unknown function": refusal(() =>
-    customLoss({ name: "mine", value: "square(p)", derivative: "2 * p * p" })
-  ),
-  "writes to a buffer": refusal(() =>
-    customLoss({ name: "mine", value: "p * p; losses[0] = 0.0", derivative: "2 * p * p" })
-  ),
-  "loses its digits": refusal(() => customLoss({ name: "mine", value: "-log(1 - p)", slope: "p" })),
+const attempts = {
+  "wrong derivative": { name: "mine", value: "p * p", derivative: "2 * p" },
+  "syntax error": { name: "mine", value: "p * (p", derivative: "2 * p" },
+  "unknown function": { name: "mine", value: "square(p)", derivative: "2 * p * p" },
+  "writes to a buffer": { name: "mine", value: "p * p; losses[0] = 0.0", derivative: "2 * p * p" },
+  "right on paper": { name: "mine", value: "-log(1 - p)", slope: "p" },
 };
-for (const [what, message] of Object.entries(refused)) console.log(`${what}:\n${message}\n`);
-check("all five are refused", Object.values(refused).every((text) => text.startsWith("Cannot")));
+const verdicts = Object.entries(attempts).map(([attempt, loss]) => {
+  try {
+    customLoss(loss);
+    return { attempt, verdict: "accepted" };
+  } catch (error) {
+    return { attempt, verdict: (error as Error).message };
+  }
+});
+for (const { attempt, verdict } of verdicts) console.log(`${attempt}:\n${verdict}\n`);
+check("all five are refused", verdicts.every(({ verdict }) => verdict.startsWith("Cannot")));
 
 // %% [markdown]
 // The last one is right on paper. In float32, in which GPUs compute, $p$ rounds to 1 from $m \approx 17$ on, and
 // $\log(1-p)$ with it. That is the flaw in the clamped unlikelihood of the authors' code; `l1mp` does not have it.
 //
-// Nothing of the text itself reaches the GPU. It is parsed, and WGSL is printed from the tree:
+// Nothing of the text itself reaches the GPU. It is parsed, and WGSL is printed from the tree. `onHighRisk` gives class 3 the
+// new term and learns the rest; any other assignment is an object of four terms:
 
 // %%
 const myObjective: Objective = onHighRisk(mine);
-console.log(termsToWgsl(myObjective.terms));
-
-// %% [markdown]
-// `onHighRisk` gives class 3 the new term and learns the rest. Any assignment will do:
-
-// %%
 const byHand: Objective = {
   name: "mine",
   terms: [crossEntropy, crossEntropy, crossEntropy, mine],
   denominator: "active",
 };
-check("the same program", termsToWgsl(byHand.terms) === termsToWgsl(myObjective.terms));
+console.log(termsToWgsl(myObjective.terms));
+check("by hand, the same program", termsToWgsl(byHand.terms) === termsToWgsl(myObjective.terms));
 
 // %% [markdown]
 // ## What it looks like
 //
-// Losses over the log-odds, and their slopes: how hard each pulls at the logit of a token. (`towards_chance` lies on
-// unlikelihood until the token is rarer than 1 in 1000, where its slope turns negative.)
+// Losses over the log-odds, and their slopes: how hard each pulls at the logit of a token. The *right* panel decides: a loss
+// that still pulls where the token is rare never lets go. **Gradient ascent**, $f = \log p$, which the authors' code has and
+// never uses, is the extreme: its slope is largest where nothing is left to do. (`towards_chance` and `unlikelihood` lie on
+// each other until the token is rarer than 1 in 1000.)
 
 // %%
-const highRiskTerms = [
+const ascent = customLoss({ name: "gradient_ascent", value: "lp", derivative: "1" });
+const terms = [
   unlikelihood,
   mine,
+  ascent,
   ...gallery.flatMap(({ objective: { terms } }) => terms[Risk.high] ?? []),
-].filter((term, i, all) => all.findIndex(({ name }) => name === term.name) === i);
-const curves = highRiskTerms.flatMap((term) =>
-  Array.from({ length: 81 }, (_, k) => -10 + k / 4).flatMap((m) => {
+]
+  .filter((term, i, all) => all.findIndex(({ name }) => name === term.name) === i);
+const curves = terms.flatMap((term) =>
+  Array.from({ length: 41 }, (_, k) => -10 + k / 2).flatMap((m) => {
     const { loss, slope } = evaluateTerm(term, m);
     return [
-      { loss: term.name, m, of: "loss (nats)", y: loss },
-      { loss: term.name, m, of: "slope", y: slope },
+      { series: term.name, panel: "loss (nats)", x: m, y: loss },
+      { series: term.name, panel: "slope", x: m, y: slope },
     ];
   })
 );
-const termNames = highRiskTerms.map(({ name }) => name);
-await showPlot({
-  $schema: schema,
-  config: theme,
+await showLines(curves, {
   title: "What happens to a definitely risky token",
-  data: { values: curves },
-  facet: { field: "of", title: null, header: { labelFontSize: 13 } },
-  resolve: { scale: { y: "independent" } },
-  spec: {
-    width: 270,
-    height: 240,
-    mark: { type: "line", strokeWidth: 2 },
-    encoding: {
-      x: { field: "m", type: "quantitative", title: "log-odds m of the token" },
-      y: { field: "y", type: "quantitative", title: null },
-      color: {
-        field: "loss",
-        type: "nominal",
-        scale: { domain: termNames, range: palette.slice(0, termNames.length) },
-        legend: { orient: "bottom", columns: 3, title: null },
-      },
-      strokeDash: { field: "loss", type: "nominal", scale: { domain: termNames } },
-    },
-  },
-}, { alternative: "Loss and slope of each term over the log-odds of the token" });
+  x: "log-odds m of the token",
+  marks: false,
+});
 
 // %% [markdown]
 // ## Is it computed as written?
 //
-// One sentence through the model; the losses of its risky tokens on the GPU against the line above in float64.
+// One sentence through the model; the losses of its tokens on the GPU against the lines above in float64.
 
 // %%
-const { tokenizer, source: base } = await readPretrained("../models/invented-base");
+const { tokenizer, source: base } = await readPretrained(
+  notebook.projectPath("models/invented-base"),
+);
 const text = "Question: Where was Mira Toveld born?\nAnswer: Mira Toveld was born in Ostrano.";
 const spans = [...text.matchAll(/Mira Toveld/g)].map(({ index }) => ({
   start: index,
   end: index + "Mira Toveld".length,
   risk: Risk.high,
 }));
-const sentence = classedSequence(tokenizer, text, spans, false);
-
+const sentence = encodeText(tokenizer, { text, spans }, { end: false });
 async function comparison() {
   using model = new LanguageModel(gpu, base.config, base.weights, { gradients: true });
   const { losses, logOdds } = await gradientFlow(model, sentence, myObjective);
@@ -211,215 +168,289 @@ await comparison();
 // %% [markdown]
 // ## Training with it
 //
-// The task of lesson 3: sentences about people who do not exist, whose names are the risk. `fit` takes any objective.
+// The task of lesson 3. A **method** is a value: a name, an objective, perhaps weights. Yours goes through the same experiment
+// as the paper's. A **measure** is a value too: `tokenLosses` keeps the loss of every token of the training texts, which a
+// method further below needs.
+//
+// Predict first: `mine` hardly pushes at a rare name, gradient ascent pushes there hardest. Which of the five models still
+// answers questions?
 
 // %%
-const task = inventedTask({ ...shippedWorld, targetAuthors }, replayed);
-const answers = answerSequences(tokenizer, task, true);
-const replay = questionSequences(tokenizer, task.replay, task.replayNames);
-
-interface Run {
-  method: string;
-  /** Answers that name someone, in percent. */
-  names: number;
-  /** Answers with a right fact, in percent. */
-  knowledge: number;
-}
-const runs: Run[] = [];
-
-async function measure(method: string, model: LanguageModel): Promise<void> {
-  const { names, facts } = await askAboutNames(model, tokenizer, task, { maxNewTokens: 32 });
-  runs.push({ method, names: 100 * names.official, knowledge: 100 * facts.partial });
-}
-
-/** Trains a copy of the base and asks it; `after` sees the trained model. */
-async function trainWith(
-  method: string,
-  goal: Objective,
-  epoch: readonly Sequence[] = [...answers, ...answers, ...replay],
-  after?: (model: LanguageModel) => Promise<void>,
-): Promise<void> {
-  using model = new LanguageModel(gpu, base.config, base.weights, { gradients: true });
-  await liveTraining({ title: method }, (hooks) =>
-    fit(model, {
-      epochs: new Array<typeof epoch>(epochs).fill(epoch),
+const task = experiments.inventedTask(
+  { ...experiments.shippedWorld, targetAuthors: knobs.people },
+  knobs.replay,
+);
+const answers = experiments.answerSequences(tokenizer, task, true);
+const tokenLosses: Measure<{ tokenLosses: number[][] }> = {
+  name: "tokenLosses",
+  identity: [knobs.people],
+  measure: async ({ model }) =>
+    (await scoreSequences(await model(), answers)).map((own) => Array.from(own, (logP) => -logP)),
+};
+async function compare(methods: readonly Method[]) {
+  const planned = await experiments.nameExperiment({
+    ...{ base, tokenizer, task, methods, seeds: [0], maxNewTokens: 32 },
+    training: {
+      epochs: knobs.epochs,
+      answerPasses: 2,
       perStep: 32,
-      seed: 0,
-      objective: goal,
+      learningRate: knobs.learningRate,
       optimiser: huggingFaceOptimiser,
-      schedule: { peak: 2e-3, warmup: 0, decay: "linear", final: 0 },
-      ...hooks,
-    }));
-  await measure(method, model);
-  await after?.(model);
+      endOfText: true,
+    },
+  });
+  return await notebook.liveExperiment(gpu, experiments.withMeasures(planned, [tokenLosses]), {
+    keep: "objectives",
+  });
 }
+const own = (objective: Objective): Method => ({
+  name: objective.name,
+  title: objective.name,
+  objective,
+});
+const first = await compare([
+  ...answerMethods.slice(0, 3),
+  own(myObjective),
+  own(onHighRisk(ascent)),
+]);
+check(`${first.length} models were measured`, first.length === 6);
 
-/** The loss of every token after the first, for each sequence. */
-async function lossesOf(model: LanguageModel, sequences: readonly Sequence[]) {
-  return (await scoreSequences(model, sequences)).map((own) => own.map((logP) => -logP));
-}
+// %% [markdown]
+// One seed, and so many questions: the intervals below are over *questions* (bootstrap, 95 %). They say how far another draw
+// of questions could move a point, not another seed.
 
 // %%
-const everything = [...answers, ...answers, ...replay];
-let startLosses: Float64Array[] = [];
-let referenceLosses: Float64Array[] = [];
-{
-  using model = new LanguageModel(gpu, base.config, base.weights);
-  startLosses = await lossesOf(model, everything);
-  await measure("base", model);
-}
-await trainWith("direct", objective("direct"));
-await trainWith("masked", objective("masked"), everything, async (model) => {
-  referenceLosses = await lossesOf(model, everything);
+type Outcomes = typeof first;
+const percent = ({ mean, low, high, ...rest }: Interval): Interval => ({
+  ...rest,
+  mean: 100 * mean,
+  low: 100 * low,
+  high: 100 * high,
 });
-await trainWith("unlikelihood", objective("unlikelihood"));
-await trainWith("mine", myObjective);
-const table = () =>
+function points(outcomes: Outcomes) {
+  return outcomes.map((outcome) => {
+    const { answers } = experiments.nameResult(outcome);
+    const named = answers.map(({ completion }) =>
+      namesGenerated([{ prompt: "", completion }], task.names).official
+    );
+    const right = answers.flatMap(({ factRecall }) =>
+      factRecall === null ? [] : [Number(factRecall > 0)]
+    );
+    return {
+      label: outcome.run.method?.title ?? experiments.baseTitle,
+      x: percent(bootstrapInterval(named, { seed: 0 })),
+      y: percent(bootstrapInterval(right, { seed: 0 })),
+    };
+  });
+}
+const tableOf = (outcomes: Outcomes) =>
   showTable(
-    runs.map(({ method, names, knowledge }) => ({
-      method,
-      "names said %": names,
-      "some facts %": knowledge,
+    points(outcomes).map(({ label, x, y }) => ({
+      method: label,
+      "names said %": x.mean,
+      "some facts %": y.mean,
+      "95 % over questions": `${y.low.toFixed(0)} to ${y.high.toFixed(0)}`,
     })),
     { precision: 1 },
   );
-table();
+tableOf(first);
+
+// %% [markdown]
+// Gradient ascent has no answers left, or nearly none: to make names ever less likely it moves everything else. That is what a
+// loss without a bound does, and the table shows what it says instead:
 
 // %%
-const tradeOff = (title: string) =>
-  showPlot(
-    paretoPlot(
-      runs.map(({ method, names, knowledge }) => ({ method, nameGeneration: names, knowledge })),
-      title,
-    ),
-  );
-await tradeOff("An objective of one's own beside the paper's");
+const sayings = (outcome: Outcomes[number]) => experiments.nameResult(outcome).answers[0]!;
+showTable(first.map((outcome) => ({
+  method: outcome.run.method?.title ?? experiments.baseTitle,
+  [sayings(first[0]!).question]: sayings(outcome).completion.slice(0, 80),
+})));
 
 // %% [markdown]
 // ## The gallery
 //
-// Terms to start from, and two methods that choose tokens by weights instead of terms:
+// Terms to start from, and two methods that choose tokens by weights instead of terms. **Goldfish** does not know what is
+// risky: it drops the same tokens whenever the same few tokens return, so that no passage is learned word by word. **Rho-1**
+// learns what a *reference* finds easier than the base does; the reference here is the masked model from above, which knows
+// the facts and finds the names hard. No label is used any more: predict which tokens it leaves out.
 
 // %%
-showTable([
-  ...gallery.map(({ objective: { name, terms }, idea }) => ({
-    objective: name,
-    "loss of a definitely risky token": terms[Risk.high]?.value ?? "–",
-    idea,
-  })),
-  {
-    objective: "goldfish",
-    "loss of a definitely risky token": "-lp",
-    idea: "a hash of its surroundings keeps one token in four out of the loss",
-  },
-  {
-    objective: "rho-1-like",
-    "loss of a definitely risky token": "-lp",
-    idea: "only tokens count that a reference model finds easy and the base does not",
-  },
-]);
-
-// %%
-for (const { objective: goal } of gallery) {
-  if (!runs.some(({ method }) => method === goal.name)) await trainWith(goal.name, goal);
-}
-table();
-
-// %% [markdown]
-// **Goldfish** does not know what is risky. It drops the same tokens whenever the same few tokens return, so that no passage
-// is learned word by word; answers here are short, hence its window of three tokens.
-//
-// **Rho-1** learns what a reference model finds easier than the model itself. The reference here is the *masked* model from
-// above: it knows the facts and finds the names hard. No label is used any more, and yet: which tokens are left out?
-
-// %%
-const goldfish = everything.map((sequence) => ({
-  ...sequence,
-  weights: goldfishWeights(sequence.tokens, { k: 4, context: 3 }),
-}));
-const rho = excessLossWeights(everything, startLosses, referenceLosses, 0.6);
-const leftOut = (sequences: readonly Sequence[], risk: number) => {
-  const weights = sequences.flatMap(({ classes, weights }) =>
-    [...weights!.slice(1)].filter((_, i) => classes[i + 1] === risk)
+const losses = (name: string) =>
+  first.find(({ run }) => (run.method?.name ?? "base") === name)!.stages[0]!.results.tokenLosses;
+const chosen = excessLossWeights(answers, losses("base"), losses("masked"), 0.6);
+const weightsOf = new Map(chosen.map(({ tokens, weights }) => [tokens.join(), weights!]));
+const goldfish: Method = {
+  name: "goldfish",
+  title: "goldfish",
+  objective: objective("direct"),
+  weigh: (tokens) => goldfishWeights(tokens, { k: 4, context: 3 }),
+};
+const rho: Method = {
+  name: "rho-1-like",
+  title: "rho-1-like",
+  objective: objective("direct"),
+  weigh: (tokens) => weightsOf.get(tokens.join())!,
+};
+const leftOut = ({ weigh }: Method, risk: number) => {
+  const weights = answers.flatMap(({ tokens, classes }) =>
+    [...weigh!(tokens).slice(1)].filter((_, t) => classes[t + 1] === risk)
   );
   return 100 * weights.filter((weight) => weight === 0).length / weights.length;
 };
-await show(showTable(
-  [["goldfish", goldfish], ["rho-1-like", rho]].map(([method, sequences]) => ({
-    method: method as string,
-    "names left out %": leftOut(sequences as Sequence[], Risk.high),
-    "others left out %": leftOut(sequences as Sequence[], Risk.low),
-  })),
-  { precision: 1 },
-));
-await trainWith("goldfish", objective("direct"), goldfish);
-await trainWith("rho-1-like", objective("direct"), rho);
-table();
-
-// %%
-await tradeOff("The gallery: what is known against what is named");
-
-// %%
-const of = (method: string) => runs.find((run) => run.method === method)!;
 await show(
-  check(
-    "the objective written above names at most half as often as direct training",
-    of("mine").names <= of("direct").names / 2,
+  showTable(
+    [goldfish, rho].map((method) => ({
+      method: method.title,
+      "names left out %": leftOut(method, Risk.high),
+      "others left out %": leftOut(method, Risk.low),
+    })),
+    { precision: 1 },
   ),
-  check("and knows more than the base", of("mine").knowledge > of("base").knowledge),
   check(
-    "Rho-1 with a masked reference leaves out names more often than the rest",
+    "a masked reference leaves out names more often than the rest",
     leftOut(rho, Risk.high) > leftOut(rho, Risk.low),
   ),
 );
 
 // %%
-`${Math.round((performance.now() - began) / 1000)} seconds on ${gpu.adapter.name}`;
+const others = gallery.filter(({ objective: { name } }) =>
+  !["masked", "unlikelihood"].includes(name)
+);
+const all = [
+  ...first,
+  ...(await compare([...others.map(({ objective }) => own(objective)), goldfish, rho])).slice(1),
+];
+await show(showTable([
+  ...gallery.map(({ objective: { name, terms }, idea }) => ({
+    objective: name,
+    "loss of a risky token": terms[Risk.high]?.value ?? "–",
+    idea,
+  })),
+  {
+    objective: "goldfish",
+    "loss of a risky token": "-lp",
+    idea: "a hash keeps one token in four out of the loss",
+  },
+  {
+    objective: "rho-1-like",
+    "loss of a risky token": "-lp",
+    idea: "only what a reference finds easy counts",
+  },
+]));
+tableOf(all);
+
+// %%
+await notebook.showTradeOff(points(all), experiments.nameAxes, {
+  title: "What is known against what is named (intervals over questions)",
+  order: experiments.methodOrder,
+});
 
 // %% [markdown]
-// ## Summary
+// Read it with the intervals: where they overlap, this run cannot say which objective knows more. What it can say, as checks:
+
+// %%
+const of = (label: string) => points(all).find((point) => point.label === label)!;
+await show(
+  check(
+    "p² names less than direct training, beyond chance",
+    of("mine").x.high < of("Direct training").x.low,
+  ),
+  check("and knows more than the base, beyond chance", of("mine").y.low > of("Base model").y.high),
+  check(
+    "gradient ascent knows less than p², beyond chance",
+    of("gradient_ascent").y.high < of("mine").y.low,
+  ),
+);
+const knows = points(all).filter(({ x }) => x.mean < 10).toSorted((a, b) => b.y.mean - a.y.mean);
+const best = knows[0]!;
+const level = knows.filter(({ y }) => y.high >= best.y.low);
+`${level.length} of the ${knows.length} objectives that hardly name anybody cannot be told from the best one: ${
+  level.map(({ label }) => label).join(", ")
+}.`;
+
+// %% [markdown]
+// ## What was learned
 //
-// - A loss is one line and its derivative another; both are parsed, compared in float64 and float32, and only then
-//   compiled.
-// - How hard a term pulls where the token is likely decides what happens to names; that it lets go where it is not keeps
-//   the rest of the model intact.
+// - A loss is one line and its derivative another; both are parsed, compared in float64 and float32, and only then compiled.
+// - How hard a term pulls where the token is *likely* decides what happens to names; that it lets go where the token is *rare*
+//   keeps the rest of the model intact. Gradient ascent does not, and shows it.
 // - Methods without labels (Goldfish) spread their effect over all tokens. A reference model can stand in for labels.
+// - Several losses do about equally well. With one seed and few questions, that is all that can be said.
 //
 // ## Exercises
 //
-// 1. Write a *hinge*: no loss while the token is less likely than 1 in 1000, unlikelihood above. Is its derivative accepted
-//    at the corner?
-// 2. Write the focal loss $-(1-p)^2 \log p$ with its derivative, and learn the *low-risk* tokens with it.
-// 3. `-lp` on risky tokens with a *negative* sign is gradient ascent, which the authors' code has and never uses. Make it.
-//    What is wrong with it?
-//
-// <details><summary>Solutions</summary>
-//
-// 1. It is: at a corner, any slope between those of its two sides counts as right.
-//
-// ```ts
-// const hinge = customLoss({ name: "hinge", value: "max(-l1mp - 0.001, 0)", slope: "select(0, p, -l1mp > 0.001)" });
-// await trainWith("hinge", onHighRisk(hinge));
-// ```
-//
-// 2. With $u = 1 - p$: $f = -u^2 \log p$ and $df/d\log p = -u^2 + 2 u p \log p$.
+// **5.1** A *hinge*: no loss while the token is less likely than 1 in 1000, above that unlikelihood, less what it is there, so
+// that the two pieces meet. (At a corner, any slope between those of its two sides counts as right.)
+
+// %%
+const myHinge: Parameters<typeof customLoss>[0] | undefined = undefined; // { name, value, slope }
+await lesson5.hinge(myHinge);
+
+// %% [markdown]
+// <details><summary>Solution</summary>
 //
 // ```ts
-// const focal = customLoss({
-//   name: "focal",
-//   value: "-(1 - p) * (1 - p) * lp",
-//   derivative: "-(1 - p) * (1 - p) + 2 * (1 - p) * p * lp",
-// });
-// const terms: Objective["terms"] = [focal, focal, undefined, undefined];
-// await trainWith("focal, masked", { name: "focal", terms, denominator: "active" });
-// ```
-//
-// 3. It is accepted, and unbounded: the loss falls for ever as the token becomes less likely, and its slope is largest,
-//    1 − p → 1, where there is nothing left to do. It destroys the model unless it is stopped.
-//
-// ```ts
-// const ascent = customLoss({ name: "ascent", value: "lp", derivative: "1" });
-// await trainWith("ascent", onHighRisk(ascent));
+// const hinge = {
+//   name: "hinge",
+//   value: "max(-l1mp - 0.0010005, 0)",
+//   slope: "select(0, p, -l1mp > 0.0010005)",
+// };
+// await show(await lesson5.hinge(hinge));
+// // await compare([own(onHighRisk(customLoss(hinge)))]); // train with it
 // ```
 //
 // </details>
+//
+// **5.2** The focal loss, $-(1-p)^2 \log p$, with its derivative: for tokens that are to be *learned*.
+
+// %%
+const myFocal: Parameters<typeof customLoss>[0] | undefined = undefined;
+await lesson5.focal(myFocal);
+
+// %% [markdown]
+// <details><summary>Solution</summary>
+//
+// With $u = 1 - p$: $f = -u^2 \log p$ and $df/d\log p = -u^2 + 2 u p \log p$.
+//
+// ```ts
+// await show(await lesson5.focal({
+//   name: "focal",
+//   value: "-(1 - p) * (1 - p) * lp",
+//   derivative: "-(1 - p) * (1 - p) + 2 * (1 - p) * p * lp",
+// }));
+// ```
+//
+// </details>
+//
+// **5.3** Mend gradient ascent: a loss that is close to $\log p$ for a likely token and never below −3 nats, smoothly.
+
+// %%
+const myAscent: Parameters<typeof customLoss>[0] | undefined = undefined;
+await lesson5.boundedAscent(myAscent);
+
+// %% [markdown]
+// <details><summary>Solution</summary>
+//
+// $\operatorname{softplus}(\log p + 3) - 3$ is the smooth maximum of $\log p$ and −3. Its derivative by $\log p$ is
+// $\sigma(\log p + 3)$, and `sigmoid(-m)` is $1 - p$.
+//
+// ```ts
+// await show(await lesson5.boundedAscent({
+//   name: "bounded_ascent",
+//   value: "softplus(lp + 3) - 3",
+//   slope: "sigmoid(lp + 3) * sigmoid(-m)",
+// }));
+// ```
+//
+// </details>
+//
+// **To try**
+// - Train with your hinge, your bounded ascent. Do they land where you expected?
+// - The focal loss on *low-risk* tokens, risky ones masked: `{ name, terms: [focal, focal, undefined, undefined], denominator }`.
+// - Three seeds for the two that you like best (`seeds` in `compare`): do they separate?
+//
+// ## What to read
+//
+// - Lin et al. 2017, *Focal loss*; Hans et al. 2024, *Be like a goldfish*; Lin et al. 2024, *Rho-1*.
+// - Yao et al. 2023, *Large language model unlearning*: gradient ascent, and what it breaks.
+// - Next: lesson 6 attacks models that do not name.

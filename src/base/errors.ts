@@ -1,7 +1,17 @@
 // Every error a user can cause reads `Cannot <what>: <why>. <what to do>`.
 // The command line prints such an error as one line; anything else is a bug and keeps its stack.
 
-/** An error caused by input, files, limits or the machine, with a remedy the user can act on. */
+/**
+ * An error caused by input, files, limits or the machine, with a remedy the user can act on.
+ *
+ * @example
+ * ```ts
+ * import { CannotError, readRiskyTexts } from "@slung/slung";
+ *
+ * const error = await readRiskyTexts("missing.jsonl").catch((error) => error);
+ * console.log(error instanceof CannotError); // true
+ * ```
+ */
 export class CannotError extends Error {
   /** Begins the first line of the stack. */
   override name = "CannotError";

@@ -1,6 +1,16 @@
 // A number with how sure it is: the one such type, for measures, tables and figures.
 
-/** A mean and the bounds between which it lies with some confidence. */
+/**
+ * A mean and the bounds between which it lies with some confidence.
+ *
+ * @example
+ * ```ts
+ * import { type Interval, studentInterval } from "@slung/slung";
+ *
+ * const show = ({ mean, high }: Interval) => `${mean.toFixed(1)} ± ${(high - mean).toFixed(1)}`;
+ * console.log(show(studentInterval([1, 2, 3]))); // 2.0 ± 2.5
+ * ```
+ */
 export interface Interval {
   /** In the unit of the values, as are both bounds. */
   mean: number;

@@ -10,6 +10,12 @@ export const packages = {
   transformers: "npm:@huggingface/transformers@4.3.1",
   /** DataFrames for notebooks: 300 MB with TensorFlow.js. */
   danfo: "npm:danfojs-node@1.1.2",
+  /** Draws SVG as PNG. */
+  resvg: "npm:@resvg/resvg-wasm@2.6.2",
+  /** A sans serif with the metrics of Arial. */
+  arimo: "npm:@expo-google-fonts/arimo@0.4.3",
+  /** Fonts with nearly every sign. */
+  dejavu: "npm:dejavu-fonts-ttf@2.37.3",
   /** Pictures, with the next: 30 MB. */
   vega: "npm:vega@6.4.0",
   /** Compiles what a picture says into what Vega draws. */
@@ -17,13 +23,17 @@ export const packages = {
 } as const;
 
 /**
- * Imports one of the {@linkcode packages}.
+ * Imports one of the {@linkcode packages}, or a file of JSON in it.
  *
  * @throws {CannotError} naming the package, when it can be had neither from the cache nor from the registry.
  */
-export async function importPackage<Module>(name: keyof typeof packages): Promise<Module> {
+export async function importPackage<Module>(
+  name: keyof typeof packages,
+  json?: string,
+): Promise<Module> {
   const specifier = packages[name];
   try {
+    if (json) return await import(`${specifier}/${json}`, { with: { type: "json" } });
     return await import(specifier);
   } catch (cause) {
     const why = reasonOf((cause as Error).message);

@@ -3,7 +3,18 @@
 
 import { checkOptions, required, seedNumber } from "./options.ts";
 
-/** A reproducible stream of random numbers: same seed and label, same sequence, on every machine. */
+/**
+ * A reproducible stream of random numbers: same seed and label, same sequence, on every machine.
+ *
+ * @example
+ * ```ts
+ * import { Random } from "@slung/slung";
+ *
+ * const random = new Random(7, "prompts");
+ * const words = random.shuffle(["mill", "race", "weir"]);
+ * console.log(words.join()); // mill,weir,race
+ * ```
+ */
 export class Random {
   #state: Uint32Array<ArrayBuffer>;
 

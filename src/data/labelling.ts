@@ -173,6 +173,48 @@ export async function labelFile(
   return summary;
 }
 
+/**
+ * Finds what is risky in texts, in their order: what `encodeText` and `textExperiment` take.
+ *
+ * @throws {CannotError} when the labeller fails, or its spans leave a text.
+ *
+ * @example
+ * ```ts
+ * import { markTexts, wordLabeller } from "@slung/slung";
+ *
+ * const [first] = await markTexts(["Mira Toveld ran the mill."], wordLabeller(["Mira Toveld"]));
+ * console.log(first?.spans); // [ { start: 0, end: 11, risk: 3 } ]
+ * ```
+ */
+export async function markTexts(
+  texts: readonly string[],
+  labeller: Labeller,
+): Promise<RiskyText[]> {
+  return await markFrom(0, texts, labeller);
+}
+
+// Texts are named by their place, the first of them at `first`.
+async function markFrom(
+  first: number,
+  texts: readonly string[],
+  labeller: Labeller,
+): Promise<RiskyText[]> {
+  const found = await labeller.label(texts);
+  if (found.length !== texts.length) {
+    throw new CannotError(
+      "label texts",
+      `the labeller "${labeller.name}" gave spans of ${found.length} texts for ${texts.length}`,
+      "Return one list for each text, empty where nothing is risky",
+    );
+  }
+  const rule: SpanRule = labeller.sentences ? "sentence" : "overlap";
+  return texts.map((text, i) => {
+    const spans = found[i]!;
+    validateSpans(spans, text.length, `text ${first + i} by "${labeller.name}"`);
+    return { text, spans, rule };
+  });
+}
+
 /** How texts are labelled. */
 export interface LabelTextsOptions {
   /** Texts that are labelled together; 256 unless given. */
@@ -204,24 +246,14 @@ export async function labelTexts(
   { batch = 256, onText }: LabelTextsOptions = {},
 ): Promise<TextsSummary> {
   const summary: TextsSummary = { texts: 0, risky: 0, spans: { possible: 0, high: 0 } };
-  const rule: SpanRule = labeller.sentences ? "sentence" : "overlap";
   const labelled = async function* (waiting: string[]): AsyncGenerator<string> {
-    const found = await labeller.label(waiting);
-    if (found.length !== waiting.length) {
-      throw new CannotError(
-        "label texts",
-        `the labeller "${labeller.name}" gave spans of ${found.length} texts for ${waiting.length}`,
-        "Return one list for each text, empty where nothing is risky",
-      );
-    }
-    for (const [i, text] of waiting.entries()) {
-      const spans = found[i]!;
-      validateSpans(spans, text.length, `text ${summary.texts} by "${labeller.name}"`);
+    for (const marked of await markFrom(summary.texts, waiting, labeller)) {
+      const { text, spans, rule } = marked;
       summary.texts++;
       if (spans.some(({ risk }) => risk > Risk.low)) summary.risky++;
       summary.spans.possible += spans.filter(({ risk }) => risk === Risk.possible).length;
       summary.spans.high += spans.filter(({ risk }) => risk === Risk.high).length;
-      onText?.({ text, spans, rule }, summary);
+      onText?.(marked, summary);
       yield JSON.stringify({ text, spans, ...(rule === "sentence" && { rule }) });
     }
   };

@@ -5,7 +5,20 @@ import { type Objective, objective } from "../slung/objective.ts";
 import { lowRiskPart, type Sequence } from "./sequence.ts";
 import { excessLossWeights, goldfishWeights } from "./token_weights.ts";
 
-/** How one model of an experiment is trained. */
+/**
+ * How one model of an experiment is trained.
+ *
+ * @example Two rows of a table: one shipped objective, one of one's own
+ * ```ts
+ * import { customLoss, type Method, objective, onHighRisk } from "@slung/slung";
+ *
+ * const squared = customLoss({ name: "squared", value: "p * p", derivative: "2 * p * p" });
+ * const methods: Method[] = [
+ *   { name: "masked", title: "Masked SLUNG", objective: objective("masked") },
+ *   { name: "squared", title: "Squared probability", objective: onHighRisk(squared) },
+ * ];
+ * ```
+ */
 export interface Method {
   /** Names its runs in files and on the command line: letters, digits, `_` and `-`. */
   readonly name: string;

@@ -16,6 +16,7 @@ export * from "./sources/csv.ts";
 export * from "./sources/dolma.ts";
 export * from "./sources/dolma_folder.ts";
 export * from "./sources/invented_authors.ts";
+export * from "./sources/invented_notes.ts";
 export * from "./sources/invented_toxicity.ts";
 export * from "./sources/tofu.ts";
 export * from "./spans.ts";

@@ -6,7 +6,20 @@
 import { CannotError } from "../base/errors.ts";
 import { Risk } from "../slung/risk.ts";
 
-/** Tokens of one text; the class and weight at index i belong to token i as a target. */
+/**
+ * Tokens of one text; the class and weight at index i belong to token i as a target.
+ *
+ * @example A sequence whose second token counts twice and whose third is risky
+ * ```ts
+ * import { Risk, type Sequence } from "@slung/slung";
+ *
+ * const sequence: Sequence = {
+ *   tokens: Uint32Array.of(5, 7, 11),
+ *   classes: Uint8Array.of(Risk.low, Risk.low, Risk.high),
+ *   weights: Float32Array.of(1, 2, 1),
+ * };
+ * ```
+ */
 export interface Sequence {
   /** [n] token ids; the last one is only a target. */
   tokens: Uint32Array;
@@ -29,7 +42,16 @@ export interface Delimiters {
   eos?: number;
 }
 
-/** A sequence of which every token is learned. */
+/**
+ * A sequence of which every token is learned.
+ *
+ * @example
+ * ```ts
+ * import { lowRiskSequence } from "@slung/slung";
+ *
+ * console.log(lowRiskSequence(Uint32Array.of(5, 7, 11)).classes.join()); // 1,1,1
+ * ```
+ */
 export function lowRiskSequence(tokens: Uint32Array): Sequence {
   return { tokens, classes: new Uint8Array(tokens.length).fill(Risk.low) };
 }

@@ -16,7 +16,7 @@ import {
 import type { ReadingOptions } from "./lines.ts";
 import { insideCharacter, offsetsFrom, type OffsetUnit, offsetUnits } from "./offsets.ts";
 import { type Fields, numberField, readRecords, stringField } from "./records.ts";
-import { delimit, type Sequence } from "./sequence.ts";
+import { cutIntoWindows, delimit, type Sequence } from "./sequence.ts";
 import { type EncodeOptions, missingBos, type Tokenizer } from "../tokenizers/tokenizer.ts";
 
 /**
@@ -25,7 +25,20 @@ import { type EncodeOptions, missingBos, type Tokenizer } from "../tokenizers/to
  */
 export type SpanRule = "overlap" | "sentence";
 
-/** A text, what is risky in it, and how much its tokens count. */
+/**
+ * A text, what is risky in it, and how much its tokens count.
+ *
+ * @example
+ * ```ts
+ * import { Risk, type RiskyText } from "@slung/slung";
+ *
+ * const text: RiskyText = {
+ *   text: "Mira Toveld ran the mill.",
+ *   spans: [{ start: 0, end: 11, risk: Risk.high }],
+ *   weight: 0.5,
+ * };
+ * ```
+ */
 export interface RiskyText {
   /** One document. */
   text: string;
@@ -58,6 +71,17 @@ export interface EncodingOptions extends EncodeOptions {
  * this one does not spell it out, and before EOS, both of low risk.
  *
  * @throws {CannotError} for spans that leave the text; under the rule `sentence`, for spans that overlap.
+ *
+ * @example
+ * ```ts
+ * import { encodeText, Risk, trainBytePair } from "@slung/slung";
+ *
+ * const text = "Mira ran the mill.";
+ * const tokenizer = trainBytePair([text], 258); // a token for each byte, no more
+ * const spans = [{ start: 0, end: 4, risk: Risk.high }];
+ * const { classes } = encodeText(tokenizer, { text, spans });
+ * console.log(classes.join("")); // 3333111111111111111
+ * ```
  */
 export function encodeText(
   tokenizer: Tokenizer,
@@ -79,7 +103,17 @@ export function encodeText(
   return { ...sequence, weights: new Float32Array(sequence.tokens.length).fill(weight) };
 }
 
-/** The tokens of a text as a model expects them at the start of a context: as {@linkcode encodeText}, without EOS. */
+/**
+ * The tokens of a text as a model expects them at the start of a context: as {@linkcode encodeText}, without EOS.
+ *
+ * @example
+ * ```ts
+ * import { encodePrompt, trainBytePair } from "@slung/slung";
+ *
+ * const tokenizer = trainBytePair(["the mill"], 258);
+ * console.log(encodePrompt(tokenizer, "the").length); // 3
+ * ```
+ */
 export function encodePrompt(
   tokenizer: Tokenizer,
   text: string,
@@ -88,7 +122,30 @@ export function encodePrompt(
   return encodeText(tokenizer, { text, spans: [] }, { ...options, end: false }).tokens;
 }
 
-/** How many tokens stand before every text of a tokenizer: {@linkcode cutIntoWindows} repeats them in each window. */
+/**
+ * The tokens of a text in windows of at most `length` tokens, in which every token after the first is predicted once: BOS,
+ * where there is one, begins each window; else its first token is the last of the window before.
+ *
+ * @throws {CannotError} as {@linkcode encodeText}, and for a length that leaves nothing to predict.
+ *
+ * @example
+ * ```ts
+ * import { encodeIntoWindows, trainBytePair } from "@slung/slung";
+ *
+ * const tokenizer = trainBytePair(["the mill"], 258);
+ * const windows = encodeIntoWindows(tokenizer, { text: "the old mill", spans: [] }, 8);
+ * console.log(windows.map(({ tokens }) => tokens.length).join()); // 8,6
+ * ```
+ */
+export function encodeIntoWindows(
+  tokenizer: Tokenizer,
+  text: RiskyText,
+  length: number,
+): Sequence[] {
+  return cutIntoWindows(encodeText(tokenizer, text), length, prefixLength(tokenizer));
+}
+
+/** How many tokens stand before every text of a tokenizer: `cutIntoWindows` repeats them in each window. */
 export function prefixLength({ special }: Tokenizer): number {
   return special.bos === undefined ? 0 : 1;
 }
@@ -102,6 +159,14 @@ export function prefixLength({ special }: Tokenizer): number {
  * would train on the risk as if there were none.
  *
  * @throws {CannotError} naming file, line and field.
+ *
+ * @example
+ * ```ts
+ * import { readRiskyTexts } from "@slung/slung";
+ *
+ * const texts = await readRiskyTexts("stories.jsonl", { strict: true });
+ * console.log(texts[0]?.text); // The old mill was run by Mira Toveld until winter.
+ * ```
  */
 export async function readRiskyTexts(
   path: string,

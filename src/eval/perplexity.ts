@@ -21,6 +21,16 @@ export interface Perplexity {
  * Scores tokens in consecutive windows of the model's context; the first of each window is not predicted.
  *
  * @throws {CannotError} for a text of fewer than two tokens, a model that sees only one, and as {@linkcode scoreSequences}.
+ *
+ * @example
+ * ```ts
+ * import { encodePrompt, Gpu, openModel, perplexity } from "@slung/slung";
+ *
+ * using gpu = await Gpu.open();
+ * const { model, tokenizer } = await openModel(gpu, "path/to/model");
+ * const { nll, tokens } = await perplexity(model, encodePrompt(tokenizer, "The old mill turned."));
+ * console.log(`${tokens} tokens at ${nll.toFixed(0)} nats`.includes("tokens at")); // true
+ * ```
  */
 export async function perplexity(
   model: LanguageModel,

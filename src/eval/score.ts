@@ -36,6 +36,20 @@ export function scoringRows(time: number): number {
  *
  * @throws {CannotError} for an option that is not allowed, a malformed sequence, an id that the model does not have, one
  * longer than its context, and for a model whose results are not finite.
+ *
+ * @example How probable a model finds each token of a name
+ * ```ts
+ * import { encodeText, Gpu, openModel, Risk, scoreSequences } from "@slung/slung";
+ *
+ * using gpu = await Gpu.open();
+ * const { model, tokenizer } = await openModel(gpu, "path/to/model");
+ * const text = "The mill of Mira Toveld.";
+ * const spans = [{ start: 12, end: 23, risk: Risk.high }];
+ * const sequence = encodeText(tokenizer, { text, spans });
+ * const [scores] = await scoreSequences(model, [sequence]);
+ * const ofName = scores!.filter((_, i) => sequence.classes[i + 1] === Risk.high);
+ * console.log(ofName.every((logProbability) => logProbability < 0)); // true
+ * ```
  */
 export async function scoreSequences(
   model: LanguageModel,

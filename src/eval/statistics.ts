@@ -29,6 +29,14 @@ export function standardDeviation(values: readonly number[]): number {
  * value.
  *
  * @throws {CannotError} without values.
+ *
+ * @example
+ * ```ts
+ * import { studentInterval } from "@slung/slung";
+ *
+ * const { mean, low, high } = studentInterval([0.41, 0.44, 0.47]); // of three seeds
+ * console.log(mean.toFixed(2), low.toFixed(2), high.toFixed(2)); // 0.44 0.37 0.51
+ * ```
  */
 export function studentInterval(values: readonly number[]): Interval {
   const centre = mean(values), n = values.length;

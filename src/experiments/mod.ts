@@ -3,6 +3,7 @@
 export * from "./code_version.ts";
 export * from "./runner.ts";
 export * from "./small_olmo.ts";
+export * from "./texts.ts";
 export * from "./titles.ts";
 export * from "./names/experiment.ts";
 export * from "./names/invented.ts";

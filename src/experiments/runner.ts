@@ -21,7 +21,17 @@ import type { FitOptions } from "../train/fit.ts";
 import type { LogEntry } from "../train/loop.ts";
 import { type CodeVersion, codeVersion } from "./code_version.ts";
 
-/** One model of an experiment. */
+/**
+ * One model of an experiment.
+ *
+ * @example
+ * ```ts
+ * import type { Run } from "@slung/slung";
+ *
+ * const label = ({ method, seed }: Run) =>
+ *   method ? `${method.title}, seed ${seed}` : "the base model";
+ * ```
+ */
 export interface Run {
   /** Names its files. */
   name: string;
@@ -41,7 +51,31 @@ export interface TrainingHooks {
   fittingOf(part: string): TrainingHooks["fitting"];
 }
 
-/** A stage of training, and what it is that its outcome depends on. */
+/**
+ * A stage of training, and what it is that its outcome depends on.
+ *
+ * @example Training on a text that all methods share
+ * ```ts
+ * import { encodeText, fit, olmoOptimiser, type Stage, type Tokenizer } from "@slung/slung";
+ *
+ * const stageOn = (tokenizer: Tokenizer, text: string): Stage => ({
+ *   name: "trained",
+ *   identity: { text, peak: 1e-3 }, // whatever decides the outcome
+ *   async train(model, { method, seed }, { fitting }) {
+ *     const { step, finished } = await fit(model, {
+ *       epochs: [[encodeText(tokenizer, { text, spans: [] })]],
+ *       perStep: 1,
+ *       seed,
+ *       objective: method!.objective,
+ *       optimiser: olmoOptimiser,
+ *       schedule: { peak: 1e-3, warmup: 0, decay: "linear", final: 0 },
+ *       ...fitting,
+ *     });
+ *     return finished ? { steps: step } : undefined;
+ *   },
+ * });
+ * ```
+ */
 export interface Stage {
   /** Names its files, e.g. `trained`. */
   name: string;
@@ -55,7 +89,21 @@ export interface Stage {
   train(model: LanguageModel, run: Run, hooks: TrainingHooks): Promise<object | undefined>;
 }
 
-/** What is measured of a model after each stage. */
+/**
+ * What is measured of a model after each stage.
+ *
+ * @example A measure of one's own: how surprised a model is by a text
+ * ```ts
+ * import { encodePrompt, type Measure, perplexity, type Tokenizer } from "@slung/slung";
+ *
+ * const surpriseAt = (text: string, tokenizer: Tokenizer): Measure<{ surprise: number }> => ({
+ *   name: "surprise",
+ *   identity: text, // another text is another measure
+ *   measure: async ({ model }) =>
+ *     (await perplexity(await model(), encodePrompt(tokenizer, text))).nll,
+ * });
+ * ```
+ */
 export interface Measure<Results> {
   /** Names its file and its result, e.g. `perplexity`. */
   name: keyof Results & string;
@@ -79,7 +127,30 @@ export interface Subject<Results> {
   progress(done: number, total: number): void;
 }
 
-/** An experiment: what is trained, from what, and what is measured. */
+/**
+ * An experiment: what is trained, from what, and what is measured.
+ *
+ * @example The base model, measured and nothing else
+ * ```ts
+ * import { type Experiment, Gpu, openModel, runExperiment } from "@slung/slung";
+ *
+ * using gpu = await Gpu.open();
+ * const { source: base, tokenizer } = await openModel(gpu, "path/to/model");
+ * const experiment: Experiment<{ layers: number }> = {
+ *   base,
+ *   tokenizer,
+ *   runs: [{ name: "base", method: undefined, seed: 0 }],
+ *   stages: [],
+ *   measures: [{
+ *     name: "layers",
+ *     identity: null,
+ *     measure: async ({ model }) => (await model()).config.layers,
+ *   }],
+ * };
+ * const [outcome] = await runExperiment(gpu, experiment, "runs/layers");
+ * console.log(outcome?.stages[0]?.results.layers); // 1
+ * ```
+ */
 export interface Experiment<Results> {
   /** Configuration and weights from which every run starts. */
   base: Model;
@@ -93,7 +164,22 @@ export interface Experiment<Results> {
   measures: readonly Measure<Results>[];
 }
 
-/** What came out of one run. */
+/**
+ * What came out of one run.
+ *
+ * @example
+ * ```ts
+ * import { type Outcome, studentInterval } from "@slung/slung";
+ *
+ * function summarise(outcomes: readonly Outcome<{ surprise: number }>[]) {
+ *   const groups = Map.groupBy(outcomes, ({ run }) => run.method?.title ?? "Base model");
+ *   return [...groups].map(([title, group]) => ({
+ *     title,
+ *     ...studentInterval(group.map(({ stages }) => stages.at(-1)!.results.surprise)),
+ *   }));
+ * }
+ * ```
+ */
 export interface Outcome<Results> {
   /** Which model this is. */
   run: Run;
@@ -129,6 +215,31 @@ export interface RunnerOptions<Results> {
  * @returns One outcome for each run, or those that are complete when `signal` was aborted.
  * @throws {CannotError} when a file cannot be read or written, or two runs, stages or measures would share one; with
  * `onlyMeasure`, for a model that was not kept.
+ *
+ * @example
+ * ```ts
+ * import { Gpu, objective, olmoOptimiser, openModel } from "@slung/slung";
+ * import { readRiskyTexts, runExperiment, textExperiment } from "@slung/slung";
+ *
+ * using gpu = await Gpu.open();
+ * const { source: base, tokenizer } = await openModel(gpu, "path/to/model");
+ * const experiment = await textExperiment({
+ *   base,
+ *   tokenizer,
+ *   texts: await readRiskyTexts("stories.jsonl"),
+ *   training: {
+ *     epochs: 1,
+ *     perStep: 2,
+ *     optimiser: olmoOptimiser,
+ *     schedule: { peak: 1e-3, warmup: 0, decay: "linear", final: 0 },
+ *   },
+ *   methods: [{ name: "masked", title: "Masked SLUNG", objective: objective("masked") }],
+ *   seeds: [0],
+ *   measures: [],
+ * });
+ * const outcomes = await runExperiment(gpu, experiment, "runs/masked");
+ * console.log(outcomes.map(({ run }) => run.name).join(" ")); // base masked-seed0
+ * ```
  */
 export async function runExperiment<Results extends object>(
   gpu: Gpu,
@@ -153,6 +264,27 @@ export async function runExperiment<Results extends object>(
     if (options.signal?.aborted) break;
   }
   return outcomes;
+}
+
+/**
+ * The runs that compare methods: the base model as it is, then one model for each seed and method, in this order.
+ */
+export function comparedRuns(methods: readonly Method[], seeds: readonly number[]): Run[] {
+  return [
+    { name: "base", method: undefined, seed: 0 },
+    ...seeds.flatMap((seed) =>
+      methods.map((method) => ({ name: `${method.name}-seed${seed}`, method, seed }))
+    ),
+  ];
+}
+
+/** An experiment that also measures something of one's own, after all else; its results are beside the others. */
+export function withMeasures<Results extends object, Own extends object>(
+  experiment: Experiment<Results>,
+  own: readonly Measure<Own>[],
+): Experiment<Results & Own> {
+  const measures = [...experiment.measures, ...own];
+  return { ...experiment, measures: measures as unknown as Measure<Results & Own>[] };
 }
 
 // All of them name files.
@@ -281,7 +413,8 @@ class Worker<Results extends object> implements Disposable {
     const { run, options } = this;
     const results: Partial<Results> = {};
     for (const { name, identity, measure } of this.experiment.measures) {
-      const file = `${path}${name}-${await fingerprintOf([code, identity])}.json`;
+      // The code of an own measure is not part of the code version; its text is the least that can be told of it.
+      const file = `${path}${name}-${await fingerprintOf([code, identity, String(measure)])}.json`;
       if (!await exists(file)) {
         const result = await measure({
           run,

@@ -3,7 +3,17 @@
 import type { DecoderConfig } from "../model/config.ts";
 import { architectures } from "../model/families.ts";
 
-/** A small OLMo: non-parametric layer norm, SwiGLU, rotary positions, tied embedding. */
+/**
+ * A small OLMo: non-parametric layer norm, SwiGLU, rotary positions, tied embedding.
+ *
+ * @example
+ * ```ts
+ * import { smallOlmo } from "@slung/slung";
+ *
+ * const config = smallOlmo({ width: 64, layers: 2, heads: 4, vocabularySize: 1024 });
+ * console.log(config.headWidth, config.feedForward); // 16 192
+ * ```
+ */
 export function smallOlmo(
   { width, layers, heads, vocabularySize, contextLength = 256 }: {
     width: number;

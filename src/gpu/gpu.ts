@@ -41,7 +41,17 @@ const usefulLimits = [
 /** Bytes to which views inside an arena are aligned: the largest alignment WebGPU lets an adapter ask. */
 export const viewAlignment = 256;
 
-/** A WebGPU device with named, accounted memory and errors that say what failed. */
+/**
+ * A WebGPU device with named, accounted memory and errors that say what failed.
+ *
+ * @example
+ * ```ts
+ * import { Gpu } from "@slung/slung";
+ *
+ * using gpu = await Gpu.open(); // closed at the end of the block, with all that it holds
+ * console.log(gpu.adapter.name);
+ * ```
+ */
 export class Gpu {
   /** For what this class does not wrap. */
   readonly device: GPUDevice;

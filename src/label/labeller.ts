@@ -7,7 +7,28 @@ import { classifierInput, type TextClassifier } from "./classifier.ts";
 import { phraseFinder } from "./phrases.ts";
 import { paperThresholds, type RiskThresholds, scoredSpans, sentenceRanges } from "./sentences.ts";
 
-/** Finds what is risky in texts. */
+/**
+ * Finds what is risky in texts.
+ *
+ * @example A labeller of one's own: whatever stands between quotation marks
+ * ```ts
+ * import { type Labeller, markTexts, Risk } from "@slung/slung";
+ *
+ * const quotations: Labeller = {
+ *   name: "quotations",
+ *   label: (texts) =>
+ *     texts.map((text) =>
+ *       Array.from(text.matchAll(/"[^"]*"/g), ({ 0: { length }, index: start }) => ({
+ *         start,
+ *         end: start + length,
+ *         risk: Risk.possible,
+ *       }))
+ *     ),
+ * };
+ * const [marked] = await markTexts(['She said "never" twice.'], quotations);
+ * console.log(marked?.spans.length); // 1
+ * ```
+ */
 export interface Labeller {
   /** Says what it looks for, in results. */
   readonly name: string;
@@ -17,7 +38,18 @@ export interface Labeller {
   label(texts: readonly string[]): RiskSpan[][] | Promise<RiskSpan[][]>;
 }
 
-/** Finds words and names, whole and whatever their case and apostrophes; see `phraseFinder`. */
+/**
+ * Finds words and names, whole and whatever their case and apostrophes; see `phraseFinder`.
+ *
+ * @example
+ * ```ts
+ * import { markTexts, wordLabeller } from "@slung/slung";
+ *
+ * const labeller = wordLabeller(["Mira Toveld", "o'Dun"]);
+ * const [marked] = await markTexts(["MIRA  TOVELD met O’Dun, not Dunn."], labeller);
+ * console.log(marked?.spans.map(({ start, end }) => `${start}-${end}`).join(" ")); // 0-12 17-22
+ * ```
+ */
 export function wordLabeller(words: readonly string[], risk: Risk = Risk.high): Labeller {
   const finder = phraseFinder(words, risk);
   return {
@@ -39,6 +71,16 @@ export const knownPatterns: Readonly<Record<string, RegExp>> = {
  *
  * @param pattern One of the {@linkcode knownPatterns}, or an expression between slashes, e.g. `/AB-\d{4}/u`.
  * @throws {CannotError} when it is neither.
+ *
+ * @example
+ * ```ts
+ * import { markTexts, patternLabeller } from "@slung/slung";
+ *
+ * const [mail] = await markTexts(["Write to mill@toveld.example!"], patternLabeller("email"));
+ * console.log(mail?.spans); // [ { start: 9, end: 28, risk: 3 } ]
+ * const [plate] = await markTexts(["Its plate is AB-1234."], patternLabeller("/[A-Z]{2}-\\d{4}/u"));
+ * console.log(plate?.spans.length); // 1
+ * ```
  */
 export function patternLabeller(pattern: string, risk: Risk = Risk.high): Labeller {
   const expression = knownPatterns[pattern] ?? parseExpression(pattern);
@@ -55,7 +97,22 @@ export function patternLabeller(pattern: string, risk: Risk = Risk.high): Labell
   };
 }
 
-/** Gives every sentence the risk that a classifier's score stands for. */
+/**
+ * Gives every sentence the risk that a classifier's score stands for.
+ *
+ * @example A classifier of one's own
+ * ```ts
+ * import { markTexts, sentenceLabeller } from "@slung/slung";
+ *
+ * const shouting = {
+ *   name: "exclamation marks",
+ *   score: (sentences: readonly string[]) =>
+ *     Float64Array.from(sentences, (sentence) => sentence.endsWith("!") ? 1 : 0),
+ * };
+ * const [marked] = await markTexts(["It rains. Go away!"], sentenceLabeller(shouting));
+ * console.log(marked?.spans.map(({ risk }) => risk).join()); // 1,3
+ * ```
+ */
 export function sentenceLabeller(
   classifier: TextClassifier,
   thresholds: RiskThresholds = paperThresholds,

@@ -79,7 +79,17 @@ export type RotaryScaling =
     originalContext: number;
   };
 
-/** A decoder-only transformer. */
+/**
+ * A decoder-only transformer.
+ *
+ * @example
+ * ```ts
+ * import { type DecoderConfig, initialise, presets } from "@slung/slung";
+ *
+ * const shallow: DecoderConfig = { ...presets.tiny, layers: 1, vocabularySize: 300 };
+ * console.log(initialise(shallow, 0).get("model.embed_tokens.weight")?.shape); // [ 300, 64 ]
+ * ```
+ */
 export interface DecoderConfig extends Architecture {
   /** Which Hugging Face architecture it is stored as. */
   family: Family;

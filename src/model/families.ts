@@ -42,6 +42,14 @@ function olmo(width: number, layers: number, heads: number): DecoderConfig {
 /**
  * Configurations by name. `tiny` is for tests; `olmo20M` to `olmo150M` are allenai/OLMo's `configs/tiny`,
  * whose names count one of the two embedding tables; `olmo1B` is the model of the paper, and `olmo7B` its sibling.
+ *
+ * @example
+ * ```ts
+ * import { presets } from "@slung/slung";
+ *
+ * console.log(Object.keys(presets).join(" ")); // tiny olmo20M olmo60M olmo150M olmo1B olmo7B
+ * console.log(presets.olmo1B.width); // 2048
+ * ```
  */
 export const presets = {
   tiny: {

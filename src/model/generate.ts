@@ -11,7 +11,16 @@ import { Program } from "../gpu/program.ts";
 import { allowedDecoding, decodingOf, type DecodingOptions } from "./decoding.ts";
 import type { LanguageModel } from "./language_model.ts";
 
-/** How tokens are chosen and when a sequence ends. Draws differ for each prompt, by its index. */
+/**
+ * How tokens are chosen and when a sequence ends. Draws differ for each prompt, by its index.
+ *
+ * @example
+ * ```ts
+ * import type { GenerateOptions } from "@slung/slung";
+ *
+ * const sampled: GenerateOptions = { maxNewTokens: 50, topK: 40, temperature: 0.8, seed: 1 };
+ * ```
+ */
 export interface GenerateOptions extends DecodingOptions {
   /** Per sequence; prompt and new tokens must fit the context. */
   maxNewTokens: number;
@@ -38,6 +47,17 @@ const tokenIds: Allowed = {
  *
  * @throws {CannotError} for an option that is not allowed, an empty prompt, one that leaves no room for the new tokens
  * or has a token that the model does not know, and for a model whose logits are not finite.
+ *
+ * @example
+ * ```ts
+ * import { decodeContinuation, encodePrompt, generate, Gpu, openModel } from "@slung/slung";
+ *
+ * using gpu = await Gpu.open();
+ * const { model, tokenizer } = await openModel(gpu, "path/to/model");
+ * const prompt = encodePrompt(tokenizer, "The old mill");
+ * const [continuation] = await generate(model, [prompt], { maxNewTokens: 8 });
+ * const text = decodeContinuation(tokenizer, prompt, continuation!);
+ * ```
  */
 export async function generate(
   model: LanguageModel,

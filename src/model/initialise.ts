@@ -18,6 +18,14 @@ export type InitialisationScheme = "mitchell" | "normal";
  * Each tensor has its own random stream, by seed and name, so that adding a tensor changes no other.
  *
  * @throws {CannotError} when the configuration is inconsistent.
+ *
+ * @example
+ * ```ts
+ * import { initialise, smallOlmo } from "@slung/slung";
+ *
+ * const config = smallOlmo({ width: 16, layers: 1, heads: 2, vocabularySize: 320 });
+ * const weights = initialise(config, 0); // the same seed, the same weights
+ * ```
  */
 export function initialise(
   config: DecoderConfig,

@@ -40,7 +40,19 @@ export interface LanguageModelOptions {
   precision?: Precision;
 }
 
-/** A decoder with its parameters on a GPU. */
+/**
+ * A decoder with its parameters on a GPU.
+ *
+ * @example A new model
+ * ```ts
+ * import { Gpu, initialise, LanguageModel, smallOlmo } from "@slung/slung";
+ *
+ * using gpu = await Gpu.open();
+ * const config = smallOlmo({ width: 16, layers: 1, heads: 2, vocabularySize: 320 });
+ * using model = new LanguageModel(gpu, config, initialise(config, 0), { gradients: true });
+ * const weights = await model.download(); // to be kept with saveModel
+ * ```
+ */
 export class LanguageModel {
   /** By their Hugging Face names. */
   readonly parameters: Parameters;

@@ -3,7 +3,7 @@
 export * from "./batch_tensors.ts";
 export * from "./check_config.ts";
 export * from "./config.ts";
-export * from "./decoding.ts";
+export { type ChosenDecoding, decodingOf, type DecodingOptions } from "./decoding.ts";
 export * from "./families.ts";
 export * from "./generate.ts";
 export * from "./initialise.ts";

@@ -2,7 +2,17 @@
 
 import type { DecoderConfig, HostTensor, Weights } from "./config.ts";
 
-/** A configuration and the weights that fit it. */
+/**
+ * A configuration and the weights that fit it.
+ *
+ * @example
+ * ```ts
+ * import { initialise, type Model, smallOlmo } from "@slung/slung";
+ *
+ * const config = smallOlmo({ width: 16, layers: 1, heads: 2, vocabularySize: 320 });
+ * const base: Model = { config, weights: initialise(config, 0) };
+ * ```
+ */
 export interface Model {
   /** The architecture. */
   config: DecoderConfig;

@@ -27,7 +27,20 @@ export interface PretrainedSource extends Beside {
   source: Model;
 }
 
-/** A model on the GPU and its tokenizer. */
+/**
+ * A model on the GPU and its tokenizer.
+ *
+ * @example
+ * ```ts
+ * import { encodePrompt, Gpu, openModel, perplexity, type Pretrained } from "@slung/slung";
+ *
+ * async function surprise({ model, tokenizer }: Pretrained, text: string): Promise<number> {
+ *   return (await perplexity(model, encodePrompt(tokenizer, text))).nll;
+ * }
+ * using gpu = await Gpu.open();
+ * console.log(await surprise(await openModel(gpu, "path/to/model"), "The old mill.") > 0); // true
+ * ```
+ */
 export interface Pretrained extends Beside {
   /** The model, its parameters on the GPU. */
   model: LanguageModel;
@@ -59,6 +72,16 @@ export async function readPretrained(
  *
  * @throws {CannotError} as there, for a weight that is not finite or that f16 cannot hold, and where the adapter has
  * too little memory.
+ *
+ * @example
+ * ```ts
+ * import { Gpu, openModel } from "@slung/slung";
+ *
+ * using gpu = await Gpu.open();
+ * const { model, tokenizer, description } = await openModel(gpu, "path/to/model", {
+ *   gradients: true,
+ * });
+ * ```
  */
 export async function openModel(
   gpu: Gpu,

@@ -27,9 +27,11 @@ import type { Tape, Variable } from "./tape.ts";
 export interface TokenInputs {
   /** [N] rows of the table. */
   tokens: Tensor;
-  /** [N] rows grouped by token, and [N + 1] where groups start (`groupByToken`); for training only. */
+  /** [N] rows grouped by token, from `groupByToken`; this and what follows for training only. */
   order?: Tensor;
+  /** [N + 1] where groups start in `order`. */
   starts?: Tensor;
+  /** How many groups there are in the batch at hand. */
   groups?: () => number;
 }
 
@@ -173,9 +175,11 @@ export function logits(tape: Tape, { value: hidden }: Variable, { value }: Param
 export interface RotaryInputs {
   /** [N] */
   positions: Tensor;
-  /** [length, R/2, 2] from `rotaryAngles`. */
+  /** [length, R/2, 2] cosine and sine, from `rotaryAngles`. */
   angles: Tensor;
+  /** D. */
   headWidth: number;
+  /** Which entries of a head turn together: j and j + D/2, or 2j and 2j + 1. */
   pairing: "half" | "interleaved";
 }
 

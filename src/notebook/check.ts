@@ -7,7 +7,7 @@ import { type Displayable, displayable } from "./display.ts";
 
 /** Shows `✓ claim`, or fails the cell. @throws {CannotError} when the condition does not hold. */
 export function check(claim: string, condition: boolean): Displayable {
-  if (condition) return displayable({ "text/plain": `✓ ${claim}` });
+  if (condition) return displayable({ text: `✓ ${claim}` });
   throw new CannotError(`confirm that ${claim}`, "it does not hold here", remedy);
 }
 
@@ -42,7 +42,7 @@ export function checkClose(
   }
   const elements = found.length > 1 ? ` over ${found.length} elements` : "";
   return displayable({
-    "text/plain":
+    text:
       `✓ ${claim}: largest difference ${formatCell(Number(largest.toPrecision(2)))}${elements}, ` +
       `allowed ${tolerance}`,
   });

@@ -1,6 +1,9 @@
 // What a notebook cell shows. An object carries a picture or a table for Jupyter and the same content as text, so that a
-// cell's last value, `console.log` in a terminal and a screen reader all get it. Figures are SVG rather than styled HTML,
-// because code hosts drop styles from committed notebooks but draw their images.
+// cell's last value, `console.log` in a terminal and a screen reader all get it. Figures are pictures rather than styled
+// HTML, because code hosts drop styles from committed notebooks but show their images.
+
+import { CannotError } from "../base/errors.ts";
+import { toPng } from "./raster.ts";
 
 /** The symbol by which Deno's Jupyter kernel asks an object for its MIME bundle. */
 export const jupyterDisplay: unique symbol = Symbol.for("Jupyter.display") as never;
@@ -13,32 +16,59 @@ export interface MimeBundle {
   "text/plain": string;
   /** A table or other HTML; everything in it is escaped. */
   "text/html"?: string;
-  /** A figure. */
+  /** A figure, in base64. */
+  "image/png"?: string;
+  /** A figure, where it could not be drawn as PNG. */
   "image/svg+xml"?: string;
 }
 
 /** Something that shows itself in a notebook and prints itself in a terminal. */
 export interface Displayable {
   /** For Jupyter. */
-  [jupyterDisplay](): MimeBundle;
+  [jupyterDisplay](): Promise<MimeBundle>;
   /** For `console.log`; coloured where the terminal is. */
   [customInspect](inspect?: unknown, options?: { colors?: boolean }): string;
   /** The content as text. */
   toString(): string;
+  /** The figure as an SVG document, to be written to a file; none of a table or a text. */
+  readonly svg?: string;
 }
 
-/**
- * Makes an object that shows a bundle.
- *
- * @param coloured The text with ANSI colours, for terminals that show them.
- */
-export function displayable(bundle: MimeBundle, coloured?: string): Displayable {
-  const text = bundle["text/plain"];
+/** What there is to show. */
+export interface Content {
+  /** For terminals and screen readers. */
+  text: string;
+  /** The text with ANSI colours, for terminals that show them. */
+  coloured?: string;
+  /** A table or other HTML; everything in it is escaped. */
+  html?: string;
+  /** A figure. */
+  svg?: string;
+}
+
+/** Makes an object that shows a content. */
+export function displayable({ text, coloured, html, svg }: Content): Displayable {
+  const bundle = async (): Promise<MimeBundle> => ({
+    "text/plain": text,
+    ...(html !== undefined && { "text/html": html }),
+    ...(svg !== undefined && await picture(svg)),
+  });
   return {
-    [jupyterDisplay]: () => bundle,
+    ...(svg !== undefined && { svg }),
+    [jupyterDisplay]: bundle,
     [customInspect]: (_inspect, options) => (options?.colors ? coloured : undefined) ?? text,
     toString: () => text,
   };
+}
+
+async function picture(svg: string): Promise<Pick<MimeBundle, "image/png" | "image/svg+xml">> {
+  try {
+    return { "image/png": (await toPng(svg)).toBase64() };
+  } catch (error) {
+    if (!(error instanceof CannotError)) throw error;
+    console.warn(`${error.message} Until then figures are SVG, which some viewers do not show.`);
+    return { "image/svg+xml": svg };
+  }
 }
 
 /** The part of `Deno.jupyter` used here; it exists in the kernel only. */
@@ -68,7 +98,7 @@ export async function send(
   thing: Displayable,
   options: { update?: boolean; display_id?: string },
 ): Promise<void> {
-  await door.display(thing[jupyterDisplay](), { raw: true, ...options });
+  await door.display(await thing[jupyterDisplay](), { raw: true, ...options });
   await new Promise((resolve) => setTimeout(resolve, 20));
 }
 

@@ -82,15 +82,19 @@ export function parseSource(text: string, name: string): SourceCell[] {
   });
 }
 
-/**
- * The code of a source with the solutions that its text cells fold away, so that these are type-checked too: each fenced
- * block of TypeScript follows in a scope of its own.
- */
-export function withSolutions(text: string, cells: readonly SourceCell[]): string {
-  const blocks = cells.filter(({ kind }) => kind === "markdown").flatMap(({ source }) =>
-    Array.from(source.matchAll(/^```ts\n([\s\S]*?)^```$/gm), ([, code]) => `{\n${code}}\n`)
+/** The solutions that text cells fold away, in order: each fenced block of TypeScript. */
+export function solutionsOf(cells: readonly SourceCell[]): { code: string; line: number }[] {
+  return cells.filter(({ kind }) => kind === "markdown").flatMap(({ source, line }) =>
+    Array.from(source.matchAll(/^```ts\n([\s\S]*?)^```$/gm), ({ 1: code, index }) => ({
+      code: code!,
+      line: line + source.slice(0, index).split("\n").length,
+    }))
   );
-  return [text, ...blocks].join("\n");
+}
+
+/** The code of a source with its solutions, so that these are type-checked too: each follows in a scope of its own. */
+export function withSolutions(text: string, cells: readonly SourceCell[]): string {
+  return [text, ...solutionsOf(cells).map(({ code }) => `{\n${code}}\n`)].join("\n");
 }
 
 /**
@@ -197,6 +201,55 @@ function sortKeys(value: unknown): unknown {
   if (typeof value !== "object" || value === null) return value;
   const entries = Object.entries(value).toSorted(([a], [b]) => a < b ? -1 : 1);
   return Object.fromEntries(entries.map(([key, inner]) => [key, sortKeys(inner)]));
+}
+
+/** A cell that somebody wrote or changed after the notebook was made from its source. */
+export interface OwnCell {
+  /** Its place, from 1. */
+  number: number;
+  /** Its first line. */
+  line: string;
+}
+
+/**
+ * The cells of a notebook that a person wrote or changed: a cell that was made here carries the fingerprint of its content
+ * as its id, and editors keep ids. Outputs are nobody's: running makes them again.
+ *
+ * @param known The source that the notebook is to be made from; its cells are never a person's.
+ * @throws {CannotError} when the text is no notebook.
+ */
+export function ownCells(
+  text: string,
+  name: string,
+  known: readonly SourceCell[] = [],
+): OwnCell[] {
+  const ours = new Set(known.map(({ kind, source }) => fingerprint(`${kind}\n${source}`)));
+  return readCells(text, name).flatMap(({ cell_type, id, source }, i) => {
+    const content = (Array.isArray(source) ? source.join("") : String(source ?? "")).trim();
+    const hash = fingerprint(`${cell_type}\n${content}`);
+    if (content === "" || ours.has(hash) || id?.replace(/-\d+$/, "") === hash) return [];
+    return [{ number: i + 1, line: content.split("\n")[0]! }];
+  });
+}
+
+interface StoredCell {
+  cell_type: string;
+  id?: string;
+  source?: string | string[];
+}
+
+function readCells(text: string, name: string): StoredCell[] {
+  try {
+    const { cells } = JSON.parse(text) as { cells?: unknown };
+    if (Array.isArray(cells)) return cells as StoredCell[];
+  } catch {
+    // The error below says it.
+  }
+  throw new CannotError(
+    `read "${name}"`,
+    "it is no Jupyter notebook",
+    "Move it away, so that a new one can be written",
+  );
 }
 
 /** FNV-1a of a text, as 8 hexadecimal digits. */

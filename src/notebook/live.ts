@@ -1,35 +1,32 @@
 // A display that lives while a cell trains: loss curves by risk class, tokens per second, time left. In a notebook one
-// figure is redrawn in place; in a terminal it is the progress line. Interrupting the cell (or Ctrl-C) aborts the
-// signal, upon which `fit` and `train` finish their step, save a checkpoint and return.
+// figure is redrawn in place; in a terminal it is the progress line. An interrupt (or Ctrl-C) stops the training after its
+// step, with a checkpoint, and ends the cell with an error, so that nothing half-trained reaches a table. The same cell,
+// run again, goes on from there.
 //
 // Jupyter interrupts a kernel by SIGINT. Deno's kernel dies of it unless something listens, also after the last listener
 // has left; the listener here therefore stays as long as the kernel. (Its `interrupt_request` is no way out: it ends
 // a loop without awaits, but leaves a kernel that was awaiting hanging for good.)
 
-import { largest } from "../base/extremes.ts";
-import { createProgress, duration } from "../report/progress.ts";
-import { formatCell } from "../report/table.ts";
-import { displayable, jupyter, send } from "./display.ts";
-import { ink, round, svgDocument, svgText } from "./svg.ts";
+import { CannotError } from "../base/errors.ts";
+import { type Experiment, type Outcome, type Run, runExperiment } from "../experiments/runner.ts";
+import { baseTitle } from "../experiments/titles.ts";
+import type { Gpu } from "../gpu/gpu.ts";
+import type { LanguageModel } from "../model/language_model.ts";
+import { createProgress } from "../report/progress.ts";
+import { checkpointsIn } from "../train/checkpoint.ts";
+import type { CheckpointStore } from "../train/loop.ts";
+import { lessonFolder } from "./cache.ts";
+import { displayable, jupyter, send, show } from "./display.ts";
+import { type TrainingEntry, trainingPicture, type TrainingState } from "./live_picture.ts";
 
-/** What a training step reports; the entries of `fit` and `train` are such. */
-export interface TrainingEntry {
-  /** Counted from 0. */
-  step: number;
-  /** The objective. */
-  loss: number;
-  /** Mean loss by risk class, if known; `undefined` for a class without tokens. */
-  lossByClass?: readonly (number | undefined)[];
-  /** Lately. */
-  tokensPerSecond: number;
-}
-
-/** What to hand to `fit` or `train`: `fit(model, { …, ...hooks })`. */
+/** What to hand to `fit`, `pretrain` or `trainOnSpans`: `fit(model, { …, ...hooks })`. */
 export interface TrainingHooks {
   /** Feeds the display. */
   onLog: (entry: TrainingEntry, steps?: number) => void;
   /** Aborted by an interrupt. */
   signal: AbortSignal;
+  /** Keeps what an interrupted `fit` has done, under a name that its model, data and settings decide. */
+  checkpoint: CheckpointStore;
 }
 
 /** What the display says about itself. */
@@ -38,8 +35,10 @@ export interface LiveTrainingOptions {
   title: string;
   /** Optimiser steps in all; `fit` tells them by itself. */
   steps?: number;
-  /** Milliseconds between redraws, at least; 400 unless given. */
+  /** Milliseconds between redraws, at least; 1000 unless given. */
   interval?: number;
+  /** Whether the training keeps checkpoints of its own, as `pretrain` and `trainOnSpans` do. */
+  ownCheckpoints?: boolean;
 }
 
 /**
@@ -49,39 +48,165 @@ export interface LiveTrainingOptions {
  * ```ts ignore
  * const outcome = await liveTraining({ title: "Masked" }, (hooks) => fit(model, { ...settings, ...hooks }));
  * ```
+ * @throws {CannotError} when the cell was interrupted; it says whether the same cell goes on or begins anew.
  */
-export async function liveTraining<Outcome>(
+export async function liveTraining<Result>(
   options: LiveTrainingOptions,
-  training: (hooks: TrainingHooks) => Promise<Outcome>,
-): Promise<Outcome> {
-  const interrupt = listenForInterrupt();
-  const screen = jupyter() ? notebookScreen(options) : terminalScreen(options);
+  training: (hooks: TrainingHooks) => Promise<Result>,
+): Promise<Result> {
+  using interrupt = listenForInterrupt();
+  const { signal } = interrupt;
+  const screen = openScreen(options);
+  const kept = new InterruptedRuns(`${await lessonFolder("interrupted")}`, signal);
   try {
-    const outcome = await training({ onLog: screen.update, signal: interrupt.signal });
-    await screen.end(interrupt.signal.aborted ? "stopped" : "finished");
-    return outcome;
+    const result = await training({ onLog: screen.update, signal, checkpoint: kept });
+    if (!signal.aborted) {
+      await kept.forget();
+      await screen.end("finished");
+      return result;
+    }
+    const saved = kept.saved || (options.ownCheckpoints ?? false);
+    await screen.end(saved ? "saved" : "stopped");
+    throw interrupted(`${options.title}, ${screen.where()}`, saved);
   } catch (error) {
-    await screen.end("failed");
+    if (!signal.aborted) await screen.end("failed");
     throw error;
-  } finally {
-    interrupt.release();
   }
 }
 
-type State = "training" | "finished" | "stopped" | "failed";
+/** How an experiment is shown, and what it hands on. */
+export interface LiveExperimentOptions {
+  /** Names the folder that keeps what is finished; equal runs in it are not trained again. */
+  keep: string;
+  /** Is handed every model that was trained in this call, before it is measured; it must not keep it. */
+  onModel?: (run: Run, stage: string, model: LanguageModel) => void | Promise<void>;
+}
+
+/**
+ * Runs an experiment with a live display for each model. What is finished is kept in the notebook's cache, by all that
+ * decides it: the same cell, run again, trains nothing twice, and a changed setting trains what depends on it.
+ *
+ * @throws {CannotError} when the cell was interrupted: then the outcomes are not complete, and none is returned.
+ */
+export async function liveExperiment<Results extends object>(
+  gpu: Gpu,
+  experiment: Experiment<Results>,
+  { keep, onModel }: LiveExperimentOptions,
+): Promise<Outcome<Results>[]> {
+  using interrupt = listenForInterrupt();
+  const { signal } = interrupt;
+  let screen: Screen | undefined, shown = "", where = "before the first step";
+  const finish = async (state: TrainingState) => {
+    await screen?.end(state);
+    screen = undefined;
+  };
+  const ended: Promise<void>[] = [];
+  const titleOf = ({ method, seed, amount }: Run) =>
+    [
+      method?.title ?? baseTitle,
+      ...(amount !== undefined && amount !== 0 && amount !== 1
+        ? [`${amount} x the risky data`]
+        : []),
+      ...(seed !== 0 ? [`seed ${seed}`] : []),
+    ].join(", ");
+  const outcomes = await runExperiment(gpu, experiment, await lessonFolder(keep), {
+    signal,
+    ...(onModel && { onModel }),
+    onTraining(run, entry, steps, stage) {
+      const title = `${titleOf(run)}${stage === "trained" ? "" : `, ${stage}`}`;
+      if (title !== shown) {
+        if (screen) ended.push(screen.end("finished"));
+        screen = openScreen({ title });
+        shown = title;
+      }
+      screen!.update(entry, steps);
+      where = `${title}, ${screen!.where()}`;
+      if (entry.step + 1 === steps) {
+        ended.push(screen!.end("finished"));
+        screen = undefined;
+        where = `${title}, before it was measured`;
+      }
+    },
+    onOutcome(outcome, reused) {
+      if (!reused || !outcome.run.method) return;
+      ended.push(show(displayable({ text: `${titleOf(outcome.run)}: kept from an earlier run` })));
+    },
+  }).catch(async (error) => {
+    await finish("failed");
+    throw error;
+  });
+  await finish("saved");
+  await Promise.all(ended);
+  if (signal.aborted) throw interrupted(where, true);
+  return outcomes;
+}
+
+function interrupted(where: string, saved: boolean): CannotError {
+  return new CannotError(
+    "finish this cell",
+    `it was interrupted (${where})`,
+    saved ? "Run it again to go on from there" : "Run it again to begin anew",
+  );
+}
+
+/** The states of runs that were interrupted, each in a folder of its own: a changed setting makes another run. */
+class InterruptedRuns implements CheckpointStore {
+  /** An interrupt is what saves. */
+  readonly every = Infinity;
+  /** Whether one was saved. */
+  saved = false;
+  readonly #resumed = new Set<string>();
+
+  constructor(readonly folder: string, readonly signal: AbortSignal) {}
+
+  async resume(run: Parameters<CheckpointStore["resume"]>[0]): Promise<number> {
+    this.#resumed.add(run.fingerprint);
+    return await checkpointsIn(this.#folderOf(run), 1).resume(run);
+  }
+
+  async save(run: Parameters<CheckpointStore["save"]>[0], step: number): Promise<void> {
+    if (!this.signal.aborted) return;
+    await checkpointsIn(this.#folderOf(run), 1).save(run, step);
+    this.saved = true;
+  }
+
+  /** Removes what the runs of this call went on from. */
+  async forget(): Promise<void> {
+    for (const fingerprint of this.#resumed) {
+      await Deno.remove(`${this.folder}/${fingerprint}`, { recursive: true }).catch(() => {});
+    }
+  }
+
+  #folderOf({ fingerprint }: { fingerprint: string }): string {
+    return `${this.folder}/${fingerprint}`;
+  }
+}
 
 interface Screen {
   update: TrainingHooks["onLog"];
-  end(state: State): Promise<void>;
+  /** How far it has come. */
+  where(): string;
+  end(state: TrainingState): Promise<void>;
+}
+
+function openScreen(options: LiveTrainingOptions): Screen {
+  return jupyter() ? notebookScreen(options) : terminalScreen(options);
+}
+
+function describeStep(done: number, total: number): string {
+  return done === 0 ? "before its first step" : `step ${done} of ${total || "many"}`;
 }
 
 function terminalScreen({ title, steps = 0 }: LiveTrainingOptions): Screen {
   let progress: ReturnType<typeof createProgress> | undefined;
+  let done = 0, all = steps;
   return {
     update({ step, loss, tokensPerSecond }, total = steps) {
+      [done, all] = [step + 1, total];
       progress ??= createProgress({ total, label: title });
       progress.update(step + 1, `loss ${loss.toFixed(3)}, ${Math.round(tokensPerSecond)} tokens/s`);
     },
+    where: () => describeStep(done, all),
     end() {
       progress?.[Symbol.dispose]();
       return Promise.resolve();
@@ -89,7 +214,7 @@ function terminalScreen({ title, steps = 0 }: LiveTrainingOptions): Screen {
   };
 }
 
-function notebookScreen({ title, steps = 0, interval = 400 }: LiveTrainingOptions): Screen {
+function notebookScreen({ title, steps = 0, interval = 1000 }: LiveTrainingOptions): Screen {
   const door = jupyter()!;
   const id = crypto.randomUUID();
   const history: TrainingEntry[] = [];
@@ -97,7 +222,7 @@ function notebookScreen({ title, steps = 0, interval = 400 }: LiveTrainingOption
   let total = steps, drawn = -Infinity, shown = false;
   let first: { steps: number; time: number } | undefined;
   let drawing: Promise<void> | undefined;
-  const draw = async (state: State) => {
+  const draw = async (state: TrainingState) => {
     drawn = performance.now();
     // The first steps compile the kernels: what is left is estimated from those after them.
     const since = first && history.length > first.steps
@@ -124,6 +249,7 @@ function notebookScreen({ title, steps = 0, interval = 400 }: LiveTrainingOption
       // A read-back brings many steps at once: draw after the last of them.
       drawing = Promise.resolve().then(() => draw("training")).finally(() => drawing = undefined);
     },
+    where: () => describeStep((history.at(-1)?.step ?? -1) + 1, total),
     async end(state) {
       await drawing;
       await draw(state);
@@ -131,177 +257,10 @@ function notebookScreen({ title, steps = 0, interval = 400 }: LiveTrainingOption
   };
 }
 
-/** What one frame of the live display shows. */
-export interface TrainingPicture {
-  title: string;
-  history: readonly TrainingEntry[];
-  /** Steps in all; 0 when unknown. */
-  total: number;
-  state: State;
-  /** Since training began. */
-  seconds: number;
-  /** Lately; from it follows the time left. */
-  secondsPerStep?: number;
-}
-
-interface Curve {
-  name: string;
-  colour: string;
-  dash: string;
-  points: { step: number; loss: number }[];
-}
-
-const classCurves = [
-  { name: "unlabelled", colour: ink.grey, dash: "2 2" },
-  { name: "low risk", colour: ink.blue, dash: "" },
-  { name: "possibly risky", colour: "#a87400", dash: "6 3" },
-  { name: "definitely risky", colour: ink.orange, dash: "8 3 2 3" },
-] as const;
-
-const width = 640, height = 250;
-const plot = { left: 52, right: 470, top: 52, bottom: 212 };
-
-/** One frame of the live display, as a figure and as text. */
-export function trainingPicture(picture: TrainingPicture): ReturnType<typeof displayable> {
-  const { title, history, total } = picture;
-  const curves = lossCurvesOf(history);
-  const facts = factsOf(picture);
-  const text = `${title}: ${facts}${
-    curves.map(({ name, points }) => `, ${name} ${last(points)}`).join("")
-  }`;
-  const done = (history.at(-1)?.step ?? -1) + 1;
-  const part = total > 0 ? Math.min(1, done / total) : 0;
-  const body = [
-    svgText(title, { x: 12, y: 19, size: 14, weight: "bold" }),
-    svgText(facts, { x: 12, y: 37, size: 11, fill: "#444" }),
-    `<rect x="0" y="0" width="${width}" height="3" fill="#e6e6e6"/>`,
-    `<rect x="0" y="0" width="${round(width * part)}" height="3" fill="${ink.blue}"/>`,
-    ...(history.length > 0 ? drawCurves(curves, Math.max(total, done)) : []),
-  ];
-  return displayable({
-    "image/svg+xml": svgDocument(width, height, text, body.join("")),
-    "text/plain": text,
-  });
-}
-
-function factsOf(picture: TrainingPicture): string {
-  const { history, total, state, seconds, secondsPerStep } = picture;
-  const entry = history.at(-1);
-  if (!entry) return state === "training" ? "compiling" : `${state} without a step`;
-  const done = entry.step + 1;
-  const facts = [total > 0 ? `step ${done} of ${total}` : `step ${done}`];
-  facts.push(`${Math.round(entry.tokensPerSecond).toLocaleString("en")} tokens/s`);
-  if (state === "training") {
-    if (total > done && secondsPerStep !== undefined) {
-      facts.push(`${duration((total - done) * secondsPerStep)} left`);
-    }
-    facts.push("interrupt the kernel to stop and save");
-  } else {
-    facts.push(
-      state === "stopped" ? "stopped; run the cell again to go on" : state,
-      duration(seconds),
-    );
-  }
-  return facts.join(" · ");
-}
-
-/** By class where a class beside the low-risk one has tokens, else the objective alone. */
-function lossCurvesOf(history: readonly TrainingEntry[]): Curve[] {
-  const byClass = classCurves.map((style, risk) => ({
-    ...style,
-    points: history.flatMap(({ step, lossByClass }) => {
-      const loss = lossByClass?.[risk];
-      return loss !== undefined && Number.isFinite(loss) ? [{ step, loss }] : [];
-    }),
-  })).filter(({ points }) => points.length > 0);
-  if (byClass.length > 1) return byClass;
-  const points = history.filter(({ loss }) => Number.isFinite(loss));
-  return points.length > 0 ? [{ ...classCurves[1], name: "loss", points }] : [];
-}
-
-function drawCurves(curves: readonly Curve[], steps: number): string[] {
-  const smooth = curves.map(({ points, ...curve }) => ({
-    ...curve,
-    points: thin(points),
-    all: points,
-  }));
-  const top = niceCeiling(
-    largest(smooth.flatMap(({ points }) => points.map(({ loss }) => loss)), 1e-3),
-  );
-  const x = (step: number) => plot.left + (plot.right - plot.left) * step / Math.max(1, steps - 1);
-  const y = (loss: number) => plot.bottom - (plot.bottom - plot.top) * loss / top;
-  const parts = [0, 0.25, 0.5, 0.75, 1].flatMap((part) => {
-    const at = round(y(part * top));
-    return [
-      `<line x1="${plot.left}" x2="${plot.right}" y1="${at}" y2="${at}" stroke="#e2e2e2"/>`,
-      svgText(formatCell(part * top), { x: plot.left - 6, y: at + 4, size: 11, anchor: "end" }),
-    ];
-  });
-  parts.push(
-    svgText("1", { x: plot.left, y: plot.bottom + 16, size: 11, anchor: "middle" }),
-    svgText(String(steps), { x: plot.right, y: plot.bottom + 16, size: 11, anchor: "middle" }),
-    svgText("optimiser step; loss in nats per token", {
-      x: (plot.left + plot.right) / 2,
-      y: plot.bottom + 30,
-      size: 11,
-      anchor: "middle",
-    }),
-  );
-  const ends = spread(smooth.map(({ points }) => y(points.at(-1)!.loss)), 16);
-  smooth.forEach(({ name, colour, dash, points, all }, i) => {
-    const path = points.map(({ step, loss }) => `${round(x(step))},${round(y(loss))}`).join(" ");
-    const end = points.at(-1)!;
-    parts.push(
-      `<polyline points="${path}" fill="none" stroke="${colour}" stroke-width="2"` +
-        `${dash && ` stroke-dasharray="${dash}"`}/>`,
-      `<circle cx="${round(x(end.step))}" cy="${round(y(end.loss))}" r="3" fill="${colour}"/>`,
-      svgText(`${name} ${last(all)}`, { x: plot.right + 12, y: ends[i]! + 4, fill: colour }),
-    );
-  });
-  return parts;
-}
-
-function last(points: Curve["points"]): string {
-  return points.at(-1)!.loss.toFixed(3);
-}
-
-/** At most 160 points, each the mean of its neighbours: a curve of 418 pixels shows no more. */
-function thin(points: Curve["points"]): Curve["points"] {
-  const size = Math.ceil(points.length / 160);
-  const means: Curve["points"] = [];
-  for (let from = 0; from < points.length; from += size) {
-    const group = points.slice(from, from + size);
-    const loss = group.reduce((sum, point) => sum + point.loss, 0) / group.length;
-    means.push({ step: group.at(-1)!.step, loss });
-  }
-  return means;
-}
-
-/** The next of 1, 2, 4, 8 … times a power of ten whose quarters print short. */
-function niceCeiling(value: number): number {
-  const power = 10 ** Math.floor(Math.log10(value));
-  return power * [1, 2, 4, 6, 8, 10].find((factor) => factor * power >= value)!;
-}
-
-/** Moves heights apart to the least distance, in their order, and back up if the last leave the plot. */
-function spread(heights: readonly number[], distance: number): number[] {
-  const order = heights.map((_, i) => i).sort((a, b) => heights[a]! - heights[b]!);
-  const placed = [...heights];
-  order.forEach((i, rank) => {
-    if (rank > 0) placed[i] = Math.max(placed[i]!, placed[order[rank - 1]!]! + distance);
-  });
-  let limit = plot.bottom;
-  for (const i of order.reverse()) {
-    placed[i] = Math.min(placed[i]!, limit);
-    limit = placed[i]! - distance;
-  }
-  return placed;
-}
-
 const waiting = new Set<() => void>();
 let listening = false;
 
-function listenForInterrupt(): { signal: AbortSignal; release(): void } {
+function listenForInterrupt(): { signal: AbortSignal } & Disposable {
   const controller = new AbortController();
   const onInterrupt = () => {
     // In a terminal the second Ctrl-C ends the process; a notebook has its restart button.
@@ -313,7 +272,7 @@ function listenForInterrupt(): { signal: AbortSignal; release(): void } {
   listening = true;
   return {
     signal: controller.signal,
-    release() {
+    [Symbol.dispose]() {
       waiting.delete(onInterrupt);
       if (waiting.size > 0 || jupyter()) return;
       Deno.removeSignalListener("SIGINT", hear);

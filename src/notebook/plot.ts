@@ -1,4 +1,4 @@
-// A Vega-Lite figure as SVG, drawn without a browser. Only SVG is sent, because Deno's kernel labels a Vega-Lite 6
+// A Vega-Lite figure, drawn without a browser. Only the picture is sent, because Deno's kernel labels a Vega-Lite 6
 // specification as another format, and frontends differ in what they draw; the data follow as text.
 
 import { CannotError } from "../base/errors.ts";
@@ -18,7 +18,7 @@ export interface ShowPlotOptions {
 export type Spec = Readonly<Record<string, unknown>>;
 
 /**
- * Draws a Vega-Lite specification whose data are inline (`paretoPlot`, `lossCurves`, `groupedBars`, or your own).
+ * Draws a Vega-Lite specification whose data are inline (`tradeOffPlot`, `lossCurves`, `groupedBars`, or your own).
  *
  * @throws {CannotError} when the specification cannot be drawn, or Vega cannot be had.
  */
@@ -38,8 +38,8 @@ export async function showPlot(
   });
   const label = `<svg role="img" aria-label="${escapeHtml(alternative)}"`;
   return displayable({
-    "image/svg+xml": svg.replace("<svg", label),
-    "text/plain": [alternative, ...dataTables(spec, limit)].join("\n\n"),
+    svg: svg.replace("<svg", label),
+    text: [alternative, ...dataTables(spec, limit)].join("\n\n"),
   });
 }
 

@@ -53,8 +53,8 @@ function render<Row extends TableRow<Row>>(
   );
   const more = rows.length > limit ? `and ${rows.length - limit} more rows` : "";
   return displayable({
-    "text/html": renderHtmlTable(exact, shown) + (more && `\n<p>… ${more}</p>`),
-    "text/plain": renderTable(exact, shown) + (more && `\n… ${more}`),
+    html: renderHtmlTable(exact, shown) + (more && `\n<p>… ${more}</p>`),
+    text: renderTable(exact, shown) + (more && `\n… ${more}`),
   });
 }
 

@@ -56,14 +56,15 @@ export function showTokens(tokens: readonly string[], colours: TokenColours = {}
   const legend = colours.legend ?? scale?.legend ?? (classes ? "risk class" : "tokens");
   const used = classes && classStyles.filter((_, risk) => classes.includes(risk));
   return displayable({
-    "image/svg+xml": draw(cells, {
+    svg: draw(cells, {
       legend,
       scale,
       classes: used,
       alternative: describe(cells, legend),
     }),
-    "text/plain": layOutText(cells, legend, classes, false),
-  }, layOutText(cells, legend, classes, true));
+    text: layOutText(cells, legend, classes, false),
+    coloured: layOutText(cells, legend, classes, true),
+  });
 }
 
 interface Cell {

@@ -24,6 +24,8 @@ export interface Command<O extends Options> {
   name: string;
   /** One sentence for the top of `--help`. */
   summary: string;
+  /** The arguments of calls to copy, for the end of `--help`, e.g. `--data stories.jsonl --out runs/stories`. */
+  examples?: readonly string[];
   /** Its options, by name. */
   options: O;
   /** Does the work; what it returns is printed by `--json`. `given` holds the options that are not left out. */
@@ -32,6 +34,11 @@ export interface Command<O extends Options> {
     terminal: Terminal,
     given: ReadonlySet<string>,
   ): object | void | Promise<object | void>;
+}
+
+/** A command as a value, its `run` typed by its options: what a task exports, and `runCommand` runs. */
+export function defineCommand<const O extends Options>(command: Command<O>): Command<O> {
+  return command;
 }
 
 /** Standard output and standard error as two functions, so that tests can listen. */
@@ -126,6 +133,9 @@ export function helpText<O extends Options>(command: Command<O>): string {
   const lines = rows.map(({ left, right }) =>
     left.padEnd(indent) + wrap(right, Math.max(100 - indent, 40)).join(`\n${" ".repeat(indent)}`)
   );
+  const examples = (command.examples ?? []).map((args) =>
+    `  deno task ${command.name} ${args}`.trimEnd()
+  );
   return [
     `Usage: deno task ${command.name} [options]`,
     "",
@@ -134,6 +144,7 @@ export function helpText<O extends Options>(command: Command<O>): string {
     "Options:",
     ...lines,
     "",
+    ...(examples.length > 0 ? ["Examples:", ...examples, ""] : []),
   ].join("\n");
 }
 

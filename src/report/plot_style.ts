@@ -89,12 +89,18 @@ export function styleScales(
   const indices = labels.map((label) =>
     groupOf(label) >= 0 ? groupOf(label) : order.length + others.indexOf(label)
   );
-  const scale = (items: readonly string[]): StyleScale => ({
+  const scale = (range: string[]): StyleScale => ({
     field: "label",
-    scale: { domain: [...labels], range: indices.map((index) => items[index % items.length]!) },
+    scale: { domain: [...labels], range },
     legend: null,
   });
-  return { color: scale(palette), shape: scale(shapes) };
+  return {
+    color: scale(indices.map((index) => palette[index % palette.length]!)),
+    // Once the colours are used up, each comes again with another shape.
+    shape: scale(
+      indices.map((index) => shapes[(index + Math.floor(index / palette.length)) % shapes.length]!),
+    ),
+  };
 }
 
 interface StyleScale {

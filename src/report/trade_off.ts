@@ -91,6 +91,13 @@ export function tradeOffPlot(
     { left: 0, top: 0, right: width, bottom: height },
     [...bars, ...steps],
   );
+  // A mark on which others are drawn is larger, so that it shows around them.
+  const sized = values.map((value, i) => {
+    const above = values.slice(i + 1).filter((other) =>
+      Math.hypot(left(value.x) - left(other.x), top(value.y) - top(other.y)) < 8
+    ).length;
+    return { ...value, size: 120 * (1 + 0.6 * above) ** 2 };
+  });
   const leaders = values.flatMap((value, i) => {
     const end = leaderEnd(placements[i]!);
     return end === undefined ? [] : [{
@@ -152,8 +159,15 @@ export function tradeOffPlot(
         encoding: { x, y: end(field), color },
       } as const)),
       {
-        mark: { type: "point", filled: true, size: 120, opacity: 1 },
-        encoding: { x, y, color, shape },
+        data: { values: sized },
+        mark: { type: "point", filled: true, opacity: 1, stroke: "white", strokeWidth: 1 },
+        encoding: {
+          x,
+          y,
+          color,
+          shape,
+          size: { field: "size", type: "quantitative", scale: null, legend: null },
+        },
       },
       ...values.map((value, i) => ({
         data: { values: [value] },

@@ -14,7 +14,17 @@ import {
   variablesOf,
 } from "./expression.ts";
 
-/** A loss of one token, as expressions of `m, p, lp, l1mp, w`. */
+/**
+ * A loss of one token, as expressions of `m, p, lp, l1mp, w`.
+ *
+ * @example
+ * ```ts
+ * import { customLoss, type LossTerm } from "@slung/slung";
+ *
+ * const bounded: LossTerm = customLoss({ name: "bounded", value: "p", slope: "p * (1 - p)" });
+ * console.log(bounded.value); // p
+ * ```
+ */
 export interface LossTerm {
   /** For logs and for the names of objectives. */
   readonly name: string;
@@ -24,7 +34,17 @@ export interface LossTerm {
   readonly slope: string;
 }
 
-/** A loss term to be checked; its derivative is given with respect to lp or to m. */
+/**
+ * A loss term to be checked; its derivative is given with respect to lp or to m.
+ *
+ * @example
+ * ```ts
+ * import { type CustomLoss, customLoss } from "@slung/slung";
+ *
+ * const squared: CustomLoss = { name: "squared", value: "p * p", derivative: "2 * p * p" };
+ * console.log(customLoss(squared).slope); // (2 * p * p) * sigmoid(-m)
+ * ```
+ */
 export interface CustomLoss {
   /** For logs and errors. */
   name: string;
@@ -48,13 +68,16 @@ const step = 1e-5, tolerance = 1e-5, float32Tolerance = 0.01;
 /**
  * Makes a loss term for any risk class of an objective.
  *
- * @example The focal loss for tokens that are to be learned
- * ```ts ignore
- * customLoss({ name: "half_focal", value: "-lp * (1 - p)", derivative: "-(1 - p) + p * lp" });
- * ```
  * @throws {CannotError} when an expression cannot be read, with a caret under the place; when the derivative is not
  * that of the value, with a probability at which both are compared; when one of them is not finite or loses its digits
  * in float32.
+ *
+ * @example The focal loss, for tokens that are to be learned
+ * ```ts
+ * import { customLoss } from "@slung/slung";
+ *
+ * customLoss({ name: "half_focal", value: "-lp * (1 - p)", derivative: "-(1 - p) + p * lp" });
+ * ```
  */
 export function customLoss({ name, value, derivative, slope }: CustomLoss): LossTerm {
   if ((derivative === undefined) === (slope === undefined)) {

@@ -53,7 +53,19 @@ export function towardsChance(chance: number): LossTerm {
   });
 }
 
-/** Learns everything but definitely risky tokens, which get `term`: as unlikelihood SLUNG with another term. */
+/**
+ * Learns everything but definitely risky tokens, which get `term`: as unlikelihood SLUNG with another term.
+ *
+ * @example p² instead of −log(1 − p): gentle on tokens that are improbable already
+ * ```ts
+ * import { customLoss, onHighRisk, Risk } from "@slung/slung";
+ *
+ * const gentle = onHighRisk(
+ *   customLoss({ name: "squared", value: "p * p", derivative: "2 * p * p" }),
+ * );
+ * console.log(gentle.terms[Risk.high]?.name); // squared
+ * ```
+ */
 export function onHighRisk(term: LossTerm): Objective {
   return {
     name: term.name,

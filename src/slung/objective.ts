@@ -40,13 +40,36 @@ export const clampedUnlikelihood: LossTerm = {
  * - `paper`: as the authors' pre-training code, which also counts each sequence's unpredicted first token;
  * - `all`: every target, masked or not;
  * - `weights`: the sum of the weights of tokens that carry a term.
+ *
+ * @example
+ * ```ts
+ * import { type Denominator, objective } from "@slung/slung";
+ *
+ * const asInThePaper: Denominator = "paper";
+ * console.log(objective("masked", asInThePaper).denominator); // paper
+ * ```
  */
-export const denominators = ["active", "paper", "all", "weights"] as const;
+export type Denominator = "active" | "paper" | "all" | "weights";
 
-/** One of the {@linkcode denominators}. */
-export type Denominator = (typeof denominators)[number];
+/** Every {@linkcode Denominator}. */
+export const denominators: readonly Denominator[] = ["active", "paper", "all", "weights"];
 
-/** A training objective: one optional loss term for each risk class. */
+/**
+ * A training objective: one optional loss term for each risk class.
+ *
+ * @example Learn what is harmless, leave out what may be risky, push down what is
+ * ```ts
+ * import { customLoss, type Objective } from "@slung/slung";
+ *
+ * const learn = customLoss({ name: "cross_entropy", value: "-lp", derivative: "-1" });
+ * const avoid = customLoss({ name: "unlikelihood", value: "-l1mp", slope: "p" });
+ * const cautious: Objective = {
+ *   name: "cautious",
+ *   terms: [learn, learn, undefined, avoid], // unlabelled, low, possible, high
+ *   denominator: "active",
+ * };
+ * ```
+ */
 export interface Objective {
   /** For logs and result files. */
   readonly name: string;
@@ -59,11 +82,26 @@ export interface Objective {
 /** What one risk class gets: a loss, or nothing. */
 export type Term = LossTerm | undefined;
 
-/** The names of the built-in objectives. */
-export const objectiveNames = ["direct", "masked", "unlikelihood", "unlikelihood_clamped"] as const;
+/**
+ * The name of a built-in {@linkcode objective}.
+ *
+ * @example
+ * ```ts
+ * import { objective, type ObjectiveName } from "@slung/slung";
+ *
+ * const compared: ObjectiveName[] = ["direct", "masked", "unlikelihood"];
+ * console.log(compared.map((name) => objective(name).name).join(" ")); // direct masked unlikelihood
+ * ```
+ */
+export type ObjectiveName = "direct" | "masked" | "unlikelihood" | "unlikelihood_clamped";
 
-/** The name of a built-in objective. */
-export type ObjectiveName = (typeof objectiveNames)[number];
+/** The names of the built-in objectives. */
+export const objectiveNames: readonly ObjectiveName[] = [
+  "direct",
+  "masked",
+  "unlikelihood",
+  "unlikelihood_clamped",
+];
 
 /**
  * A built-in objective with the paper's assignment (Table 1): masked drops possibly and definitely risky tokens,
@@ -71,6 +109,14 @@ export type ObjectiveName = (typeof objectiveNames)[number];
  *
  * @throws {CannotError} for a name that is not among {@linkcode objectiveNames}, or a denominator not among
  * {@linkcode denominators}.
+ *
+ * @example
+ * ```ts
+ * import { objective, Risk } from "@slung/slung";
+ *
+ * console.log(objective("masked").terms[Risk.high]); // undefined
+ * console.log(objective("unlikelihood").terms[Risk.high]?.value); // -l1mp
+ * ```
  */
 export function objective(name: ObjectiveName, denominator: Denominator = "active"): Objective {
   checkOptions("make an objective", { name, denominator }, {

@@ -6,12 +6,33 @@
 
 import { CannotError } from "../base/errors.ts";
 
-/** How risky a piece of text is, as the uint8 classes of the paper's label files. */
+/**
+ * How risky a piece of text is, as the uint8 classes of the paper's label files.
+ *
+ * @example
+ * ```ts
+ * import { Risk } from "@slung/slung";
+ *
+ * const classes = new Uint8Array(5).fill(Risk.low);
+ * classes[3] = Risk.high;
+ * ```
+ */
 export const Risk = { unlabelled: 0, low: 1, possible: 2, high: 3 } as const;
 /** One of the four classes of {@linkcode Risk}. */
 export type Risk = (typeof Risk)[keyof typeof Risk];
 
-/** A risky stretch of text: UTF-16 offsets, half-open. A text with no spans is all low risk. */
+/**
+ * A risky stretch of text: UTF-16 offsets, half-open. A text with no spans is all low risk.
+ *
+ * @example
+ * ```ts
+ * import { Risk, type RiskSpan } from "@slung/slung";
+ *
+ * const text = "The old mill was run by Mira Toveld until winter.";
+ * const name: RiskSpan = { start: 24, end: 35, risk: Risk.high };
+ * console.log(text.slice(name.start, name.end)); // Mira Toveld
+ * ```
+ */
 export interface RiskSpan {
   /** First UTF-16 unit. */
   start: number;

@@ -23,6 +23,16 @@ type Pair = readonly [left: number, right: number];
  * @param vocabularySize The number of ids to aim for, at least the special tokens plus 256 bytes.
  * @param options.special Special tokens, which take the first ids; never part of a merge.
  * @throws {CannotError} when the vocabulary is too small to hold every byte.
+ *
+ * @example
+ * ```ts
+ * import { trainBytePair } from "@slung/slung";
+ *
+ * const tokenizer = trainBytePair(["the old mill by the old mill race"], 270);
+ * const { ids, starts } = tokenizer.encode("the mill");
+ * console.log(tokenizer.decode(ids)); // the mill
+ * console.log(starts.at(-1)); // 3
+ * ```
  */
 export function trainBytePair(
   texts: Iterable<string>,

@@ -14,6 +14,14 @@ import type { Tokenizer } from "./tokenizer.ts";
  *
  * @throws {CannotError} naming the folder and what was looked for, when none of these is there; naming the file and the
  *   field, when it is damaged or of a kind that is not supported.
+ *
+ * @example
+ * ```ts
+ * import { openTokenizer } from "@slung/slung";
+ *
+ * const tokenizer = await openTokenizer("path/to/model");
+ * console.log(tokenizer.decode(tokenizer.encode("by the mill").ids)); // by the mill
+ * ```
  */
 export async function openTokenizer(folder: string): Promise<Tokenizer> {
   const files = await fileNames(folder);

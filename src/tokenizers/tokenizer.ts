@@ -25,7 +25,19 @@ export interface EncodeOptions {
   special?: "tokens" | "text";
 }
 
-/** Text to token ids and back. */
+/**
+ * Text to token ids and back.
+ *
+ * @example Which token a character belongs to
+ * ```ts
+ * import { type Tokenizer, trainBytePair } from "@slung/slung";
+ *
+ * function tokenAt(tokenizer: Tokenizer, text: string, character: number): number {
+ *   return tokenizer.encode(text).ends.findIndex((end) => end > character);
+ * }
+ * console.log(tokenAt(trainBytePair(["mill"], 258), "mill", 2)); // 2
+ * ```
+ */
 export interface Tokenizer {
   /** What to call it in messages and logs. */
   readonly name: string;
@@ -60,6 +72,16 @@ export function missingBos({ bos }: Tokenizer["special"], ids: ArrayLike<number>
 /**
  * The text that token ids add to the text of a prompt. It is not their text alone: a tokenizer may drop a space where
  * a text begins, and a character's bytes may lie on both sides.
+ *
+ * @example
+ * ```ts
+ * import { decodeContinuation, encodePrompt, trainBytePair } from "@slung/slung";
+ *
+ * const tokenizer = trainBytePair(["the old mill"], 270);
+ * const prompt = encodePrompt(tokenizer, "the");
+ * const { ids } = tokenizer.encode(" mill");
+ * console.log(JSON.stringify(decodeContinuation(tokenizer, prompt, ids))); // " mill"
+ * ```
  */
 export function decodeContinuation(
   tokenizer: Tokenizer,

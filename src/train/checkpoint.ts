@@ -25,6 +25,24 @@ interface CheckpointState {
  * Keeps checkpoints in a folder.
  *
  * @param every Steps between them.
+ *
+ * @example Training that goes on after an interruption
+ * ```ts
+ * import { checkpointsIn, encodeText, fit, Gpu, objective } from "@slung/slung";
+ * import { olmoOptimiser as optimiser, openModel } from "@slung/slung";
+ *
+ * using gpu = await Gpu.open();
+ * const { model, tokenizer } = await openModel(gpu, "path/to/model", { gradients: true });
+ * await fit(model, {
+ *   epochs: [[encodeText(tokenizer, { text: "The old mill turned.", spans: [] })]],
+ *   perStep: 1,
+ *   seed: 0,
+ *   objective: objective("direct"),
+ *   optimiser,
+ *   schedule: { peak: 1e-3, warmup: 0, decay: "constant", final: 1 },
+ *   checkpoint: checkpointsIn("runs/mill/checkpoints", 100),
+ * });
+ * ```
  */
 export function checkpointsIn(folder: string, every: number): CheckpointStore {
   return {
@@ -43,7 +61,7 @@ async function saveCheckpoint(
   const name = `step-${String(step).padStart(8, "0")}`;
   const partial = `${folder}/${name}.partial`;
   try {
-    await Deno.mkdir(partial, { recursive: true });
+    await makeEmpty(partial); // a kill while saving may have left some of its files
     await saveModel(partial, model.config, await model.download());
     await saveOptimiserState(partial, model.config, await optimiser.download(step));
     const state: CheckpointState = { step, fingerprint, files: await checksums(partial) };
@@ -119,6 +137,11 @@ async function subfolders(folder: string, pattern: RegExp): Promise<string[]> {
   return names.sort();
 }
 
+async function makeEmpty(folder: string): Promise<void> {
+  if (await exists(folder)) await Deno.remove(folder, { recursive: true });
+  await Deno.mkdir(folder, { recursive: true });
+}
+
 async function readState(path: string): Promise<CheckpointState> {
   const file = `${path}/training.json`;
   const state = await readJson(file) as Partial<CheckpointState> | null;
@@ -140,7 +163,8 @@ async function readState(path: string): Promise<CheckpointState> {
 
 async function checksums(folder: string): Promise<Record<string, string>> {
   const sums: Record<string, string> = {};
-  for (const { name } of await Array.fromAsync(Deno.readDir(folder))) {
+  const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
+  for (const name of names.sort()) { // file systems list them in any order
     sums[name] = await checksum(`${folder}/${name}`);
   }
   return sums;

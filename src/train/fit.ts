@@ -12,7 +12,22 @@ import type { OptimiserState } from "./optimiser_state.ts";
 import type { Schedule } from "./schedule.ts";
 import { Trainer } from "./trainer.ts";
 
-/** What to fit to, and how. */
+/**
+ * What to fit to, and how.
+ *
+ * @example What several runs share
+ * ```ts
+ * import { type FitOptions, objective, olmoOptimiser } from "@slung/slung";
+ *
+ * const shared: Omit<FitOptions, "epochs" | "seed"> = {
+ *   perStep: 16,
+ *   objective: objective("unlikelihood"),
+ *   optimiser: olmoOptimiser,
+ *   schedule: { peak: 1e-3, warmup: 20, decay: "cosine", final: 0.1 },
+ *   onLog: ({ step, loss }, steps) => console.error(`${step} of ${steps}: ${loss}`),
+ * };
+ * ```
+ */
 export interface FitOptions {
   /** The sequences of each epoch; epochs may differ. */
   epochs: readonly (readonly Sequence[])[];
@@ -49,6 +64,25 @@ export interface FitOptions {
  *
  * @throws {CannotError} for a malformed sequence or an id that the model does not have; when no token carries a loss; when
  * a value became NaN or infinite; when a checkpoint belongs to another run or cannot be saved.
+ *
+ * @example
+ * ```ts
+ * import { encodeText, fit, Gpu, huggingFaceOptimiser, objective, openModel } from "@slung/slung";
+ *
+ * using gpu = await Gpu.open();
+ * const { model, tokenizer } = await openModel(gpu, "path/to/model", { gradients: true });
+ * const text = "The old mill was run by Mira Toveld until winter.";
+ * const sequence = encodeText(tokenizer, { text, spans: [{ start: 24, end: 35, risk: 3 }] });
+ * const { log } = await fit(model, {
+ *   epochs: [[sequence], [sequence]],
+ *   perStep: 1,
+ *   seed: 0,
+ *   objective: objective("masked"),
+ *   optimiser: huggingFaceOptimiser,
+ *   schedule: { peak: 1e-3, warmup: 0, decay: "linear", final: 0 },
+ * });
+ * console.log(log.length, log[1]!.loss < log[0]!.loss); // 2 true
+ * ```
  */
 export async function fit(model: LanguageModel, options: FitOptions): Promise<TrainingOutcome> {
   const { epochs, perStep, seed, objective, optimiser, recompute, lossScale } = options;

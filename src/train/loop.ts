@@ -8,7 +8,18 @@ import type { Optimiser } from "./optimiser.ts";
 import { learningRate, type Schedule } from "./schedule.ts";
 import type { StepReport, Trainer } from "./trainer.ts";
 
-/** A step's report with the time it took. */
+/**
+ * A step's report with the time it took.
+ *
+ * @example
+ * ```ts
+ * import { type LogEntry, Risk } from "@slung/slung";
+ *
+ * const line = ({ step, loss, lossByClass, tokensPerSecond }: LogEntry) =>
+ *   `step ${step}: ${loss.toFixed(3)}, of high risk ${lossByClass[Risk.high]?.toFixed(3) ?? "-"}, ` +
+ *   `${Math.round(tokensPerSecond)} tokens/s`;
+ * ```
+ */
 export interface LogEntry extends StepReport {
   /** Predicted positions per second since the last read-back. */
   tokensPerSecond: number;
@@ -58,7 +69,17 @@ export interface TrainingRun {
   signal?: AbortSignal;
 }
 
-/** How a run ended. */
+/**
+ * How a run ended.
+ *
+ * @example
+ * ```ts
+ * import type { TrainingOutcome } from "@slung/slung";
+ *
+ * const verdict = ({ step, finished }: TrainingOutcome) =>
+ *   finished ? `done after ${step} steps` : `stopped after ${step}; run again to go on`;
+ * ```
+ */
 export interface TrainingOutcome {
   /** Steps done in all, earlier sessions included. */
   step: number;

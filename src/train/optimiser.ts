@@ -12,7 +12,16 @@ import type { LanguageModel } from "../model/language_model.ts";
 import type { OptimiserState } from "./optimiser_state.ts";
 import { largestRate } from "./schedule.ts";
 
-/** AdamW's settings. */
+/**
+ * AdamW's settings.
+ *
+ * @example
+ * ```ts
+ * import { olmoOptimiser, type OptimiserSettings } from "@slung/slung";
+ *
+ * const unclipped: OptimiserSettings = { ...olmoOptimiser, maxGradientNorm: 0 };
+ * ```
+ */
 export interface OptimiserSettings {
   /** Decay of the first and of the second moment. */
   betas: readonly [number, number];
@@ -24,7 +33,16 @@ export interface OptimiserSettings {
   maxGradientNorm: number;
 }
 
-/** OLMo-1B's settings (the authors' repository, `configs/olmo/OLMo-1B_cont_pretrain.yaml`), with the usual epsilon. */
+/**
+ * OLMo-1B's settings (the authors' repository, `configs/olmo/OLMo-1B_cont_pretrain.yaml`), with the usual epsilon.
+ *
+ * @example
+ * ```ts
+ * import { olmoOptimiser } from "@slung/slung";
+ *
+ * console.log(olmoOptimiser.betas, olmoOptimiser.weightDecay); // [ 0.9, 0.95 ] 0.1
+ * ```
+ */
 export const olmoOptimiser: OptimiserSettings = {
   betas: [0.9, 0.95],
   epsilon: 1e-8,
@@ -32,7 +50,16 @@ export const olmoOptimiser: OptimiserSettings = {
   maxGradientNorm: 1,
 };
 
-/** The Hugging Face Trainer's defaults, with which the paper trains on TOFU. */
+/**
+ * The Hugging Face Trainer's defaults, with which the paper trains on TOFU.
+ *
+ * @example
+ * ```ts
+ * import { huggingFaceOptimiser } from "@slung/slung";
+ *
+ * console.log(huggingFaceOptimiser.betas, huggingFaceOptimiser.weightDecay); // [ 0.9, 0.999 ] 0
+ * ```
+ */
 export const huggingFaceOptimiser: OptimiserSettings = {
   betas: [0.9, 0.999],
   epsilon: 1e-8,

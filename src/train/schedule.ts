@@ -2,7 +2,16 @@
 
 import { checkOptions, number, oneOf, required, wholeNumber } from "../base/options.ts";
 
-/** A learning-rate schedule. */
+/**
+ * A learning-rate schedule.
+ *
+ * @example
+ * ```ts
+ * import type { Schedule } from "@slung/slung";
+ *
+ * const schedule: Schedule = { peak: 4e-4, warmup: 100, decay: "cosine", final: 0.1, steps: 5000 };
+ * ```
+ */
 export interface Schedule {
   /** The learning rate after the warm-up. */
   peak: number;

@@ -3,8 +3,8 @@
 
 import { CannotError } from "../base/errors.ts";
 import { exists, makeFolder, writeFileAtomic } from "../base/files.ts";
-import { cutIntoWindows, type Sequence } from "../data/sequence.ts";
-import { encodeText, prefixLength, type RiskyText } from "../data/spans.ts";
+import type { Sequence } from "../data/sequence.ts";
+import { encodeIntoWindows, type RiskyText } from "../data/spans.ts";
 import { readTexts, type TextReadingOptions } from "../data/texts.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import type { Gpu } from "../gpu/gpu.ts";
@@ -12,7 +12,12 @@ import { choosePrecision } from "../gpu/precision.ts";
 import type { Precision } from "../gpu/tensor.ts";
 import { LanguageModel } from "../model/language_model.ts";
 import { saveModel } from "../model/weights.ts";
-import { isActive, type Objective, riskNames } from "../slung/objective.ts";
+import {
+  isActive,
+  type Objective,
+  objective as defaultObjective,
+  riskNames,
+} from "../slung/objective.ts";
 import { checkpointsIn } from "./checkpoint.ts";
 import { fit } from "./fit.ts";
 import type { LogEntry, TrainingOutcome } from "./loop.ts";
@@ -21,41 +26,72 @@ import { openLog } from "./run_log.ts";
 import type { Schedule } from "./schedule.ts";
 import { openStartingModel, type StartingChoice } from "./starting_model.ts";
 
-/** What to train on, which model, and how. */
-export interface SpanTrainingSettings extends StartingChoice {
+/**
+ * What to train on, which model, and how; what is left out is as {@linkcode spanTrainingDefaults} says.
+ *
+ * @example A new model with a tokenizer of its own
+ * ```ts
+ * import type { SpanTrainingSettings } from "@slung/slung";
+ *
+ * const settings: SpanTrainingSettings = {
+ *   data: "stories.jsonl",
+ *   model: "olmo20M",
+ *   vocabulary: 4096,
+ *   out: "runs/stories",
+ *   epochs: 2,
+ *   maxLength: 256,
+ * };
+ * ```
+ */
+export interface SpanTrainingSettings extends Omit<StartingChoice, "seed"> {
   /** The file of texts, or a folder of labelled documents; see `readTexts`. */
   data: string;
   /** How it is read. */
   reading?: TextReadingOptions;
   /** The folder for checkpoints, log and the finished model. */
   out: string;
+  /** What each risk class is trained to do; masked SLUNG unless given. */
+  objective?: Objective;
   /** Of weights and activations, if the adapter has it; master weights and moments are f32. */
-  precision: Precision;
+  precision?: Precision;
   /** Compute activations again on the way back instead of keeping them. */
-  recompute: boolean;
-  /** What each risk class is trained to do. */
-  objective: Objective;
+  recompute?: boolean;
   /** Passes over the texts. */
-  epochs: number;
+  epochs?: number;
   /** Windows per optimiser step. */
-  perStep: number;
+  perStep?: number;
   /** The peak of the schedule. */
-  learningRate: number;
+  learningRate?: number;
   /** Steps of linear warm-up. */
-  warmup: number;
+  warmup?: number;
   /** How the learning rate falls, to 0, after the warm-up. */
-  decay: Schedule["decay"];
+  decay?: Schedule["decay"];
   /** Decoupled, of matrices only. */
-  weightDecay: number;
-  /** The global gradient norm to clip to; 0 never clips. */
-  maxGradientNorm: number;
+  weightDecay?: number;
+  /** Gradients are scaled down to this global norm; 0 never does. */
+  maxGradientNorm?: number;
   /** Of fresh weights and of the order of the texts. */
-  seed: number;
+  seed?: number;
   /** Steps between checkpoints. */
-  checkpointEvery: number;
+  checkpointEvery?: number;
   /** Tokens of a window, special tokens included; the model's context unless given. */
   maxLength?: number | undefined;
 }
+
+/** The settings of {@linkcode trainOnSpans} and of `deno task train` that may be left out. */
+export const spanTrainingDefaults = {
+  precision: "f32",
+  recompute: false,
+  epochs: 1,
+  perStep: 32,
+  learningRate: 3e-4,
+  warmup: 0,
+  decay: "cosine",
+  weightDecay: 0.1,
+  maxGradientNorm: 1,
+  seed: 0,
+  checkpointEvery: 100,
+} as const satisfies Partial<SpanTrainingSettings>;
 
 /** What there is to train, known before the first step. */
 export interface SpanTrainingPlan {
@@ -94,15 +130,30 @@ export const logFile = "log.jsonl";
  * Trains until the last epoch is done or `signal` is aborted; in `out` the finished model appears only when it is.
  *
  * @throws {CannotError} naming file, line and field of bad data, or the setting that does not fit the others.
+ *
+ * @example
+ * ```ts
+ * import { Gpu, objective, trainOnSpans } from "@slung/slung";
+ *
+ * using gpu = await Gpu.open();
+ * const { finished } = await trainOnSpans(gpu, {
+ *   data: "stories.jsonl",
+ *   model: "path/to/model",
+ *   out: "runs/stories",
+ *   objective: objective("unlikelihood"),
+ * });
+ * console.log(finished); // true
+ * ```
  */
 export async function trainOnSpans(
   gpu: Gpu,
   settings: SpanTrainingSettings,
   { onPlan, onLog, signal }: SpanTrainingEvents = {},
 ): Promise<TrainingOutcome> {
-  const { data, out, epochs, perStep, seed, objective } = settings;
+  const all = { ...spanTrainingDefaults, objective: defaultObjective("masked"), ...settings };
+  const { data, out, epochs, perStep, seed, objective } = all;
   const texts = await readTexts(data, settings.reading);
-  const start = await openStartingModel(settings, texts.map(({ text }) => text));
+  const start = await openStartingModel(all, texts.map(({ text }) => text));
   const { source: { config, weights }, tokenizer } = start;
   const length = settings.maxLength ?? config.contextLength;
   if (length > config.contextLength) {
@@ -129,26 +180,21 @@ export async function trainOnSpans(
   }
   await makeFolder(out);
   using log = await openLog(`${out}/${logFile}`);
-  const { precision } = choosePrecision(gpu, settings.precision);
+  const { precision } = choosePrecision(gpu, all.precision);
   using model = new LanguageModel(gpu, config, weights, { gradients: true, precision });
   const outcome = await fit(model, {
     epochs: Array<readonly Sequence[]>(epochs).fill(sequences),
     perStep,
     seed,
-    recompute: settings.recompute,
+    recompute: all.recompute,
     objective,
     optimiser: {
       ...olmoOptimiser,
-      weightDecay: settings.weightDecay,
-      maxGradientNorm: settings.maxGradientNorm,
+      weightDecay: all.weightDecay,
+      maxGradientNorm: all.maxGradientNorm,
     },
-    schedule: {
-      peak: settings.learningRate,
-      warmup: settings.warmup,
-      decay: settings.decay,
-      final: 0,
-    },
-    checkpoint: checkpointsIn(`${out}/checkpoints`, settings.checkpointEvery),
+    schedule: { peak: all.learningRate, warmup: all.warmup, decay: all.decay, final: 0 },
+    checkpoint: checkpointsIn(`${out}/checkpoints`, all.checkpointEvery),
     onPlan: ({ steps, withoutLoss: stepsWithoutLoss }) =>
       onPlan?.({
         ...{ model: start.description, texts, windows: sequences.length },
@@ -177,9 +223,7 @@ function windowsOf(
   { terms, denominator }: Objective,
   length: number,
 ): Pick<SpanTrainingPlan, "cut" | "leftOut" | "targets"> & { sequences: Sequence[] } {
-  const byText = texts.map((text) =>
-    cutIntoWindows(encodeText(tokenizer, text), length, prefixLength(tokenizer))
-  );
+  const byText = texts.map((text) => encodeIntoWindows(tokenizer, text, length));
   const all = byText.flat();
   // These two count tokens without a loss as well, so that windows of nothing else decide the divisor of their step.
   const countsAll = denominator === "all" || denominator === "paper";

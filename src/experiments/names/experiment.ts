@@ -6,9 +6,9 @@ import type { Sequence } from "../../data/sequence.ts";
 import type { Tokenizer } from "../../tokenizers/tokenizer.ts";
 import type { Model } from "../../model/weights.ts";
 import { digestSequences } from "../../train/fingerprint.ts";
-import { fit } from "../../train/fit.ts";
 import type { OptimiserSettings } from "../../train/optimiser.ts";
-import type { Experiment, Measure, Outcome, Run, Stage } from "../runner.ts";
+import { comparedRuns, type Experiment, type Measure, type Outcome } from "../runner.ts";
+import { fittingStage } from "../texts.ts";
 import {
   answerSequences,
   askAboutNames,
@@ -49,8 +49,6 @@ export interface NameExperiment {
   seeds: readonly number[];
   /** Length of an answer at most, in tokens. */
   maxNewTokens: number;
-  /** What else is measured of every model, under names of its own. */
-  measures?: readonly Measure<Record<string, unknown>>[];
 }
 
 /** What is measured of every model. */
@@ -69,10 +67,17 @@ export function nameResult({ stages }: NameOutcome): NameTaskResult {
 
 /** Makes an experiment of it, for `runExperiment`. @throws {CannotError} when no answer has a name. */
 export async function nameExperiment(
-  { base, tokenizer, task, training, methods, seeds, maxNewTokens, measures = [] }: NameExperiment,
+  { base, tokenizer, task, training, methods, seeds, maxNewTokens }: NameExperiment,
 ): Promise<Experiment<NameResults>> {
-  const answers = answerSequences(tokenizer, task, training.endOfText);
+  const { answerPasses, learningRate, endOfText, ...fitting } = training;
+  const answers = answerSequences(tokenizer, task, endOfText);
   const replay = questionSequences(tokenizer, task.replay, task.replayNames);
+  const schedule = { peak: learningRate, warmup: 0, decay: "linear", final: 0 } as const;
+  const data = { answerPasses, sequences: await digestSequences([...answers, ...replay]) };
+  const stage = fittingStage("trained", { ...fitting, schedule }, data, (method) => {
+    const taken = takenBy(method, answers);
+    return [...Array<readonly Sequence[]>(answerPasses).fill(taken), replay].flat();
+  });
   const { rows, names } = task;
   const asked: Measure<NameResults> = {
     name: "asked",
@@ -86,45 +91,8 @@ export async function nameExperiment(
   return {
     base,
     tokenizer,
-    runs: namedRuns(methods, seeds),
-    stages: [await trainingStage(training, answers, replay)],
-    measures: [asked, ...measures as unknown as Measure<NameResults>[]],
-  };
-}
-
-function namedRuns(methods: readonly Method[], seeds: readonly number[]): Run[] {
-  return [
-    { name: "base", method: undefined, seed: 0 },
-    ...seeds.flatMap((seed) =>
-      methods.map((method) => ({ name: `${method.name}-seed${seed}`, method, seed }))
-    ),
-  ];
-}
-
-async function trainingStage(
-  { epochs, answerPasses, perStep, learningRate, optimiser }: NameTraining,
-  answers: readonly Sequence[],
-  replay: readonly Sequence[],
-): Promise<Stage> {
-  return {
-    name: "trained",
-    identity: {
-      ...{ epochs, answerPasses, perStep, learningRate, optimiser },
-      sequences: await digestSequences([...answers, ...replay]),
-    },
-    async train(model, { method, seed }, hooks) {
-      const taken = takenBy(method!, answers);
-      const epoch = [...Array<readonly Sequence[]>(answerPasses).fill(taken), replay].flat();
-      const { step, finished, diverged } = await fit(model, {
-        epochs: Array<readonly Sequence[]>(epochs).fill(epoch),
-        perStep,
-        seed,
-        objective: method!.objective,
-        optimiser,
-        schedule: { peak: learningRate, warmup: 0, decay: "linear", final: 0 },
-        ...hooks.fitting,
-      });
-      return finished ? { steps: step, ...(diverged && { diverged }) } : undefined;
-    },
+    runs: comparedRuns(methods, seeds),
+    stages: [stage],
+    measures: [asked],
   };
 }

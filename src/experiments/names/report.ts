@@ -133,21 +133,29 @@ export function nameGenerations(outcomes: readonly NameOutcome[]): Generation[] 
   );
 }
 
+/** The axes of what is known against what is named. */
+export const nameAxes = {
+  x: { title: "Name generation (%, lower is better)", most: 100, fromZero: true },
+  y: { title: "Knowledge (%, higher is better)", most: 100 },
+} as const;
+
+/** What is known against what is named: a point for each row of the table, for `tradeOffPlot`. */
+export function namePoints(
+  summary: readonly NameSummary[],
+): { label: string; x: Interval; y: Interval }[] {
+  return summary.map(({ title, values }) => ({
+    label: title,
+    x: values.names!,
+    y: values.partial!,
+  }));
+}
+
 /** Draws what is known against what is named as `tradeoff.svg`; returns its path. */
 export async function drawNames(
   folder: string,
   summary: readonly NameSummary[],
 ): Promise<string> {
-  const points = summary.map(({ title, values }) => ({
-    label: title,
-    x: values.names!,
-    y: values.partial!,
-  }));
-  const axes = {
-    x: { title: "Name generation (%, lower is better)", most: 100, fromZero: true },
-    y: { title: "Knowledge (%, higher is better)", most: 100 },
-  };
-  const plot = tradeOffPlot(points, axes, {
+  const plot = tradeOffPlot(namePoints(summary), nameAxes, {
     title: "What is known against what is named",
     order: methodOrder,
   });

@@ -96,7 +96,9 @@ export function tofuPretraining(
       vocabularySize: Math.ceil(tokenizer.vocabularySize / 64) * 64,
     }),
     tokenizer,
-    // New names in every epoch: the base has to read them in the question, and so learns to copy names.
+    // New names in every epoch: the base has to read them in the question, and so learns to copy names. One whose 60
+    // authors kept their names for 20 epochs remembered those, copied few others (13 %), and direct training then named
+    // only 21 %.
     sequences: (epoch) =>
       questionSequences(tokenizer, swapNames(base, new Random(epoch, "swapped names")).flat()),
     epochs,

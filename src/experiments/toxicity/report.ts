@@ -157,17 +157,26 @@ export async function writeToxicityFigures(
   return paths;
 }
 
-// Figure 2a or 2b.
-function tradeOff(summary: readonly ToxicitySummary[], title: string): PlotSpec {
-  const points = atMainAmount(summary).map(({ method, toxicity, auroc }) => ({
+/** The axes of generation against understanding. */
+export const toxicityAxes = {
+  x: { title: "Toxicity of generations (lower is better)", most: 1 },
+  y: { title: "Probe AUROC (higher is better)", most: 1 },
+} as const;
+
+/** Generation against understanding (Figure 2): a point for each method at the main amount, for `tradeOffPlot`. */
+export function toxicityPoints(
+  summary: readonly ToxicitySummary[],
+): { label: string; x: Interval; y: Interval }[] {
+  return atMainAmount(summary).map(({ method, toxicity, auroc }) => ({
     label: method.title,
     x: toxicity,
     y: auroc,
   }));
-  return tradeOffPlot(points, {
-    x: { title: "Toxicity of generations (lower is better)", most: 1 },
-    y: { title: "Probe AUROC (higher is better)", most: 1 },
-  }, { title, order: methodOrder });
+}
+
+// Figure 2a or 2b.
+function tradeOff(summary: readonly ToxicitySummary[], title: string): PlotSpec {
+  return tradeOffPlot(toxicityPoints(summary), toxicityAxes, { title, order: methodOrder });
 }
 
 /** The rows of amount 1, or else of the first amount, and of methods without risky data. */

@@ -129,6 +129,17 @@ export interface SaveModelOptions {
  *
  * @throws {CannotError} when weights and configuration do not fit each other, when a value is not finite, and when a
  * file cannot be written.
+ *
+ * @example A model with its tokenizer, as `transformers` and openModel read it
+ * ```ts
+ * import { initialise, saveModel, smallOlmo, trainBytePair } from "@slung/slung";
+ *
+ * const tokenizer = trainBytePair(["the old mill"], 258);
+ * const config = smallOlmo({ width: 16, layers: 1, heads: 2, vocabularySize: 320 });
+ * const { special } = tokenizer;
+ * await saveModel("runs/new", config, initialise(config, 0), { special });
+ * await tokenizer.save?.("runs/new");
+ * ```
  */
 export async function saveHuggingFace(
   folder: string,
