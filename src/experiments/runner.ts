@@ -132,10 +132,10 @@ export interface Subject<Results> {
  *
  * @example The base model, measured and nothing else
  * ```ts
- * import { type Experiment, Gpu, openModel, runExperiment } from "@slung/slung";
+ * import { type Experiment, Gpu, readPretrained, runExperiment } from "@slung/slung";
  *
  * using gpu = await Gpu.open();
- * const { source: base, tokenizer } = await openModel(gpu, "path/to/model");
+ * const { source: base, tokenizer } = await readPretrained("path/to/model");
  * const experiment: Experiment<{ layers: number }> = {
  *   base,
  *   tokenizer,
@@ -218,11 +218,11 @@ export interface RunnerOptions<Results> {
  *
  * @example
  * ```ts
- * import { Gpu, objective, olmoOptimiser, openModel } from "@slung/slung";
+ * import { Gpu, objective, olmoOptimiser, readPretrained } from "@slung/slung";
  * import { readRiskyTexts, runExperiment, textExperiment } from "@slung/slung";
  *
  * using gpu = await Gpu.open();
- * const { source: base, tokenizer } = await openModel(gpu, "path/to/model");
+ * const { source: base, tokenizer } = await readPretrained("path/to/model");
  * const experiment = await textExperiment({
  *   base,
  *   tokenizer,

@@ -57,6 +57,15 @@ export interface OpenModelOptions extends LanguageModelOptions {
  *
  * @param tokenizerFolder Another folder for the tokenizer.
  * @throws {CannotError} when the folder holds no model or tokenizer, or the two do not fit.
+ *
+ * @example From which several models are to be trained
+ * ```ts
+ * import { Gpu, LanguageModel, readPretrained } from "@slung/slung";
+ *
+ * using gpu = await Gpu.open();
+ * const { source: { config, weights } } = await readPretrained("path/to/model");
+ * using model = new LanguageModel(gpu, config, weights, { gradients: true });
+ * ```
  */
 export async function readPretrained(
   folder: string,
