@@ -3,6 +3,7 @@
 import { kernel } from "../src/gpu/kernel.ts";
 import { f32, type Program } from "../src/gpu/program.ts";
 import type { Tensor } from "../src/gpu/tensor.ts";
+import { runsOf } from "../src/gpu/views.ts";
 import { spread } from "./grid.ts";
 import { overflowed } from "./gradient_norm.ts";
 import { stepConstants } from "./step.ts";
@@ -31,29 +32,27 @@ export function adamw(
 ): void {
   const { step, status, gradient, weight, copy, firstMoment, secondMoment } = request;
   const { decay, betas, epsilon } = request;
-  program.dispatch({
-    kernel: kernel(
-      "adamw",
-      source,
-      "update",
-      {
-        ...{ LEARNING_RATE, BIAS_CORRECTION_1, BIAS_CORRECTION_2 },
-        OVERFLOWED: overflowed,
-        COPY: copy !== undefined,
-        ...(copy && { largest: "const LARGEST_COPY = 65504.0;" }), // of f16
-      },
-      copy && { Stored: copy.type },
-    ),
-    tensors: {
-      step,
-      status,
-      gradient,
-      weight,
-      ...(copy && { copy }),
-      first_moment: firstMoment,
-      second_moment: secondMoment,
-    },
-    dims: [weight.length, f32(decay), f32(betas[0]), f32(betas[1]), f32(epsilon)],
-    workgroups: spread(weight.length),
-  });
+  const arenas = {
+    ...{ gradient, weight, first_moment: firstMoment, second_moment: secondMoment },
+    ...(copy && { copy }),
+  };
+  for (const run of runsOf(program.gpu, arenas)) {
+    program.dispatch({
+      kernel: kernel(
+        "adamw",
+        source,
+        "update",
+        {
+          ...{ LEARNING_RATE, BIAS_CORRECTION_1, BIAS_CORRECTION_2 },
+          OVERFLOWED: overflowed,
+          COPY: copy !== undefined,
+          ...(copy && { largest: "const LARGEST_COPY = 65504.0;" }), // of f16
+        },
+        copy && { Stored: copy.type },
+      ),
+      tensors: { step, status, ...run },
+      dims: [run.weight.length, f32(decay), f32(betas[0]), f32(betas[1]), f32(epsilon)],
+      workgroups: spread(run.weight.length),
+    });
+  }
 }

@@ -3,6 +3,7 @@
 import { kernel } from "../src/gpu/kernel.ts";
 import type { Program } from "../src/gpu/program.ts";
 import type { Tensor } from "../src/gpu/tensor.ts";
+import { rowViews } from "../src/gpu/views.ts";
 import { spread } from "./grid.ts";
 import source from "./embedding.wgsl" with { type: "text" };
 
@@ -12,15 +13,17 @@ export function embeddingForward(
   { tokens, table, y, add = false }: { tokens: Tensor; table: Tensor; y: Tensor; add?: boolean },
 ): void {
   const [height, width] = y.shape as [number, number];
-  program.dispatch({
-    kernel: kernel("embedding", source, "forward", { ADD: add }, {
-      Table: table.type,
-      Row: y.type,
-    }),
-    tensors: { tokens, table, y },
-    dims: [height, width],
-    workgroups: spread(height * width),
-  });
+  for (const { tensor, first, count } of rowViews(program.gpu, table)) {
+    program.dispatch({
+      kernel: kernel("embedding", source, "forward", { ADD: add }, {
+        Table: table.type,
+        Row: y.type,
+      }),
+      tensors: { tokens, table: tensor, y },
+      dims: [height, width, first, first + count],
+      workgroups: spread(height * width),
+    });
+  }
 }
 
 /** The rows of a batch grouped by token, as the backward pass wants them. */
@@ -60,13 +63,15 @@ export function embeddingBackward(
 ): void {
   const { tokens, order, starts, dy, dtable, groups } = request;
   const [height, width] = dy.shape as [number, number];
-  program.dispatch({
-    kernel: kernel("embedding", source, "backward", { ADD: false }, {
-      Table: dtable.type,
-      Row: dy.type,
-    }),
-    tensors: { tokens, order, groups_of_rows: starts, dy, dtable },
-    dims: [height, width],
-    workgroups: () => [Math.ceil(width / 64), groups()],
-  });
+  for (const { tensor, first, count } of rowViews(program.gpu, dtable)) {
+    program.dispatch({
+      kernel: kernel("embedding", source, "backward", { ADD: false }, {
+        Table: dtable.type,
+        Row: dy.type,
+      }),
+      tensors: { tokens, order, groups_of_rows: starts, dy, dtable: tensor },
+      dims: [height, width, first, first + count],
+      workgroups: () => [Math.ceil(width / 64), groups()],
+    });
+  }
 }

@@ -3,11 +3,12 @@
 import { kernel } from "../src/gpu/kernel.ts";
 import { f32, type Program } from "../src/gpu/program.ts";
 import type { Tensor } from "../src/gpu/tensor.ts";
+import { runsOf } from "../src/gpu/views.ts";
 import { spread } from "./grid.ts";
 import { stepConstants } from "./step.ts";
 import source from "./gradient_norm.wgsl" with { type: "text" };
 
-const block = 256;
+const block = 256; // divides a view (`runsOf`), so that views leave the sums as they are
 const { LEARNING_RATE: _, INVERSE_DIVISOR: __, ...scalars } = stepConstants; // those that loss scaling keeps
 
 /** What became of a step, the third element of the status. */
@@ -43,7 +44,9 @@ export function gradientNorm(
   program: Program,
   request: { gradients: Tensor[]; status: Tensor; maxGradientNorm: number; scaling?: LossScaling },
 ): void {
-  const { gradients, status, maxGradientNorm, scaling } = request;
+  const { status, maxGradientNorm, scaling } = request;
+  const runs = request.gradients.flatMap((arena) => runsOf(program.gpu, { arena }));
+  const gradients = runs.map(({ arena }) => arena);
   const blocks = gradients.map(({ length }) => Math.ceil(length / block));
   const total = blocks.reduce((sum, count) => sum + count, 0);
   const partials = program.borrow("gradient_norm/partials", [total]);

@@ -3,10 +3,11 @@
 // gradient), dhidden = dlogits · W, dW += dlogitsᵀ · hidden, scatter. Chunks without such rows are skipped.
 
 import { kernel } from "../src/gpu/kernel.ts";
+import type { Gpu } from "../src/gpu/gpu.ts";
 import type { Program } from "../src/gpu/program.ts";
 import type { Tensor } from "../src/gpu/tensor.ts";
 import { rowLanes, rowsOf64Lanes, spread } from "./grid.ts";
-import { matmul } from "./matmul.ts";
+import { linearForward, linearInputGradient, linearWeightGradient } from "./linear.ts";
 import { stepConstants } from "./step.ts";
 import source from "./selective_loss.wgsl" with { type: "text" };
 import cells from "./cells.wgsl" with { type: "text" };
@@ -59,10 +60,12 @@ export interface SelectiveLossRequest extends LossInputs, LossOutputs {
   chunkRows?: number;
 }
 
-/** Rows per chunk such that a chunk's logits stay within 16 MiB and skipping still pays. */
-export function defaultChunkRows(rowCount: number, vocabulary: number): number {
-  const fitting = Math.floor(16 * 2 ** 20 / (4 * vocabulary));
-  return Math.max(8, Math.min(rowCount, 256, fitting - fitting % 16));
+/** Rows per chunk such that a chunk's logits stay within 16 MiB and one binding, and skipping still pays. */
+export function defaultChunkRows(gpu: Gpu, rowCount: number, vocabulary: number): number {
+  const rowBytes = 4 * vocabulary;
+  const fitting = Math.floor(16 * 2 ** 20 / rowBytes);
+  const bindable = Math.floor(gpu.bindingLimit / rowBytes);
+  return Math.min(bindable, Math.max(8, Math.min(rowCount, 256, fitting - fitting % 16)));
 }
 
 /** Records the loss over all active rows, chunk by chunk. */
@@ -72,7 +75,10 @@ export function selectiveLoss(program: Program, request: SelectiveLossRequest): 
   const [height, width] = hidden.shape as [number, number];
   const vocabulary = unembedding.shape[0]!;
   const storage = hidden.type === "f16" ? "f16" : "f32";
-  const chunkRows = Math.min(height, request.chunkRows ?? defaultChunkRows(height, vocabulary));
+  const chunkRows = Math.min(
+    height,
+    request.chunkRows ?? defaultChunkRows(program.gpu, height, vocabulary),
+  );
   const vectors = vocabulary % 4 === 0;
   const constants = {
     // Two loops over a row of cells: the software adapter ends an invocation's loops after 65,535 rounds in all.
@@ -102,8 +108,7 @@ export function selectiveLoss(program: Program, request: SelectiveLossRequest): 
       dims,
       workgroups: () => active() ? perElement : [0],
     });
-    const logitsShape = { rows: chunkRows, columns: vocabulary, depth: width, active };
-    matmul(program, { a: chunk, b: unembedding, out: logits, transposeB: true, ...logitsShape });
+    linearForward(program, { x: chunk, weight: unembedding, y: logits, active });
     program.dispatch({
       kernel: kernel("selective_loss", text, "score", constants, types),
       tensors: {
@@ -120,20 +125,9 @@ export function selectiveLoss(program: Program, request: SelectiveLossRequest): 
       workgroups: () => active() ? perRow : [0],
     });
     if (!dhidden || !dchunk) continue;
-    const dchunkShape = { rows: chunkRows, columns: width, depth: vocabulary, active };
-    matmul(program, { a: logits, b: unembedding, out: dchunk, ...dchunkShape });
+    linearInputGradient(program, { dy: logits, weight: unembedding, dx: dchunk, active });
     if (dunembedding) {
-      matmul(program, {
-        a: logits,
-        b: chunk,
-        out: dunembedding,
-        rows: vocabulary,
-        columns: width,
-        depth: chunkRows,
-        transposeA: true,
-        accumulate: true,
-        active,
-      });
+      linearWeightGradient(program, { dy: logits, x: chunk, dweight: dunembedding, active });
     }
     program.dispatch({
       kernel: kernel("selective_loss", text, "scatter", constants, types),

@@ -280,7 +280,7 @@ const checks: Record<string, (bench: Bench) => Pair[]> = {
     writeStep(bench.program.gpu, step, { learningRate, update, divisor: 1 }, betas);
     adamw(bench.program, {
       step,
-      status: bench.floats("status", new Float32Array([2, clip, 0])),
+      status: bench.floats("status", new Float32Array([2, clip, 0, 0, 0])),
       gradient: gradient.tensor,
       weight: weight.tensor,
       firstMoment: m.tensor,

@@ -103,7 +103,18 @@ Deno.test("a tensor larger than a binding is refused with its name and size", as
   const length = Math.min(maxStorageBufferBindingSize!, maxBufferSize!) / 4 + 4;
   const before = gpu.bytes;
   assertThrows(() => gpu.allocate("logits", [2, length / 2]), 'Cannot allocate "logits" [2, ');
-  assertThrows(() => gpu.allocate("logits", [length]), "Use a smaller batch, sequence or model");
+  assertThrows(
+    () => gpu.allocate("logits", [4, length / 2]),
+    "At most 1 of its 4 rows fit: use a smaller batch or micro-batch",
+  );
+  assertThrows(
+    () => gpu.allocate("logits", [1, length], "f32"),
+    `Its rows may have at most ${length - 4} elements: use a smaller model`,
+  );
+  assertThrows(
+    () => gpu.allocate("arena", [maxBufferSize! / 4 + 4], "f32", { views: true }),
+    `allocates at most ${(maxBufferSize! / 2 ** 20).toFixed(1)} MiB`,
+  );
   assertEquals(gpu.bytes, before);
 });
 

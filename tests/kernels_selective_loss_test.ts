@@ -189,9 +189,12 @@ Deno.test("a replay with fewer active rows leaves nothing of the replay before",
   );
 });
 
-Deno.test("the default chunk holds 16 MiB of logits, between 8 and 256 rows", () => {
-  assertEquals(defaultChunkRows(4096, 50_304), 80);
-  assertEquals(defaultChunkRows(4096, 1000), 256);
-  assertEquals(defaultChunkRows(100, 1000), 100);
-  assertEquals(defaultChunkRows(4096, 2_000_000), 8);
+Deno.test("the default chunk holds 16 MiB of logits, between 8 and 256 rows, and no more than a binding", async () => {
+  using gpu = await Gpu.open();
+  assertEquals(defaultChunkRows(gpu, 4096, 50_304), 80);
+  assertEquals(defaultChunkRows(gpu, 4096, 1000), 256);
+  assertEquals(defaultChunkRows(gpu, 100, 1000), 100);
+  assertEquals(defaultChunkRows(gpu, 4096, 2_000_000), 8);
+  using narrow = await Gpu.open({ bindingLimit: 20_000 });
+  assertEquals(defaultChunkRows(narrow, 100, 1000), 5);
 });

@@ -62,7 +62,8 @@ export async function launch<H extends Hosts>(
   const names = Object.keys(hosts);
   const wholes = names.map((name) => {
     const host = hosts[name]!;
-    const whole = program.allocate(name, [host.data.length + guardLength], typeOf(host));
+    const length = host.data.length + guardLength;
+    const whole = program.allocate(name, [length], typeOf(host), { views: true });
     const guarded = host.data instanceof Uint32Array
       ? new Uint32Array(whole.length)
       : new Float32Array(whole.length);

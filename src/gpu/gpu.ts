@@ -9,6 +9,7 @@ import { compile, type Kernel } from "./kernel.ts";
 import {
   byteLength,
   bytesPerElement,
+  describeShape,
   elements,
   type ElementType,
   type Precision,
@@ -59,16 +60,23 @@ export class Gpu {
   readonly adapter: AdapterDescription;
   /** Lanes of a workgroup that share one row in row-wise kernels: a CPU is faster with none sharing. */
   readonly lanesPerRow: 1 | 64;
+  /** Bytes of a tensor that a kernel can bind; what is larger is bound in views (`views.ts`). */
+  readonly bindingLimit: number;
   readonly #buffers = new Map<GPUBuffer | GPUTexture, { name: string; bytes: number }>();
   readonly #pipelines = new Map<string, GPUComputePipeline>();
   readonly #constants = new Map<string, GPUBuffer>();
   #failure: CannotError | undefined;
   #closed = false;
 
-  private constructor(device: GPUDevice, adapter: AdapterDescription, lanesPerRow: 1 | 64) {
+  private constructor(
+    device: GPUDevice,
+    adapter: AdapterDescription,
+    { lanesPerRow, bindingLimit }: { lanesPerRow: 1 | 64; bindingLimit: number },
+  ) {
     this.device = device;
     this.adapter = adapter;
     this.lanesPerRow = lanesPerRow;
+    this.bindingLimit = bindingLimit;
     device.addEventListener("uncapturederror", (event) => {
       event.preventDefault();
       this.#fail((event as GPUUncapturedErrorEvent).error.message);
@@ -83,10 +91,11 @@ export class Gpu {
    *
    * @param options.lanesPerRow Overrides what suits the adapter, so that tests reach both variants on either.
    * @param options.without Features to do without, as on an adapter that lacks them.
+   * @param options.bindingLimit Binds less than the adapter can, so that tests reach views with small tensors.
    * @throws {CannotError} when there is no adapter, with the way to get one.
    */
   static async open(
-    options: { lanesPerRow?: 1 | 64; without?: readonly string[] } = {},
+    options: { lanesPerRow?: 1 | 64; without?: readonly string[]; bindingLimit?: number } = {},
   ): Promise<Gpu> {
     const { without = [] } = options;
     const adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" });
@@ -109,7 +118,10 @@ export class Gpu {
     const software = adapter.info.isFallbackAdapter ||
       /llvmpipe|swiftshader|basic render/i.test(name);
     const lanesPerRow = options.lanesPerRow ?? (software ? 1 : 64);
-    return new Gpu(device, { name, software, features, limits }, lanesPerRow);
+    const { maxStorageBufferBindingSize, maxBufferSize } = adapter.limits;
+    const bindingLimit = options.bindingLimit ??
+      Math.min(maxStorageBufferBindingSize, maxBufferSize);
+    return new Gpu(device, { name, software, features, limits }, { lanesPerRow, bindingLimit });
   }
 
   /** Whether kernels can store f16. */
@@ -130,21 +142,29 @@ export class Gpu {
   /**
    * Allocates a zeroed tensor.
    *
-   * @throws {CannotError} when one binding of the adapter cannot hold it.
+   * @param options.views Whether all that reads and writes it takes it in views: it may then be as large as a buffer.
+   * @throws {CannotError} when one binding of the adapter, or in views one buffer, cannot hold it.
    */
-  allocate(name: string, shape: readonly number[], type: ElementType = "f32"): Tensor {
+  allocate(
+    name: string,
+    shape: readonly number[],
+    type: ElementType = "f32",
+    { views = false }: { views?: boolean } = {},
+  ): Tensor {
     const length = elements(shape);
     const size = 4 * bytesPerElement(type); // kernels may read it as vec4
     const bytes = Math.max(16, Math.ceil(length / 4) * size);
-    const limit = Math.min(
-      this.adapter.limits.maxStorageBufferBindingSize!,
-      this.adapter.limits.maxBufferSize!,
-    );
+    const limit = views ? this.adapter.limits.maxBufferSize! : this.bindingLimit;
     if (bytes > limit) {
+      const does = views ? "allocates" : "binds";
+      const most = 4 * Math.floor(limit / size); // elements
+      const rows = Math.floor(most * shape[0]! / length);
       throw new CannotError(
-        `allocate "${name}" [${shape.join(", ")}]`,
-        `it needs ${megabytes(bytes)} and ${this.adapter.name} binds at most ${megabytes(limit)}`,
-        "Use a smaller batch, sequence or model",
+        `allocate "${name}" ${describeShape(shape)}`,
+        `it needs ${megabytes(bytes)} and ${this.adapter.name} ${does} at most ${megabytes(limit)}`,
+        rows > 0
+          ? `At most ${rows} of its ${shape[0]} rows fit: use a smaller batch or micro-batch`
+          : `Its rows may have at most ${most} elements: use a smaller model`,
       );
     }
     const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;
@@ -225,6 +245,13 @@ export class Gpu {
     );
   }
 
+  /** Sets a tensor to zero. */
+  clear(tensor: Tensor): void {
+    const encoder = this.device.createCommandEncoder({ label: "clear" });
+    encoder.clearBuffer(tensor.buffer, tensor.offset, byteLength(tensor));
+    this.device.queue.submit([encoder.finish()]);
+  }
+
   /** Reads one tensor of floats back. */
   async read(tensor: Tensor): Promise<Float32Array<ArrayBuffer>> {
     const [content] = await this.readAll([tensor]);
@@ -239,30 +266,38 @@ export class Gpu {
   }
 
   /**
-   * Reads several tensors in one map: a map costs about 12 ms in Deno, whatever its size.
+   * Reads several tensors in one map, since a map costs about 12 ms in Deno, whatever its size. What is larger than a
+   * binding takes several maps, between which nothing should be submitted that writes these tensors.
    *
    * @throws {CannotError} for any GPU error since the last read.
    */
   async readAll(tensors: readonly Tensor[]): Promise<ArrayBuffer[]> {
-    const starts: number[] = [];
-    let bytes = 0;
-    for (const tensor of tensors) {
-      starts.push(bytes);
-      bytes += byteLength(tensor);
-    }
-    const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
-    const staging = this.device.createBuffer({ label: "staging", size: Math.max(4, bytes), usage });
-    const encoder = this.device.createCommandEncoder({ label: "read" });
-    tensors.forEach((tensor, i) => {
-      if (tensor.length === 0) return;
-      const size = byteLength(tensor);
-      encoder.copyBufferToBuffer(tensor.buffer, tensor.offset, staging, starts[i]!, size);
-    });
-    this.device.queue.submit([encoder.finish()]);
-    const all = await this.#map(staging);
-    return tensors.map(({ length, type }, i) =>
-      all.slice(starts[i]!, starts[i]! + length * bytesPerElement(type))
+    const contents = tensors.map(({ length, type }) =>
+      new Uint8Array(length * bytesPerElement(type))
     );
+    for (const pieces of readsOf(tensors, Math.min(this.bindingLimit, mostBytesRead))) {
+      const bytes = pieces.reduce((sum, { size }) => sum + size, 0);
+      const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
+      const size = Math.max(4, bytes);
+      const staging = this.device.createBuffer({ label: "staging", size, usage });
+      const encoder = this.device.createCommandEncoder({ label: "read" });
+      let start = 0;
+      for (const { index, first, size } of pieces) {
+        const { buffer, offset } = tensors[index]!;
+        encoder.copyBufferToBuffer(buffer, offset + first, staging, start, size);
+        start += size;
+      }
+      this.device.queue.submit([encoder.finish()]);
+      const mapped = await this.#map(staging);
+      start = 0;
+      for (const { index, first, size } of pieces) {
+        const content = contents[index]!;
+        content.set(mapped.subarray(start, start + Math.min(size, content.length - first)), first);
+        start += size;
+      }
+      staging.destroy();
+    }
+    return contents.map(({ buffer }) => buffer);
   }
 
   /** Reads a buffer that is not a tensor, such as resolved timestamps. */
@@ -272,7 +307,9 @@ export class Gpu {
     const encoder = this.device.createCommandEncoder({ label: "read" });
     encoder.copyBufferToBuffer(buffer, 0, staging, 0, bytes);
     this.device.queue.submit([encoder.finish()]);
-    return await this.#map(staging);
+    const content = (await this.#map(staging)).slice().buffer;
+    staging.destroy();
+    return content;
   }
 
   /** Waits until all submitted work is done. @throws {CannotError} for any GPU error so far. */
@@ -301,7 +338,8 @@ export class Gpu {
     this.close();
   }
 
-  async #map(staging: GPUBuffer): Promise<ArrayBuffer> {
+  // What a buffer holds, until it is destroyed.
+  async #map(staging: GPUBuffer): Promise<Uint8Array<ArrayBuffer>> {
     try {
       await staging.mapAsync(GPUMapMode.READ);
     } catch (cause) {
@@ -310,9 +348,7 @@ export class Gpu {
       throw cause;
     }
     this.throwFailure();
-    const content = staging.getMappedRange().slice(0);
-    staging.destroy();
-    return content;
+    return new Uint8Array(staging.getMappedRange());
   }
 
   #fail(message: string): void {
@@ -327,6 +363,36 @@ export class Gpu {
         : `If the message names a kernel, report it with the output of \`deno task doctor\``,
     );
   }
+}
+
+/** Some bytes of one of several tensors, in whole words. */
+interface Piece {
+  index: number;
+  /** From the start of the tensor. */
+  first: number;
+  size: number;
+}
+
+const mostBytesRead = 256 * 2 ** 20;
+
+// Tensors in order, cut where one map would become too large. There is always one, so that a read hears of errors.
+function readsOf(tensors: readonly Tensor[], most: number): Piece[][] {
+  const reads: Piece[][] = [[]];
+  let room = most;
+  tensors.forEach((tensor, index) => {
+    const bytes = byteLength(tensor);
+    for (let first = 0; first < bytes;) {
+      if (room === 0) {
+        reads.push([]);
+        room = most;
+      }
+      const size = Math.min(room, bytes - first);
+      reads.at(-1)!.push({ index, first, size });
+      first += size;
+      room -= size;
+    }
+  });
+  return reads;
 }
 
 // Rounded to f16 and padded to whole words of two elements.

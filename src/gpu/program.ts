@@ -1,11 +1,13 @@
 // A program is a fixed list of dispatches, recorded once and replayed every step: pipelines, bind groups and buffers
 // are made while recording and never again. What varies by step is data in buffers, written before a replay.
 
-import type { Gpu } from "./gpu.ts";
+import { CannotError } from "../base/errors.ts";
+import { type Gpu, megabytes } from "./gpu.ts";
 import type { Kernel } from "./kernel.ts";
 import {
   byteLength,
   bytesPerElement,
+  describeShape,
   elements,
   type ElementType,
   type Precision,
@@ -103,9 +105,14 @@ export class Program {
     return this.#commands.length;
   }
 
-  /** Allocates a tensor that lives as long as the program. */
-  allocate(name: string, shape: readonly number[], type: ElementType = "f32"): Tensor {
-    const tensor = this.gpu.allocate(`${this.name}/${name}`, shape, type);
+  /** Allocates a tensor that lives as long as the program; `options` are those of {@linkcode Gpu.allocate}. */
+  allocate(
+    name: string,
+    shape: readonly number[],
+    type: ElementType = "f32",
+    options: { views?: boolean } = {},
+  ): Tensor {
+    const tensor = this.gpu.allocate(`${this.name}/${name}`, shape, type, options);
     this.#owned.push(tensor);
     return tensor;
   }
@@ -164,6 +171,7 @@ export class Program {
       if (!binding) throw new Error(`Kernel ${kernel.name} declares no "${name}"`);
       const vectors = Math.ceil(tensor.length / 4);
       const size = Math.max(16, vectors * 4 * bytesPerElement(tensor.type));
+      if (size > this.gpu.bindingLimit) throw tooLarge(this.gpu, kernel.name, tensor, size);
       const resource = { buffer: tensor.buffer, offset: tensor.offset, size };
       entries.push({ binding: binding.index, resource });
       if (binding.access === "read_write") writes.push(tensor);
@@ -326,6 +334,15 @@ export class Program {
     }
     pass?.end();
   }
+}
+
+function tooLarge(gpu: Gpu, kernel: string, tensor: Tensor, bytes: number): CannotError {
+  const limit = megabytes(gpu.bindingLimit);
+  return new CannotError(
+    `bind "${tensor.name}" ${describeShape(tensor.shape)} to kernel ${kernel}`,
+    `it needs ${megabytes(bytes)} and ${gpu.adapter.name} binds at most ${limit}`,
+    "Record it in views of rows (`rowViews`), or products with it by `kernels/linear.ts`",
+  );
 }
 
 // Whole rows at once, then what is left of the last one: a copy must not read past the end of the buffer.

@@ -12,7 +12,7 @@ import {
 import { attentionBackward, attentionForward } from "../../kernels/attention.ts";
 import { biasBackward, biasForward } from "../../kernels/bias.ts";
 import { embeddingBackward, embeddingForward } from "../../kernels/embedding.ts";
-import { matmul } from "../../kernels/matmul.ts";
+import { linearForward, linearInputGradient, linearWeightGradient } from "../../kernels/linear.ts";
 import { normBackward, normForward } from "../../kernels/norm.ts";
 import { rotary as rotaryKernel } from "../../kernels/rotary.ts";
 import {
@@ -109,42 +109,21 @@ export function linear(
   x: Variable,
   { weight, bias, stream }: { weight: Parameter; bias?: Parameter; stream?: Variable },
 ): Variable {
-  const [height, depth] = x.value.shape as [number, number];
-  const columns = weight.value.shape[0]!;
-  const y = tape.variable(name, [height, columns]);
-  const forward = { rows: height, columns, depth };
-  matmul(tape.program, {
-    a: x.value,
-    b: weight.value,
-    out: y.value,
-    ...forward,
-    transposeB: true,
-    ...(stream && { addend: stream.value }),
+  const { program } = tape;
+  const y = tape.variable(name, [x.value.shape[0]!, weight.value.shape[0]!]);
+  linearForward(program, {
+    x: x.value,
+    weight: weight.value,
+    y: y.value,
+    addend: stream?.value,
   });
   if (bias) biasForward(tape.program, { x: y.value, bias: bias.value });
   tape.record([y], () => {
     const dy = y.gradient!;
     if (bias) biasBackward(tape.program, { dy, dbias: bias.gradient! });
     const { gradient: dx, fresh } = tape.receive(x);
-    matmul(tape.program, {
-      a: dy,
-      b: weight.value,
-      out: dx,
-      rows: height,
-      columns: depth,
-      depth: columns,
-      accumulate: !fresh,
-    });
-    matmul(tape.program, {
-      a: dy,
-      b: x.value,
-      out: weight.gradient!,
-      rows: columns,
-      columns: depth,
-      depth: height,
-      transposeA: true,
-      accumulate: true,
-    });
+    linearInputGradient(program, { dy, weight: weight.value, dx, accumulate: !fresh });
+    linearWeightGradient(program, { dy, x: x.value, dweight: weight.gradient! });
     if (stream) tape.share(stream, dy);
   });
   return y;
@@ -163,12 +142,9 @@ export function add(tape: Tape, name: string, a: Variable, b: Variable): Variabl
 
 /** The logits of final hidden states, in f32 whatever these are stored in: [N, C] with W [V, C] → [N, V]. */
 export function logits(tape: Tape, { value: hidden }: Variable, { value }: Parameter): Tensor {
-  const [height, depth] = hidden.shape as [number, number];
-  const columns = value.shape[0]!;
-  const out = tape.allocate("logits", [height, columns]);
-  const shape = { rows: height, columns, depth, transposeB: true };
-  matmul(tape.program, { a: hidden, b: value, out, ...shape });
-  return out;
+  const y = tape.allocate("logits", [hidden.shape[0]!, value.shape[0]!]);
+  linearForward(tape.program, { x: hidden, weight: value, y });
+  return y;
 }
 
 /** Where the positions and angles of a batch are. */

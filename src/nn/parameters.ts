@@ -4,7 +4,7 @@
 
 import { rounding } from "../../kernels/rounding.ts";
 import { CannotError } from "../base/errors.ts";
-import { type Gpu, viewAlignment } from "../gpu/gpu.ts";
+import { type Gpu, megabytes, viewAlignment } from "../gpu/gpu.ts";
 import { Program } from "../gpu/program.ts";
 import {
   bytesPerElement,
@@ -53,7 +53,7 @@ const largestVanishing = 2 ** -25; // rounds to 0
 
 /** Named parameters on the GPU. */
 export class Parameters {
-  /** The arenas: decayed ones first, split where a binding would grow too large. */
+  /** The arenas: decayed ones first, as large as a binding; a parameter that is larger has one of its own. */
   readonly groups: readonly ParameterGroup[];
   readonly #gpu: Gpu;
   readonly #precision: Precision;
@@ -79,18 +79,18 @@ export class Parameters {
     this.#precision = precision;
     const alignment = viewAlignment / bytesPerElement(precision);
     const groups: ParameterGroup[] = [];
-    const limit = gpu.adapter.limits.maxStorageBufferBindingSize! / 4;
+    const limit = gpu.bindingLimit / 4;
+    for (const [name, shape] of shapes) expectBuffer(gpu, name, shape);
     for (const decays of [true, false]) {
       const members = [...shapes].filter(([name]) => options.decays(name) === decays);
       for (const chunk of fill(members, limit, alignment)) {
-        const label = `${decays ? "decayed" : "undecayed"}${groups.length}`;
-        const weight = gpu.allocate(`weights/${label}`, [chunk.length]);
-        const gradient = options.gradients
-          ? gpu.allocate(`gradients/${label}`, [chunk.length])
-          : undefined;
-        const copy = precision === "f16"
-          ? gpu.allocate(`weights_f16/${label}`, [chunk.length], precision)
-          : undefined;
+        const arena = (kind: string, type: Precision = "f32") => {
+          const name = `${kind}/${decays ? "decayed" : "undecayed"}${groups.length}`;
+          return gpu.allocate(name, [chunk.length], type, { views: true });
+        };
+        const weight = arena("weights");
+        const gradient = options.gradients ? arena("gradients") : undefined;
+        const copy = precision === "f16" ? arena("weights_f16", precision) : undefined;
         groups.push({ decays, weight, ...(copy && { copy }), ...(gradient && { gradient }) });
         for (const { name, shape, start } of chunk.members) {
           this.#places.push({ name, shape, group: groups.length - 1, offset: 4 * start });
@@ -211,11 +211,15 @@ export class Parameters {
   async downloadArenas(
     arenas: readonly Tensor[],
   ): Promise<Map<string, { shape: number[]; data: Float32Array<ArrayBuffer> }>> {
-    const contents = await this.#gpu.readAll(arenas);
     const host = new Map<string, { shape: number[]; data: Float32Array<ArrayBuffer> }>();
-    for (const { name, shape, group, offset } of this.#places) {
-      const data = new Float32Array(contents[group]!, offset, elements(shape)).slice();
-      host.set(name, { shape: [...shape], data });
+    for (const [index, arena] of arenas.entries()) {
+      const content = await this.#gpu.read(arena);
+      for (const { name, shape, group, offset } of this.#places) {
+        if (group !== index) continue;
+        const first = offset / 4;
+        const data = content.slice(first, first + elements(shape));
+        host.set(name, { shape: [...shape], data });
+      }
     }
     return host;
   }
@@ -223,7 +227,7 @@ export class Parameters {
   /** Sets all gradients to zero. */
   clearGradients(): void {
     for (const { gradient } of this.groups) {
-      if (gradient) this.#gpu.write(gradient, new Float32Array(gradient.length));
+      if (gradient) this.#gpu.clear(gradient);
     }
   }
 
@@ -266,6 +270,19 @@ function beyondHalf(name: string, value: number): CannotError {
 interface Chunk {
   length: number;
   members: { name: string; shape: readonly number[]; start: number }[];
+}
+
+// Learned values are f32 and lie in one buffer.
+function expectBuffer(gpu: Gpu, name: string, shape: readonly number[]): void {
+  const bytes = 4 * elements(shape);
+  const limit = gpu.adapter.limits.maxBufferSize!;
+  if (bytes <= limit) return;
+  const rows = Math.floor(limit * shape[0]! / bytes);
+  throw new CannotError(
+    `hold the parameter "${name}" ${describeShape(shape)}`,
+    `it needs ${megabytes(bytes)} and ${gpu.adapter.name} allocates at most ${megabytes(limit)}`,
+    `At most ${rows} of its ${shape[0]} rows fit: use another adapter or a smaller model`,
+  );
 }
 
 // Fills arenas in order, opening a new one when the next parameter would pass the limit.

@@ -118,9 +118,11 @@ export class Optimiser {
     this.#program = program;
     this.#step = options.step;
     this.status = program.allocate("status", [statusLength]);
+    const moment = (name: string, { shape }: Tensor) =>
+      program.allocate(name, shape, "f32", { views: true });
     this.moments = groups.map(({ weight }) => ({
-      first: program.allocate(`first_moment/${weight.name}`, weight.shape),
-      second: program.allocate(`second_moment/${weight.name}`, weight.shape),
+      first: moment(`first_moment/${weight.name}`, weight),
+      second: moment(`second_moment/${weight.name}`, weight),
     }));
     const gradients = groups.map(({ gradient }) => gradient!);
     const norm = { gradients, status: this.status, maxGradientNorm };

@@ -76,7 +76,8 @@ async function openTensor({ name, file: path, dtype, offset }: TensorEntry): Pro
 }
 
 /**
- * Writes a safetensors file, whole or not at all. Halves are rounded to the nearest, ties to even.
+ * Writes a safetensors file, whole or not at all, its tensors by name, as Hugging Face's own writer does. Halves are
+ * rounded to the nearest, ties to even.
  *
  * @throws {CannotError} when the file cannot be written, or when a finite value would become infinite.
  */
@@ -89,7 +90,8 @@ export async function writeSafetensors(
   const header: Record<string, unknown> = {};
   if (options.metadata) header.__metadata__ = options.metadata;
   let end = 0;
-  for (const [name, { shape, data }] of tensors) {
+  const sorted = [...tensors].sort(([left], [right]) => left < right ? -1 : 1);
+  for (const [name, { shape, data }] of sorted) {
     checkWritable(path, name, shape, data, dtype);
     const begin = end;
     end += data.length * dtypeBytes[dtype];
@@ -100,7 +102,8 @@ export async function writeSafetensors(
   padded.set(json);
   const length = new BigUint64Array([BigInt(padded.length)]);
 
-  await writeFileAtomic(path, encode([bytesOf(length), padded], tensors.values(), dtype));
+  const inOrder = sorted.map(([, tensor]) => tensor);
+  await writeFileAtomic(path, encode([bytesOf(length), padded], inOrder, dtype));
 }
 
 function* encode(

@@ -165,7 +165,6 @@ export async function saveHuggingFace(
   });
   const tensors = new Map(
     storedTensors(model.config, namingOf(json, model.config))
-      .toSorted((a, b) => a.name < b.name ? -1 : 1)
       .map((stored) => [stored.name, putTogether(stored, model.weights)]),
   );
   // `transformers` refuses a file without this entry.
