@@ -1,7 +1,7 @@
-// Element-wise operations on tensors of one shape: addition, SwiGLU and GELU.
+// Element-wise operations on tensors of one shape: addition, scaling, SwiGLU and GELU.
 
 import { kernel } from "../src/gpu/kernel.ts";
-import type { Program } from "../src/gpu/program.ts";
+import { f32, type Program } from "../src/gpu/program.ts";
 import type { Tensor } from "../src/gpu/tensor.ts";
 import { spread } from "./grid.ts";
 import source from "./activation.wgsl" with { type: "text" };
@@ -9,6 +9,16 @@ import source from "./activation.wgsl" with { type: "text" };
 /** Records `y = a + b`. */
 export function add(program: Program, { a, b, y }: { a: Tensor; b: Tensor; y: Tensor }): void {
   record(program, "add", { a, b, y });
+}
+
+/** Records `y *= factor` in place. */
+export function scale(program: Program, y: Tensor, factor: number): void {
+  program.dispatch({
+    kernel: kernel("activation", source, "scale", {}, { Stored: y.type }),
+    tensors: { y },
+    dims: [y.length, f32(factor)],
+    workgroups: spread(y.length),
+  });
 }
 
 /** Records `y = silu(gate) · up`. */
@@ -61,7 +71,7 @@ function record(program: Program, entryPoint: string, tensors: Record<string, Te
   program.dispatch({
     kernel: kernel("activation", source, entryPoint, {}, { Stored: type }),
     tensors,
-    dims: [length],
+    dims: [length, f32(1)],
     workgroups: spread(length),
   });
 }

@@ -1,7 +1,7 @@
-// Element-wise: addition, SwiGLU y = silu(gate) · up, GELU x · Φ(x), and its tanh form, as in GPT-2.
+// Element-wise: addition, scaling in place, SwiGLU y = silu(gate) · up, GELU x · Φ(x), and its tanh form, as in GPT-2.
 //   silu(g) = g · σ(g),  silu'(g) = σ(g) · (1 + g · (1 − σ(g)))
 
-struct Dims { count: u32 }
+struct Dims { count: u32, factor: f32 }
 
 @group(0) @binding(0) var<uniform> dims: Dims;
 @group(0) @binding(1) var<storage, read> a: array<Stored>;
@@ -20,6 +20,13 @@ fn add(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec
   let i = position(group, groups, lane);
   if (i >= dims.count) { return; }
   y[i] = Stored(f32(a[i]) + f32(b[i]));
+}
+
+@compute @workgroup_size(64)
+fn scale(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let i = position(group, groups, lane);
+  if (i >= dims.count) { return; }
+  y[i] = Stored(f32(y[i]) * dims.factor);
 }
 
 @compute @workgroup_size(64)

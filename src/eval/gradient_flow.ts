@@ -97,7 +97,7 @@ class Probe {
     if (!model.parameters.groups.every(({ gradient }) => gradient)) {
       throw new CannotError(
         "trace gradients through this model",
-        "it was made without gradients",
+        "it, or a part of it, has no gradients",
         "Make or open it with `{ gradients: true }`",
       );
     }
@@ -117,7 +117,7 @@ class Probe {
       observe: (tape, state) => {
         const copy = tape.program.allocate(`gradient${this.#gradients.length}`, [time, width]);
         this.#gradients.push(copy);
-        tape.record([], () => tape.program.copy(state.gradient!, copy));
+        tape.recordInPlace(state, () => tape.program.copy(state.gradient!, copy));
       },
     });
     const { step } = this.#pass;

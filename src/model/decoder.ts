@@ -7,6 +7,7 @@ import * as op from "../nn/operations.ts";
 import type { Parameter, Parameters } from "../nn/parameters.ts";
 import type { Tape, Variable } from "../nn/tape.ts";
 import type { DecoderConfig, Projection } from "./config.ts";
+import { loraNames } from "./lora.ts";
 import { normNames } from "./parameter_shapes.ts";
 
 /** How a layer turns queries [N, H·D], keys and values [N, G·D] into [N, H·D]. */
@@ -24,6 +25,8 @@ export interface DecoderInputs {
   /** Where each token stands: angles by which queries and keys turn, or rows of a learned table. */
   positions: { rotary: op.RotaryInputs } | { learned: op.TokenInputs };
   attend: Attend;
+  /** By what the changes of projections are multiplied that have A and B. */
+  loraScale?: number;
   /** Compute the activations of each layer again in the backward pass instead of keeping them. */
   recompute?: boolean;
   /** Called while recording. */
@@ -71,15 +74,22 @@ function decoderLayer(
   const normed = (name: string, input: Variable, width?: number) =>
     norm(tape, config, parameters, `${prefix}.${name}`, input, width);
 
-  // Every projection of the model is made here: x · Wᵀ, with its bias, added to `stream` where one is given.
+  // Every projection of the model is made here: x · Wᵀ, with its bias, its change of low rank, and added to `stream` where
+  // one is given.
   const project = (name: Projection, input: Variable, stream?: Variable): Variable => {
     const isAttention = /^[qkvo]_/.test(name);
     const parameter = `${prefix}.${isAttention ? "self_attn" : "mlp"}.${name}`;
-    return op.linear(tape, `${layer}/${name}`, input, {
+    const y = op.linear(tape, `${layer}/${name}`, input, {
       weight: parameters.get(`${parameter}.weight`),
       ...(config.biases.includes(name) && { bias: parameters.get(`${parameter}.bias`) }),
       ...(stream && { stream }),
     });
+    const { a, b } = loraNames(`${parameter}.weight`);
+    if (inputs.loraScale !== undefined && parameters.has(a)) {
+      const change = { a: parameters.get(a), b: parameters.get(b), scale: inputs.loraScale };
+      op.addLowRank(tape, `${layer}/${name}/lora`, y, input, change);
+    }
+    return y;
   };
 
   /** Queries or keys, normed and turned as the configuration says. */

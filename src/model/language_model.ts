@@ -4,7 +4,7 @@
 import { cachedAttention } from "../../kernels/cached_attention.ts";
 import { rotaryAngles } from "../../kernels/rotary.ts";
 import { CannotError } from "../base/errors.ts";
-import { checkOptions, flag, oneOf } from "../base/options.ts";
+import { checkOptions, flag, listOf, object, oneOf, text } from "../base/options.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Program } from "../gpu/program.ts";
 import type { Precision, Tensor } from "../gpu/tensor.ts";
@@ -17,7 +17,9 @@ import { checkFinite } from "./check_parameters.ts";
 import type { DecoderConfig } from "./config.ts";
 import { decoder, type DecoderInputs, type Observe, unembedding } from "./decoder.ts";
 import type { ModelSource } from "./model.ts";
+import { checkLora, isLora, loraScale, type LoraSettings, loraShapes } from "./lora.ts";
 import { parameterShapes } from "./parameter_shapes.ts";
+import { parametersOf } from "./parts.ts";
 import { rotaryFrequencies } from "./rotary.ts";
 
 /** Keys and values of each layer for decoding, and where the next token goes. */
@@ -38,6 +40,10 @@ export interface LanguageModelOptions {
   gradients?: boolean;
   /** Of weights and activations; `f32` unless given. See `choosePrecision`. */
   precision?: Precision;
+  /** Parts that are not learned, by the names of `modelParts` or as `layers:0-7`; none unless given. */
+  freeze?: readonly string[];
+  /** Learn low-rank changes instead of the weights; the values must then have those of the changes (`withLora`). */
+  lora?: LoraSettings;
 }
 
 /**
@@ -58,6 +64,8 @@ export class LanguageModel {
   readonly parameters: Parameters;
   /** What weights and activations are stored in while the model runs; it computes, learns and saves in f32. */
   readonly precision: Precision;
+  /** The changes that it has beside its weights, if any. */
+  readonly lora?: LoraSettings;
 
   /**
    * Makes a model of weights that are read one tensor at a time, so that the host never holds more than one.
@@ -97,8 +105,12 @@ export class LanguageModel {
     checkOptions("make a language model", options, {
       gradients: flag,
       precision: oneOf("f32", "f16"),
+      freeze: listOf(text),
+      lora: object,
     });
     checkConfig(config);
+    const { lora } = options;
+    if (lora) this.lora = lora;
     for (const [name, { data }] of weights ?? []) checkFinite("make a language model", name, data);
     this.precision = options.precision ?? "f32";
     if (this.precision === "f16" && !gpu.storesHalves) {
@@ -108,10 +120,13 @@ export class LanguageModel {
         "Use f32, or another adapter",
       );
     }
-    this.parameters = new Parameters(gpu, parameterShapes(config), {
-      gradients: options.gradients ?? false,
+    const shapes = parameterShapes(config);
+    const learned = learnedParameters(config, options);
+    for (const [name, shape] of lora ? loraShapes(config, lora) : []) shapes.set(name, shape);
+    this.parameters = new Parameters(gpu, shapes, {
+      learned: (name) => learned.has(name),
       precision: this.precision,
-      decays: (name) => name.endsWith("_proj.weight") || name === "lm_head.weight",
+      decays: (name) => name.endsWith("_proj.weight") || name === "lm_head.weight" || isLora(name),
     });
     if (weights) this.parameters.upload(weights);
   }
@@ -142,6 +157,7 @@ export class LanguageModel {
     const tape = new Tape(program, training, this.precision);
     const { tokens, positions, firstKey } = tensors;
     const hidden = decoder(tape, this.config, this.parameters, {
+      ...(this.lora && { loraScale: loraScale(this.lora) }),
       tokens,
       positions: this.#positions(program, positions, time, () => tensors.documentPositions()),
       attend: (_, name, q, k, v) =>
@@ -159,10 +175,11 @@ export class LanguageModel {
     if (capacity > contextLength) throw tooLong(capacity, contextLength);
     const tape = new Tape(program, false, this.precision);
     const hidden = decoder(tape, this.config, this.parameters, {
+      ...(this.lora && { loraScale: loraScale(this.lora) }),
       tokens: { tokens: current },
       positions: this.#positions(program, positions, capacity, () => ({ tokens: positions })),
       attend: (layer, name, q, k, v) => {
-        const out = tape.variable(name, q.value.shape);
+        const out = tape.variable(name, q.value.shape, [q, k, v]);
         const shape = [batch, capacity, kvHeads, headWidth];
         cachedAttention(program, {
           batch,
@@ -184,9 +201,11 @@ export class LanguageModel {
     return op.logits(tape, hidden, this.unembedding);
   }
 
-  /** Copies the parameters back to the host. */
-  async download(): Promise<Map<string, { shape: number[]; data: Float32Array<ArrayBuffer> }>> {
-    return await this.parameters.download();
+  /** Copies the parameters, or those that are learned, back to the host. */
+  async download(
+    which: "value" | "learned" = "value",
+  ): Promise<Map<string, { shape: number[]; data: Float32Array<ArrayBuffer> }>> {
+    return await this.parameters.download(which);
   }
 
   /** Frees the parameters. */
@@ -213,6 +232,26 @@ export class LanguageModel {
     this.gpu.write(angles, rotaryAngles(length, frequencies));
     return { rotary: { positions, angles, headWidth, pairing: kind.pairing } };
   }
+}
+
+// The parameters that have gradients.
+function learnedParameters(
+  config: DecoderConfig,
+  { gradients = false, freeze = [], lora }: LanguageModelOptions,
+): Set<string> {
+  if (lora) checkLora(config, lora);
+  if (!gradients && freeze.length === 0) return new Set();
+  const refuse = (why: string, remedy: string) =>
+    new CannotError("freeze parts of a model", why, remedy);
+  if (!gradients) throw refuse("without gradients nothing is learned", "Leave freeze out");
+  if (lora) {
+    if (freeze.length === 0) return new Set(loraShapes(config, lora).keys());
+    throw refuse("with LoRA all of its weights are frozen already", "Leave one of them out");
+  }
+  const frozen = parametersOf(config, freeze);
+  const learned = [...parameterShapes(config).keys()].filter((name) => !frozen.has(name));
+  if (learned.length > 0) return new Set(learned);
+  throw refuse("nothing is left to be learned", "Freeze fewer parts");
 }
 
 function tooLong(length: number, contextLength: number): CannotError {

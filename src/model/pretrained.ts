@@ -1,10 +1,11 @@
 // A model folder opened for use: configuration, weights on the GPU, and the tokenizer that lies beside them.
 
-import { checkOptions, flag, oneOf, text } from "../base/options.ts";
+import { checkOptions, flag, listOf, object, oneOf, seedNumber, text } from "../base/options.ts";
 import { openTokenizer } from "../tokenizers/open.ts";
 import { checkVocabulary, type Tokenizer } from "../tokenizers/tokenizer.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { LanguageModel, type LanguageModelOptions } from "./language_model.ts";
+import { initialiseLora, withLora } from "./lora.ts";
 import { readIntoMemory } from "./formats/model_files.ts";
 import { type Model, type OpenedModel, openModelFiles } from "./weights.ts";
 
@@ -50,6 +51,8 @@ export interface Pretrained extends Beside {
 export interface OpenModelOptions extends LanguageModelOptions {
   /** Another folder for the tokenizer. */
   tokenizer?: string | undefined;
+  /** Of the first values of LoRA; 0 unless given. */
+  seed?: number;
 }
 
 /**
@@ -100,11 +103,16 @@ export async function openModel(
   checkOptions("open a model", options, {
     gradients: flag,
     precision: oneOf("f32", "f16"),
+    freeze: listOf(text),
+    lora: object,
     tokenizer: text,
+    seed: seedNumber,
   });
-  const { tokenizer, ...modelOptions } = options;
+  const { tokenizer, seed = 0, ...modelOptions } = options;
   const { files, ...beside } = await openFolder(folder, tokenizer ?? folder);
-  const model = await LanguageModel.load(gpu, files, modelOptions);
+  const { lora } = modelOptions;
+  const source = lora ? withLora(files, initialiseLora(files.config, lora, seed)) : files;
+  const model = await LanguageModel.load(gpu, source, modelOptions);
   const { vanished } = model.parameters;
   if (vanished === 0) return { model, ...beside };
   const loss = `${vanished.toLocaleString("en")} weights are too small for f16 and become 0`;

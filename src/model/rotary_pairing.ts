@@ -17,7 +17,7 @@ export function withRotaryPairing(model: Model, pairing: RotaryPositions["pairin
   const turned = turnedWidth(positions, headWidth);
   const weights: Weights = new Map();
   for (const [name, tensor] of model.weights) {
-    const isTurned = /\.self_attn\.[qk]_(proj|norm)\.(weight|bias)$/.test(name);
+    const isTurned = /\.self_attn\.[qk]_(proj|norm)(\.lora_B)?\.(weight|bias)$/.test(name);
     weights.set(name, isTurned ? permuteRows(tensor, headWidth, turned, pairing) : tensor);
   }
   return { config: { ...config, positions: { ...positions, pairing } }, weights };
