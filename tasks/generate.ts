@@ -53,6 +53,7 @@ const command = defineCommand({
     using gpu = await openGpu(terminal);
     const { model, tokenizer, description, ends } = await openModel(gpu, options.model, {
       tokenizer: options.tokenizer,
+      adapter: options.adapter,
     });
     terminal.note(`${description}; ${gpu.adapter.name}`);
     const encoded = prompts.map((prompt) => encodePrompt(tokenizer, prompt));

@@ -1,6 +1,7 @@
 // A model folder opened for use: configuration, weights on the GPU, and the tokenizer that lies beside them.
 
 import { checkOptions, flag, listOf, object, oneOf, seedNumber, text } from "../base/options.ts";
+import { exists } from "../base/files.ts";
 import { openTokenizer } from "../tokenizers/open.ts";
 import { checkVocabulary, type Tokenizer } from "../tokenizers/tokenizer.ts";
 import type { Gpu } from "../gpu/gpu.ts";
@@ -51,6 +52,8 @@ export interface Pretrained extends Beside {
 export interface OpenModelOptions extends LanguageModelOptions {
   /** Another folder for the tokenizer. */
   tokenizer?: string | undefined;
+  /** A folder with LoRA in PEFT's layout, which is merged into the model. */
+  adapter?: string | undefined;
   /** Of the first values of LoRA; 0 unless given. */
   seed?: number;
 }
@@ -59,6 +62,7 @@ export interface OpenModelOptions extends LanguageModelOptions {
  * Reads a model folder (Hugging Face, llama2.c, or llama.cpp weights as safetensors) and its tokenizer into memory.
  *
  * @param tokenizerFolder Another folder for the tokenizer.
+ * @param adapter A folder with LoRA in PEFT's layout, which is merged into the model.
  * @throws {CannotError} when the folder holds no model or tokenizer, or the two do not fit.
  *
  * @example From which several models are to be trained
@@ -72,9 +76,10 @@ export interface OpenModelOptions extends LanguageModelOptions {
  */
 export async function readPretrained(
   folder: string,
-  tokenizerFolder: string = folder,
+  tokenizerFolder?: string,
+  adapter?: string,
 ): Promise<PretrainedSource> {
-  const { files, ...beside } = await openFolder(folder, tokenizerFolder);
+  const { files, ...beside } = await openFolder(folder, tokenizerFolder, adapter);
   return { source: await readIntoMemory(files), ...beside };
 }
 
@@ -106,10 +111,11 @@ export async function openModel(
     freeze: listOf(text),
     lora: object,
     tokenizer: text,
+    adapter: text,
     seed: seedNumber,
   });
-  const { tokenizer, seed = 0, ...modelOptions } = options;
-  const { files, ...beside } = await openFolder(folder, tokenizer ?? folder);
+  const { tokenizer, adapter, seed = 0, ...modelOptions } = options;
+  const { files, ...beside } = await openFolder(folder, tokenizer, adapter);
   const { lora } = modelOptions;
   const source = lora ? withLora(files, initialiseLora(files.config, lora, seed)) : files;
   const model = await LanguageModel.load(gpu, source, modelOptions);
@@ -121,10 +127,12 @@ export async function openModel(
 
 async function openFolder(
   folder: string,
-  tokenizerFolder: string,
+  tokenizerFolder?: string,
+  adapter?: string,
 ): Promise<Beside & { files: OpenedModel }> {
-  const tokenizer = await openTokenizer(tokenizerFolder);
-  const files = await openModelFiles(folder);
+  const files = await openModelFiles(folder, adapter);
+  const isBare = files.base !== undefined && !await exists(`${folder}/tokenizer.json`);
+  const tokenizer = await openTokenizer(tokenizerFolder ?? (isBare ? files.base! : folder));
   checkVocabulary(tokenizer, files.config.vocabularySize);
   const { eos } = tokenizer.special;
   const ofTokenizer = eos === undefined ? [] : [eos];

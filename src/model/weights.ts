@@ -1,6 +1,6 @@
 // Models in and out of folders. Three kinds are read: Hugging Face (config.json and safetensors, whole
-// or sharded), llama2.c, and llama.cpp weights as safetensors. One kind is written, Hugging Face's, so
-// that `transformers` reads what was trained here.
+// or sharded), llama2.c, and llama.cpp weights as safetensors; and LoRA apart from its base, as PEFT keeps it, which is
+// merged on the way. Hugging Face's kinds are written, so that `transformers` and PEFT read what was trained here.
 
 import { CannotError } from "../base/errors.ts";
 import { openGguf } from "./formats/gguf.ts";
@@ -9,13 +9,17 @@ import {
   saveHuggingFace,
   type SaveModelOptions,
 } from "./formats/huggingface/folder.ts";
+import { adapterConfigFile, baseOfAdapter, readAdapter } from "./formats/huggingface/peft.ts";
 import { openLlama2c } from "./formats/llama2c.ts";
 import { type ModelFiles, readIntoMemory } from "./formats/model_files.ts";
+import { mergeLora } from "./lora.ts";
 import type { Model } from "./model.ts";
 import { countParameters } from "./parameter_shapes.ts";
 
 export type { ModelFiles } from "./formats/model_files.ts";
 export type { Model, ModelSource, NamedTensor } from "./model.ts";
+export { readIntoMemory } from "./formats/model_files.ts";
+export { saveAdapter } from "./formats/huggingface/peft.ts";
 export { withPairingOf, withRotaryPairing } from "./rotary_pairing.ts";
 export { saveHuggingFace as saveModel, type SaveModelOptions };
 
@@ -31,16 +35,25 @@ export interface LoadedModel extends Model {
 export interface OpenedModel extends ModelFiles {
   /** As of {@linkcode LoadedModel}. */
   describe: string;
+  /** Of LoRA apart from its base: the base's folder. */
+  base?: string;
 }
 
 /**
  * Opens a model in a folder: Hugging Face, llama2.c, or `gguf_metadata.json` with safetensors. The configuration and
  * the list of tensors are read and checked; weights are read, one tensor at a time, when they are asked for.
  *
+ * The folder may also hold LoRA alone, in PEFT's layout: then the model is its base with the change merged.
+ *
+ * @param adapter A folder with LoRA in PEFT's layout that is merged into the model.
  * @throws {CannotError} naming the file, field or tensor that is missing, malformed or unsupported.
  */
-export async function openModelFiles(folder: string): Promise<OpenedModel> {
+export async function openModelFiles(folder: string, adapter?: string): Promise<OpenedModel> {
+  if (adapter !== undefined) return await adapted(await openModelFiles(folder), adapter);
   const files = await filesIn(folder);
+  if (files.includes(adapterConfigFile) && !files.includes("config.json")) {
+    return await adapted(await openBase(folder), folder);
+  }
   const checkpoints = files.filter((file) => file.endsWith(".bin") && !file.startsWith("tok"));
   const tensorFiles = files.filter((file) => file.endsWith(".safetensors"));
 
@@ -72,6 +85,24 @@ export async function loadModel(folder: string): Promise<LoadedModel> {
   const files = await openModelFiles(folder);
   const { describe, ends } = files;
   return { ...await readIntoMemory(files), describe, ...(ends && { ends }) };
+}
+
+async function adapted(base: OpenedModel, folder: string): Promise<OpenedModel> {
+  const { changes, scale, describe } = await readAdapter(folder, base.config);
+  const { tensors } = mergeLora(base, changes, scale);
+  return { ...base, tensors, describe: `${base.describe}; with ${describe}` };
+}
+
+async function openBase(adapter: string): Promise<OpenedModel> {
+  const base = await baseOfAdapter(adapter);
+  const isFolder = base !== undefined &&
+    await Deno.stat(base).then(({ isDirectory }) => isDirectory, () => false);
+  if (isFolder) return { ...await openModelFiles(base), base };
+  throw new CannotError(
+    `open the adapter "${adapter}"`,
+    base === undefined ? "it does not say what it changes" : `its base "${base}" is no folder here`,
+    "Give the base as the model, and this folder as its adapter",
+  );
 }
 
 async function filesIn(folder: string): Promise<string[]> {
