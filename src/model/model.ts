@@ -30,3 +30,25 @@ export interface ModelSource {
 
 /** A parameter by its name. */
 export type NamedTensor = readonly [name: string, tensor: HostTensor];
+
+/** A model in memory, to be read like one in files. */
+export function inMemory({ config, weights }: Model): ModelSource {
+  return {
+    config,
+    async *tensors() {
+      yield* weights;
+    },
+  };
+}
+
+/** A model with other values of some of its parameters. */
+export function withWeights(source: ModelSource, weights: Weights): ModelSource {
+  return {
+    config: source.config,
+    async *tensors() {
+      for await (const [name, tensor] of source.tensors()) {
+        yield [name, weights.get(name) ?? tensor];
+      }
+    },
+  };
+}

@@ -17,7 +17,7 @@ import type { Model } from "./model.ts";
 import { countParameters } from "./parameter_shapes.ts";
 
 export type { ModelFiles } from "./formats/model_files.ts";
-export type { Model, ModelSource, NamedTensor } from "./model.ts";
+export { inMemory, type Model, type ModelSource, type NamedTensor, withWeights } from "./model.ts";
 export { readIntoMemory } from "./formats/model_files.ts";
 export { saveAdapter } from "./formats/huggingface/peft.ts";
 export { withPairingOf, withRotaryPairing } from "./rotary_pairing.ts";

@@ -139,6 +139,12 @@ export class Parameters {
     return this.#byName.has(name);
   }
 
+  /** Names and shapes of what is learned, in arena order. */
+  get learnedShapes(): Map<string, readonly number[]> {
+    const learned = this.#places.filter(({ group }) => group < this.learned.length);
+    return new Map(learned.map(({ name, shape }) => [name, shape]));
+  }
+
   /** The names, in arena order. */
   get names(): string[] {
     return [...this.#byName.keys()];

@@ -9,7 +9,7 @@ import { presets } from "../model/families.ts";
 import { fromHuggingFace } from "../model/formats/huggingface/config.ts";
 import { initialise } from "../model/initialise.ts";
 import { countParameters } from "../model/parameter_shapes.ts";
-import { loadModel, type Model } from "../model/weights.ts";
+import { inMemory, type ModelSource, openModelFiles } from "../model/weights.ts";
 
 /** Which model to start from. */
 export interface StartingChoice {
@@ -27,8 +27,10 @@ export interface StartingChoice {
 
 /** A model to start from, and the tokenizer that goes with it. */
 export interface StartingModel {
-  /** Configuration and host weights. */
-  source: Model;
+  /** Configuration and weights: those of a folder are still in its files. */
+  source: ModelSource;
+  /** The folder that it lies in; undefined for fresh models. */
+  folder?: string | undefined;
   /** Reads the texts. */
   tokenizer: Tokenizer;
   /** The token ids that end its texts, where its files name them; undefined for fresh models. */
@@ -64,9 +66,10 @@ export async function openStartingModel(
   const tokenizerFolder = choice.vocabulary === undefined ? choice.tokenizer ?? folder : undefined;
   const tokenizer = await chooseTokenizer(choice, folder, texts);
   if (folder !== undefined) {
-    const { describe, ends, ...source } = await loadModel(folder);
+    const source = await openModelFiles(folder);
     checkVocabulary(tokenizer, source.config.vocabularySize);
-    return { source, tokenizer, ends, description: describe, tokenizerFolder };
+    const { describe: description, ends } = source;
+    return { source, folder, tokenizer, ends, description, tokenizerFolder };
   }
   // A size takes the vocabulary of its tokenizer, padded as OLMo pads its own: 50,280 ids to 50,304 rows.
   const config = configFile !== undefined
@@ -78,7 +81,7 @@ export async function openStartingModel(
   checkVocabulary(tokenizer, config.vocabularySize);
   const description = `new ${config.family} of ${countParameters(config).toLocaleString("en")} ` +
     `parameters (${config.layers} layers, width ${config.width}, vocabulary ${config.vocabularySize})`;
-  const source = { config, weights: initialise(config, seed) };
+  const source = inMemory({ config, weights: initialise(config, seed) });
   return { source, tokenizer, description, tokenizerFolder };
 }
 
