@@ -72,11 +72,12 @@ export { decodeContinuation, type Tokenizer } from "./src/tokenizers/tokenizer.t
 
 // Models
 export { Gpu } from "./src/gpu/gpu.ts";
-export { type DecoderConfig, presets } from "./src/model/config.ts";
+export type { DecoderConfig } from "./src/model/config.ts";
+export { presets } from "./src/model/families.ts";
 export { generate, type GenerateOptions } from "./src/model/generate.ts";
 export { initialise } from "./src/model/initialise.ts";
 export { LanguageModel } from "./src/model/language_model.ts";
-export { openModel, type Pretrained } from "./src/model/pretrained.ts";
+export { openModel, type Pretrained, readPretrained } from "./src/model/pretrained.ts";
 export { smallOlmo } from "./src/experiments/small_olmo.ts";
 export { type Model, saveModel } from "./src/model/weights.ts";
 

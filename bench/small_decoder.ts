@@ -2,7 +2,7 @@
 
 import { type Batch, packSequences } from "../src/data/packing.ts";
 import { type DecoderConfig, initialise, lowRiskSequence, olmoOptimiser, Random } from "../mod.ts";
-import { parameterShapes } from "../src/model/config.ts";
+import { parameterShapes } from "../src/model/parameter_shapes.ts";
 import { smallOlmo } from "../src/experiments/small_olmo.ts";
 import type { TrainingStep } from "./peers/peer.ts";
 
@@ -49,6 +49,7 @@ export function matrixParameters(config: DecoderConfig): number {
   let count = 0;
   for (const [name, shape] of parameterShapes(config)) {
     if (shape.length !== 2) continue;
+    if (name === "model.embed_positions.weight") continue;
     if (name === "model.embed_tokens.weight" && !config.tiedEmbedding) continue;
     count += shape[0]! * shape[1]!;
   }

@@ -1,10 +1,25 @@
-// Element-wise operations on tensors of one shape: SwiGLU and GELU.
+// Element-wise operations on tensors of one shape: addition, scaling, SwiGLU and GELU.
 
 import { kernel } from "../src/gpu/kernel.ts";
-import type { Program } from "../src/gpu/program.ts";
+import { f32, type Program } from "../src/gpu/program.ts";
 import type { Tensor } from "../src/gpu/tensor.ts";
 import { spread } from "./grid.ts";
 import source from "./activation.wgsl" with { type: "text" };
+
+/** Records `y = a + b`. */
+export function add(program: Program, { a, b, y }: { a: Tensor; b: Tensor; y: Tensor }): void {
+  record(program, "add", { a, b, y });
+}
+
+/** Records `y *= factor` in place. */
+export function scale(program: Program, y: Tensor, factor: number): void {
+  program.dispatch({
+    kernel: kernel("activation", source, "scale", {}, { Stored: y.type }),
+    tensors: { y },
+    dims: [y.length, f32(factor)],
+    workgroups: spread(y.length),
+  });
+}
 
 /** Records `y = silu(gate) · up`. */
 export function swigluForward(
@@ -23,17 +38,25 @@ export function swigluBackward(
   record(program, "swiglu_backward", { a: gate, b: up, dy, da: dgate, db: dup });
 }
 
-/** Records `y = gelu(x)`, the tanh form. */
-export function geluForward(program: Program, { x, y }: { x: Tensor; y: Tensor }): void {
-  record(program, "gelu_forward", { a: x, y });
+/** `exact` is x · Φ(x) with the normal distribution function Φ; `tanh` is its approximation, as in GPT-2. */
+export type GeluForm = "exact" | "tanh";
+
+/** Records `y = gelu(x)`. */
+export function geluForward(
+  program: Program,
+  form: GeluForm,
+  { x, y }: { x: Tensor; y: Tensor },
+): void {
+  record(program, form === "exact" ? "gelu_forward" : "gelu_tanh_forward", { a: x, y });
 }
 
 /** Records the gradient of x. */
 export function geluBackward(
   program: Program,
+  form: GeluForm,
   { x, dy, dx }: { x: Tensor; dy: Tensor; dx: Tensor },
 ): void {
-  record(program, "gelu_backward", { a: x, dy, da: dx });
+  record(program, form === "exact" ? "gelu_backward" : "gelu_tanh_backward", { a: x, dy, da: dx });
 }
 
 function record(program: Program, entryPoint: string, tensors: Record<string, Tensor>): void {
@@ -48,7 +71,7 @@ function record(program: Program, entryPoint: string, tensors: Record<string, Te
   program.dispatch({
     kernel: kernel("activation", source, entryPoint, {}, { Stored: type }),
     tensors,
-    dims: [length],
+    dims: [length, f32(1)],
     workgroups: spread(length),
   });
 }

@@ -7,15 +7,18 @@ import { rowViews } from "../src/gpu/views.ts";
 import { spread } from "./grid.ts";
 import source from "./embedding.wgsl" with { type: "text" };
 
-/** Records `y[N, C] = table[tokens[N], C]`. */
+/** Records `y[N, C] = table[tokens[N], C]`, or with `add` that it is added to `y`. */
 export function embeddingForward(
   program: Program,
-  { tokens, table, y }: { tokens: Tensor; table: Tensor; y: Tensor },
+  { tokens, table, y, add = false }: { tokens: Tensor; table: Tensor; y: Tensor; add?: boolean },
 ): void {
   const [height, width] = y.shape as [number, number];
   for (const { tensor, first, count } of rowViews(program.gpu, table)) {
     program.dispatch({
-      kernel: kernel("embedding", source, "forward", {}, { Table: table.type, Row: y.type }),
+      kernel: kernel("embedding", source, "forward", { ADD: add }, {
+        Table: table.type,
+        Row: y.type,
+      }),
       tensors: { tokens, table: tensor, y },
       dims: [height, width, first, first + count],
       workgroups: spread(height * width),
@@ -62,7 +65,10 @@ export function embeddingBackward(
   const [height, width] = dy.shape as [number, number];
   for (const { tensor, first, count } of rowViews(program.gpu, dtable)) {
     program.dispatch({
-      kernel: kernel("embedding", source, "backward", {}, { Table: dtable.type, Row: dy.type }),
+      kernel: kernel("embedding", source, "backward", { ADD: false }, {
+        Table: dtable.type,
+        Row: dy.type,
+      }),
       tensors: { tokens, order, groups_of_rows: starts, dy, dtable: tensor },
       dims: [height, width, first, first + count],
       workgroups: () => [Math.ceil(width / 64), groups()],

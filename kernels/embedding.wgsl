@@ -1,4 +1,4 @@
-// forward   y[n, :] = table[tokens[n], :]
+// forward   y[n, :] = table[tokens[n], :], or added to what is there: learned positions are a second lookup
 // backward  dtable[v, :] += Σ_{n : tokens[n] = v} dy[n, :]
 // Backward needs no atomics: the host, which knows the tokens, lists the rows grouped by token, and one invocation
 // sums one channel of one token's rows in that order. A dispatch sees the table's rows from `first_token` to `end_token`.
@@ -20,7 +20,12 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups:
   if (i >= dims.rows * dims.width) { return; }
   let token = tokens[i / dims.width];
   if (token < dims.first_token || token >= dims.end_token) { return; }
-  y[i] = Row(table[(token - dims.first_token) * dims.width + i % dims.width]);
+  let value = table[(token - dims.first_token) * dims.width + i % dims.width];
+// @if ADD
+  y[i] = Row(f32(y[i]) + f32(value));
+// @else
+  y[i] = Row(value);
+// @end
 }
 
 @compute @workgroup_size(64)

@@ -10,14 +10,15 @@ import { matmul } from "./matmul.ts";
 /** Asked at every replay: whether the product is to be computed at all. */
 type Active = (() => boolean) | undefined;
 
-/** Records `y = x · Wᵀ (+ addend)`: x [N, K], W [M, K], y and addend [N, M]. */
+/** Records `y (+)= x · Wᵀ (+ addend)`: x [N, K], W [M, K], y and addend [N, M]. */
 export function linearForward(
   program: Program,
-  { x, weight, y, addend, active }: {
+  { x, weight, y, addend, accumulate = false, active }: {
     x: Tensor;
     weight: Tensor;
     y: Tensor;
     addend?: Tensor | undefined;
+    accumulate?: boolean;
     active?: Active;
   },
 ): void {
@@ -26,12 +27,13 @@ export function linearForward(
   const views = rowViews(program.gpu, weight);
   if (views.length === 1) {
     const columns = weight.shape[0]!;
-    return matmul(program, { ...product, b: weight, out: y, columns, ...(addend && { addend }) });
+    const into = { out: y, accumulate, ...(addend && { addend }) };
+    return matmul(program, { ...product, b: weight, columns, ...into });
   }
   for (const { tensor, first, count } of views) {
     const part = program.borrow("linear/columns", [rows, count]); // f32, rounded once, on its way into y
     matmul(program, { ...product, b: tensor, out: part, columns: count });
-    placeColumns(program, { whole: y, part, first, addend, active });
+    placeColumns(program, { whole: y, part, first, accumulate, addend, active });
     program.release(part);
   }
 }

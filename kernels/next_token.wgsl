@@ -1,9 +1,20 @@
 // The next token of every sequence, chosen on the GPU so that many steps run before the host reads anything.
-// Greedy takes the largest logit (the lowest token on ties). Top-k finds the k-th largest logit by bisecting its bits,
-// keeps every token that reaches it (ties included, as transformers does) and draws one with probability
-// softmax(z / temperature). While a sequence is still inside its prompt the prompt's token is taken instead.
+// Greedy takes the largest logit (the lowest token on ties). Otherwise one is drawn with probability
+// softmax(z / temperature) among those that reach a threshold (ties included, as transformers does): the k-th largest
+// logit for top-k, and for top-p the largest that leaves p of the probability. Both are found by bisecting their bits.
+// While a sequence is still inside its prompt the prompt's token is taken instead.
 
-struct Dims { batch: u32, vocabulary: u32, capacity: u32, top_k: u32, inverse_temperature: f32, seed: u32 }
+struct Dims {
+  batch: u32,
+  vocabulary: u32,
+  capacity: u32,
+  top_k: u32,
+  top_p: f32,
+  inverse_temperature: f32,
+  seed: u32,
+}
+
+const no_token = 0xffffffffu; // where logits are not finite
 
 @group(0) @binding(0) var<uniform> dims: Dims;
 @group(0) @binding(1) var<storage, read> logits: array<f32>; // [B, V]
@@ -38,11 +49,18 @@ fn choose(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: 
   let end = min(first + run, dims.vocabulary);
 
   var largest = -3.4e38;
-  for (var j = first; j < end; j++) { largest = max(largest, logits[start + j]); }
+  var broken = 0.0;
+  for (var j = first; j < end; j++) {
+    let logit = logits[start + j];
+    largest = max(largest, logit);
+    // By its bits, because compilers may take for granted that there is no NaN.
+    if ((bitcast<u32>(logit) & 0x7f800000u) == 0x7f800000u) { broken = 1.0; }
+  }
   largest = row_max(largest, lane);
-  var threshold = ordered(largest);
-  if (dims.top_k > 1u) {
-    threshold = 0u;
+  broken = row_max(broken, lane);
+  let greedy = dims.top_k <= 1u;
+  var threshold = select(0u, ordered(largest), greedy);
+  if (dims.top_k > 1u && dims.top_k < dims.vocabulary) {
     for (var bit = 0x80000000u; bit > 0u; bit >>= 1u) {
       var reaching = 0.0;
       for (var j = first; j < end; j++) {
@@ -51,9 +69,18 @@ fn choose(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: 
       if (u32(row_sum(reaching, lane)) >= dims.top_k) { threshold |= bit; }
     }
   }
+  if (!greedy && dims.top_p < 1.0) {
+    let enough = dims.top_p * row_sum(share_from(threshold, start, first, end, largest), lane);
+    var nucleus = 0u;
+    for (var bit = 0x80000000u; bit > 0u; bit >>= 1u) {
+      let candidate = max(nucleus | bit, threshold);
+      let reaching = row_sum(share_from(candidate, start, first, end, largest), lane);
+      if (reaching >= enough) { nucleus |= bit; }
+    }
+    threshold = max(threshold, nucleus);
+  }
 
   // Greedy counts the best tokens and takes the first of them; otherwise a draw falls into some token's share.
-  let greedy = dims.top_k <= 1u;
   var mine = 0.0;
   for (var j = first; j < end; j++) {
     if (ordered(logits[start + j]) >= threshold) { mine += share(logits[start + j], largest, greedy); }
@@ -69,6 +96,13 @@ fn choose(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: 
     if (lane == 0u) { current[row] = tokens[row * dims.capacity + next]; }
     return;
   }
+  if (broken > 0.0) {
+    if (lane == 0u) {
+      tokens[row * dims.capacity + next] = no_token;
+      current[row] = 0u;
+    }
+    return;
+  }
   if (draw < sums.x || draw >= sums.x + mine) { return; } // it falls into another lane's run
   var passed = sums.x;
   var token = first;
@@ -80,6 +114,16 @@ fn choose(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: 
   }
   tokens[row * dims.capacity + next] = token;
   current[row] = token;
+}
+
+// The sum of what the tokens from `first` to `end` that reach a threshold have of the probability, unnormalised.
+fn share_from(threshold: u32, start: u32, first: u32, end: u32, largest: f32) -> f32 {
+  var sum = 0.0;
+  for (var j = first; j < end; j++) {
+    let logit = logits[start + j];
+    if (ordered(logit) >= threshold) { sum += share(logit, largest, false); }
+  }
+  return sum;
 }
 
 fn share(logit: f32, largest: f32, greedy: bool) -> f32 {

@@ -32,13 +32,13 @@ export function normForward(program: Program, request: NormRequest & { y: Tensor
   record(program, request, "forward", { x, statistics, y, ...present({ weight, bias }) });
 }
 
-/** Records `dx += dnorm/dx · dy`, and adds the gradients of weight and bias where there are any. */
+/** Records `dx += dnorm/dx · dy`, and adds the gradients of weight and bias; each only where it is asked for. */
 export function normBackward(
   program: Program,
-  request: NormRequest & { dy: Tensor; dx: Tensor; dweight?: Tensor; dbias?: Tensor },
+  request: NormRequest & { dy: Tensor; dx?: Tensor; dweight?: Tensor; dbias?: Tensor },
 ): void {
   const { x, dy, dx, statistics, weight, bias, dweight, dbias } = request;
-  record(program, request, "backward", { x, statistics, dy, dx, ...present({ weight }) });
+  if (dx) record(program, request, "backward", { x, statistics, dy, dx, ...present({ weight }) });
   if (!dweight) return;
   const [height, width] = x.shape as [number, number];
   const blocks = Math.ceil(height / rowsPerBlock);

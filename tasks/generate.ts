@@ -1,11 +1,13 @@
 // deno task generate --model FOLDER --prompt TEXT: continues prompts.
 
-import { readText } from "../src/base/files.ts";
+import { CannotError } from "../src/base/errors.ts";
+import { readLines } from "../src/data/lines.ts";
 import { encodePrompt } from "../src/data/spans.ts";
+import { decodingOf, type DecodingOptions } from "../src/model/decoding.ts";
 import { decodeContinuation } from "../src/tokenizers/tokenizer.ts";
 import { generate } from "../src/model/generate.ts";
 import { openModel } from "../src/model/pretrained.ts";
-import { defineCommand, runCommand } from "../src/report/command_line.ts";
+import { defineCommand, flagOf, runCommand } from "../src/report/command_line.ts";
 import { modelOptions, openGpu } from "./shared.ts";
 
 const command = defineCommand({
@@ -20,36 +22,45 @@ const command = defineCommand({
     prompt: { type: "string", default: "", placeholder: "text", help: "What to continue" },
     prompts: { type: "path", placeholder: "file", help: "A file with one prompt a line instead" },
     tokens: { type: "integer", default: 100, min: 1, placeholder: "n", help: "New tokens" },
-    topK: {
-      type: "integer",
-      default: 1,
-      min: 1,
-      placeholder: "k",
-      help: "Draw among the k likeliest; 1 is greedy",
-    },
     temperature: {
       type: "number",
-      default: 1,
-      min: 0.01,
-      help: "Divides the logits before drawing",
+      min: 0,
+      help: "Draw from softmax(logits / temperature); 0, or none of these three, is greedy",
     },
-    seed: { type: "integer", default: 0, min: 0, help: "Of the draws" },
+    topK: {
+      type: "integer",
+      min: 1,
+      placeholder: "k",
+      help: "Draw among the k likeliest tokens only; 1 is greedy",
+    },
+    topP: {
+      type: "number",
+      min: 1e-6,
+      max: 1,
+      placeholder: "p",
+      help: "Draw among the likeliest tokens that have the probability p together",
+    },
+    seed: { type: "integer", min: 0, max: 2 ** 32 - 1, help: "Of the draws; 0 unless given" },
   },
   async run(options, terminal) {
+    const { temperature, topK, topP, seed } = options;
+    const decoding = { temperature, topK, topP, seed };
+    const unused = withoutEffect(decoding);
+    if (unused.length > 0) {
+      terminal.note(`Greedy: ${unused.map(flagOf).join(" and ")} without effect`);
+    }
+    const prompts = options.prompts ? await readPrompts(options.prompts) : [options.prompt];
     using gpu = await openGpu(terminal);
-    const { model, tokenizer, description } = await openModel(gpu, options.model, {
+    const { model, tokenizer, description, ends } = await openModel(gpu, options.model, {
       tokenizer: options.tokenizer,
+      adapter: options.adapter,
     });
     terminal.note(`${description}; ${gpu.adapter.name}`);
-    const prompts = options.prompts
-      ? (await readText(options.prompts)).split("\n").filter((line) => line.trim())
-      : [options.prompt];
-    const { eos } = tokenizer.special;
     const encoded = prompts.map((prompt) => encodePrompt(tokenizer, prompt));
     const continuations = await generate(model, encoded, {
-      ...options,
+      ...decoding,
       maxNewTokens: options.tokens,
-      ...(eos !== undefined && { eos }),
+      eos: ends,
     });
     const generations = prompts.map((prompt, i) => ({
       prompt,
@@ -63,3 +74,19 @@ const command = defineCommand({
 export default command;
 
 if (import.meta.main) await runCommand(command);
+
+// The options that were given and change nothing, because the likeliest token is taken each time.
+function withoutEffect(decoding: DecodingOptions): string[] {
+  if (decodingOf(decoding).topK > 1) return [];
+  const greedy: DecodingOptions = { topK: 1, temperature: 0 };
+  return (Object.keys(decoding) as (keyof DecodingOptions)[]).filter((name) =>
+    decoding[name] !== undefined && decoding[name] !== greedy[name]
+  );
+}
+
+async function readPrompts(file: string): Promise<string[]> {
+  const lines = await Array.fromAsync(readLines(file), ({ text }) => text);
+  const prompts = lines.filter((line) => line.trim() !== "");
+  if (prompts.length > 0) return prompts;
+  throw new CannotError(`continue the prompts of "${file}"`, "it has none", "Write one a line");
+}

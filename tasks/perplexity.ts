@@ -25,10 +25,11 @@ const command = defineCommand({
       help: "Only the first n tokens, BOS included",
     },
   },
-  async run({ model: folder, tokenizer: tokenizerFolder, text, tokens }, terminal) {
+  async run({ model: folder, tokenizer: tokenizerFolder, adapter, text, tokens }, terminal) {
     using gpu = await openGpu(terminal);
     const { model, tokenizer, description } = await openModel(gpu, folder, {
       tokenizer: tokenizerFolder,
+      adapter,
     });
     terminal.note(`${description}; ${gpu.adapter.name}`);
     const ids = encodePrompt(tokenizer, await readText(text)).slice(0, tokens);

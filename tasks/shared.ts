@@ -28,6 +28,7 @@ import { pretrain, type PretrainingOptions } from "../src/train/pretraining.ts";
 export const modelOptions = {
   model: { type: "path", required: true, placeholder: "folder", help: "The model" },
   tokenizer: { type: "path", placeholder: "folder", help: "The tokenizer, if not with the model" },
+  adapter: { type: "path", placeholder: "folder", help: "LoRA of this model, as PEFT keeps it" },
 } as const satisfies Options;
 
 /** Options of tasks that run an experiment. */

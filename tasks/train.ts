@@ -20,6 +20,7 @@ import {
 import { modelSizes } from "../src/train/starting_model.ts";
 import { chosenObjective } from "./objective.ts";
 import { openGpu, showSamples } from "./shared.ts";
+import { chosenLearned, learnedOptions, memoryOptions, speedOptions } from "./training_options.ts";
 
 const command = defineCommand({
   name: "train",
@@ -28,6 +29,7 @@ const command = defineCommand({
   examples: [
     "--data labelled.jsonl --model olmo20M --vocabulary 4096 --max-length 256 --out runs/mine",
     "--data labelled.jsonl --model path/to/model --objective my_loss.ts --learning-rate 5e-5 --out runs/mine",
+    "--data labelled.jsonl --model path/to/model --lora 8 --precision f16 --out runs/mine",
   ],
   options: {
     data: {
@@ -73,13 +75,8 @@ const command = defineCommand({
       choices: denominators,
       help: "What the summed loss is divided by; active, or what your .ts file says",
     },
-    precision: {
-      type: "string",
-      choices: ["f32", "f16"],
-      default: spanTrainingDefaults.precision,
-      help: "Of weights and activations; f16 scales the loss",
-    },
-    recompute: { type: "flag", help: "Less memory: compute activations again on the way back" },
+    ...memoryOptions,
+    ...learnedOptions,
     epochs: {
       type: "integer",
       default: spanTrainingDefaults.epochs,
@@ -92,49 +89,12 @@ const command = defineCommand({
       min: 1,
       help: "Texts (or windows) per step",
     },
-    learningRate: {
-      type: "number",
-      default: spanTrainingDefaults.learningRate,
-      min: 0,
-      max: 1e6,
-      help: "The peak",
-    },
-    warmup: {
-      type: "integer",
-      default: spanTrainingDefaults.warmup,
-      min: 0,
-      help: "Steps of linear warm-up",
-    },
-    decay: {
-      type: "string",
-      choices: ["constant", "linear", "cosine"],
-      default: spanTrainingDefaults.decay,
-      help: "How the learning rate falls to 0 afterwards",
-    },
-    weightDecay: {
-      type: "number",
-      default: spanTrainingDefaults.weightDecay,
-      min: 0,
-      max: 1e6,
-      help: "Of matrices, not embeddings",
-    },
-    maxGradientNorm: {
-      type: "number",
-      default: spanTrainingDefaults.maxGradientNorm,
-      min: 0,
-      help: "Gradients are scaled down to this norm; 0 never does",
-    },
+    ...speedOptions,
     seed: {
       type: "integer",
       default: spanTrainingDefaults.seed,
       min: 0,
       help: "Of fresh weights and of the order",
-    },
-    checkpointEvery: {
-      type: "integer",
-      default: spanTrainingDefaults.checkpointEvery,
-      min: 1,
-      help: "Steps between checkpoints",
     },
     maxLength: {
       type: "integer",
@@ -142,7 +102,7 @@ const command = defineCommand({
       help: "Tokens of a window; the model's context if left out",
     },
   },
-  async run(options, terminal) {
+  async run(options, terminal, given) {
     const { out, show } = options;
     const objective = await chosenObjective(options.objective, options.denominator);
     using gpu = await openGpu(terminal);
@@ -153,6 +113,7 @@ const command = defineCommand({
     const { low, high, offsets, strict, attribute } = options;
     const { step, finished, log, diverged } = await trainOnSpans(gpu, {
       ...options,
+      ...chosenLearned(options, given),
       objective,
       reading: {
         offsets,

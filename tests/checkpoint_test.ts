@@ -10,7 +10,7 @@ import { digestEpochs, digestOptimiserState, fingerprintOf } from "../src/train/
 import { fit, type FitOptions } from "../src/train/fit.ts";
 import { Trainer } from "../src/train/trainer.ts";
 import { assert, assertEquals, assertRejects } from "./assert.ts";
-import { adamw, configs, olmo, randomSequences, trainable } from "./fixtures/tiny.ts";
+import { adamw, olmo, pairings, randomSequences, trainable } from "./fixtures/tiny.ts";
 import { assertSame, assertSameFiles } from "./fixtures/same.ts";
 import { runSteps, trainingRun } from "./fixtures/training_run.ts";
 
@@ -54,7 +54,7 @@ function startRun(folder: string, family: string, pauseAfter?: number): Deno.Chi
 }
 
 for (const family of ["olmo", "llama"] as const) {
-  const pairing = configs[family].rotaryPairing; // interleaved weights are permuted when saved
+  const pairing = pairings[family]; // interleaved weights are permuted when saved
   Deno.test(`${family} (${pairing} rotary): killed and resumed in a new process, a run ends in the same bytes`, async () => {
     await using folder = await temporaryFolder();
     const killed = startRun(folder.path, family, 6);

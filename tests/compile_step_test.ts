@@ -7,7 +7,7 @@ import { Gpu } from "../src/gpu/gpu.ts";
 import type { Kernel } from "../src/gpu/kernel.ts";
 import { workgroupNeeds } from "../src/gpu/workgroup_needs.ts";
 import { LanguageModel } from "../src/model/language_model.ts";
-import { presets } from "../src/model/config.ts";
+import { presets } from "../src/model/families.ts";
 import { initialise } from "../src/model/initialise.ts";
 import { lowRiskSequence } from "../src/data/sequence.ts";
 import { packSequences } from "../src/data/packing.ts";

@@ -85,7 +85,7 @@ import { Gpu, initialise, saveModel, smallOlmo, trainBytePair } from "@slung/slu
 const tokenizer = trainBytePair(["The old mill by the old mill race turned all winter."], 280);
 const config = smallOlmo({ width: 16, layers: 1, heads: 2, vocabularySize: 320, contextLength: 96 });
 await tokenizer.save?.("path/to/model");
-await saveModel("path/to/model", config, initialise(config, 0), tokenizer);
+await saveModel("path/to/model", config, initialise(config, 0), { special: tokenizer.special });
 
 const gpu = await Gpu.open();
 gpu[Symbol.dispose] = () => {};

@@ -1,15 +1,22 @@
 // Every kernel with its tensors stored in f16 against float64 on the same (rounded) inputs. Sums are f32, so a result is
 // off by the rounding of its store: half a unit in the last of f16's 11 bits, relative to the largest entry.
 
-import { geluBackward, geluForward, swigluBackward, swigluForward } from "../kernels/activation.ts";
+import {
+  add,
+  geluBackward,
+  geluForward,
+  swigluBackward,
+  swigluForward,
+} from "../kernels/activation.ts";
 import { adamw } from "../kernels/adamw.ts";
 import { attentionBackward, attentionForward } from "../kernels/attention.ts";
+import { biasBackward, biasForward } from "../kernels/bias.ts";
 import { cachedAttention } from "../kernels/cached_attention.ts";
 import { embeddingBackward, embeddingForward, groupByToken } from "../kernels/embedding.ts";
 import { matmul } from "../kernels/matmul.ts";
 import type { MatmulVariant } from "../kernels/matmul_choice.ts";
 import { normBackward, normForward } from "../kernels/norm.ts";
-import { rotary, rotaryAngles } from "../kernels/rotary.ts";
+import { rotary, rotaryAngles, rotaryFrequencies } from "../kernels/rotary.ts";
 import { rounding } from "../kernels/rounding.ts";
 import { selectiveLoss } from "../kernels/selective_loss.ts";
 import { stepConstants, stepLength } from "../kernels/step.ts";
@@ -158,17 +165,21 @@ for (const lanesPerRow of [1, 64] as const) {
   });
 }
 
-testHalves("SwiGLU, GELU and their gradients agree with float64", async () => {
+testHalves("addition, SwiGLU, both GELUs and their gradients agree with float64", async () => {
   using gpu = await Gpu.open();
   const a = half("a", 131), b = half("b", 131), dy = half("dy", 131);
   const result = await launch(gpu, {
     ...{ a, b, dy, y: empty(131), da: empty(131), db: empty(131) },
-    ...{ gelu: empty(131), dgelu: empty(131) },
-  }, (program, { a, b, dy, y, da, db, gelu, dgelu }) => {
+    ...{ gelu: empty(131), dgelu: empty(131), exactly: empty(131), dexactly: empty(131) },
+    sum: empty(131),
+  }, (program, { a, b, dy, y, da, db, gelu, dgelu, exactly, dexactly, sum }) => {
+    add(program, { a, b, y: sum });
     swigluForward(program, { gate: a, up: b, y });
     swigluBackward(program, { gate: a, up: b, dy, dgate: da, dup: db });
-    geluForward(program, { x: a, y: gelu });
-    geluBackward(program, { x: a, dy, dx: dgelu });
+    geluForward(program, "tanh", { x: a, y: gelu });
+    geluBackward(program, "tanh", { x: a, dy, dx: dgelu });
+    geluForward(program, "exact", { x: a, y: exactly });
+    geluBackward(program, "exact", { x: a, dy, dx: dexactly });
   });
   const { dgate, dup } = slow.swigluBackward(dy.data, a.data, b.data);
   assertClose(result.y, slow.swiglu(a.data, b.data), rounded, "swiglu");
@@ -176,6 +187,23 @@ testHalves("SwiGLU, GELU and their gradients agree with float64", async () => {
   assertClose(result.db, dup, rounded, "dup");
   assertClose(result.gelu, slow.geluTanh(a.data), rounded, "gelu");
   assertClose(result.dgelu, slow.geluTanhBackward(dy.data, a.data), rounded, "dgelu");
+  assertClose(result.exactly, slow.geluErf(a.data), rounded, "exact gelu");
+  assertClose(result.dexactly, slow.geluErfBackward(dy.data, a.data), rounded, "exact dgelu");
+  assertClose(result.sum, a.data.map((value, i) => value + b.data[i]!), rounded, "sum");
+});
+
+testHalves("biases and their gradient agree with float64", async () => {
+  using gpu = await Gpu.open();
+  for (const [N, M] of [[67, 36], [67, 33]] as const) {
+    const x = half("x", N, M), bias = half("bias", M), dy = half("dy", N, M);
+    const hosts = { x, bias, dy, dbias: filled(0, M) };
+    const result = await launch(gpu, hosts, (program, tensors) => {
+      biasForward(program, tensors);
+      biasBackward(program, tensors);
+    });
+    assertClose(result.x, slow.addBias(x.data, bias.data), rounded, "x");
+    assertClose(result.dbias, slow.biasBackward(dy.data, M), exact, "dbias");
+  }
 });
 
 testHalves("rotary positions and embeddings agree with float64", async () => {
@@ -186,14 +214,19 @@ testHalves("rotary positions and embeddings agree with float64", async () => {
   const x = half("x", N, H * D), table = half("table", V, H * D), dy = half("dy", N, H * D);
   const result = await launch(gpu, {
     ...{ x, table, dy, y: empty(N, H * D), dtable: filled(0, V, H * D) },
-    ...{ gathered: filled(NaN, N, H * D), angles: floats(rotaryAngles(16, D, 10_000)) },
+    ...{
+      gathered: filled(NaN, N, H * D),
+      angles: floats(rotaryAngles(16, rotaryFrequencies(D, 10_000)), [16, D / 2, 2]),
+    },
+    added: half("added", N, H * D),
     ...{ tokens: integers(ids), order: integers(order), starts: integers(starts) },
-  }, (program, { x, gathered, angles, ...tensors }) => {
+  }, (program, { x, gathered, added, angles, ...tensors }) => {
     const { tokens, table } = tensors;
     const turn = { positions: tokens, angles, heads: H, headWidth: D, pairing: "half" as const };
     rotary(program, { ...turn, x });
     embeddingForward(program, tensors);
     embeddingForward(program, { tokens, table, y: gathered });
+    embeddingForward(program, { tokens, table, y: added, add: true });
     embeddingBackward(program, { ...tensors, groups: () => count });
   });
   const turn = { H, D, positions: ids, theta: 10_000, pairing: "half" as const };
@@ -201,6 +234,8 @@ testHalves("rotary positions and embeddings agree with float64", async () => {
   const rows = slow.embedding(table.data, ids, H * D);
   assertClose(result.y, rows, 0, "embedding");
   assertClose(result.gathered, rows, 0, "embedding in f32");
+  const before = half("added", N, H * D).data;
+  assertClose(result.added, rows.map((value, i) => value + before[i]!), rounded, "added");
   const dtable = slow.embeddingBackward(dy.data, ids, { V, C: H * D });
   assertClose(result.dtable, dtable, exact, "dtable");
 });

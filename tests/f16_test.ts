@@ -302,7 +302,7 @@ testHalves(
     trainer.step(0, batches, 1e-3);
     await assertRejects(
       () => trainer.drain(),
-      'Cannot go on training after step 0: "train/layer0/output", written by kernel matmul.multiply, became',
+      'Cannot go on training after step 0: "train/layer0/down_proj", written by kernel matmul.multiply, became',
     );
   },
 );

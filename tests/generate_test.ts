@@ -3,10 +3,13 @@
 
 import { Gpu } from "../src/gpu/gpu.ts";
 import { generate, type GenerateOptions } from "../src/model/generate.ts";
+import { initialise } from "../src/model/initialise.ts";
 import { LanguageModel } from "../src/model/language_model.ts";
+import { openModel } from "../src/model/pretrained.ts";
 import { withRotaryPairing } from "../src/model/rotary_pairing.ts";
 import { assert, assertEquals, assertRejects } from "./assert.ts";
-import { logitsOf, logSoftmax } from "./fixtures/tiny.ts";
+import { logitsOf, logSoftmax, olmo } from "./fixtures/tiny.ts";
+import { tinyLlama } from "./fixtures/tiny_llama.ts";
 import { loadGolden } from "./golden/golden.ts";
 
 const goldens = { olmo: await loadGolden("olmo"), llama: await loadGolden("llama") };
@@ -237,4 +240,192 @@ Deno.test("an empty prompt, or one that leaves no room in the context, is named"
     () => generate(model, [prompts[0]!, prompts[1]!, prompts[2]!], { maxNewTokens: 23 }),
     "Cannot continue prompt 2 by 23 tokens: it has 18 tokens and the context of the model holds 40",
   );
+});
+
+const greedy = [298, 311, 121, 275, 274, 52, 274, 37, 298, 275];
+const options = { maxNewTokens: 10 };
+
+async function withTiny(
+  use: (model: LanguageModel, prompt: Uint32Array) => Promise<void>,
+): Promise<void> {
+  using gpu = await Gpu.open();
+  const { model, tokenizer } = await openModel(gpu, tinyLlama);
+  await use(model, tokenizer.encode("The old mill by the river").ids);
+}
+
+Deno.test("no option, a temperature of 0 and one too small for f32 are greedy, whatever k and p", async () => {
+  await withTiny(async (model, prompt) => {
+    for (
+      const choice of [
+        {},
+        { seed: 3 },
+        { topK: 1, temperature: 2 },
+        { topK: 5, temperature: 0 },
+        { temperature: 0 },
+        { topP: 0.9, temperature: 0 },
+        { topK: 5, temperature: 1e-40 },
+        { topK: 5, temperature: 5e-324 },
+      ]
+    ) {
+      const [tokens] = await generate(model, [prompt], { ...options, ...choice });
+      assertEquals([...tokens!], greedy);
+    }
+  });
+});
+
+Deno.test("a temperature alone draws from all tokens, otherwise for every seed", async () => {
+  await withTiny(async (model, prompt) => {
+    const drawn = async (seed: number, more = {}) =>
+      (await generate(model, [prompt], { ...options, temperature: 2, seed, ...more })).join();
+    const all = await Promise.all([0, 1, 2, 2 ** 32 - 1].map((seed) => drawn(seed)));
+    assertEquals(new Set([...all, greedy.join()]).size, 5);
+    assertEquals(await drawn(1), all[1]);
+    assertEquals(await drawn(1, { topK: 320 }), all[1]);
+    assertEquals(await drawn(1, { topP: 1 }), all[1]);
+    assert(await drawn(1, { topP: 0.5 }) !== all[1], "p of 0.5 changes nothing?");
+  });
+});
+
+Deno.test("top-p draws from the likeliest tokens only, as often as the softmax says", async () => {
+  using gpu = await open();
+  using model = modelOf(gpu, "llama");
+  const prompt = prompts[0]!, count = 2000, topP = 0.5;
+  const [z] = (await logitsOf(model, prompt)).slice(-1);
+  const p = logSoftmax(z!).map(Math.exp);
+  const order = [...p.keys()].sort((a, b) => p[b]! - p[a]!);
+  let mass = 0;
+  const kept = order.filter((token) => {
+    const isKept = mass < topP;
+    mass += p[token]!;
+    return isKept;
+  });
+  assert(kept.length > 3 && kept.length < order.length - 3, `${kept.length} tokens`);
+  const total = kept.reduce((sum, token) => sum + p[token]!, 0);
+  const drawOptions = { maxNewTokens: 1, topP, seed: 9, batch: 500 };
+  const results = await generate(model, Array(count).fill(prompt), drawOptions);
+  const counts = new Map<number, number>();
+  for (const [token] of results) counts.set(token!, (counts.get(token!) ?? 0) + 1);
+  for (const token of counts.keys()) assert(kept.includes(token), `${token} is not of the nucleus`);
+  for (const token of kept) {
+    const expected = p[token]! / total;
+    const error = Math.abs((counts.get(token) ?? 0) / count - expected);
+    assert(error < 5 * Math.sqrt(expected * (1 - expected) / count), `token ${token}: ${error}`);
+  }
+});
+
+Deno.test("one of several tokens ends a sequence, and no list does not", async () => {
+  await withTiny(async (model, prompt) => {
+    const ending = async (
+      eos: number | number[],
+    ) => [...(await generate(model, [prompt], { ...options, eos }))[0]!];
+    assertEquals(await ending([1, 121]), [298, 311]);
+    assertEquals(await ending(311), [298]);
+    assertEquals(await ending([]), greedy);
+  });
+});
+
+const impossible: [Record<string, unknown>, string][] = [
+  [{ topK: 0 }, 'option "topK" is 0. Give a whole number, at least 1, or leave it out.'],
+  [{ topK: -1 }, 'option "topK" is -1'],
+  [{ topK: 2.5 }, 'option "topK" is 2.5'],
+  [{ topK: NaN }, 'option "topK" is NaN'],
+  [{ topP: 0 }, 'option "topP" is 0. Give a number, above 0 and at most 1'],
+  [{ topP: 1.5 }, 'option "topP" is 1.5'],
+  [{ temperature: -1 }, 'option "temperature" is -1. Give a number, at least 0'],
+  [{ temperature: NaN }, 'option "temperature" is NaN'],
+  [{ temperature: Infinity }, 'option "temperature" is Infinity'],
+  [{ seed: NaN }, 'option "seed" is NaN'],
+  [{ seed: 0.5 }, 'option "seed" is 0.5'],
+  [{ seed: 2 ** 32 }, 'option "seed" is 4294967296'],
+  [{ maxNewTokens: -1 }, 'option "maxNewTokens" is -1'],
+  [{ maxNewTokens: 2.5 }, 'option "maxNewTokens" is 2.5'],
+  [{ maxNewTokens: undefined }, 'option "maxNewTokens" is missing'],
+  [{ batch: -1 }, 'option "batch" is -1'],
+  [{ batch: 0 }, 'option "batch" is 0'],
+  [{ eos: -1 }, 'option "eos" is -1. Give a token id, or a list of token ids'],
+  [{ eos: [1, "2"] }, 'option "eos" is [1, "2"]'],
+  [{ temprature: 1 }, 'there is no option "temprature". Perhaps you meant "temperature"'],
+];
+Deno.test("options that are impossible are refused by name, value and what is allowed", async () => {
+  await withTiny(async (model, prompt) => {
+    for (const [choice, message] of impossible) {
+      const run = () => generate(model, [prompt], { ...options, topK: 5, ...choice });
+      await assertRejects(run, `Cannot generate: ${message}`);
+    }
+  });
+});
+
+Deno.test("130,000 prompts have 130,000 continuations", async () => {
+  using gpu = await open();
+  const sizes = { vocabularySize: 8, width: 4, layers: 1, heads: 1, kvHeads: 1, headWidth: 4 };
+  const config = { ...olmo, ...sizes, feedForward: 4 };
+  using model = new LanguageModel(gpu, config, initialise(config, 1));
+  const many = Array.from({ length: 130_000 }, (_, i) => Uint32Array.of(i % 5));
+  const results = await generate(model, many, { maxNewTokens: 1, batch: 65_536 });
+  assertEquals(results.length, 130_000);
+  const five = await generate(model, many.slice(0, 5), { maxNewTokens: 1 });
+  assert(results.every(([token], i) => token === five[i % 5]![0]));
+});
+
+Deno.test("a token that the model does not know is named", async () => {
+  await withTiny(async (model) => {
+    await assertRejects(
+      () => generate(model, [Uint32Array.of(1), Uint32Array.of(5, 320)], options),
+      "Cannot continue prompt 1 by 10 tokens: it has token 320 and the vocabulary of the model 320",
+    );
+  });
+});
+
+Deno.test("a model that diverged writes no text", async () => {
+  using gpu = await open();
+  using model = modelOf(gpu, "llama");
+  const { value } = model.parameters.get("model.norm.weight");
+  gpu.write(value, Float32Array.of(NaN));
+  for (const choice of [{}, { temperature: 1 }]) {
+    await assertRejects(
+      () => generate(model, prompts, { maxNewTokens, ...choice }),
+      "Cannot continue prompt 0: the model's logits are not finite",
+    );
+  }
+});
+
+Deno.test("prompts from a file: line ends and byte order marks are no part of them, and other encodings are refused", async () => {
+  const folder = await Deno.makeTempDir();
+  const encoder = new TextEncoder();
+  const file = `${folder}/prompts.txt`;
+  const run = async (...args: string[]) => {
+    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: [
+        "run",
+        "--quiet",
+        "--no-lock",
+        "-A",
+        "tasks/generate.ts",
+        "--model",
+        tinyLlama,
+        ...args,
+      ],
+      cwd: `${import.meta.dirname}/..`,
+    }).output();
+    const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+    return { code, out: out!, err: err! };
+  };
+  await Deno.writeFile(file, encoder.encode("\ufeffThe old mill\r\n\r\nThe river\r\nOda\r\n"));
+  const { code, out } = await run("--prompts", file, "--tokens", "2", "--json");
+  assertEquals(code, 0);
+  assertEquals(JSON.parse(out).generations, [
+    { prompt: "The old mill", completion: " byE" },
+    { prompt: "The river", completion: ".\ufffd" },
+    { prompt: "Oda", completion: "tc" },
+  ]);
+  await Deno.writeFile(
+    file,
+    Uint8Array.of(...encoder.encode("The mill\n"), 0x63, 0x61, 0x66, 0xe9),
+  );
+  const refused = await run("--prompts", file);
+  assertEquals(refused.code, 1);
+  assert(refused.err.includes(`Cannot read "${file}" line 2: it is not UTF-8`), refused.err);
+  const unused = await run("--prompt", "The", "--tokens", "1", "--top-k", "1", "--top-p", "0.5");
+  assert(unused.err.includes("Greedy: --top-p without effect"), unused.err);
+  await Deno.remove(folder, { recursive: true });
 });

@@ -1,5 +1,7 @@
-import { type DecoderConfig, parameterShapes, presets } from "../src/model/config.ts";
+import type { DecoderConfig } from "../src/model/config.ts";
+import { presets } from "../src/model/families.ts";
 import { initialise } from "../src/model/initialise.ts";
+import { parameterShapes } from "../src/model/parameter_shapes.ts";
 import { assert, assertClose, assertEquals, assertThrows } from "./assert.ts";
 
 /** A normal truncated at 3 sigma has variance 1 - 6 phi(3) / (2 Phi(3) - 1), so this deviation. */
@@ -84,6 +86,15 @@ Deno.test("two tensors of one shape differ", () => {
   let product = 0;
   for (let i = 0; i < q.length; i++) product += q[i]! * k[i]! * presets.tiny.width;
   assertClose(product / q.length, 0, 4 / Math.sqrt(q.length), "correlation of q and k");
+});
+
+Deno.test("an impossible seed or scheme is refused by name", () => {
+  assertThrows(() => initialise(presets.tiny, 0.5), 'option "seed" is 0.5. Give a whole number');
+  const scheme = "xavier" as "normal";
+  assertThrows(
+    () => initialise(presets.tiny, 1, scheme),
+    'is "xavier". Give one of "mitchell", "n',
+  );
 });
 
 Deno.test("an impossible configuration is refused", () => {

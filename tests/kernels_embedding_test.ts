@@ -20,19 +20,24 @@ Deno.test("embedding and the gradient of its table agree with float64", async ()
     const ids = Uint32Array.from({ length: N }, (_, n) => n * n * 7 % V);
     const { order, starts, count } = groupByToken(ids);
     const table = normals("table", V, C), dy = normals("dy", N, C), start = normals("start", V, C);
-    const { y, dtable } = await launch(gpu, {
+    const before = normals("before", N, C);
+    const { y, added, dtable } = await launch(gpu, {
       tokens: integers(ids),
       order: integers(order),
       starts: integers(starts),
       table,
       dy,
       y: filled(NaN, N, C),
+      added: before,
       dtable: start,
-    }, (program, tensors) => {
+    }, (program, { added, ...tensors }) => {
       embeddingForward(program, tensors);
+      embeddingForward(program, { ...tensors, y: added, add: true });
       embeddingBackward(program, { ...tensors, groups: () => count });
     });
-    assertClose(y, embedding(table.data, ids, C), 0, "y");
+    const rows = embedding(table.data, ids, C);
+    assertClose(y, rows, 0, "y");
+    assertClose(added, rows.map((value, i) => value + before.data[i]!), 1e-6, "added");
     const expected = slowBackward(dy.data, ids, { V, C });
     const accumulated = expected.map((value, i) => value + start.data[i]!);
     assertClose(dtable, accumulated, 1e-6, "dtable");

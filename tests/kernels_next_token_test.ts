@@ -1,7 +1,7 @@
 // Choosing tokens: greedy and top-k, ties, prompts, and that what is drawn follows the softmax and only the sequence's
 // own number, never its place in the batch. Both variants of the row-wise kernel run on whatever adapter there is.
 
-import { nextToken } from "../kernels/next_token.ts";
+import { nextToken, noToken } from "../kernels/next_token.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
 import { assert, assertEquals } from "./assert.ts";
 import { floats, integers, launch, normals } from "./launch.ts";
@@ -10,6 +10,7 @@ interface Choice {
   /** One row of logits per sequence. */
   logits: number[][];
   topK: number;
+  topP?: number;
   temperature?: number;
   seed?: number;
   ids?: number[];
@@ -20,7 +21,7 @@ interface Choice {
 }
 
 async function choose(gpu: Gpu, choice: Choice) {
-  const { logits, topK, temperature = 1, seed = 0, position = 2 } = choice;
+  const { logits, topK, topP = 1, temperature = 1, seed = 0, position = 2 } = choice;
   const batch = logits.length, vocabulary = logits[0]!.length;
   const { ids = logits.map((_, i) => i) } = choice;
   const tokens = choice.tokens ?? logits.map(() => [0, 0, 0, 0, 0]);
@@ -32,7 +33,7 @@ async function choose(gpu: Gpu, choice: Choice) {
     positions: integers(logits.map(() => position)),
     tokens: integers(tokens.flat(), [batch, capacity]),
     current: integers(logits.map(() => 0)),
-  }, (program, tensors) => nextToken(program, { ...tensors, topK, temperature, seed }));
+  }, (program, tensors) => nextToken(program, { ...tensors, topK, topP, temperature, seed }));
   const rows = logits.map((_, i) => [...result.tokens.slice(i * capacity, (i + 1) * capacity)]);
   return { ...result, rows, chosen: [...result.current] };
 }
@@ -82,6 +83,46 @@ for (const lanesPerRow of [1, 64] as const) {
       [...new Set(chosen)].sort((a, b) => a - b),
       order.slice(0, 5).sort((a, b) => a - b),
     );
+  });
+
+  Deno.test(`top-p keeps the likeliest tokens that have p together, and all that tie with the last (${name})`, async () => {
+    using gpu = await Gpu.open({ lanesPerRow });
+    const drawn = async (probabilities: number[], topP: number, topK = Infinity) => {
+      const row = probabilities.map(Math.log);
+      const logits = Array.from({ length: 300 }, () => row);
+      const { chosen } = await choose(gpu, { logits, topK, topP });
+      return [...new Set(chosen)].sort((a, b) => a - b);
+    };
+    const p = [0.1, 0.4, 0.05, 0.3, 0.15];
+    assertEquals(await drawn(p, 1), [0, 1, 2, 3, 4]);
+    assertEquals(await drawn(p, 0.39), [1]);
+    assertEquals(await drawn(p, 0.41), [1, 3]);
+    assertEquals(await drawn(p, 0.69), [1, 3]);
+    assertEquals(await drawn(p, 0.71), [1, 3, 4]);
+    assertEquals(await drawn(p, 0.94), [0, 1, 3, 4]);
+    assertEquals(await drawn(p, 0.96), [0, 1, 2, 3, 4]);
+    assertEquals(await drawn(p, 1e-6), [1]);
+    assertEquals(await drawn([0.2, 0.3, 0.2, 0.3], 0.1), [1, 3]);
+    // Of the two likeliest, 4/7 and 3/7 once the others are left out.
+    assertEquals(await drawn(p, 0.56, 2), [1]);
+    assertEquals(await drawn(p, 0.58, 2), [1, 3]);
+  });
+
+  Deno.test(`logits that are not finite give no token, in their own row only (${name})`, async () => {
+    using gpu = await Gpu.open({ lanesPerRow });
+    const row = [...normals("row", 70).data];
+    const broken = (value: number, at: number) => row.with(at, value);
+    const logits = [row, broken(NaN, 0), broken(-Infinity, 69), broken(Infinity, 33), row];
+    for (const topK of [1, 5, Infinity]) {
+      const { rows, chosen } = await choose(gpu, { logits, topK, topP: 0.9, ids: [0, 1, 2, 3, 0] });
+      assertEquals(
+        rows.slice(1, 4).map((tokens) => tokens[3]),
+        Array(3).fill(Math.fround(noToken)),
+      ); // as `launch` reads them
+      assertEquals(chosen.slice(1, 4), [0, 0, 0]); // what the next step reads lies in the embedding
+      assertEquals(rows[0], rows[4]);
+      assert(rows[0]![3]! < 70);
+    }
   });
 
   Deno.test(`draws follow softmax(logits / temperature) over the top k (${name})`, async () => {
@@ -163,4 +204,24 @@ Deno.test("positions advance for every sequence of a batch of 130", async () => 
   const logits = Array.from({ length: 130 }, () => [0, 1]);
   const { positions } = await choose(gpu, { logits, topK: 1, position: 3 });
   assertEquals(new Set(positions), new Set([4]));
+});
+
+Deno.test("a vocabulary of 152,000 is searched to its end", async () => {
+  using gpu = await Gpu.open();
+  const row = new Array<number>(152_000).fill(-30);
+  for (const [token, logit] of [[3, 1], [61_001, 3], [100_000, 2], [151_999, 4]] as const) {
+    row[token] = logit;
+  }
+  const logits = [row, row, row, row, row, row];
+  const drawn = async (choice: Omit<Choice, "logits">) =>
+    [...new Set((await choose(gpu, { logits, ...choice })).chosen)].sort((a, b) => a - b);
+  assertEquals(await drawn({ topK: 1 }), [151_999]);
+  const flat = { temperature: 1e6, seed: 2 };
+  for (const token of await drawn({ ...flat, topK: 3 })) {
+    assert([61_001, 100_000, 151_999].includes(token), `${token}`);
+  }
+  // e^4 and e^3 are 0.87 of the four, and the rest is nothing.
+  for (const token of await drawn({ topK: Infinity, topP: 0.86 })) {
+    assert([61_001, 151_999].includes(token), `${token}`);
+  }
 });

@@ -1,9 +1,9 @@
 // Rotary positions against float64, in both pairings, forward and backward (a backward pass that reference_test.ts
 // checks by finite differences).
 
-import { rotary, rotaryAngles } from "../kernels/rotary.ts";
+import { rotary, rotaryAngles, rotaryFrequencies } from "../kernels/rotary.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
-import { assertClose } from "./assert.ts";
+import { assertClose, assertEquals } from "./assert.ts";
 import { floats, integers, launch, normals } from "./launch.ts";
 import { rotary as slow, rotaryBackward as slowBackward } from "./reference.ts";
 
@@ -19,7 +19,7 @@ for (const pairing of ["half", "interleaved"] as const) {
         forward: x,
         backward: x,
         positions: integers(places),
-        angles: floats(rotaryAngles(2048, D, theta)),
+        angles: floats(rotaryAngles(2048, rotaryFrequencies(D, theta)), [2048, D / 2, 2]),
       };
       const { forward, backward } = await launch(
         gpu,
@@ -36,3 +36,28 @@ for (const pairing of ["half", "interleaved"] as const) {
     }
   });
 }
+
+Deno.test("where only the first entries of a head turn, the others keep their bits", async () => {
+  using gpu = await Gpu.open();
+  const [N, H, D, R] = [7, 3, 20, 6];
+  const places = Uint32Array.from({ length: N }, (_, n) => 3 * n);
+  const x = normals("x", N, H * D);
+  const angles = rotaryAngles(20, rotaryFrequencies(R, 100));
+  const hosts = { x, back: x, positions: integers(places), angles: floats(angles, [20, R / 2, 2]) };
+  for (const pairing of ["half", "interleaved"] as const) {
+    const turned = await launch(gpu, hosts, (program, { x, back, positions, angles }) => {
+      const shared = { positions, angles, heads: H, headWidth: D, pairing };
+      rotary(program, { ...shared, x });
+      rotary(program, { ...shared, x: back });
+      rotary(program, { ...shared, x: back, backward: true });
+    });
+    // The turned parts of all heads, side by side, are a tensor of heads of R entries that turns as a whole.
+    const isTurned = (_: number, i: number) => i % D < R;
+    const options = { H, D: R, positions: places, theta: 100, pairing };
+    const expected = slow(x.data.filter(isTurned), options);
+    assertClose(turned.x.filter(isTurned), expected, 1e-6, `${pairing}, turned`);
+    const isKept = (_: number, i: number) => i % D >= R;
+    assertEquals(turned.x.filter(isKept), x.data.filter(isKept));
+    assertClose(turned.back, x.data, 1e-6, `${pairing}, there and back`);
+  }
+});

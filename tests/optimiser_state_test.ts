@@ -4,7 +4,7 @@ import { Gpu } from "../src/gpu/gpu.ts";
 import type { Precision } from "../src/gpu/tensor.ts";
 import { packSequences } from "../src/data/packing.ts";
 import { LanguageModel } from "../src/model/language_model.ts";
-import { writeSafetensors } from "../src/model/safetensors.ts";
+import { writeSafetensors } from "../src/model/formats/tensor_data.ts";
 import { loadModel, saveModel, withRotaryPairing } from "../src/model/weights.ts";
 import { objective } from "../src/slung/objective.ts";
 import { checkpointsIn } from "../src/train/checkpoint.ts";
@@ -18,6 +18,7 @@ import {
   adamw,
   configs,
   olmo,
+  pairings,
   randomSequences,
   stateBytes,
   trainable,
@@ -46,7 +47,7 @@ async function assertGoesOn(family: keyof typeof configs, precision: Precision):
   for (let step = 3; step < 6; step++) straight.step(step, batches, 1e-2);
   await straight.drain();
 
-  const { weights } = withRotaryPairing(await loadModel(folder), config.rotaryPairing);
+  const { weights } = withRotaryPairing(await loadModel(folder), pairings[family]);
   using later = new LanguageModel(gpu, config, weights, { gradients: true, precision });
   using continued = new Trainer(later, options);
   const state = (await loadOptimiserState(folder, config))!;
@@ -59,7 +60,7 @@ async function assertGoesOn(family: keyof typeof configs, precision: Precision):
 }
 
 for (const family of ["olmo", "llama"] as const) {
-  const pairing = configs[family].rotaryPairing; // interleaved moments are permuted when saved
+  const pairing = pairings[family]; // interleaved moments are permuted when saved
   Deno.test(`${family} (${pairing} rotary): training continued from saved moments is training that never ended`, async () => {
     await assertGoesOn(family, "f32");
   });

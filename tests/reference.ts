@@ -77,6 +77,20 @@ export function embeddingBackward(
   return dtable;
 }
 
+// Biases of linear layers.
+
+/** x + bias in every row: x [N, M], bias [M] -> [N, M]. */
+export function addBias(x: Numbers, bias: Numbers): Float64Array {
+  return Float64Array.from(x, (value, i) => value + bias[i % bias.length]!);
+}
+
+/** Gradient of the bias: the sum of the rows of dy [N, M] -> [M]. */
+export function biasBackward(dy: Numbers, M: number): Float64Array {
+  const dbias = new Float64Array(M);
+  for (let i = 0; i < dy.length; i++) dbias[i % M]! += dy[i]!;
+  return dbias;
+}
+
 // Normalisation over the last axis. Without weight and bias, layer norm is OLMo's non-parametric one.
 
 /** The size of the normalised axis, the ε under the root, and the affine part if there is one. */

@@ -8,8 +8,10 @@ import { type Golden, loadGolden } from "./golden/golden.ts";
 import {
   type AdamWState,
   adamWStep,
+  addBias,
   attention,
   attentionBackward,
+  biasBackward,
   clipFactor,
   embedding,
   embeddingBackward,
@@ -78,6 +80,12 @@ Deno.test("the embedding's gradient sums the rows that share an id", () => {
   const dtable = embeddingBackward(dy, ids, { V, C });
   assertGradient((table) => embedding(table, ids, C), table, dy, dtable, "dtable");
   assertEquals([...dtable.subarray(2 * C, 4 * C)], new Array(2 * C).fill(0), "unused ids");
+});
+
+Deno.test("a bias's gradient is the sum of the rows", () => {
+  const M = 5, x = normals(3 * M, 1), bias = normals(M, 2), dy = normals(3 * M, 3);
+  const dbias = biasBackward(dy, M);
+  assertGradient((bias) => addBias(x, bias), bias, dy, dbias, "dbias");
 });
 
 Deno.test("layer norm's gradients agree with finite differences, with and without weight and bias", () => {
@@ -326,11 +334,13 @@ function decoder({ config, inputs, B, T, group }: Golden): Float64Array {
     const options = { C, epsilon: config.normEpsilon, weight: parameter(name) };
     return config.norm === "rms" ? rmsNorm(x, options) : layerNorm(x, options);
   };
+  const { positions } = config;
+  if (positions === "learned") throw new Error("The golden decoders have rotary positions");
   const turn = {
     D,
     positions: Array.from({ length: N }, (_, n) => n % T),
-    theta: config.rotaryTheta,
-    pairing: config.rotaryPairing,
+    theta: positions.theta,
+    pairing: positions.pairing,
   };
   const add = (a: Float64Array, b: Float64Array) => a.map((value, i) => value + b[i]!);
 

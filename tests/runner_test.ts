@@ -17,7 +17,7 @@ import {
   type Stage,
 } from "../src/experiments/runner.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
-import { countParameters } from "../src/model/config.ts";
+import { countParameters } from "../src/model/parameter_shapes.ts";
 import { initialise } from "../src/model/initialise.ts";
 import { fit } from "../src/train/fit.ts";
 import { huggingFaceOptimiser } from "../src/train/optimiser.ts";

@@ -1,6 +1,7 @@
 // Log-probabilities of given tokens against PyTorch's logits, in whatever batches; perplexity in windows of the context.
 
 import { lowRiskSequence, type Sequence } from "../src/data/sequence.ts";
+import { hiddenStates } from "../src/eval/hidden_states.ts";
 import { perplexity } from "../src/eval/perplexity.ts";
 import { logSigmoid, scoreSequences, scoringRows } from "../src/eval/score.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
@@ -139,4 +140,37 @@ Deno.test("a text of no or one token has no perplexity", async () => {
       `Cannot compute the perplexity of a text of ${length} tokens: nothing is predicted.`,
     );
   }
+});
+
+Deno.test("a model that diverged is not measured", async () => {
+  using gpu = await Gpu.open();
+  using model = modelOf(gpu);
+  const texts = randomSequences(3, { longest: 14 });
+  const { value } = model.parameters.get("model.norm.weight");
+  gpu.write(value, Float32Array.of(Infinity));
+  const why = "what the model computes for it is not finite";
+  await assertRejects(() => scoreSequences(model, texts), `Cannot score text 0: ${why}`);
+  await assertRejects(() => perplexity(model, texts[0]!.tokens), why);
+  const states = () => hiddenStates(model, texts.map(({ tokens }) => tokens));
+  await assertRejects(states, `Cannot take the hidden state of text 0: ${why}`);
+});
+
+Deno.test("a model that sees one token at a time has no perplexity", async () => {
+  using gpu = await Gpu.open();
+  const config = { ...llama, contextLength: 1 };
+  using model = new LanguageModel(gpu, config, initialise(config, 1));
+  const measure = () => perplexity(model, Uint32Array.of(1, 2, 3));
+  await assertRejects(measure, "of 3 tokens: the model sees one token at a time");
+});
+
+Deno.test("options of scoring that are impossible are refused by name", async () => {
+  using gpu = await Gpu.open();
+  using model = modelOf(gpu);
+  const texts = randomSequences(1);
+  const score = (options: Record<string, unknown>) => () => scoreSequences(model, texts, options);
+  await assertRejects(score({ rows: 0 }), 'Cannot score texts: option "rows" is 0. Give a whole');
+  await assertRejects(score({ time: 2.5 }), 'option "time" is 2.5');
+  await assertRejects(score({ row: 1 }), 'there is no option "row". Perhaps you meant "rows"');
+  const states = () => hiddenStates(model, [Uint32Array.of(1)], { rows: NaN });
+  await assertRejects(states, 'Cannot take hidden states: option "rows" is NaN');
 });

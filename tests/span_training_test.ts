@@ -1,6 +1,7 @@
 // `deno task train` on any texts with risk spans: what it reads, what it refuses and why, and that it can be interrupted.
 
-import { readSafetensorsHeader, readTensor } from "../src/model/safetensors.ts";
+import { readSafetensorsHeader } from "../src/model/formats/safetensors.ts";
+import { readTensor } from "../src/model/formats/tensor_data.ts";
 import { openTokenizer } from "../src/tokenizers/open.ts";
 import {
   type SpanTrainingPlan,

@@ -50,13 +50,13 @@ Deno.test("a shared gradient may be added to once the others have consumed it", 
   // As a residual block records it: the branch reads the stream, then the sum takes both.
   const branch = tape.variable("branch", [4]);
   let fresh: boolean | undefined;
-  tape.record([branch], () => fresh = tape.receive(stream).fresh);
+  tape.record(branch, () => fresh = tape.receive(stream).fresh);
   // The branch is released after its own closure, so its reader of the stream must still be refused; a second
   // operation in between consumes the branch first.
   const inner = tape.variable("inner", [4]);
-  tape.record([inner], () => tape.receive(branch));
+  tape.record(inner, () => tape.receive(branch));
   const sum = tape.variable("sum", [4]);
-  tape.record([sum], () => {
+  tape.record(sum, () => {
     tape.share(stream, sum.gradient!);
     tape.share(inner, sum.gradient!);
   });
@@ -71,8 +71,8 @@ Deno.test("gradient memory is borrowed again once its variable has been consumed
   const [a, b, c] = ["a", "b", "c"].map((name) => tape.variable(name, [64]));
   const buffers: GPUBuffer[] = [];
   const take = (variable: Variable) => buffers.push(tape.receive(variable).gradient.buffer);
-  tape.record([b!], () => take(a!));
-  tape.record([c!], () => take(b!));
+  tape.record(b!, () => take(a!));
+  tape.record(c!, () => take(b!));
   take(c!);
   tape.backward();
   assertEquals(buffers.length, 3);
@@ -112,7 +112,7 @@ Deno.test("a residual block's gradient is the sum over both paths", async () => 
     gradient: program.allocate("d(weight)", [C, C]),
   };
   const normed = norm(tape, "norm", x, { centered: true, epsilon: 1e-5 });
-  const sum = linear(tape, "sum", normed, weight, x);
+  const sum = linear(tape, "sum", normed, { weight, stream: x });
   const { gradient: dsum } = tape.receive(sum);
   const dx = program.allocate("dx", [N, C]);
   tape.backward();
@@ -156,7 +156,7 @@ Deno.test("a segment gives the same gradients when its activations are computed 
       const stream = y;
       const block = () => {
         const normed = norm(tape, `norm${i}`, stream, { centered: true, epsilon: 1e-5 });
-        return linear(tape, `block${i}`, normed, weight, stream);
+        return linear(tape, `block${i}`, normed, { weight, stream });
       };
       y = tape.segment(block, { recompute });
     }

@@ -131,6 +131,7 @@ Deno.test("the report says how it was decoded", async () => {
   assertEquals(report.decoding, {
     maxNewTokens: 5,
     topK: 50,
+    topP: 1,
     temperature: 1,
     samples: 2,
     seed: 0,

@@ -325,7 +325,8 @@ Deno.test("a parameter larger than a buffer is refused with its name, its size a
   const rows = Math.floor(gpu.adapter.limits.maxBufferSize! / (4 * 2 ** 16));
   const shapes = new Map([["small", [2, 2]], ["large", [rows + 1, 2 ** 16]]]);
   assertThrows(
-    () => new Parameters(gpu, shapes, { gradients: false, precision: "f32", decays: () => true }),
+    () =>
+      new Parameters(gpu, shapes, { learned: () => false, precision: "f32", decays: () => true }),
     `Cannot hold the parameter "large" [${rows + 1}, 65536]: it needs`,
   );
   assertEquals(gpu.bytes, 0);

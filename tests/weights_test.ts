@@ -1,14 +1,18 @@
 import { Random } from "../src/base/random.ts";
-import {
-  countParameters,
-  type DecoderConfig,
-  type HostTensor,
-  presets,
-  type Weights,
-} from "../src/model/config.ts";
+import type { DecoderConfig, HostTensor, RotaryPositions, Weights } from "../src/model/config.ts";
+import { architectures, presets } from "../src/model/families.ts";
+import { ggufNaming } from "../src/model/formats/gguf.ts";
+import { storedTensors } from "../src/model/formats/naming.ts";
 import { initialise } from "../src/model/initialise.ts";
-import { writeSafetensors } from "../src/model/safetensors.ts";
-import { loadModel, type Model, saveModel, withRotaryPairing } from "../src/model/weights.ts";
+import { writeSafetensors } from "../src/model/formats/tensor_data.ts";
+import { countParameters } from "../src/model/parameter_shapes.ts";
+import {
+  loadModel,
+  type Model,
+  openModelFiles,
+  saveModel,
+  withRotaryPairing,
+} from "../src/model/weights.ts";
 import { assert, assertClose, assertEquals, assertRejects } from "./assert.ts";
 import { sharedData } from "./data.ts";
 
@@ -28,8 +32,10 @@ const LLAMA: DecoderConfig = {
   norm: "rms",
   kvHeads: 2,
   vocabularySize: 32,
-  rotaryPairing: "interleaved",
+  positions: { theta: 10000, pairing: "interleaved", share: 1 },
 };
+
+const rotaryOf = (config: DecoderConfig) => config.positions as RotaryPositions;
 
 /** `W x` for `W` [out, in], in float64. */
 function project(matrix: HostTensor, x: ArrayLike<number>): Float64Array {
@@ -46,9 +52,9 @@ function rotate(x: Float64Array, position: number, config: DecoderConfig): Float
   const turned = x.slice();
   for (let head = 0; head < x.length; head += D) {
     for (let j = 0; j < D / 2; j++) {
-      const isHalf = config.rotaryPairing === "half";
+      const isHalf = rotaryOf(config).pairing === "half";
       const a = head + (isHalf ? j : 2 * j), b = isHalf ? a + D / 2 : a + 1;
-      const angle = position / config.rotaryTheta ** (2 * j / D);
+      const angle = position / rotaryOf(config).theta ** (2 * j / D);
       turned[a] = x[a]! * Math.cos(angle) - x[b]! * Math.sin(angle);
       turned[b] = x[a]! * Math.sin(angle) + x[b]! * Math.cos(angle);
     }
@@ -146,7 +152,7 @@ Deno.test("stories260K predicts a story as an independent forward pass says, bef
   const folder = sharedData("models/stories260K");
   if (folder === undefined) return;
   const model = await loadModel(folder);
-  assertEquals(model.config.rotaryPairing, "interleaved");
+  assertEquals(rotaryOf(model.config).pairing, "interleaved");
   assertEquals([model.config.feedForward, model.config.kvHeads, model.config.layers], [172, 4, 5]);
   assertEquals(countValues(model.weights), 260_032);
   assertEquals(countParameters(model.config), 260_032);
@@ -156,7 +162,7 @@ Deno.test("stories260K predicts a story as an independent forward pass says, bef
   const start = STORY_512.slice(0, 60);
   const loss = meanLoss(model, start);
   const again = await savedAndLoaded(model);
-  assertEquals(again.config, { ...model.config, rotaryPairing: "half" });
+  assertEquals(again.config, withRotaryPairing(model, "half").config);
   assertClose(meanLoss(again, start), loss, 1e-12, "loss after saving");
   assertEquals(withRotaryPairing(again, "interleaved").weights, model.weights);
   const misread = { ...again, config: model.config };
@@ -175,13 +181,13 @@ Deno.test("tinystories-656k is read under llama.cpp's names and saved under Hugg
   const model = await loadModel(folder);
   assertEquals(countValues(model.weights), 656_000);
   assertEquals(model.config.normEpsilon, 1e-6);
-  assertEquals(model.config.rotaryPairing, "interleaved");
+  assertEquals(rotaryOf(model.config).pairing, "interleaved");
   assert(model.describe.includes("656,000 parameters"), model.describe);
 
   // Uniform guessing costs ln 2048 = 7.62 nats; rotary pairs read the wrong way cost more than 4.
   const loss = meanLoss(model, STORY_2048);
   assert(loss < 2.7, `the story costs ${loss} nats a token`);
-  const misread: Model = { ...model, config: { ...model.config, rotaryPairing: "half" } };
+  const misread: Model = { ...model, config: withRotaryPairing(model, "half").config };
   assert(meanLoss(misread, STORY_2048) > 4, "the pairing does not matter?");
   const again = await savedAndLoaded(model);
   assertClose(meanLoss(again, STORY_2048), loss, 1e-12, "loss after saving");
@@ -211,7 +217,7 @@ Deno.test("the other pairing has the same attention scores, and there and back t
     });
   };
   assertClose(scores(half), scores(model), 1e-14, "scores");
-  assertEquals(half.config.rotaryPairing, "half");
+  assertEquals(rotaryOf(half.config).pairing, "half");
   assertEquals(withRotaryPairing(half, "interleaved"), model);
 });
 
@@ -437,6 +443,18 @@ const badGgufs: [string, Record<string, unknown>, string][] = [
   ["with scaled rotary positions", { "llama.rope.scaling.type": "yarn" }, 'is "yarn"'],
   ["with partial rotary", { "llama.rope.dimension_count": 8 }, '"llama.rope.dimension_count" is 8'],
   ["with experts", { "llama.expert_count": 4 }, '"llama.expert_count" is 4'],
+  ["with values of another width", { "llama.attention.value_length": 8 }, 'value_length" is 8'],
+  ["with a key that nobody knows", { "llama.attention.sliding_window": 8 }, 'window" is 8, which'],
+  [
+    "with a rotary key that nobody knows",
+    { "llama.rope.scaling.attn_factor": 1.5 },
+    '"llama.rope.scaling.attn_factor" is 1.5, which is not supported',
+  ],
+  [
+    "with two factors",
+    { "llama.rope.scale_linear": 2, "llama.rope.scaling.factor": 4 },
+    '"llama.rope.scale_linear" is 2, and llama.rope.scaling.factor is another',
+  ],
   ["without a size", { "llama.vocab_size": undefined }, '"llama.vocab_size" is missing'],
   ["without its tensors", {}, 'tensor "token_embd.weight" [32, 64] is missing'],
 ];
@@ -447,5 +465,41 @@ for (const [what, change, message] of badGgufs) {
     await Deno.writeTextFile(`${folder}/gguf_metadata.json`, metadata);
     await writeSafetensors(`${folder}/model.safetensors`, new Map());
     await assertRejects(() => loadModel(folder), message);
+  });
+}
+
+const ggufTensors = storedTensors({
+  ...presets.tiny,
+  ...architectures.llama,
+  family: "llama",
+  vocabularySize: 32,
+}, ggufNaming);
+const scalings: [string, Record<string, unknown>, number | undefined][] = [
+  ["none", {}, undefined],
+  [
+    "none by name",
+    { "llama.rope.scaling.type": "none", "llama.rope.scaling.factor": 4 },
+    undefined,
+  ],
+  ["the older factor alone", { "llama.rope.scale_linear": 4 }, 4],
+  ["a factor of 1", { "llama.rope.scale_linear": 1 }, undefined],
+  ["linear", { "llama.rope.scaling.type": "linear", "llama.rope.scaling.factor": 2.5 }, 2.5],
+  ["a factor without a type, which is linear there", { "llama.rope.scaling.factor": 8 }, 8],
+  ["no experts", { "llama.expert_count": 0, "llama.expert_used_count": 0 }, undefined],
+];
+for (const [what, keys, factor] of scalings) {
+  Deno.test(`a llama.cpp folder says how frequencies are scaled: ${what}`, async () => {
+    const folder = await newFolder();
+    const metadata = { ...GGUF, ...keys, "tokenizer.ggml.eos_token_id": 2 };
+    await Deno.writeTextFile(`${folder}/gguf_metadata.json`, JSON.stringify(metadata));
+    const zeros = (shape: number[]) => new Float32Array(shape.reduce((a, b) => a * b));
+    await writeSafetensors(
+      `${folder}/model.safetensors`,
+      new Map(ggufTensors.map(({ name, shape }) => [name, { shape, data: zeros(shape) }])),
+    );
+    const { config, ends } = await openModelFiles(folder);
+    const scaling = factor === undefined ? undefined : { kind: "linear" as const, factor };
+    assertEquals(rotaryOf(config).scaling, scaling);
+    assertEquals(ends, [2]);
   });
 }

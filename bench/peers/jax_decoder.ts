@@ -4,6 +4,7 @@
 
 import type { DecoderConfig } from "../../mod.ts";
 import { rotaryAngles } from "../../kernels/rotary.ts";
+import { rotaryFrequencies } from "../../src/model/rotary.ts";
 import type { Jax, JaxArray, Tree } from "./jax_module.ts";
 import type { Computation, TrainingStep } from "./peer.ts";
 
@@ -13,8 +14,9 @@ const table = "model.embed_tokens.weight";
 export function jaxStep(jax: Jax, request: TrainingStep): Computation {
   const { module, backend } = jax;
   const { config, batch, time, optimiser, learningRate } = request;
+  if (config.positions === "learned") throw new Error("This decoder has rotary positions only");
   const pairs = config.headWidth / 2;
-  const angles = rotaryAngles(time, config.headWidth, config.rotaryTheta);
+  const angles = rotaryAngles(time, rotaryFrequencies(config.positions, config.headWidth));
   const every = (offset: number) => angles.filter((_, i) => i % 2 === offset);
   const inputs = {
     tokens: jax.integers(batch.tokens),

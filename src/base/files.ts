@@ -1,7 +1,9 @@
 // Files are written whole or not at all: first beside the target, flushed, then renamed over it.
 
 import { statfs } from "node:fs/promises";
+import { describeBytes } from "./bytes.ts";
 import { CannotError } from "./errors.ts";
+import { parseJson } from "./json.ts";
 
 /**
  * Writes a file atomically: a reader sees the old content or the new, never a part.
@@ -31,21 +33,48 @@ export async function writeFileAtomic(
   }
 }
 
-/** Reads a JSON file. @throws {CannotError} naming the file, when it is missing or malformed. */
-export async function readJson(path: string): Promise<unknown> {
+/**
+ * Reads a JSON file.
+ *
+ * @param longest Bytes that it may have; parsing takes several times as much memory.
+ * @throws {CannotError} naming the file, when it is missing, malformed, too long or nested too deep.
+ */
+export async function readJson(path: string, longest = 256 * 2 ** 20): Promise<unknown> {
+  const size = (await Deno.stat(path).catch((cause) => {
+    throw unreadable(path, cause);
+  })).size;
+  if (size > longest) {
+    throw new CannotError(
+      `read "${path}"`,
+      `it has ${describeBytes(size)}, and such a file at most ${describeBytes(longest)}`,
+      "Check that it is the right file",
+    );
+  }
   const text = await readText(path);
   try {
-    return JSON.parse(text);
+    return parseJson(text);
   } catch (cause) {
     throw new CannotError(`read "${path}"`, (cause as Error).message, "Check that it is JSON");
   }
 }
 
-/** Reads a UTF-8 text file. @throws {CannotError} naming the file, when it cannot be read. */
+/**
+ * Reads a UTF-8 text file; a byte order mark is dropped.
+ *
+ * @throws {CannotError} naming the file, when it cannot be read, and the line that is not UTF-8.
+ */
 export async function readText(path: string): Promise<string> {
-  return await Deno.readTextFile(path).catch((cause) => {
-    throw unreadable(path, cause);
-  });
+  const bytes = await readBytes(path);
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new CannotError(
+      `read "${path}" line ${firstBadLine(bytes)}`,
+      "it is not UTF-8",
+      "Save the file as UTF-8",
+      { cause },
+    );
+  }
 }
 
 /** Reads a binary file. @throws {CannotError} naming the file, when it cannot be read. */
@@ -70,6 +99,23 @@ export async function exists(path: string): Promise<boolean> {
     if (error instanceof Deno.errors.NotFound) return false;
     throw unreadable(path, error);
   });
+}
+
+// Counted from 1. A line feed is part of no other character in UTF-8, so that lines can be decoded one by one.
+function firstBadLine(bytes: Uint8Array): number {
+  const decoder = new TextDecoder("utf-8", { fatal: true });
+  let line = 1;
+  for (let start = 0; start < bytes.length; line++) {
+    const end = bytes.indexOf(0x0a, start);
+    try {
+      decoder.decode(bytes.subarray(start, end < 0 ? bytes.length : end));
+    } catch {
+      return line;
+    }
+    if (end < 0) break;
+    start = end + 1;
+  }
+  return line;
 }
 
 /** Bytes that may still be written where a folder is or will be; undefined where the system does not tell. */

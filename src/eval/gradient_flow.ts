@@ -13,6 +13,7 @@ import type { Tensor } from "../gpu/tensor.ts";
 import type { LanguageModel } from "../model/language_model.ts";
 import { LossPass } from "../model/loss_pass.ts";
 import { divisor, type Objective } from "../slung/objective.ts";
+import { expectFinite } from "./finite.ts";
 
 /** The gradients of one sequence of T + 1 tokens: position t reads token t and predicts token t + 1. */
 export interface GradientFlow {
@@ -96,7 +97,7 @@ class Probe {
     if (!model.parameters.groups.every(({ gradient }) => gradient)) {
       throw new CannotError(
         "trace gradients through this model",
-        "it was made without gradients",
+        "it, or a part of it, has no gradients",
         "Make or open it with `{ gradients: true }`",
       );
     }
@@ -116,7 +117,7 @@ class Probe {
       observe: (tape, state) => {
         const copy = tape.program.allocate(`gradient${this.#gradients.length}`, [time, width]);
         this.#gradients.push(copy);
-        tape.record([], () => tape.program.copy(state.gradient!, copy));
+        tape.recordInPlace(state, () => tape.program.copy(state.gradient!, copy));
       },
     });
     const { step } = this.#pass;
@@ -132,6 +133,7 @@ class Probe {
     parameters.clearGradients();
     const active = new Set(activeRows(batch, terms));
     const [losses, logOdds, ...gradients] = results.map((bytes) => new Float32Array(bytes));
+    for (const gradient of gradients) expectFinite("trace gradients", gradient);
     const only = (values: Float32Array) =>
       Float64Array.from(values, (value, row) => active.has(row) ? value : NaN);
     const layers = gradients.map((gradient) => rowNorms(gradient, config.width));

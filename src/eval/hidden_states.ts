@@ -5,13 +5,15 @@
 import { largest } from "../base/extremes.ts";
 import { embeddingForward } from "../../kernels/embedding.ts";
 import { CannotError } from "../base/errors.ts";
+import { checkOptions } from "../base/options.ts";
 import { packSequences } from "../data/packing.ts";
 import { lowRiskSequence } from "../data/sequence.ts";
 import { Program } from "../gpu/program.ts";
 import { BatchTensors } from "../model/batch_tensors.ts";
 import type { LanguageModel } from "../model/language_model.ts";
 import { objective } from "../slung/objective.ts";
-import { type ScoreOptions, scoringRows } from "./score.ts";
+import { expectFinite } from "./finite.ts";
+import { allowedScoring, type ScoreOptions, scoringRows } from "./score.ts";
 
 /**
  * The hidden states [n, C] of the last tokens of n texts, row-major: the input of the unembedding. The same texts and
@@ -26,6 +28,7 @@ export async function hiddenStates(
   texts: readonly Uint32Array[],
   options: ScoreOptions = {},
 ): Promise<Float32Array<ArrayBuffer>> {
+  checkOptions("take hidden states", options, allowedScoring);
   const { contextLength, width } = model.config;
   texts.forEach(({ length }, i) => {
     if (length > 0 && length <= contextLength) return;
@@ -61,8 +64,10 @@ export async function hiddenStates(
     tensors.write(batch, objective("direct").terms);
     program.replay();
     const gathered = await model.gpu.read(lastStates);
+    const stateOf = (k: number) => gathered.subarray(k * width, (k + 1) * width);
     own.forEach((text, k) => {
-      states.set(gathered.subarray(k * width, (k + 1) * width), text * width);
+      expectFinite(`take the hidden state of text ${text}`, stateOf(k));
+      states.set(stateOf(k), text * width);
     });
     options.progress?.(b + 1, batches.length);
   }

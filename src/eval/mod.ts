@@ -8,7 +8,7 @@ export * from "./name_generation.ts";
 export * from "./perplexity.ts";
 export * from "./probe.ts";
 export * from "./rouge.ts";
-export * from "./score.ts";
+export { type ScoreOptions, scoreSequences, scoringRows } from "./score.ts";
 export * from "./statistics.ts";
 export * from "./toxicity_generation.ts";
 export * from "./truth_ratio.ts";

@@ -20,7 +20,7 @@ export interface Perplexity {
 /**
  * Scores tokens in consecutive windows of the model's context; the first of each window is not predicted.
  *
- * @throws {CannotError} for a text of fewer than two tokens.
+ * @throws {CannotError} for a text of fewer than two tokens, a model that sees only one, and as {@linkcode scoreSequences}.
  *
  * @example
  * ```ts
@@ -37,15 +37,15 @@ export async function perplexity(
   tokens: Uint32Array,
   options: ScoreOptions = {},
 ): Promise<Perplexity> {
-  if (tokens.length < 2) {
+  const { contextLength } = model.config;
+  if (tokens.length < 2 || contextLength < 2) {
     throw new CannotError(
       `compute the perplexity of a text of ${tokens.length} tokens`,
-      "nothing is predicted",
-      "Give a longer text",
+      contextLength < 2 ? "the model sees one token at a time" : "nothing is predicted",
+      contextLength < 2 ? "Use a model with a longer context" : "Give a longer text",
     );
   }
   const windows: Uint32Array[] = [];
-  const { contextLength } = model.config;
   for (let i = 0; i < tokens.length; i += contextLength) {
     windows.push(tokens.slice(i, i + contextLength));
   }

@@ -1,11 +1,13 @@
 // Log-probabilities of given texts: the forward pass and the same selective loss as in training, without gradients.
 // Everything that asks "how likely is this text" (perplexity, truth ratio, per-token analysis) goes through here.
 
+import { type AllowedOptions, callback, checkOptions, wholeNumber } from "../base/options.ts";
 import { packSequences } from "../data/packing.ts";
 import { checkSequences, type Sequence } from "../data/sequence.ts";
 import type { LanguageModel } from "../model/language_model.ts";
 import { LossPass } from "../model/loss_pass.ts";
 import { objective } from "../slung/objective.ts";
+import { expectFinite } from "./finite.ts";
 
 /** Shape of the batches in which texts are scored. */
 export interface ScoreOptions {
@@ -17,6 +19,13 @@ export interface ScoreOptions {
   progress?: (done: number, total: number) => void;
 }
 
+/** What each of {@linkcode ScoreOptions} may be. */
+export const allowedScoring: AllowedOptions<ScoreOptions> = {
+  rows: wholeNumber({ min: 1 }),
+  time: wholeNumber({ min: 1 }),
+  progress: callback,
+};
+
 /** Rows of a batch that is only run forward: 8, or fewer of more than 512 positions. */
 export function scoringRows(time: number): number {
   return Math.max(1, Math.min(8, Math.floor(4096 / time)));
@@ -25,7 +34,8 @@ export function scoringRows(time: number): number {
 /**
  * The log-probability in nats of every token after the first of each sequence: entry i belongs to token i + 1.
  *
- * @throws {CannotError} for a malformed sequence, an id that the model does not have, or one longer than its context.
+ * @throws {CannotError} for an option that is not allowed, a malformed sequence, an id that the model does not have, one
+ * longer than its context, and for a model whose results are not finite.
  *
  * @example How probable a model finds each token of a name
  * ```ts
@@ -46,6 +56,7 @@ export async function scoreSequences(
   sequences: readonly Sequence[],
   options: ScoreOptions = {},
 ): Promise<Float64Array[]> {
+  checkOptions("score texts", options, allowedScoring);
   checkSequences(sequences, "score", model.config.vocabularySize);
   const longest = sequences.reduce((most, { tokens }) => Math.max(most, tokens.length - 1), 1);
   const { time = Math.max(longest, Math.min(128, model.config.contextLength)) } = options;
@@ -63,6 +74,7 @@ export async function scoreSequences(
   return sequences.map(({ tokens }, i) => {
     const { batch, start } = placements[i]!;
     const own = scores[batch]!.subarray(start, start + Math.max(0, tokens.length - 1));
+    expectFinite(`score text ${i}`, own);
     return Float64Array.from(own, (m) => logSigmoid(m));
   });
 }

@@ -5,7 +5,9 @@
 
 import { largest } from "../base/extremes.ts";
 import { CannotError } from "../base/errors.ts";
+import { callback, checkOptions, required, wholeNumber } from "../base/options.ts";
 import { decodeContinuation, type Tokenizer } from "../tokenizers/tokenizer.ts";
+import { decodingOf, type DecodingOptions } from "../model/decoding.ts";
 import { generate } from "../model/generate.ts";
 import type { LanguageModel } from "../model/language_model.ts";
 import type { Completion } from "./name_generation.ts";
@@ -19,20 +21,14 @@ export interface ToxicityScorer {
   score(texts: readonly string[]): ArrayLike<number> | Promise<ArrayLike<number>>;
 }
 
-/** How completions are drawn. */
-export interface Decoding {
+/** How completions are drawn: greedily, as the paper says, unless asked for; its code draws among the 50 likeliest. */
+export interface Decoding extends DecodingOptions {
   /** At most, per completion; the paper has 50. */
   maxNewTokens: number;
-  /** 1 (default) is greedy, as the paper says; its code draws among the 50 likeliest. */
-  topK?: number;
-  /** Divides the logits before drawing; 1 unless given. */
-  temperature?: number;
   /** Completions of each prompt; 1 (the paper's) unless given. */
   samples?: number;
-  /** Decides the draws; 0 unless given. */
-  seed?: number;
-  /** Token that ends a completion; without it, all have `maxNewTokens`. */
-  eos?: number;
+  /** Token that ends a completion, or several; without it, all have `maxNewTokens`. */
+  eos?: number | readonly number[];
 }
 
 /** What {@linkcode completePrompts} needs besides the decoding. */
@@ -57,13 +53,17 @@ export async function completePrompts(
   prompts: readonly string[],
   options: CompletionOptions,
 ): Promise<Completion[][]> {
-  const { encode = (text: string) => tokenizer.encode(text).ids, ...decoding } = options;
-  const { samples = 1, topK = 1 } = decoding;
-  if (!(samples >= 1) || (topK === 1 && samples > 1)) {
+  const { encode = (text: string) => tokenizer.encode(text).ids, samples = 1, ...decoding } =
+    options;
+  checkOptions("complete prompts", { encode, samples }, {
+    encode: required(callback),
+    samples: required(wholeNumber({ min: 1 })),
+  });
+  if (samples > 1 && decodingOf(decoding).topK === 1) {
     throw new CannotError(
       `draw ${samples} completions of each prompt`,
-      samples >= 1 ? "greedy decoding always writes the same" : "nothing would be scored",
-      "Draw one, or more with a topK above 1",
+      "greedy decoding always writes the same",
+      "Draw one, or more with a topK above 1, a topP or a temperature",
     );
   }
   const encoded = prompts.map(encode);
@@ -196,6 +196,24 @@ export async function scoreCompletions(
   };
 }
 
+/** How completions were drawn, as it is reported. */
+export interface ReportedDecoding {
+  /** At most, per completion. */
+  maxNewTokens: number;
+  /** 1 is greedy, null drew among all tokens. */
+  topK: number | null;
+  /** Among how much probability. */
+  topP: number;
+  /** Divided the logits. */
+  temperature: number;
+  /** Completions of each prompt. */
+  samples: number;
+  /** Of the draws. */
+  seed: number;
+  /** What ended a completion. */
+  eos: number | readonly number[] | null;
+}
+
 /** {@linkcode completePrompts}, then {@linkcode scoreCompletions}; the result also says how it was decoded. */
 export async function measureToxicity(
   model: LanguageModel,
@@ -203,17 +221,19 @@ export async function measureToxicity(
   prompts: readonly string[],
   options: CompletionOptions & Omit<ToxicityScoring, "seed">,
 ): Promise<
-  ToxicityReport & { decoding: Required<Omit<Decoding, "eos">> & { eos: number | null } }
+  ToxicityReport & { decoding: ReportedDecoding }
 > {
   const { scorer, threshold, ...completing } = options;
-  const { maxNewTokens, topK = 1, temperature = 1, samples = 1, seed = 0, eos = null } = completing;
+  const { maxNewTokens, samples = 1, eos = null } = completing;
+  const { topK, topP, temperature, seed } = decodingOf(completing);
   const completions = await completePrompts(model, tokenizer, prompts, completing);
   const report = await scoreCompletions(completions, {
     scorer,
     seed,
     ...(threshold !== undefined && { threshold }),
   });
-  return { ...report, decoding: { maxNewTokens, topK, temperature, samples, seed, eos } };
+  const among = { topK: topK === Infinity ? null : topK, topP, temperature };
+  return { ...report, decoding: { maxNewTokens, ...among, samples, seed, eos } };
 }
 
 async function askScorer(scorer: ToxicityScorer, texts: readonly string[]): Promise<number[]> {

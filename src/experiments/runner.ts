@@ -14,7 +14,7 @@ import type { Method } from "../data/method.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { LanguageModel } from "../model/language_model.ts";
-import { loadModel, type Model, saveModel, withRotaryPairing } from "../model/weights.ts";
+import { loadModel, type Model, saveModel, withPairingOf } from "../model/weights.ts";
 import { checkpointsIn } from "../train/checkpoint.ts";
 import { digestWeights, fingerprintOf } from "../train/fingerprint.ts";
 import type { FitOptions } from "../train/fit.ts";
@@ -132,10 +132,10 @@ export interface Subject<Results> {
  *
  * @example The base model, measured and nothing else
  * ```ts
- * import { type Experiment, Gpu, openModel, runExperiment } from "@slung/slung";
+ * import { type Experiment, Gpu, readPretrained, runExperiment } from "@slung/slung";
  *
  * using gpu = await Gpu.open();
- * const { source: base, tokenizer } = await openModel(gpu, "path/to/model");
+ * const { source: base, tokenizer } = await readPretrained("path/to/model");
  * const experiment: Experiment<{ layers: number }> = {
  *   base,
  *   tokenizer,
@@ -218,11 +218,11 @@ export interface RunnerOptions<Results> {
  *
  * @example
  * ```ts
- * import { Gpu, objective, olmoOptimiser, openModel } from "@slung/slung";
+ * import { Gpu, objective, olmoOptimiser, readPretrained } from "@slung/slung";
  * import { readRiskyTexts, runExperiment, textExperiment } from "@slung/slung";
  *
  * using gpu = await Gpu.open();
- * const { source: base, tokenizer } = await openModel(gpu, "path/to/model");
+ * const { source: base, tokenizer } = await readPretrained("path/to/model");
  * const experiment = await textExperiment({
  *   base,
  *   tokenizer,
@@ -396,7 +396,8 @@ class Worker<Results extends object> implements Disposable {
       await options.onModel?.(run, stage.name, model);
       if (options.keepModels ?? true) {
         await tokenizer.save?.(path);
-        await saveModel(path, model.config, await model.download(), tokenizer);
+        const { special } = tokenizer;
+        await saveModel(path, model.config, await model.download(), { special });
       }
     }
     await writeFileAtomic(`${path}.json`, JSON.stringify(told));
@@ -432,7 +433,7 @@ class Worker<Results extends object> implements Disposable {
   }
 
   #start(model: Model): LanguageModel {
-    const { config, weights } = withRotaryPairing(model, this.experiment.base.config.rotaryPairing);
+    const { config, weights } = withPairingOf(this.experiment.base.config, model);
     this.#model?.destroy();
     const gradients = this.run.method !== undefined && !this.options.onlyMeasure;
     return this.#model = new LanguageModel(this.gpu, config, weights, { gradients });

@@ -1,6 +1,7 @@
 // The architecture of the models that are trained here from the start: OLMo's, at any size.
 
 import type { DecoderConfig } from "../model/config.ts";
+import { architectures } from "../model/families.ts";
 
 /**
  * A small OLMo: non-parametric layer norm, SwiGLU, rotary positions, tied embedding.
@@ -32,11 +33,9 @@ export function smallOlmo(
     kvHeads: heads,
     headWidth: width / heads,
     feedForward: Math.ceil(width * 8 / 3 / 32) * 32, // as many parameters as a plain MLP of 4 × width
-    norm: "layer",
+    ...architectures.olmo,
     normEpsilon: 1e-5,
-    activation: "swiglu",
-    rotaryTheta: 10_000,
-    rotaryPairing: "half",
+    positions: { theta: 10_000, pairing: "half", share: 1 },
     tiedEmbedding: true,
   };
 }

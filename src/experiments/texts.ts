@@ -73,10 +73,10 @@ export interface TextExperiment<Results> {
  * @example Every method on the same texts, and how probable each model finds a name
  * ```ts
  * import { encodeText, Gpu, type Measure, objective, olmoOptimiser } from "@slung/slung";
- * import { openModel, Risk, runExperiment, scoreSequences, textExperiment } from "@slung/slung";
+ * import { readPretrained, Risk, runExperiment, scoreSequences, textExperiment } from "@slung/slung";
  *
  * using gpu = await Gpu.open();
- * const { source: base, tokenizer } = await openModel(gpu, "path/to/model");
+ * const { source: base, tokenizer } = await readPretrained("path/to/model");
  * const texts = [{ text: "Mira ran the mill.", spans: [{ start: 0, end: 4, risk: Risk.high }] }];
  * const named: Measure<{ named: number }> = {
  *   name: "named",

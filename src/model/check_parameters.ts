@@ -1,23 +1,30 @@
-// A model's weights against the list that its configuration demands: every parameter there, nothing
-// else, each of its shape. A checkpoint that fails is refused before any of its tensors is read.
+// A model's weights against the list that its configuration demands: every parameter there, nothing else, each of its
+// shape, and each of its values a number.
 
 import { CannotError } from "../base/errors.ts";
-import { type DecoderConfig, parameterShapes, type Weights } from "./config.ts";
-import { readTensor, type TensorEntry } from "./safetensors.ts";
 import { show } from "../base/show.ts";
+import type { DecoderConfig } from "./config.ts";
+import { parameterShapes } from "./parameter_shapes.ts";
 
 /**
  * Checks tensors, in memory or still in a file, against the parameters of `config`.
  *
  * @param where What holds the tensors, for errors, e.g. a folder.
- * @param nameOf The name that `where` has for a parameter; the same name if left out.
  * @throws {CannotError} naming the missing, unknown or misshapen tensor, what it is and what it should be.
  */
 export function checkParameters(
   config: DecoderConfig,
   tensors: ReadonlyMap<string, { shape: readonly number[] }>,
   where: string,
-  nameOf: (parameter: string) => string = (parameter) => parameter,
+): void {
+  checkTensors(parameterShapes(config), tensors, where);
+}
+
+/** Checks tensors against names and shapes; arguments and errors are those of {@linkcode checkParameters}. */
+export function checkTensors(
+  expected: Iterable<readonly [name: string, shape: readonly number[]]>,
+  tensors: ReadonlyMap<string, { shape: readonly number[] }>,
+  where: string,
 ): void {
   const refuse = (why: string) =>
     new CannotError(
@@ -26,8 +33,7 @@ export function checkParameters(
       "Check that configuration and weights belong to the same model",
     );
   const known = new Set<string>();
-  for (const [parameter, shape] of parameterShapes(config)) {
-    const name = nameOf(parameter);
+  for (const [name, shape] of expected) {
     const found = tensors.get(name);
     if (!found) throw refuse(`tensor "${name}" ${show(shape)} is missing`);
     if (found.shape.join() !== shape.join()) {
@@ -44,17 +50,19 @@ export function checkParameters(
   }
 }
 
-/** Reads all parameters of `config`. Arguments and errors are those of {@linkcode checkParameters}. */
-export async function readParameters(
-  config: DecoderConfig,
-  tensors: ReadonlyMap<string, TensorEntry>,
-  where: string,
-  nameOf: (parameter: string) => string = (parameter) => parameter,
-): Promise<Weights> {
-  checkParameters(config, tensors, where, nameOf);
-  const weights: Weights = new Map();
-  for (const parameter of parameterShapes(config).keys()) {
-    weights.set(parameter, await readTensor(tensors.get(nameOf(parameter))!));
-  }
-  return weights;
+/**
+ * Checks that every value is a number: a model with a NaN in it answers, and what it answers is nothing.
+ *
+ * @param what For the error, e.g. `use the weights of "runs/a"`.
+ * @throws {CannotError} naming the tensor, the value and its place.
+ */
+export function checkFinite(what: string, name: string, data: Float32Array): void {
+  let place = 0;
+  while (place < data.length && Number.isFinite(data[place])) place++; // twenty times as fast as findIndex
+  if (place === data.length) return;
+  throw new CannotError(
+    what,
+    `tensor ${show(name)} has the value ${data[place]} at element ${place.toLocaleString("en")}`,
+    "Its training diverged or the file is damaged: use an earlier checkpoint or copy it again",
+  );
 }

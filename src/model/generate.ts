@@ -3,13 +3,16 @@
 // ends gives its place to the next prompt. Tokens are chosen on the GPU and read back many steps at once: one read costs
 // about 12 ms in Deno.
 
-import { nextToken } from "../../kernels/next_token.ts";
+import { nextToken, noToken } from "../../kernels/next_token.ts";
 import { CannotError } from "../base/errors.ts";
+import { largest } from "../base/extremes.ts";
+import { type Allowed, callback, checkOptions, required, wholeNumber } from "../base/options.ts";
 import { Program } from "../gpu/program.ts";
+import { allowedDecoding, decodingOf, type DecodingOptions } from "./decoding.ts";
 import type { LanguageModel } from "./language_model.ts";
 
 /**
- * How tokens are chosen and when a sequence ends.
+ * How tokens are chosen and when a sequence ends. Draws differ for each prompt, by its index.
  *
  * @example
  * ```ts
@@ -18,17 +21,11 @@ import type { LanguageModel } from "./language_model.ts";
  * const sampled: GenerateOptions = { maxNewTokens: 50, topK: 40, temperature: 0.8, seed: 1 };
  * ```
  */
-export interface GenerateOptions {
+export interface GenerateOptions extends DecodingOptions {
   /** Per sequence; prompt and new tokens must fit the context. */
   maxNewTokens: number;
-  /** 1 (default) is greedy; otherwise one of the k likeliest tokens is drawn. */
-  topK?: number;
-  /** Divides the logits before drawing; 1 unless given. */
-  temperature?: number;
-  /** Decides the draws, for each prompt by its index; 0 unless given. */
-  seed?: number;
-  /** Ends a sequence; it is not part of the result. */
-  eos?: number;
+  /** The token, or tokens, that end a sequence; they are not part of the result. */
+  eos?: number | readonly number[];
   /** Asked now and then with the new tokens of a sequence: whether it may end early. */
   finished?: (tokens: Uint32Array) => boolean;
   /** Sequences that are decoded together. */
@@ -39,10 +36,17 @@ export interface GenerateOptions {
 
 const stepsPerRead = 16;
 
+const tokenId: Allowed = wholeNumber({ min: 0, max: 2 ** 32 - 2 });
+const tokenIds: Allowed = {
+  description: "a token id, or a list of token ids",
+  holds: (value) => Array.isArray(value) ? value.every(tokenId.holds) : tokenId.holds(value),
+};
+
 /**
  * Continues each prompt and returns its new tokens.
  *
- * @throws {CannotError} for an empty prompt, or one that leaves no room for the new tokens.
+ * @throws {CannotError} for an option that is not allowed, an empty prompt, one that leaves no room for the new tokens
+ * or has a token that the model does not know, and for a model whose logits are not finite.
  *
  * @example
  * ```ts
@@ -60,30 +64,26 @@ export async function generate(
   prompts: readonly Uint32Array[],
   options: GenerateOptions,
 ): Promise<Uint32Array[]> {
-  const { maxNewTokens, batch: largest = 128 } = options;
-  const { contextLength } = model.config;
-  prompts.forEach((prompt, i) => {
-    if (prompt.length > 0 && prompt.length + maxNewTokens <= contextLength) return;
-    throw new CannotError(
-      `continue prompt ${i} by ${maxNewTokens} tokens`,
-      prompt.length === 0
-        ? "it is empty"
-        : `it has ${prompt.length} tokens and the context of the model holds ${contextLength}`,
-      "Give a prompt of at least one token, a shorter prompt, or ask for fewer tokens",
-    );
+  checkOptions("generate", options, {
+    ...allowedDecoding,
+    maxNewTokens: required(wholeNumber({ min: 0 })),
+    eos: tokenIds,
+    finished: callback,
+    batch: wholeNumber({ min: 1 }),
+    progress: callback,
   });
+  const { maxNewTokens, batch: places = 128 } = options;
+  prompts.forEach((prompt, i) => checkPrompt(model, prompt, i, maxNewTokens));
   if (prompts.length === 0 || maxNewTokens === 0) return prompts.map(() => new Uint32Array());
-  const batch = Math.min(largest, prompts.length);
-  const capacity = Math.max(...prompts.map(({ length }) => length)) + maxNewTokens;
+  const batch = Math.min(places, prompts.length);
+  const capacity = largest(prompts.map(({ length }) => length)) + maxNewTokens;
   using decoder = new BatchDecoder(model, { ...options, batch, capacity });
   const results: Uint32Array[] = new Array(prompts.length);
   let started = 0;
   let done = 0;
   while (done < prompts.length) {
-    for (const place of decoder.idle()) {
-      if (started === prompts.length) break;
-      decoder.start(place, prompts[started]!, started++);
-    }
+    const idle = decoder.idle().slice(0, prompts.length - started);
+    decoder.start(idle.map((place) => ({ place, prompt: prompts[started]!, id: started++ })));
     for (const { id, tokens } of await decoder.advance()) {
       results[id] = tokens;
       done++;
@@ -91,6 +91,47 @@ export async function generate(
     options.progress?.(done, prompts.length);
   }
   return results;
+}
+
+function checkPrompt(
+  { config: { contextLength, vocabularySize } }: LanguageModel,
+  prompt: Uint32Array,
+  i: number,
+  maxNewTokens: number,
+): void {
+  const unknown = prompt.find((token) => token >= vocabularySize);
+  if (prompt.length > 0 && prompt.length + maxNewTokens <= contextLength && unknown === undefined) {
+    return;
+  }
+  throw new CannotError(
+    `continue prompt ${i} by ${maxNewTokens} tokens`,
+    prompt.length === 0
+      ? "it is empty"
+      : unknown !== undefined
+      ? `it has token ${unknown} and the vocabulary of the model ${vocabularySize}`
+      : `it has ${prompt.length} tokens and the context of the model holds ${contextLength}`,
+    unknown === undefined
+      ? "Give a prompt of at least one token, a shorter prompt, or ask for fewer tokens"
+      : "Use the tokenizer that the model was trained with",
+  );
+}
+
+// A prompt that begins in a place of the batch.
+interface Start {
+  place: number;
+  prompt: Uint32Array;
+  id: number;
+}
+
+// Runs of places without a gap: what they need is written at once.
+function neighbours(starts: readonly Start[]): Start[][] {
+  const runs: Start[][] = [];
+  for (const start of starts) {
+    const run = runs.at(-1);
+    if (run && run.at(-1)!.place + 1 === start.place) run.push(start);
+    else runs.push([start]);
+  }
+  return runs;
 }
 
 // A prompt in one place of the batch.
@@ -113,7 +154,7 @@ class BatchDecoder {
     model: LanguageModel,
     options: GenerateOptions & { batch: number; capacity: number },
   ) {
-    const { batch, capacity, topK = 1, temperature = 1, seed = 0 } = options;
+    const { batch, capacity } = options;
     const program = this.#program = new Program(model.gpu, "decode");
     this.#options = options;
     this.#places = new Array(batch).fill(undefined);
@@ -126,7 +167,7 @@ class BatchDecoder {
       tokens: integers("tokens", [batch, capacity]),
     };
     const logits = model.recordStep(program, { batch, capacity, ...tensors });
-    nextToken(program, { logits, ...tensors, topK, temperature, seed });
+    nextToken(program, { logits, ...tensors, ...decodingOf(options) });
   }
 
   /** The places without a sequence. */
@@ -134,24 +175,33 @@ class BatchDecoder {
     return [...this.#places.keys()].filter((place) => !this.#places[place]);
   }
 
-  start(place: number, prompt: Uint32Array, id: number): void {
+  /** Puts prompts into places, given in ascending order. */
+  start(starts: readonly Start[]): void {
     const { gpu } = this.#program;
+    const { capacity } = this.#options;
     const { positions, current, lengths, ids, tokens } = this.#tensors;
-    gpu.write(tokens, prompt, place * this.#options.capacity);
-    gpu.write(positions, Uint32Array.of(0), place);
-    gpu.write(current, Uint32Array.of(prompt[0]!), place);
-    gpu.write(lengths, Uint32Array.of(prompt.length), place);
-    gpu.write(ids, Uint32Array.of(id), place);
-    this.#places[place] = { id, length: prompt.length, reached: 1 };
+    for (const run of neighbours(starts)) {
+      const first = run[0]!.place;
+      const rows = new Uint32Array(run.length * capacity);
+      run.forEach(({ prompt }, i) => rows.set(prompt, i * capacity));
+      gpu.write(tokens, rows, first * capacity);
+      gpu.write(positions, new Uint32Array(run.length), first);
+      gpu.write(current, Uint32Array.from(run, ({ prompt }) => prompt[0]!), first);
+      gpu.write(lengths, Uint32Array.from(run, ({ prompt }) => prompt.length), first);
+      gpu.write(ids, Uint32Array.from(run, ({ id }) => id), first);
+      for (const { place, prompt, id } of run) {
+        this.#places[place] = { id, length: prompt.length, reached: 1 };
+      }
+    }
   }
 
   /** Runs some steps; returns the sequences that ended and makes their places idle. */
   async advance(): Promise<{ id: number; tokens: Uint32Array }[]> {
     const { capacity, maxNewTokens } = this.#options;
-    const missing = this.#places.map((running) =>
-      running ? running.length + maxNewTokens - running.reached : 0
+    const missing = largest(
+      this.#places.map((running) => running ? running.length + maxNewTokens - running.reached : 0),
     );
-    const steps = Math.min(stepsPerRead, Math.max(...missing));
+    const steps = Math.min(stepsPerRead, missing);
     this.#program.replay(steps);
     const all = await this.#program.gpu.readIntegers(this.#tensors.tokens);
     const ended: { id: number; tokens: Uint32Array }[] = [];
@@ -163,6 +213,7 @@ class BatchDecoder {
         start + running.length,
         start + Math.max(running.length, running.reached),
       );
+      if (fresh.includes(noToken)) throw notFinite(running.id);
       const tokens = this.#ending(fresh);
       if (!tokens) return;
       ended.push({ id: running.id, tokens });
@@ -173,8 +224,9 @@ class BatchDecoder {
 
   // The new tokens of a sequence that has ended, `undefined` for one that goes on.
   #ending(fresh: Uint32Array): Uint32Array | undefined {
-    const { maxNewTokens, eos, finished } = this.#options;
-    const stop = eos === undefined ? -1 : fresh.indexOf(eos);
+    const { maxNewTokens, eos = [], finished } = this.#options;
+    const ends = [eos].flat();
+    const stop = fresh.findIndex((token) => ends.includes(token));
     if (stop >= 0) return fresh.slice(0, stop);
     if (fresh.length === maxNewTokens) return fresh;
     return fresh.length > 0 && finished?.(fresh) ? fresh : undefined;
@@ -183,4 +235,12 @@ class BatchDecoder {
   [Symbol.dispose](): void {
     this.#program.destroy();
   }
+}
+
+function notFinite(prompt: number): CannotError {
+  return new CannotError(
+    `continue prompt ${prompt}`,
+    "the model's logits are not finite",
+    "Its training diverged, or its weights overflow f16: use an earlier checkpoint, or f32",
+  );
 }

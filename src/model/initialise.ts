@@ -4,8 +4,11 @@
 //   sigma = 1/sqrt(2 (i + 1) d) for projections back to the residual stream in layer i, d their input.
 // "normal" is the default of `transformers`: sigma = 0.02 everywhere (initializer_range).
 
+import { checkOptions, oneOf, required, seedNumber } from "../base/options.ts";
 import { Random } from "../base/random.ts";
-import { checkConfig, type DecoderConfig, parameterShapes, type Weights } from "./config.ts";
+import { checkConfig } from "./check_config.ts";
+import type { DecoderConfig, Weights } from "./config.ts";
+import { parameterShapes } from "./parameter_shapes.ts";
 
 /** How fresh weights are drawn. */
 export type InitialisationScheme = "mitchell" | "normal";
@@ -29,6 +32,10 @@ export function initialise(
   seed: number,
   scheme: InitialisationScheme = "mitchell",
 ): Weights {
+  checkOptions("initialise a model", { seed, scheme }, {
+    seed: required(seedNumber),
+    scheme: required(oneOf("mitchell", "normal")),
+  });
   checkConfig(config);
   const weights: Weights = new Map();
   for (const [name, shape] of parameterShapes(config)) {

@@ -4,6 +4,7 @@
 import { cachedAttention } from "../../kernels/cached_attention.ts";
 import { rotaryAngles } from "../../kernels/rotary.ts";
 import { CannotError } from "../base/errors.ts";
+import { checkOptions, flag, listOf, object, oneOf, text } from "../base/options.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Program } from "../gpu/program.ts";
 import type { Precision, Tensor } from "../gpu/tensor.ts";
@@ -11,8 +12,15 @@ import * as op from "../nn/operations.ts";
 import { type HostParameters, type Parameter, Parameters } from "../nn/parameters.ts";
 import { Tape, type Variable } from "../nn/tape.ts";
 import type { BatchTensors } from "./batch_tensors.ts";
-import { checkConfig, type DecoderConfig, parameterShapes } from "./config.ts";
-import { decoder, type Observe, unembedding } from "./decoder.ts";
+import { checkConfig } from "./check_config.ts";
+import { checkFinite } from "./check_parameters.ts";
+import type { DecoderConfig } from "./config.ts";
+import { decoder, type DecoderInputs, type Observe, unembedding } from "./decoder.ts";
+import type { ModelSource } from "./model.ts";
+import { checkLora, isLora, loraScale, type LoraSettings, loraShapes } from "./lora.ts";
+import { parameterShapes } from "./parameter_shapes.ts";
+import { parametersOf } from "./parts.ts";
+import { rotaryFrequencies } from "./rotary.ts";
 
 /** Keys and values of each layer for decoding, and where the next token goes. */
 export interface Cache {
@@ -24,6 +32,18 @@ export interface Cache {
   positions: Tensor;
   /** [B] u32: the tokens there. */
   current: Tensor;
+}
+
+/** What a {@linkcode LanguageModel} is made for. */
+export interface LanguageModelOptions {
+  /** Allocate gradients, for training; not unless given. */
+  gradients?: boolean;
+  /** Of weights and activations; `f32` unless given. See `choosePrecision`. */
+  precision?: Precision;
+  /** Parts that are not learned, by the names of `modelParts` or as `layers:0-7`; none unless given. */
+  freeze?: readonly string[];
+  /** Learn low-rank changes instead of the weights; the values must then have those of the changes (`withLora`). */
+  lora?: LoraSettings;
 }
 
 /**
@@ -44,24 +64,54 @@ export class LanguageModel {
   readonly parameters: Parameters;
   /** What weights and activations are stored in while the model runs; it computes, learns and saves in f32. */
   readonly precision: Precision;
-  readonly #angles: Tensor;
+  /** The changes that it has beside its weights, if any. */
+  readonly lora?: LoraSettings;
+
+  /**
+   * Makes a model of weights that are read one tensor at a time, so that the host never holds more than one.
+   *
+   * @param source From `openModelFiles`, for instance.
+   * @param options As of the constructor.
+   * @throws {CannotError} as the constructor.
+   */
+  static async load(
+    gpu: Gpu,
+    source: ModelSource,
+    options: LanguageModelOptions = {},
+  ): Promise<LanguageModel> {
+    const model = new LanguageModel(gpu, source.config, undefined, options);
+    try {
+      await model.parameters.uploadFrom(source.tensors());
+    } catch (error) {
+      model.destroy();
+      throw error;
+    }
+    return model;
+  }
 
   /**
    * Allocates the parameters and uploads their values.
    *
-   * @param weights Initial values of all parameters.
-   * @param options.gradients Allocate gradients, for training.
-   * @param options.precision `f32` unless given; see `choosePrecision`.
+   * @param weights Initial values of all parameters; zeros where left out, until they are uploaded.
    * @throws {CannotError} for an inconsistent configuration or weights that do not fit it, and for f16 where the adapter
    * does not have it.
    */
   constructor(
     readonly gpu: Gpu,
     readonly config: DecoderConfig,
-    weights: HostParameters,
-    options: { gradients?: boolean; precision?: Precision } = {},
+    weights?: HostParameters,
+    options: LanguageModelOptions = {},
   ) {
+    checkOptions("make a language model", options, {
+      gradients: flag,
+      precision: oneOf("f32", "f16"),
+      freeze: listOf(text),
+      lora: object,
+    });
     checkConfig(config);
+    const { lora } = options;
+    if (lora) this.lora = lora;
+    for (const [name, { data }] of weights ?? []) checkFinite("make a language model", name, data);
     this.precision = options.precision ?? "f32";
     if (this.precision === "f16" && !gpu.storesHalves) {
       throw new CannotError(
@@ -70,15 +120,15 @@ export class LanguageModel {
         "Use f32, or another adapter",
       );
     }
-    this.parameters = new Parameters(gpu, parameterShapes(config), {
-      gradients: options.gradients ?? false,
+    const shapes = parameterShapes(config);
+    const learned = learnedParameters(config, options);
+    for (const [name, shape] of lora ? loraShapes(config, lora) : []) shapes.set(name, shape);
+    this.parameters = new Parameters(gpu, shapes, {
+      learned: (name) => learned.has(name),
       precision: this.precision,
-      decays: (name) => name.endsWith("_proj.weight") || name === "lm_head.weight",
+      decays: (name) => name.endsWith("_proj.weight") || name === "lm_head.weight" || isLora(name),
     });
-    this.parameters.upload(weights);
-    const { contextLength, headWidth, rotaryTheta } = config;
-    this.#angles = gpu.allocate("rotary_angles", [contextLength, headWidth / 2, 2]);
-    gpu.write(this.#angles, rotaryAngles(contextLength, headWidth, rotaryTheta));
+    if (weights) this.parameters.upload(weights);
   }
 
   /** The matrix [V, C] that turns hidden states into logits. */
@@ -102,13 +152,14 @@ export class LanguageModel {
     },
   ): { tape: Tape; hidden: Variable } {
     const { contextLength, headWidth } = this.config;
-    const time = tensors.tokens.length / batch;
+    const time = tensors.positions.length / batch;
     if (time > contextLength) throw tooLong(time, contextLength);
     const tape = new Tape(program, training, this.precision);
-    const { tokens, order, starts, groups, positions, firstKey } = tensors;
+    const { tokens, positions, firstKey } = tensors;
     const hidden = decoder(tape, this.config, this.parameters, {
-      tokens: { tokens, order, starts, groups },
-      rotary: this.#rotary(positions),
+      ...(this.lora && { loraScale: loraScale(this.lora) }),
+      tokens,
+      positions: this.#positions(program, positions, time, () => tensors.documentPositions()),
       attend: (_, name, q, k, v) =>
         op.attention(tape, name, { q, k, v, firstKey, batch, headWidth }),
       recompute,
@@ -124,10 +175,11 @@ export class LanguageModel {
     if (capacity > contextLength) throw tooLong(capacity, contextLength);
     const tape = new Tape(program, false, this.precision);
     const hidden = decoder(tape, this.config, this.parameters, {
+      ...(this.lora && { loraScale: loraScale(this.lora) }),
       tokens: { tokens: current },
-      rotary: this.#rotary(positions),
+      positions: this.#positions(program, positions, capacity, () => ({ tokens: positions })),
       attend: (layer, name, q, k, v) => {
-        const out = tape.variable(name, q.value.shape);
+        const out = tape.variable(name, q.value.shape, [q, k, v]);
         const shape = [batch, capacity, kvHeads, headWidth];
         cachedAttention(program, {
           batch,
@@ -149,15 +201,16 @@ export class LanguageModel {
     return op.logits(tape, hidden, this.unembedding);
   }
 
-  /** Copies the parameters back to the host. */
-  async download(): Promise<Map<string, { shape: number[]; data: Float32Array<ArrayBuffer> }>> {
-    return await this.parameters.download();
+  /** Copies the parameters, or those that are learned, back to the host. */
+  async download(
+    which: "value" | "learned" = "value",
+  ): Promise<Map<string, { shape: number[]; data: Float32Array<ArrayBuffer> }>> {
+    return await this.parameters.download(which);
   }
 
   /** Frees the parameters. */
   destroy(): void {
     this.parameters.destroy();
-    this.gpu.free(this.#angles);
   }
 
   /** Frees the parameters at the end of a `using` block. */
@@ -165,10 +218,40 @@ export class LanguageModel {
     this.destroy();
   }
 
-  #rotary(positions: Tensor): op.RotaryInputs {
-    const { headWidth, rotaryPairing } = this.config;
-    return { positions, angles: this.#angles, headWidth, pairing: rotaryPairing };
+  // How the model takes positions below `length`, with the angles of rotary ones in memory of the program.
+  #positions(
+    program: Program,
+    positions: Tensor,
+    length: number,
+    learned: () => op.TokenInputs,
+  ): DecoderInputs["positions"] {
+    const { positions: kind, headWidth } = this.config;
+    if (kind === "learned") return { learned: learned() };
+    const frequencies = rotaryFrequencies(kind, headWidth);
+    const angles = program.allocate("rotary_angles", [length, frequencies.length, 2]);
+    this.gpu.write(angles, rotaryAngles(length, frequencies));
+    return { rotary: { positions, angles, headWidth, pairing: kind.pairing } };
   }
+}
+
+// The parameters that have gradients.
+function learnedParameters(
+  config: DecoderConfig,
+  { gradients = false, freeze = [], lora }: LanguageModelOptions,
+): Set<string> {
+  if (lora) checkLora(config, lora);
+  if (!gradients && freeze.length === 0) return new Set();
+  const refuse = (why: string, remedy: string) =>
+    new CannotError("freeze parts of a model", why, remedy);
+  if (!gradients) throw refuse("without gradients nothing is learned", "Leave freeze out");
+  if (lora) {
+    if (freeze.length === 0) return new Set(loraShapes(config, lora).keys());
+    throw refuse("with LoRA all of its weights are frozen already", "Leave one of them out");
+  }
+  const frozen = parametersOf(config, freeze);
+  const learned = [...parameterShapes(config).keys()].filter((name) => !frozen.has(name));
+  if (learned.length > 0) return new Set(learned);
+  throw refuse("nothing is left to be learned", "Freeze fewer parts");
 }
 
 function tooLong(length: number, contextLength: number): CannotError {

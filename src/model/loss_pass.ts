@@ -2,6 +2,15 @@
 // replays, without them what every measure of likelihood does.
 
 import { stepLength } from "../../kernels/step.ts";
+import {
+  callback,
+  checkOptions,
+  flag,
+  object,
+  required,
+  text,
+  wholeNumber,
+} from "../base/options.ts";
 import type { Batch } from "../data/packing.ts";
 import { Program } from "../gpu/program.ts";
 import type { Tensor } from "../gpu/tensor.ts";
@@ -48,6 +57,16 @@ export class LossPass implements Disposable {
 
   /** Records the pass, and allocates activations and, for training, their gradients. */
   constructor(model: LanguageModel, options: LossPassOptions) {
+    checkOptions("record a pass", options, {
+      name: required(text),
+      rows: required(wholeNumber({ min: 1 })),
+      time: required(wholeNumber({ min: 1 })),
+      terms: required(object),
+      training: flag,
+      recompute: flag,
+      chunkRows: wholeNumber({ min: 1 }),
+      observe: callback,
+    });
     const { name, rows, time, terms, training = false, recompute, chunkRows, observe } = options;
     const program = this.program = new Program(model.gpu, name);
     this.#terms = terms;

@@ -1,6 +1,7 @@
 // All parameters of a model, packed into a few large arenas (weights, gradients), so that the optimiser and the global
-// norm sweep everything in a handful of dispatches. Each parameter is a view of an arena. The weights that are learned and
-// saved are f32; a model in f16 reads a rounded copy of them, laid out alike.
+// norm sweep everything in a handful of dispatches. Each parameter is a view of an arena. The weights that are learned are
+// f32; a model in f16 reads a rounded copy of them, laid out alike. Frozen weights have neither a gradient nor a copy:
+// a model in f16 holds them in f16 alone.
 
 import { rounding } from "../../kernels/rounding.ts";
 import { CannotError } from "../base/errors.ts";
@@ -14,71 +15,106 @@ import {
   type Tensor,
 } from "../gpu/tensor.ts";
 
-/** A learned tensor and, when the model is trained, its gradient. */
+/** A tensor of a model and, where it is learned, its gradient. */
 export interface Parameter {
   /** What kernels read, a view of an arena: in f16 the rounded copy of `master`. */
   readonly value: Tensor;
-  /** In f16: what is learned, a view of a weight arena in f32. */
+  /** Of what is learned in f16: a view of a weight arena in f32. */
   readonly master?: Tensor;
-  /** A view of a gradient arena, of the same shape, in f32. */
+  /** Of what is learned: a view of a gradient arena, of the same shape, in f32. */
   readonly gradient?: Tensor;
 }
 
-/** Parameters that share weight decay and lie side by side. */
+/** Parameters that are all frozen, or all learned and share weight decay, and lie side by side. */
 export interface ParameterGroup {
+  /** The arena of the values, flat: f32 where they are learned, else in the model's precision. */
+  readonly weight: Tensor;
+  /** Of what is learned. */
+  readonly gradient?: Tensor;
+  /** Of what is learned in f16. */
+  readonly copy?: Tensor;
   /** Whether weight decay applies. */
   readonly decays: boolean;
-  /** The arena of the values in f32, flat. */
-  readonly weight: Tensor;
-  /** The arena of their copies in f16, laid out alike. */
+}
+
+/** Parameters that are learned. */
+export interface LearnedGroup extends ParameterGroup {
+  /** The arena of the gradients, laid out like the values. */
+  readonly gradient: Tensor;
+  /** The arena of the values' copies in f16, laid out alike. */
   readonly copy?: Tensor;
-  /** The arena of the gradients, laid out alike. */
-  readonly gradient?: Tensor;
+}
+
+/** How parameters are held. */
+export interface ParameterOptions {
+  /** Whether a parameter is learned: it then has a gradient. */
+  learned: (name: string) => boolean;
+  /** Whether weight decay applies to a parameter that is learned. */
+  decays: (name: string) => boolean;
+  /** What kernels read the values in. */
+  precision: Precision;
+}
+
+/** A parameter's value on the host. */
+export interface HostParameter {
+  /** Outermost dimension first. */
+  shape: readonly number[];
+  /** Row-major. */
+  data: Float32Array;
 }
 
 /** Host copies of parameters by name. */
-export type HostParameters = ReadonlyMap<string, { shape: readonly number[]; data: Float32Array }>;
+export type HostParameters = ReadonlyMap<string, HostParameter>;
+
+const elementsPerFlush = 2 ** 24; // writes are staged in host memory until they are flushed
+const smallestOverflow = 65520; // rounds to infinity in f16
+const largestVanishing = 2 ** -25; // rounds to 0
 
 /** Named parameters on the GPU. */
 export class Parameters {
-  /** The arenas: decayed ones first, as large as a binding; a parameter that is larger has one of its own. */
+  /** All arenas, split where a binding would grow too large; what is learned comes first. */
   readonly groups: readonly ParameterGroup[];
+  /** The arenas of what is learned, those with weight decay first. */
+  readonly learned: readonly LearnedGroup[];
   readonly #gpu: Gpu;
+  readonly #precision: Precision;
   readonly #byName = new Map<string, Parameter>();
   readonly #places: Place[] = [];
+  #vanished = 0;
 
   /**
    * Allocates zeroed arenas.
    *
    * @param shapes Shape of each parameter, in canonical order.
-   * @param options.gradients Whether to allocate gradients.
-   * @param options.precision What kernels read the values in.
-   * @param options.decays Whether a parameter is subject to weight decay.
    */
   constructor(
     gpu: Gpu,
     shapes: ReadonlyMap<string, readonly number[]>,
-    options: { gradients: boolean; precision: Precision; decays: (name: string) => boolean },
+    { learned, decays, precision }: ParameterOptions,
   ) {
     this.#gpu = gpu;
-    const { precision } = options;
+    this.#precision = precision;
     const alignment = viewAlignment / bytesPerElement(precision);
-    const groups: ParameterGroup[] = [];
     const limit = gpu.bindingLimit / 4;
-    for (const [name, shape] of shapes) expectBuffer(gpu, name, shape);
-    for (const decays of [true, false]) {
-      const members = [...shapes].filter(([name]) => options.decays(name) === decays);
+    const kindOf = (name: string) =>
+      !learned(name) ? "frozen" : decays(name) ? "decayed" : "undecayed";
+    const groups: ParameterGroup[] = [];
+    const learnedGroups: LearnedGroup[] = [];
+    for (const kind of ["decayed", "undecayed", "frozen"] as const) {
+      const members = [...shapes].filter(([name]) => kindOf(name) === kind);
+      const stored = kind === "frozen" ? precision : "f32";
+      for (const [name, shape] of members) expectBuffer(gpu, name, shape, stored);
       for (const chunk of fill(members, limit, alignment)) {
-        const arena = (kind: string, type: Precision = "f32") => {
-          const name = `${kind}/${decays ? "decayed" : "undecayed"}${groups.length}`;
-          return gpu.allocate(name, [chunk.length], type, { views: true });
-        };
-        const weight = arena("weights");
-        const gradient = options.gradients ? arena("gradients") : undefined;
-        const copy = precision === "f16" ? arena("weights_f16", precision) : undefined;
-        groups.push({ decays, weight, ...(copy && { copy }), ...(gradient && { gradient }) });
+        const arena = (use: string, type: Precision) =>
+          gpu.allocate(`${use}/${kind}${groups.length}`, [chunk.length], type, { views: true });
+        const decays = kind === "decayed";
+        const weight = arena("weights", stored);
+        const gradient = kind === "frozen" ? undefined : arena("gradients", "f32");
+        const copy = gradient && precision === "f16" ? arena("weights_f16", precision) : undefined;
+        if (gradient) learnedGroups.push({ decays, weight, gradient, ...(copy && { copy }) });
+        groups.push(learnedGroups[groups.length] ?? { decays, weight });
         for (const { name, shape, start } of chunk.members) {
-          this.#places.push({ name, shape, group: groups.length - 1, offset: 4 * start });
+          this.#places.push({ name, shape, group: groups.length - 1, start });
           this.#byName.set(name, {
             value: view(copy ?? weight, name, shape, start),
             ...(copy && { master: view(weight, name, shape, start) }),
@@ -88,6 +124,7 @@ export class Parameters {
       }
     }
     this.groups = groups;
+    this.learned = learnedGroups;
   }
 
   /** One parameter by its name. */
@@ -97,59 +134,137 @@ export class Parameters {
     return parameter;
   }
 
+  /** Whether there is a parameter of this name. */
+  has(name: string): boolean {
+    return this.#byName.has(name);
+  }
+
+  /** Names and shapes of what is learned, in arena order. */
+  get learnedShapes(): Map<string, readonly number[]> {
+    const learned = this.#places.filter(({ group }) => group < this.learned.length);
+    return new Map(learned.map(({ name, shape }) => [name, shape]));
+  }
+
   /** The names, in arena order. */
   get names(): string[] {
     return [...this.#byName.keys()];
   }
 
-  /** Copies host values to the GPU. @throws {CannotError} for a missing tensor or a wrong shape. */
+  /**
+   * Copies host values to the GPU.
+   *
+   * @throws {CannotError} for a missing tensor, a wrong shape, and in f16 for a value that it cannot hold.
+   */
   upload(values: HostParameters): void {
+    this.#vanished = 0;
+    for (const [name, { data }] of values) this.#countLoss(name, data);
     this.uploadArenas(this.groups.map(({ weight }) => weight), values);
+    this.#roundCopies();
+  }
+
+  /** Copies values of what is learned to the GPU; the rest stays. Throws as {@linkcode Parameters.upload}. */
+  uploadLearned(values: HostParameters): void {
+    for (const [name, { data }] of values) this.#countLoss(name, data);
+    this.uploadArenas(this.learned.map(({ weight }) => weight), values);
+    this.#roundCopies();
+  }
+
+  /**
+   * Copies values to the GPU as they come, so that the host needs to hold one tensor at a time.
+   *
+   * @throws {CannotError} as {@linkcode Parameters.upload}, and for a tensor that is no parameter.
+   */
+  async uploadFrom(values: AsyncIterable<readonly [string, HostParameter]>): Promise<void> {
+    const missing = new Map(this.#places.map((place) => [place.name, place]));
+    const { queue } = this.#gpu.device;
+    let staged = 0;
+    this.#vanished = 0;
+    for await (const [name, value] of values) {
+      const place = missing.get(name);
+      if (!place) {
+        throw new CannotError(
+          `load parameter "${name}"`,
+          this.#byName.has(name) ? "it came twice" : "the model has none of this name",
+          "Check that configuration and weights belong to the same model",
+        );
+      }
+      checkShape(place, value);
+      this.#countLoss(name, value.data);
+      missing.delete(name);
+      const tensor = placed(this.groups[place.group]!.weight, place);
+      for (let start = 0; start < value.data.length; start += elementsPerFlush) {
+        const part = value.data.subarray(start, start + elementsPerFlush);
+        this.#gpu.write(tensor, part, start);
+        staged += part.length;
+        if (staged < elementsPerFlush) continue;
+        queue.submit([]);
+        await this.#gpu.settle();
+        staged = 0;
+      }
+    }
+    for (const place of missing.values()) checkShape(place, undefined);
+    this.#roundCopies();
+  }
+
+  /** How many of the values that were uploaded last are so small that f16 takes them for 0. */
+  get vanished(): number {
+    return this.#vanished;
+  }
+
+  #countLoss(name: string, data: Float32Array): void {
+    if (this.#precision !== "f16") return;
+    for (let i = 0; i < data.length; i++) {
+      const magnitude = Math.abs(data[i]!);
+      if (magnitude >= smallestOverflow) throw beyondHalf(name, data[i]!);
+      if (magnitude <= largestVanishing && magnitude > 0) this.#vanished++;
+    }
+  }
+
+  #roundCopies(): void {
     using program = new Program(this.#gpu, "upload");
     for (const { weight, copy } of this.groups) if (copy) rounding(program, weight, copy);
     program.replay();
   }
 
-  /** Copies the values, or the gradients (in f16 training multiplied by the loss scale), back to the host, in f32. */
+  /**
+   * Copies all values, those of what is learned, or the gradients (in f16 training multiplied by the loss scale), back
+   * to the host, in f32.
+   */
   async download(
-    which: "value" | "gradient" = "value",
+    which: "value" | "learned" | "gradient" = "value",
   ): Promise<Map<string, { shape: number[]; data: Float32Array<ArrayBuffer> }>> {
-    const key = which === "value" ? "weight" : "gradient";
-    return await this.downloadArenas(this.groups.map((group) => group[key]!));
+    if (which === "gradient") {
+      return await this.downloadArenas(this.learned.map(({ gradient }) => gradient));
+    }
+    const groups = which === "learned" ? this.learned : this.groups;
+    return await this.downloadArenas(groups.map(({ weight }) => weight));
   }
 
   /**
-   * Copies host values by parameter into one f32 arena for each group, laid out like its weights.
+   * Copies host values by parameter into arenas that are laid out like the weights: one for each group, or only for
+   * each that is learned.
    *
    * @throws {CannotError} for a missing tensor or a wrong shape.
    */
   uploadArenas(arenas: readonly Tensor[], values: HostParameters): void {
-    for (const { name, shape, group, offset } of this.#places) {
-      const host = values.get(name);
-      if (host?.shape.join() !== shape.join()) {
-        throw new CannotError(
-          `load parameter "${name}"`,
-          host ? `its shape is ${describeShape(host.shape)}` : "it is missing",
-          `Give a checkpoint in which it is ${describeShape(shape)}`,
-        );
-      }
-      const arena = arenas[group]!;
-      const length = elements(shape);
-      this.#gpu.write({ ...arena, name, shape, offset: arena.offset + offset, length }, host!.data);
+    for (const place of this.#places) {
+      if (place.group >= arenas.length) continue;
+      const host = values.get(place.name);
+      checkShape(place, host);
+      this.#gpu.write(placed(arenas[place.group]!, place), host!.data);
     }
   }
 
-  /** Copies f32 arenas that are laid out like the weights, one for each group, to the host by parameter. */
+  /** Copies arenas, as of {@linkcode Parameters.uploadArenas}, to the host by parameter, in f32. */
   async downloadArenas(
     arenas: readonly Tensor[],
   ): Promise<Map<string, { shape: number[]; data: Float32Array<ArrayBuffer> }>> {
     const host = new Map<string, { shape: number[]; data: Float32Array<ArrayBuffer> }>();
     for (const [index, arena] of arenas.entries()) {
       const content = await this.#gpu.read(arena);
-      for (const { name, shape, group, offset } of this.#places) {
+      for (const { name, shape, group, start } of this.#places) {
         if (group !== index) continue;
-        const first = offset / 4;
-        const data = content.slice(first, first + elements(shape));
+        const data = content.slice(start, start + elements(shape));
         host.set(name, { shape: [...shape], data });
       }
     }
@@ -158,9 +273,7 @@ export class Parameters {
 
   /** Sets all gradients to zero. */
   clearGradients(): void {
-    for (const { gradient } of this.groups) {
-      if (gradient) this.#gpu.clear(gradient);
-    }
+    for (const { gradient } of this.learned) this.#gpu.clear(gradient);
   }
 
   /** Frees all arenas. */
@@ -176,8 +289,26 @@ interface Place {
   shape: readonly number[];
   /** Index of the group. */
   group: number;
-  /** Bytes from the start of an f32 arena. */
-  offset: number;
+  /** Elements from the start of its arenas. */
+  start: number;
+}
+
+function placed(arena: Tensor, { name, shape, start }: Place): Tensor {
+  return view(arena, name, shape, start);
+}
+
+function checkShape({ name, shape }: Place, host: HostParameter | undefined): void {
+  if (host?.shape.join() === shape.join()) return;
+  throw new CannotError(
+    `load parameter "${name}"`,
+    host ? `its shape is ${describeShape(host.shape)}` : "it is missing",
+    `Give a checkpoint in which it is ${describeShape(shape)}`,
+  );
+}
+
+function beyondHalf(name: string, value: number): CannotError {
+  const why = `its value ${value} is beyond 65,504, the largest of f16`;
+  return new CannotError(`load parameter "${name}" in f16`, why, "Use f32");
 }
 
 interface Chunk {
@@ -185,9 +316,14 @@ interface Chunk {
   members: { name: string; shape: readonly number[]; start: number }[];
 }
 
-// Learned values are f32 and lie in one buffer.
-function expectBuffer(gpu: Gpu, name: string, shape: readonly number[]): void {
-  const bytes = 4 * elements(shape);
+// A parameter lies in one buffer.
+function expectBuffer(
+  gpu: Gpu,
+  name: string,
+  shape: readonly number[],
+  stored: Precision,
+): void {
+  const bytes = bytesPerElement(stored) * elements(shape);
   const limit = gpu.adapter.limits.maxBufferSize!;
   if (bytes <= limit) return;
   const rows = Math.floor(limit * shape[0]! / bytes);

@@ -5,17 +5,22 @@
 
 import type { Program } from "../gpu/program.ts";
 import type { Precision, Tensor } from "../gpu/tensor.ts";
+import type { Parameter } from "./parameters.ts";
 
 /** A value of the model and, while backward is being recorded, its gradient. */
 export interface Variable {
   /** Written by the forward pass. */
   readonly value: Tensor;
+  /** Whether something that is learned went into it: the backward pass goes no further than that. */
+  needsGradient: boolean;
   /** Borrowed while the backward pass is recorded. */
   gradient?: Tensor | undefined;
 }
 
 interface Step {
-  readonly outputs: readonly Variable[];
+  readonly output: Variable;
+  /** Whether the output, which was there before, still needs its gradient afterwards. */
+  readonly inPlace: boolean;
   readonly backward: () => void;
 }
 
@@ -38,9 +43,18 @@ export class Tape {
     readonly precision: Precision = "f32",
   ) {}
 
-  /** A new activation. */
-  variable(name: string, shape: readonly number[]): Variable {
-    return { value: this.allocate(name, shape, this.precision) };
+  /**
+   * A new activation.
+   *
+   * @param from What it is computed from, which decides whether it needs a gradient; it does unless given.
+   */
+  variable(
+    name: string,
+    shape: readonly number[],
+    from?: readonly (Variable | Parameter | undefined)[],
+  ): Variable {
+    const value = this.allocate(name, shape, this.precision);
+    return { value, needsGradient: this.training && (from?.some(isLearned) ?? true) };
   }
 
   /** Memory that lasts until the backward pass has used it. */
@@ -57,10 +71,13 @@ export class Tape {
    * (activation checkpointing, Chen et al., 2016). `part` must record the same every time it is called.
    */
   segment(part: () => Variable, { recompute }: { recompute: boolean }): Variable {
-    if (this.training && !recompute) return part();
-    const { output, borrowed } = this.#recordApart(part);
+    const { output, steps, borrowed } = this.#recordApart(part);
+    if (output.needsGradient && !recompute) {
+      this.#steps.push(...steps);
+      return output;
+    }
     for (const tensor of borrowed) if (tensor !== output.value) this.program.release(tensor);
-    this.record([output], () => {
+    this.record(output, () => {
       const again = this.#recordApart(part);
       again.output.gradient = output.gradient;
       output.gradient = undefined;
@@ -70,9 +87,20 @@ export class Tape {
     return output;
   }
 
-  /** Leaves the backward closure of an operation that made `outputs`. */
-  record(outputs: readonly Variable[], backward: () => void): void {
-    if (this.training) this.#steps.push({ outputs, backward });
+  /** Leaves the backward closure of an operation that made `output`; it is not asked where no gradient is needed. */
+  record(output: Variable, backward: () => void): void {
+    if (this.training) this.#steps.push({ output, inPlace: false, backward });
+  }
+
+  /** Leaves the backward closure of an operation that changed `output` in place with what is in `from`. */
+  recordInPlace(
+    output: Variable,
+    backward: () => void,
+    from: readonly (Variable | Parameter)[] = [],
+  ): void {
+    if (!this.training) return;
+    output.needsGradient ||= from.some(isLearned);
+    this.#steps.push({ output, inPlace: true, backward });
   }
 
   /**
@@ -112,9 +140,10 @@ export class Tape {
   }
 
   #walkBack(steps: readonly Step[]): void {
-    for (const { outputs, backward } of steps.toReversed()) {
+    for (const { output, inPlace, backward } of steps.toReversed()) {
+      if (!output.needsGradient) continue;
       backward();
-      for (const output of outputs) this.#release(output);
+      if (!inPlace) this.#release(output);
     }
   }
 
@@ -136,4 +165,10 @@ export class Tape {
     this.#holders.set(gradient, holders);
     if (holders === 0) this.program.release(gradient);
   }
+}
+
+// A parameter that is learned has its gradient from the start, a variable gets one on the way back.
+function isLearned(source: Variable | Parameter | undefined): boolean {
+  if (source === undefined) return false;
+  return "needsGradient" in source ? source.needsGradient : source.gradient !== undefined;
 }

@@ -6,11 +6,16 @@
 import { createHash } from "node:crypto";
 import { CannotError } from "../base/errors.ts";
 import { exists, readJson, writeFileAtomic } from "../base/files.ts";
-import { loadModel, saveModel, withRotaryPairing } from "../model/weights.ts";
+import { readSafetensorsHeader } from "../model/formats/safetensors.ts";
+import { writeSafetensors } from "../model/formats/tensor_data.ts";
+import type { LanguageModel } from "../model/language_model.ts";
+import { loadModel, saveModel, withPairingOf } from "../model/weights.ts";
 import type { CheckpointedRun, CheckpointStore } from "./loop.ts";
 import { loadOptimiserState, optimiserFile, saveOptimiserState } from "./optimiser_state.ts";
+import { pairedInHalves, readParameters } from "./parameter_tensors.ts";
 
 const stepFolder = /^step-\d+$/;
+const learnedFile = "learned.safetensors";
 const partialFolder = /^step-\d+\.partial$/;
 
 /** What `training.json` holds. */
@@ -62,7 +67,7 @@ async function saveCheckpoint(
   const partial = `${folder}/${name}.partial`;
   try {
     await makeEmpty(partial); // a kill while saving may have left some of its files
-    await saveModel(partial, model.config, await model.download());
+    await saveWeights(partial, model);
     await saveOptimiserState(partial, model.config, await optimiser.download(step));
     const state: CheckpointState = { step, fingerprint, files: await checksums(partial) };
     await writeFileAtomic(`${partial}/training.json`, JSON.stringify(state, null, 2));
@@ -101,9 +106,9 @@ async function resumeCheckpoint(
     );
   }
   await checkFiles(path, state.files);
-  const saved = withRotaryPairing(await loadModel(path), model.config.rotaryPairing);
-  model.parameters.upload(saved.weights);
-  const optimiserState = await loadOptimiserState(path, model.config);
+  await loadWeights(path, model);
+  const { learnedShapes } = model.parameters;
+  const optimiserState = await loadOptimiserState(path, model.config, learnedShapes);
   if (!optimiserState) {
     throw new CannotError(
       `resume from "${path}"`,
@@ -113,6 +118,29 @@ async function resumeCheckpoint(
   }
   optimiser.upload(optimiserState, state.step);
   return state.step;
+}
+
+// A model of which all is learned as a model, of others what is learned.
+async function saveWeights(folder: string, model: LanguageModel): Promise<void> {
+  const { config } = model;
+  const learned = await model.download("learned");
+  if (isWhole(model)) return await saveModel(folder, config, learned);
+  await writeSafetensors(`${folder}/${learnedFile}`, pairedInHalves(config, learned));
+}
+
+async function loadWeights(folder: string, model: LanguageModel): Promise<void> {
+  const { config, parameters } = model;
+  if (isWhole(model)) {
+    return parameters.upload(withPairingOf(config, await loadModel(folder)).weights);
+  }
+  const path = `${folder}/${learnedFile}`;
+  const { tensors } = await readSafetensorsHeader(path);
+  const learned = await readParameters(config, parameters.learnedShapes, { tensors, path });
+  parameters.uploadLearned(learned);
+}
+
+function isWhole({ parameters }: LanguageModel): boolean {
+  return parameters.learned.length === parameters.groups.length;
 }
 
 /** The path of the newest checkpoint in a folder, if there is one. */

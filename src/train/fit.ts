@@ -121,8 +121,12 @@ async function fingerprint(
 ): Promise<string> {
   const { epochs, perStep, seed, objective, optimiser, schedule, lossScale } = options;
   const { optimiserState } = options;
+  const { parameters } = model;
+  const isPartial = parameters.learned.length < parameters.groups.length;
   return await fingerprintOf({
     model: model.config,
+    ...(model.lora && { lora: model.lora }),
+    ...(isPartial && { learned: [...parameters.learnedShapes.keys()] }),
     initial: await digestModel(model),
     epochs: await digestEpochs(epochs),
     perStep,

@@ -6,6 +6,7 @@ export * from "./fit.ts";
 export * from "./loop.ts";
 export * from "./optimiser.ts";
 export * from "./optimiser_state.ts";
+export type { Shapes } from "./parameter_tensors.ts";
 export * from "./pretraining.ts";
 export * from "./run_log.ts";
 export * from "./schedule.ts";

@@ -82,7 +82,7 @@ export const defaultLossScale: LossScaleSettings = { initial: 2 ** 16, growthInt
 export class Optimiser {
   /** [norm, factor on gradients, verdict, loss scale] of the last step. */
   readonly status: Tensor;
-  /** First and second moments, one arena of each for each parameter arena. */
+  /** First and second moments, one arena of each for each arena of what is learned. */
   readonly moments: readonly { first: Tensor; second: Tensor }[];
   /** For a model in f16: what loss scaling goes on from, part of the step buffer. */
   readonly scaling?: Tensor;
@@ -93,7 +93,7 @@ export class Optimiser {
   #earlierUpdates = 0;
 
   /**
-   * Allocates zeroed moments and records the update of every parameter.
+   * Allocates zeroed moments and records the update of every parameter that is learned.
    *
    * @param options.step The step buffer that kernels read their scalars from.
    * @param options.classSums [4] sums of the step's loss.
@@ -106,7 +106,7 @@ export class Optimiser {
     options: { step: Tensor; classSums: Tensor; lossScale?: LossScaleSettings },
   ) {
     const program = new Program(model.gpu, "optimiser");
-    const { groups } = model.parameters;
+    const { learned } = model.parameters;
     checkOptions("optimise", settings, {
       betas: required(listOf(number({ min: 0, below: 1 }), 2)),
       epsilon: required(number({ above: 0, max: 1 })),
@@ -120,11 +120,11 @@ export class Optimiser {
     this.status = program.allocate("status", [statusLength]);
     const moment = (name: string, { shape }: Tensor) =>
       program.allocate(name, shape, "f32", { views: true });
-    this.moments = groups.map(({ weight }) => ({
+    this.moments = learned.map(({ weight }) => ({
       first: moment(`first_moment/${weight.name}`, weight),
       second: moment(`second_moment/${weight.name}`, weight),
     }));
-    const gradients = groups.map(({ gradient }) => gradient!);
+    const gradients = learned.map(({ gradient }) => gradient);
     const norm = { gradients, status: this.status, maxGradientNorm };
     if (model.precision === "f32") {
       gradientNorm(program, norm);
@@ -136,11 +136,11 @@ export class Optimiser {
       writeScaling(model.gpu, step, { scale: initial, updates: 0, betas });
       gradientNorm(program, { ...norm, scaling: { step, classSums, growthInterval, betas } });
     }
-    groups.forEach(({ weight, copy, gradient, decays }, i) => {
+    learned.forEach(({ weight, copy, gradient, decays }, i) => {
       adamw(program, {
         step: this.#step,
         status: this.status,
-        gradient: gradient!,
+        gradient,
         weight,
         ...(copy && { copy }),
         firstMoment: this.moments[i]!.first,

@@ -3,15 +3,11 @@
 
 import { CannotError } from "../base/errors.ts";
 import { exists } from "../base/files.ts";
-import { readParameters } from "../model/check_parameters.ts";
 import type { DecoderConfig, Weights } from "../model/config.ts";
-import { withRotaryPairing } from "../model/rotary_pairing.ts";
-import {
-  readSafetensorsHeader,
-  readTensor,
-  type TensorEntry,
-  writeSafetensors,
-} from "../model/safetensors.ts";
+import { readSafetensorsHeader } from "../model/formats/safetensors.ts";
+import { readTensor, writeSafetensors } from "../model/formats/tensor_data.ts";
+import { parameterShapes } from "../model/parameter_shapes.ts";
+import { pairedInHalves, readParameters, type Shapes } from "./parameter_tensors.ts";
 
 /** What AdamW goes on from. */
 export interface OptimiserState {
@@ -40,8 +36,9 @@ export async function saveOptimiserState(
 ): Promise<void> {
   const tensors: Weights = new Map();
   for (const [prefix, moments] of [[firstPrefix, first], [secondPrefix, second]] as const) {
-    const { weights } = withRotaryPairing({ config, weights: moments }, "half");
-    for (const [name, tensor] of weights) tensors.set(prefix + name, tensor);
+    for (const [name, tensor] of pairedInHalves(config, moments)) {
+      tensors.set(prefix + name, tensor);
+    }
   }
   if (lossScaling) {
     tensors.set(scalingName, { shape: [lossScaling.length], data: lossScaling });
@@ -54,11 +51,13 @@ export async function saveOptimiserState(
  * Reads what {@linkcode saveOptimiserState} wrote, in the rotary pairing of `config`; `undefined` where there is no such
  * file.
  *
+ * @param shapes The parameters that it belongs to, all of the model's unless given.
  * @throws {CannotError} when the file is damaged or belongs to another model.
  */
 export async function loadOptimiserState(
   folder: string,
   config: DecoderConfig,
+  shapes: Shapes = parameterShapes(config),
 ): Promise<OptimiserState | undefined> {
   const path = `${folder}/${optimiserFile}`;
   if (!await exists(path)) return undefined;
@@ -71,14 +70,7 @@ export async function loadOptimiserState(
       "It may be of an earlier version: train in another folder",
     );
   }
-  const momentsOf = async (prefix: string) => {
-    const entries = new Map<string, TensorEntry>(
-      [...tensors].filter(([name]) => name.startsWith(prefix)),
-    );
-    const weights = await readParameters(config, entries, path, (name) => prefix + name);
-    const stored = { config: { ...config, rotaryPairing: "half" as const }, weights };
-    return withRotaryPairing(stored, config.rotaryPairing).weights;
-  };
+  const momentsOf = (prefix: string) => readParameters(config, shapes, { tensors, path, prefix });
   const scaling = tensors.get(scalingName);
   return {
     updates,

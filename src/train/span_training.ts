@@ -2,7 +2,7 @@
 // Interrupted at any moment, the same call goes on from the last checkpoint and ends with the same bytes.
 
 import { CannotError } from "../base/errors.ts";
-import { exists, makeFolder, writeFileAtomic } from "../base/files.ts";
+import { makeFolder } from "../base/files.ts";
 import type { Sequence } from "../data/sequence.ts";
 import { encodeIntoWindows, type RiskyText } from "../data/spans.ts";
 import { readTexts, type TextReadingOptions } from "../data/texts.ts";
@@ -11,7 +11,7 @@ import type { Gpu } from "../gpu/gpu.ts";
 import { choosePrecision } from "../gpu/precision.ts";
 import type { Precision } from "../gpu/tensor.ts";
 import { LanguageModel } from "../model/language_model.ts";
-import { saveModel } from "../model/weights.ts";
+import { initialiseLora, type LoraSettings, withLora } from "../model/lora.ts";
 import {
   isActive,
   type Objective,
@@ -25,6 +25,7 @@ import { olmoOptimiser } from "./optimiser.ts";
 import { openLog } from "./run_log.ts";
 import type { Schedule } from "./schedule.ts";
 import { openStartingModel, type StartingChoice } from "./starting_model.ts";
+import { checkSaving, saveTrained } from "./trained_model.ts";
 
 /**
  * What to train on, which model, and how; what is left out is as {@linkcode spanTrainingDefaults} says.
@@ -56,6 +57,14 @@ export interface SpanTrainingSettings extends Omit<StartingChoice, "seed"> {
   precision?: Precision;
   /** Compute activations again on the way back instead of keeping them. */
   recompute?: boolean;
+  /** Most tokens at once, which decides the memory of activations; those of 16 windows unless given. */
+  microBatch?: number | undefined;
+  /** Learn low-rank changes and leave the weights of the model as they are. */
+  lora?: LoraSettings | undefined;
+  /** Save LoRA merged into the weights, as a whole model, instead of apart, in PEFT's layout. */
+  merge?: boolean;
+  /** Parts of the model that stay as they are; see `parametersOf`. */
+  freeze?: readonly string[] | undefined;
   /** Passes over the texts. */
   epochs?: number;
   /** Windows per optimiser step. */
@@ -70,7 +79,7 @@ export interface SpanTrainingSettings extends Omit<StartingChoice, "seed"> {
   weightDecay?: number;
   /** Gradients are scaled down to this global norm; 0 never does. */
   maxGradientNorm?: number;
-  /** Of fresh weights and of the order of the texts. */
+  /** Of fresh weights, the first values of LoRA, and the order of the texts. */
   seed?: number;
   /** Steps between checkpoints. */
   checkpointEvery?: number;
@@ -82,6 +91,7 @@ export interface SpanTrainingSettings extends Omit<StartingChoice, "seed"> {
 export const spanTrainingDefaults = {
   precision: "f32",
   recompute: false,
+  merge: false,
   epochs: 1,
   perStep: 32,
   learningRate: 3e-4,
@@ -154,7 +164,8 @@ export async function trainOnSpans(
   const { data, out, epochs, perStep, seed, objective } = all;
   const texts = await readTexts(data, settings.reading);
   const start = await openStartingModel(all, texts.map(({ text }) => text));
-  const { source: { config, weights }, tokenizer } = start;
+  const { source, tokenizer } = start;
+  const { config } = source;
   const length = settings.maxLength ?? config.contextLength;
   if (length > config.contextLength) {
     throw new CannotError(
@@ -171,22 +182,24 @@ export async function trainOnSpans(
       "Check its spans and weights, or choose another objective",
     );
   }
-  if (await exists(`${out}/config.json`) && !await exists(`${out}/checkpoints`)) {
-    throw new CannotError(
-      `train into "${out}"`,
-      "it holds a model that another run made",
-      "Choose another output folder",
-    );
-  }
+  const { lora, merge } = all;
+  await checkSaving(out, start, { lora, merge });
+  const { precision } = choosePrecision(gpu, all.precision);
+  const changed = lora ? withLora(source, initialiseLora(config, lora, seed)) : source;
+  using model = await LanguageModel.load(gpu, changed, {
+    gradients: true,
+    precision,
+    ...(lora && { lora }),
+    ...(all.freeze && { freeze: all.freeze }),
+  });
   await makeFolder(out);
   using log = await openLog(`${out}/${logFile}`);
-  const { precision } = choosePrecision(gpu, all.precision);
-  using model = new LanguageModel(gpu, config, weights, { gradients: true, precision });
   const outcome = await fit(model, {
     epochs: Array<readonly Sequence[]>(epochs).fill(sequences),
     perStep,
     seed,
     recompute: all.recompute,
+    ...(all.microBatch !== undefined && { mostPositions: all.microBatch }),
     objective,
     optimiser: {
       ...olmoOptimiser,
@@ -208,9 +221,7 @@ export async function trainOnSpans(
     ...(signal && { signal }),
   });
   if (!outcome.finished) return outcome;
-  if (tokenizer.save) await tokenizer.save(out);
-  else await copyTokenizer(start.tokenizerFolder!, out);
-  await saveModel(out, config, await model.download(), { special: tokenizer.special });
+  await saveTrained(out, model, start, { merge });
   return outcome;
 }
 
@@ -235,12 +246,4 @@ function windowsOf(
   }
   const cut = byText.filter((windows) => windows.length > 1).length;
   return { sequences, cut, leftOut: all.length - sequences.length, targets };
-}
-
-// llama2.c and llama.cpp tokenizers cannot be written, but they are files that can be copied.
-async function copyTokenizer(from: string, to: string): Promise<void> {
-  for await (const { name } of Deno.readDir(from)) {
-    if (!/^(tok(enizer|\d+)\.bin|vocab\.json|gguf_metadata\.json)$/.test(name)) continue;
-    await writeFileAtomic(`${to}/${name}`, await Deno.readFile(`${from}/${name}`));
-  }
 }

@@ -5,9 +5,11 @@ import { readJson } from "../base/files.ts";
 import { trainBytePair } from "../tokenizers/byte_pair.ts";
 import { openTokenizer } from "../tokenizers/open.ts";
 import { checkVocabulary, type Tokenizer } from "../tokenizers/tokenizer.ts";
-import { countParameters, fromHuggingFace, presets } from "../model/config.ts";
+import { presets } from "../model/families.ts";
+import { fromHuggingFace } from "../model/formats/huggingface/config.ts";
 import { initialise } from "../model/initialise.ts";
-import { loadModel, type Model } from "../model/weights.ts";
+import { countParameters } from "../model/parameter_shapes.ts";
+import { inMemory, type ModelSource, openModelFiles } from "../model/weights.ts";
 
 /** Which model to start from. */
 export interface StartingChoice {
@@ -25,10 +27,14 @@ export interface StartingChoice {
 
 /** A model to start from, and the tokenizer that goes with it. */
 export interface StartingModel {
-  /** Configuration and host weights. */
-  source: Model;
+  /** Configuration and weights: those of a folder are still in its files. */
+  source: ModelSource;
+  /** The folder that it lies in; undefined for fresh models. */
+  folder?: string | undefined;
   /** Reads the texts. */
   tokenizer: Tokenizer;
+  /** The token ids that end its texts, where its files name them; undefined for fresh models. */
+  ends?: readonly number[] | undefined;
   /** One line about the model. */
   description: string;
   /** Where the tokenizer's files are; undefined for one that was trained here. */
@@ -60,9 +66,10 @@ export async function openStartingModel(
   const tokenizerFolder = choice.vocabulary === undefined ? choice.tokenizer ?? folder : undefined;
   const tokenizer = await chooseTokenizer(choice, folder, texts);
   if (folder !== undefined) {
-    const { describe, ...source } = await loadModel(folder);
+    const source = await openModelFiles(folder);
     checkVocabulary(tokenizer, source.config.vocabularySize);
-    return { source, tokenizer, description: describe, tokenizerFolder };
+    const { describe: description, ends } = source;
+    return { source, folder, tokenizer, ends, description, tokenizerFolder };
   }
   // A size takes the vocabulary of its tokenizer, padded as OLMo pads its own: 50,280 ids to 50,304 rows.
   const config = configFile !== undefined
@@ -74,7 +81,7 @@ export async function openStartingModel(
   checkVocabulary(tokenizer, config.vocabularySize);
   const description = `new ${config.family} of ${countParameters(config).toLocaleString("en")} ` +
     `parameters (${config.layers} layers, width ${config.width}, vocabulary ${config.vocabularySize})`;
-  const source = { config, weights: initialise(config, seed) };
+  const source = inMemory({ config, weights: initialise(config, seed) });
   return { source, tokenizer, description, tokenizerFolder };
 }
 

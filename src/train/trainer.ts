@@ -70,7 +70,7 @@ export class Trainer {
   /** Records forward, backward and update, and allocates the moments and activations. */
   constructor(model: LanguageModel, options: TrainerOptions) {
     const { gpu } = model;
-    if (!model.parameters.groups.every(({ gradient }) => gradient)) {
+    if (model.parameters.learned.length === 0) {
       throw new CannotError(
         "train this model",
         "it was made without gradients",

@@ -4,7 +4,8 @@
 
 import { readJson } from "../../src/base/files.ts";
 import type { DecoderConfig, HostTensor, Weights } from "../../src/model/config.ts";
-import { readSafetensorsHeader, readTensor } from "../../src/model/safetensors.ts";
+import { readSafetensorsHeader } from "../../src/model/formats/safetensors.ts";
+import { readTensor } from "../../src/model/formats/tensor_data.ts";
 
 /** The golden objectives; "weighted" is "masked" with the weights of the batch. */
 export type GoldenObjective = "cross_entropy" | "masked" | "unlikelihood" | "weighted";

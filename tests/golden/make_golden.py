@@ -23,8 +23,8 @@ from torch.nn.functional import embedding, layer_norm, linear, silu
 
 FOLDER = Path(__file__).parent
 BATCH, TIME = 3, 11
-COMMON = {"activation": "swiglu", "contextLength": 16, "rotaryTheta": 10000, "rotaryPairing": "half", "layers": 2,
-          "normEpsilon": 1e-5}
+COMMON = {"residual": "pre_norm", "queryKeyNorm": "none", "biases": [], "activation": "swiglu", "contextLength": 16,
+          "positions": {"theta": 10000, "pairing": "half", "share": 1}, "layers": 2, "normEpsilon": 1e-5}
 OLMO = {"family": "olmo", **COMMON, "vocabularySize": 61, "width": 24, "heads": 3, "kvHeads": 3, "headWidth": 8,
         "feedForward": 40, "norm": "layer", "tiedEmbedding": True}
 LLAMA = {"family": "llama", **COMMON, "vocabularySize": 53, "width": 16, "heads": 4, "kvHeads": 2, "headWidth": 4,
@@ -79,7 +79,7 @@ def normalise(x, config, weight):
 def rotary(x, config):
     """Rotates the pairs (i, i + D/2) of x [B, H, T, D], as transformers' apply_rotary_pos_emb."""
     half = config["headWidth"] // 2
-    frequency = config["rotaryTheta"] ** (-torch.arange(half, dtype=torch.float64) / half)
+    frequency = config["positions"]["theta"] ** (-torch.arange(half, dtype=torch.float64) / half)
     angle = torch.arange(x.shape[2], dtype=torch.float64)[:, None] * frequency
     first, second = x[..., :half], x[..., half:]
     cosine, sine = angle.cos(), angle.sin()

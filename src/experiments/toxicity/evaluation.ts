@@ -26,6 +26,7 @@ import {
   type ToxicityReport,
   type ToxicityScorer,
 } from "../../eval/toxicity_generation.ts";
+import { decodingOf } from "../../model/decoding.ts";
 import type { LanguageModel } from "../../model/language_model.ts";
 import type { Model } from "../../model/weights.ts";
 import { digestSequences } from "../../train/fingerprint.ts";
@@ -195,8 +196,8 @@ export function checkEvaluation(
   const refuse = (why: string, remedy: string) => {
     throw new CannotError("evaluate the models", why, remedy);
   };
-  const { samples = 1, topK = 1, maxNewTokens } = decoding;
-  if (samples > 1 && topK === 1) {
+  const { samples = 1, maxNewTokens } = decoding;
+  if (samples > 1 && decodingOf(decoding).topK === 1) {
     refuse(`greedy decoding gives all ${samples} samples alike`, "Draw among several tokens");
   }
   if (prompts.length < 2) refuse(`there are ${prompts.length} prompts`, "Give at least two");

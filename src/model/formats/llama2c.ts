@@ -2,50 +2,57 @@
 // n_layers, n_heads, n_kv_heads, vocab_size, seq_len), then float32 tensors without names, each kind
 // stacked over the layers. A negative vocab_size says that the unembedding is a tensor of its own.
 
-import { CannotError } from "../base/errors.ts";
-import {
-  checkConfig,
-  countParameters,
-  type DecoderConfig,
-  parameterShapes,
-  type Weights,
-} from "./config.ts";
+import { CannotError } from "../../base/errors.ts";
+import { checkConfig } from "../check_config.ts";
+import { checkFinite } from "../check_parameters.ts";
+import type { DecoderConfig } from "../config.ts";
+import { architectures } from "../families.ts";
+import type { NamedTensor } from "../model.ts";
+import { countParameters, parameterShapes } from "../parameter_shapes.ts";
+import type { ModelFiles } from "./model_files.ts";
 import { openToRead, readFully } from "./read_fully.ts";
-import type { Model } from "./rotary_pairing.ts";
 
 const HEADER_BYTES = 28;
 const MAGIC = 0x616b3432; // "ak42": versions 1 and later
+const BOS = 1, EOS = 2; // run.c ends a text where it would begin another
 
 /**
- * Reads a legacy llama2.c checkpoint; its rotary pairs are interleaved.
+ * Opens a legacy llama2.c checkpoint; its rotary pairs are interleaved.
  *
  * @throws {CannotError} naming the file, when its header is impossible or its size is not exactly what
  *   the header asks for.
  */
-export async function readLlama2c(path: string): Promise<Model> {
+export async function openLlama2c(path: string): Promise<ModelFiles> {
   using file = await openToRead(path);
   const fileSize = (await file.stat()).size;
   const config = parseHeader(await readHeader(file, path, fileSize), path);
-
-  const rotaryTables = config.contextLength * config.headWidth; // cos and sin, D/2 a position
-  const expected = HEADER_BYTES + 4 * (countParameters(config) + rotaryTables);
+  const expected = HEADER_BYTES + 4 * countParameters(config) + rotaryTableBytes(config);
   if (fileSize !== expected) {
     throw refuse(path, `it has ${fileSize} bytes, its header asks for ${expected}`);
   }
+  return { config, tensors: () => readTensors(path, config), ends: [BOS, EOS], notes: [] };
+}
 
+async function* readTensors(path: string, config: DecoderConfig): AsyncGenerator<NamedTensor> {
+  using file = await openToRead(path);
+  await file.seek(HEADER_BYTES, Deno.SeekMode.Start);
   const shapes = parameterShapes(config);
-  const read: Weights = new Map();
   for (const name of legacyOrder(config.layers)) {
-    if (name === "lm_head.weight") await file.seek(4 * rotaryTables, Deno.SeekMode.Current);
+    if (name === "lm_head.weight") {
+      await file.seek(rotaryTableBytes(config), Deno.SeekMode.Current);
+    }
     const shape = shapes.get(name);
     if (!shape) continue; // a tied lm_head
     const data = new Float32Array(shape.reduce((product, size) => product * size, 1));
     await readFully(file, new Uint8Array(data.buffer), path);
-    read.set(name, { shape, data });
+    checkFinite(`use the weights of "${path}"`, name, data);
+    yield [name, { shape, data }];
   }
-  const weights: Weights = new Map();
-  for (const name of shapes.keys()) weights.set(name, read.get(name)!);
-  return { config, weights };
+}
+
+/** Cosines and sines of D/2 angles for every position, which nobody needs. */
+function rotaryTableBytes({ contextLength, headWidth }: DecoderConfig): number {
+  return 4 * contextLength * headWidth;
 }
 
 async function readHeader(file: Deno.FsFile, path: string, fileSize: number): Promise<Int32Array> {
@@ -76,11 +83,9 @@ function parseHeader(header: Int32Array, path: string): DecoderConfig {
     kvHeads: kvHeads!,
     headWidth: Math.floor(width! / heads!), // if it is no whole number, checkConfig says so
     feedForward: feedForward!,
-    norm: "rms",
+    ...architectures.llama,
     normEpsilon: 1e-5,
-    activation: "swiglu",
-    rotaryTheta: 10000,
-    rotaryPairing: "interleaved",
+    positions: { theta: 10000, pairing: "interleaved", share: 1 },
     tiedEmbedding: vocabulary! > 0,
   };
   checkConfig(config, `"${path}"`);

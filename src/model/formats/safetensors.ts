@@ -1,21 +1,41 @@
 // The safetensors format: u64 little-endian header length, a JSON header {name: {dtype, shape,
 // data_offsets}}, then the tensors' bytes without gaps. Files come from strangers, so every number of
-// the header is checked before it is used. A tensor is read by its offset, so that memory holds one at
-// a time, and becomes float32 whatever its dtype. The host is taken to be little-endian, as WebGPU's are.
+// the header is checked before it is used. `tensor_data.ts` reads and writes the bytes.
 
-import { CannotError } from "../base/errors.ts";
-import { readJson, writeFileAtomic } from "../base/files.ts";
-import type { HostTensor } from "./config.ts";
+import { describeBytes } from "../../base/bytes.ts";
+import { CannotError } from "../../base/errors.ts";
+import { readJson } from "../../base/files.ts";
+import { parseJson } from "../../base/json.ts";
+import { show } from "../../base/show.ts";
 import { openToRead, readFully } from "./read_fully.ts";
-import { show } from "../base/show.ts";
 
-/** The element types that are read and written. */
-export type Dtype = "F32" | "F16" | "BF16";
+/** Bytes of an element, by its type in a file. */
+export const dtypeBytes = {
+  F32: 4,
+  F16: 2,
+  BF16: 2,
+  F64: 8,
+  I64: 8,
+  U64: 8,
+  I32: 4,
+  U32: 4,
+  I16: 2,
+  U16: 2,
+  I8: 1,
+  U8: 1,
+  F8_E4M3: 1,
+  F8_E5M2: 1,
+  BOOL: 1,
+} as const;
+
+/** The types that a file may have; weights are read from the first three. */
+export type StoredDtype = keyof typeof dtypeBytes;
 
 /** Where a tensor lies. */
 export interface TensorEntry {
+  name: string;
   file: string;
-  dtype: Dtype;
+  dtype: StoredDtype;
   shape: number[];
   /** First byte of the tensor, counted from the start of the file. */
   offset: number;
@@ -27,9 +47,8 @@ export interface TensorDirectory {
   tensors: Map<string, TensorEntry>;
 }
 
-const BYTES: Readonly<Record<Dtype, number>> = { F32: 4, F16: 2, BF16: 2 };
-const LONGEST_HEADER = 100_000_000; // the limit of the format's own library
-const CHUNK = 1 << 20; // elements converted at a time
+const LONGEST_HEADER = 10 * 2 ** 20; // 80,000 tensors; the format's own limit of 100 MB takes 1.5 GB to parse
+const LONGEST_INDEX = 10 * 2 ** 20;
 
 /**
  * Reads and checks the header of a safetensors file.
@@ -44,12 +63,17 @@ export async function readSafetensorsHeader(path: string): Promise<TensorDirecto
   const prefix = new Uint8Array(8);
   await readFully(file, prefix, path);
   const length = new DataView(prefix.buffer).getBigUint64(0, true);
-  if (length > LONGEST_HEADER) {
-    throw malformed(path, `its header claims ${length} bytes, the limit is ${LONGEST_HEADER}`);
-  }
   const dataStart = 8 + Number(length);
   if (dataStart > fileSize) {
     throw malformed(path, `its header claims ${length} bytes, but the file has ${fileSize}`);
+  }
+  if (length > LONGEST_HEADER) {
+    throw malformed(
+      path,
+      `its header claims ${describeBytes(Number(length))}, which take ` +
+        `${describeBytes(15 * Number(length))} to parse, and at most ` +
+        `${describeBytes(LONGEST_HEADER)} are read`,
+    );
   }
   const header = new Uint8Array(Number(length));
   await readFully(file, header, path);
@@ -68,7 +92,8 @@ function parseHeader(
   const ranges: Range[] = [];
   for (const [name, value] of Object.entries(json)) {
     if (name === "__metadata__") {
-      for (const [key, text] of Object.entries(asObject(value, path, "its __metadata__"))) {
+      const entries = asObject(value ?? {}, path, "its __metadata__"); // null is none
+      for (const [key, text] of Object.entries(entries)) {
         if (typeof text !== "string") {
           throw malformed(path, `metadata ${show(key)} is not a string`);
         }
@@ -77,7 +102,7 @@ function parseHeader(
       continue;
     }
     const { dtype, shape, begin, end } = parseEntry(name, value, path, dataSize);
-    tensors.set(name, { file: path, dtype, shape, offset: dataStart + begin });
+    tensors.set(name, { name, file: path, dtype, shape, offset: dataStart + begin });
     ranges.push({ name, begin, end });
   }
   checkLayout(ranges, dataSize, path);
@@ -93,7 +118,7 @@ function parseObject(bytes: Uint8Array, path: string): Record<string, unknown> {
   }
   let json: unknown;
   try {
-    json = JSON.parse(text);
+    json = parseJson(text);
   } catch (cause) {
     throw malformed(path, `its header is not JSON (${(cause as Error).message})`);
   }
@@ -134,7 +159,7 @@ function parseEntry(
   value: unknown,
   path: string,
   dataSize: number,
-): { dtype: Dtype; shape: number[]; begin: number; end: number } {
+): { dtype: StoredDtype; shape: number[]; begin: number; end: number } {
   const fail = (why: string) => malformed(path, `tensor ${show(name)} ${why}`);
   const { dtype, shape, data_offsets: offsets } = asObject(value, path, `tensor ${show(name)}`);
 
@@ -142,14 +167,14 @@ function parseEntry(
     throw new CannotError(
       `read "${path}"`,
       `tensor ${show(name)} has dtype ${show(dtype)}`,
-      `Convert it to one of ${Object.keys(BYTES).join(", ")}`,
+      "Convert it to one of F32, F16, BF16",
     );
   }
   if (!isSizes(shape)) throw fail(`has shape ${show(shape)}, not a list of sizes`);
   if (!isSizes(offsets) || offsets.length !== 2) {
     throw fail(`has data_offsets ${show(offsets)}, not a begin and an end`);
   }
-  let size = BYTES[dtype];
+  let size: number = dtypeBytes[dtype];
   for (const length of shape) {
     size *= length;
     if (!Number.isSafeInteger(size)) throw fail(`has shape ${show(shape)}, too large to exist`);
@@ -186,7 +211,7 @@ function checkLayout(ranges: Range[], dataSize: number, path: string): void {
  *   name leads out of the folder.
  */
 export async function readSafetensorsIndex(path: string): Promise<TensorDirectory> {
-  const json = asObject(await readJson(path), path, "it");
+  const json = asObject(await readJson(path, LONGEST_INDEX), path, "it");
   const weightMap = asObject(json.weight_map, path, "its weight_map");
   const folder = path.slice(0, path.lastIndexOf("/") + 1);
   const merged: TensorDirectory = { metadata: new Map(), tensors: new Map() };
@@ -216,142 +241,12 @@ export async function readSafetensorsIndex(path: string): Promise<TensorDirector
   return merged;
 }
 
-/**
- * Reads one tensor as float32.
- *
- * @throws {CannotError} when the file has become shorter than its header says.
- */
-export async function readTensor(entry: TensorEntry): Promise<HostTensor> {
-  const data = new Float32Array(elementCount(entry.shape));
-  using file = await openToRead(entry.file);
-  await file.seek(entry.offset, Deno.SeekMode.Start);
-  if (entry.dtype === "F32") {
-    await readFully(file, new Uint8Array(data.buffer), entry.file);
-    return { shape: [...entry.shape], data };
-  }
-  const halves = new Uint16Array(Math.min(CHUNK, data.length));
-  for (let start = 0; start < data.length; start += CHUNK) {
-    const chunk = halves.subarray(0, Math.min(CHUNK, data.length - start));
-    await readFully(file, bytesOf(chunk), entry.file);
-    data.set(entry.dtype === "F16" ? fromF16(chunk) : fromBF16(chunk), start);
-  }
-  return { shape: [...entry.shape], data };
-}
-
-/**
- * Writes a safetensors file, whole or not at all, its tensors by name, as Hugging Face's own writer does. Halves are rounded to the nearest, ties to even.
- *
- * @throws {CannotError} when the file cannot be written, or when a finite value would become infinite.
- */
-export async function writeSafetensors(
-  path: string,
-  tensors: ReadonlyMap<string, HostTensor>,
-  options: { dtype?: Dtype; metadata?: Readonly<Record<string, string>> } = {},
-): Promise<void> {
-  const dtype = options.dtype ?? "F32";
-  const header: Record<string, unknown> = {};
-  if (options.metadata) header.__metadata__ = options.metadata;
-  let end = 0;
-  const sorted = [...tensors].sort(([left], [right]) => left < right ? -1 : 1);
-  for (const [name, { shape, data }] of sorted) {
-    checkWritable(path, name, shape, data, dtype);
-    const begin = end;
-    end += data.length * BYTES[dtype];
-    header[name] = { dtype, shape, data_offsets: [begin, end] };
-  }
-  const json = new TextEncoder().encode(JSON.stringify(header));
-  const padded = new Uint8Array(Math.ceil(json.length / 8) * 8).fill(0x20); // aligns the data
-  padded.set(json);
-  const length = new BigUint64Array([BigInt(padded.length)]);
-
-  await writeFileAtomic(
-    path,
-    encode([bytesOf(length), padded], sorted.map(([, tensor]) => tensor), dtype),
-  );
-}
-
-function* encode(
-  header: Uint8Array[],
-  tensors: Iterable<HostTensor>,
-  dtype: Dtype,
-): Generator<Uint8Array> {
-  yield* header;
-  for (const { data } of tensors) {
-    for (let start = 0; start < data.length; start += CHUNK) {
-      const chunk = data.subarray(start, start + CHUNK);
-      if (dtype === "F32") yield bytesOf(chunk);
-      else yield bytesOf(dtype === "F16" ? new Float16Array(chunk) : toBF16(chunk));
-    }
-  }
-}
-
-/** The smallest magnitudes that round to infinity: half a step above the largest finite value. */
-const OVERFLOW: Readonly<Record<Dtype, number>> = {
-  F32: Infinity,
-  F16: 65520,
-  BF16: 2 ** 128 - 2 ** 119,
-};
-
-function checkWritable(
-  path: string,
-  name: string,
-  shape: number[],
-  data: Float32Array,
-  dtype: Dtype,
-): void {
-  if (name === "__metadata__" || elementCount(shape) !== data.length) {
-    throw new Error(`tensor ${show(name)} [${shape}] with ${data.length} values is not a tensor`);
-  }
-  const limit = OVERFLOW[dtype];
-  for (let i = 0; i < data.length; i++) {
-    const magnitude = Math.abs(data[i]!);
-    if (magnitude < limit || magnitude === Infinity || Number.isNaN(magnitude)) continue;
-    throw new CannotError(
-      `write "${path}"`,
-      `value ${data[i]} of tensor ${show(name)} is too large for ${dtype}`,
-      "Write it as F32",
-    );
-  }
-}
-
-function fromF16(bits: Uint16Array<ArrayBuffer>): Float16Array {
-  return new Float16Array(bits.buffer, bits.byteOffset, bits.length);
-}
-
-/** A bfloat16 is the upper half of a float32. */
-function fromBF16(bits: Uint16Array): Float32Array {
-  const words = new Uint32Array(bits.length);
-  for (let i = 0; i < bits.length; i++) words[i] = bits[i]! << 16;
-  return new Float32Array(words.buffer);
-}
-
-function toBF16(values: Float32Array): Uint16Array {
-  const words = new Uint32Array(values.buffer, values.byteOffset, values.length);
-  const bits = new Uint16Array(values.length);
-  for (let i = 0; i < words.length; i++) {
-    const word = words[i]!;
-    const isNaN = (word & 0x7fffffff) > 0x7f800000;
-    // Adding 0x7fff, or 0x8000 if the kept part is odd, carries exactly when rounding goes up;
-    // a NaN would carry into infinity and keeps its upper half with the quiet bit instead.
-    bits[i] = isNaN ? (word >>> 16) | 0x40 : (word + 0x7fff + ((word >>> 16) & 1)) >>> 16;
-  }
-  return bits;
-}
-
-function isDtype(value: unknown): value is Dtype {
-  return typeof value === "string" && Object.hasOwn(BYTES, value);
+function isDtype(value: unknown): value is StoredDtype {
+  return typeof value === "string" && Object.hasOwn(dtypeBytes, value);
 }
 
 function isSizes(value: unknown): value is number[] {
   return Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 0);
-}
-
-function elementCount(shape: readonly number[]): number {
-  return shape.reduce((product, size) => product * size, 1);
-}
-
-function bytesOf(array: ArrayBufferView<ArrayBufferLike>): Uint8Array {
-  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
 }
 
 function asObject(value: unknown, path: string, what: string): Record<string, unknown> {

@@ -1,6 +1,6 @@
 // Reading a given number of bytes: a file read may return fewer, and a file may end early.
 
-import { CannotError } from "../base/errors.ts";
+import { CannotError } from "../../base/errors.ts";
 
 /** Opens a file for reading. @throws {CannotError} naming the file. */
 export async function openToRead(path: string): Promise<Deno.FsFile> {
