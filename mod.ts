@@ -19,16 +19,20 @@ export * from "./src/slung/sentences.ts";
 
 // Models and the GPU
 export { measureCeiling, measureReadBack } from "./kernels/ceiling.ts";
-export {
-  describeVariant,
-  type MatmulChoices,
-  matmulChoices,
-  type MatmulShape,
-  type MatmulVariant,
-  setMatmulChoices,
-} from "./kernels/matmul_choice.ts";
-export { type ChoiceOrigin, chooseKernels } from "./kernels/matmul_tuning.ts";
+export { chooseKernels } from "./kernels/tuning.ts";
 export { type KernelCheck, selfTest, selfTestTolerance } from "./kernels/self_test.ts";
+export {
+  type AttentionRows,
+  type AttentionTiles,
+  type AttentionVariant,
+  describeChoices,
+  type DirectVariant,
+  type KernelChoices,
+  type LossVariant,
+  type MatmulChoices,
+  type MatmulVariant,
+  type TiledVariant,
+} from "./src/gpu/choices.ts";
 export { type AdapterDescription, Gpu, megabytes } from "./src/gpu/gpu.ts";
 export { type Binding, type Kernel, kernel } from "./src/gpu/kernel.ts";
 export * from "./src/gpu/precision.ts";

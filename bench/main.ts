@@ -73,7 +73,9 @@ await runCommand({
       const { text, measurements, notes } = await cases[name](bench);
       terminal.print(["", text, ...notes].join("\n"));
       const date = `${new Date().toISOString().slice(0, 16)}Z`;
-      const result = results[name] = { date, versions, ceilingGflops, rounds, measurements, notes };
+      const { kernels } = gpu.adapter;
+      const how = { date, versions, kernels, ceilingGflops, rounds };
+      const result = results[name] = { ...how, measurements, notes };
       if (quick) continue;
       const paths = await writeBenchResults(folder, gpu.adapter, { [name]: result });
       terminal.print(`Kept in ${paths.join(" and ")}`);

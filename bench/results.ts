@@ -1,7 +1,12 @@
 // What a run measured, kept in git: one JSON and one CSV file for each adapter. A run replaces the cases that it measured
 // and leaves the others, each with the date and versions of its own run; the CSV has one number in a line.
 
-import { type AdapterDescription, CannotError, writeFileAtomic } from "../mod.ts";
+import {
+  type AdapterDescription,
+  CannotError,
+  type KernelChoices,
+  writeFileAtomic,
+} from "../mod.ts";
 
 /** One number. */
 export interface Measurement {
@@ -23,6 +28,8 @@ export interface CaseResult {
   date: string;
   /** Of Deno and of every peer that took part. */
   versions: Record<string, string>;
+  /** How the adapter computed what it can compute in several ways. */
+  kernels: KernelChoices;
   /** Multiply-adds the adapter did in the same run, in GFLOP/s. */
   ceilingGflops: number;
   /** Turns of each subject. */
@@ -32,6 +39,8 @@ export interface CaseResult {
   /** Peers that were absent, sizes that were left out. */
   notes: string[];
 }
+
+type Adapter = Pick<AdapterDescription, "name" | "software">;
 
 /** Everything that was measured on one adapter. */
 export interface AdapterResults {
@@ -51,7 +60,7 @@ export function slugOf(adapter: string): string {
 /** Puts new cases over older ones. */
 export function mergeResults(
   older: AdapterResults | undefined,
-  { name, software }: Pick<AdapterDescription, "name" | "software">,
+  { name, software }: Adapter,
   cases: Record<string, CaseResult>,
 ): AdapterResults {
   const all = { ...older?.cases, ...cases };
@@ -74,7 +83,7 @@ export function resultsToCsv({ adapter, cases }: AdapterResults): string {
 /** Writes `<adapter>.json` and `<adapter>.csv`, keeping the cases of earlier runs; returns the two paths. */
 export async function writeBenchResults(
   folder: string,
-  adapter: AdapterDescription,
+  adapter: Adapter,
   cases: Record<string, CaseResult>,
 ): Promise<string[]> {
   const path = `${folder}/${slugOf(adapter.name)}`;

@@ -2,12 +2,10 @@
 
 import {
   CannotError,
-  type ChoiceOrigin,
   chooseKernels,
-  describeVariant,
+  describeChoices,
   Gpu,
   type KernelCheck,
-  type MatmulChoices,
   measureCeiling,
   measureReadBack,
   megabytes,
@@ -17,7 +15,6 @@ import {
   selfTestTolerance,
 } from "../mod.ts";
 import { parseOsRelease, planSetup } from "./setup.ts";
-import { kernelChoices } from "./shared.ts";
 
 const backendVariable = "DENO_WEBGPU_BACKEND";
 
@@ -25,14 +22,14 @@ await runCommand({
   name: "doctor",
   summary: "Describes the WebGPU adapter, measures it, and tests the kernels on it.",
   options: {
-    tune: { type: "flag", help: "Measure again which matrix product is fastest, and keep it" },
+    tune: { type: "flag", help: "Measure again which kernels are fastest, and keep them" },
   },
   async run({ tune }, terminal) {
     if (!await navigator.gpu?.requestAdapter()) throw await noAdapter();
     using gpu = await Gpu.open();
     const { subgroupMinSize, subgroupMaxSize } = gpu.device.adapterInfo;
+    if (tune) await chooseKernels(gpu, { measure: true });
     const report = {
-      kernelChoices: await chooseKernels(gpu, kernelChoices, { measure: tune }),
       adapter: gpu.adapter,
       backend: backend(),
       subgroupSizes: [subgroupMinSize, subgroupMaxSize],
@@ -55,7 +52,6 @@ await runCommand({
 });
 
 function describe(report: {
-  kernelChoices: { choices: MatmulChoices; origin: ChoiceOrigin };
   adapter: Gpu["adapter"];
   backend: string;
   subgroupSizes: number[];
@@ -83,25 +79,13 @@ function describe(report: {
     ["Invocations per workgroup", String(limit("maxComputeInvocationsPerWorkgroup"))],
     ["Workgroups per axis", String(limit("maxComputeWorkgroupsPerDimension"))],
     ["One awaited read-back", `${report.readBackMilliseconds.toFixed(1)} ms`],
-    ["Matrix products", matrixProducts(report.kernelChoices)],
+    ...describeChoices(adapter.kernels).map(({ what, how }): [string, string] => [what, how]),
     ["Multiply-adds at most", `${report.ceilingGflops.toPrecision(3)} GFLOP/s`],
   ];
   return renderTable(
     [{ key: "what", title: "This machine" }, { key: "value", title: "" }],
     rows.map(([what, value]) => ({ what, value })),
   );
-}
-
-function matrixProducts(
-  { choices, origin }: { choices: MatmulChoices; origin: ChoiceOrigin },
-): string {
-  const source = {
-    committed: "known adapter",
-    file: "measured before",
-    measured: "measured now",
-  }[origin];
-  const { square, thin } = choices;
-  return `${describeVariant(square)}, thin ones ${describeVariant(thin)} (${source})`;
 }
 
 function kernelTable(kernels: readonly KernelCheck[]): string {

@@ -2,10 +2,8 @@
 // stopping safely.
 
 import {
-  chooseKernels,
   createProgress,
   describeProcess,
-  describeVariant,
   Gpu,
   type LoadedModel,
   loadPlots,
@@ -42,17 +40,9 @@ const labels: Record<NameRun["method"], string> = {
   unlikelihood_clamped: "Unlikelihood (clamped)",
 };
 
-/** Where measured kernel choices are kept; edit the file to override them. */
-export const kernelChoices: string = new URL("../.cache/kernels.json", import.meta.url).pathname;
-
-/** Opens the adapter with the kernels that suit it, measuring them first on one that is new. */
-export async function openGpu(terminal: Terminal): Promise<Gpu> {
-  const gpu = await Gpu.open();
-  const { choices, origin } = await chooseKernels(gpu, kernelChoices);
-  if (origin !== "committed") {
-    terminal.note(`Matrix products by ${describeVariant(choices.square)} (${origin})`);
-  }
-  return gpu;
+/** Opens the adapter. */
+export function openGpu(_terminal: Terminal): Promise<Gpu> {
+  return Gpu.open();
 }
 
 /** Pre-trains a base model with progress on standard error. Ctrl-C stops it; the same command then goes on. */

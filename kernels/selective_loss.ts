@@ -53,13 +53,13 @@ export interface SelectiveLossRequest extends LossInputs, LossOutputs {
   dunembedding?: Tensor;
   /** The WGSL function `term(class_of_token, m, w)`, from `termsToWgsl` of `src/slung/objective.ts`. */
   terms: string;
-  /** Rows whose logits exist at one time; by default what fits 16 MiB, at most 256. */
+  /** Rows whose logits exist at one time; by default what fits the bytes that suit the adapter, at most 256. */
   chunkRows?: number;
 }
 
-/** Rows per chunk such that a chunk's logits stay within 16 MiB and skipping still pays. */
-export function defaultChunkRows(rowCount: number, vocabulary: number): number {
-  const fitting = Math.floor(16 * 2 ** 20 / (4 * vocabulary));
+/** Rows per chunk such that a chunk's logits stay within `bytes` and skipping still pays. */
+export function defaultChunkRows(rowCount: number, vocabulary: number, bytes: number): number {
+  const fitting = Math.floor(bytes / (4 * vocabulary));
   return Math.max(8, Math.min(rowCount, 256, fitting - fitting % 16));
 }
 
@@ -70,7 +70,11 @@ export function selectiveLoss(program: Program, request: SelectiveLossRequest): 
   const [height, width] = hidden.shape as [number, number];
   const vocabulary = unembedding.shape[0]!;
   const storage = hidden.type === "f16" ? "f16" : "f32";
-  const chunkRows = Math.min(height, request.chunkRows ?? defaultChunkRows(height, vocabulary));
+  const { chunkBytes } = program.gpu.adapter.kernels.loss;
+  const chunkRows = Math.min(
+    height,
+    request.chunkRows ?? defaultChunkRows(height, vocabulary, chunkBytes),
+  );
   const vectors = vocabulary % 4 === 0;
   const constants = {
     // Two loops over a row of cells: the software adapter ends an invocation's loops after 65,535 rounds in all.

@@ -8,6 +8,7 @@ import { type CaseResult, mergeResults, resultsToCsv, slugOf } from "../bench/re
 import { writeBenchResults } from "../bench/results.ts";
 import { matrixParameters, smallSizes, stepOf, stepOperations } from "../bench/small_decoder.ts";
 import { Gpu, presets, Random } from "../mod.ts";
+import { assumedChoices } from "../src/gpu/choices.ts";
 import { assert, assertClose, assertEquals, assertRejects, assertThrows } from "./assert.ts";
 
 Deno.test("quantiles are interpolated as numpy does", () => {
@@ -89,6 +90,7 @@ Deno.test("relative difference is that of the norms", () => {
 const result = (value: number): CaseResult => ({
   date: "2026-01-02T03:04Z",
   versions: { deno: "2.9.6" },
+  kernels: assumedChoices({ name: "card", software: true, limits: {} }),
   ceilingGflops: 100,
   rounds: 5,
   measurements: [{ what: 'a, "b"', subject: "slung", metric: "time", unit: "ms", value }],
@@ -109,7 +111,7 @@ Deno.test("an adapter's results have one file name, and one number in a line of 
 
 Deno.test("a run replaces its own cases and keeps the others", async () => {
   const folder = await Deno.makeTempDir();
-  const adapter = { name: "card", software: false, features: [], limits: {} };
+  const adapter = { name: "card", software: false };
   await writeBenchResults(folder, adapter, { step: result(1), gemm: result(2) });
   const [json, csv] = await writeBenchResults(folder, adapter, { step: result(3) });
   const { cases } = JSON.parse(await Deno.readTextFile(json!));

@@ -82,7 +82,7 @@ async function doctor(
   const { code, stdout, stderr } = await new Deno.Command("deno", {
     args: [
       ...["run", "--quiet", "--no-prompt", "--allow-env=DENO_WEBGPU_BACKEND"],
-      ...["--allow-read=/etc/os-release,.cache", "--allow-write=.cache", "--allow-sys=uid"],
+      ...["--allow-read=/etc/os-release", "--allow-sys=uid"],
       decodeURIComponent(new URL("../examples/doctor.ts", import.meta.url).pathname),
       "--json",
     ],

@@ -2,18 +2,10 @@
 // around those tiles and its vectors of 4. The gradients of a product are the other two layouts, so they are covered.
 
 import { matmul } from "../kernels/matmul.ts";
-import { matmulChoices, type MatmulVariant, setMatmulChoices } from "../kernels/matmul_choice.ts";
-import { chooseKernels } from "../kernels/matmul_tuning.ts";
+import { assumedChoices, type KernelChoices, type MatmulVariant } from "../src/gpu/choices.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
 import { Program } from "../src/gpu/program.ts";
-import {
-  assert,
-  assertClose,
-  assertEquals,
-  assertRejects,
-  assertThrows,
-  relativeError,
-} from "./assert.ts";
+import { assert, assertClose, assertEquals, assertThrows, relativeError } from "./assert.ts";
 import { filled, type Host, launch, normals } from "./launch.ts";
 import { matmulNN, matmulNT, matmulTN } from "./reference.ts";
 
@@ -27,29 +19,22 @@ const layouts = {
 const sizes = [[1, 1, 1], [67, 61, 33], [64, 64, 64], [130, 68, 36], [5, 132, 3], [3, 2, 1030]];
 
 // Either kind of choice is correct on every adapter.
-const choices = {
-  textures: undefined, // as committed for the software adapter
-  buffers: {
-    square: { memory: "buffer", rowBlocks: 2, columnBlocks: 2, lines: 8 },
-    thin: { memory: "buffer", rowBlocks: 2, columnBlocks: 2, lines: 8 },
-  },
-} as const;
-
-async function openAs(kind: keyof typeof choices): Promise<Gpu> {
-  const gpu = await Gpu.open();
-  const chosen = choices[kind];
-  if (chosen) setMatmulChoices(gpu, chosen);
-  return gpu;
-}
+const buffers = { memory: "buffer", rowBlocks: 2, columnBlocks: 2, lines: 8 } as const;
+const limits = { maxComputeWorkgroupStorageSize: 32_768 };
+const choices: Record<string, Partial<KernelChoices>> = {
+  textures: assumedChoices({ name: "a CPU", software: true, limits }),
+  buffers: { matmul: { large: buffers, square: buffers, thin: buffers } },
+  tiles: assumedChoices({ name: "a GPU", software: false, limits }),
+};
 
 function operands(rows: number, columns: number, depth: number) {
   return { a: normals("a", rows * depth), b: normals("b", depth * columns) };
 }
 
-for (const kind of ["textures", "buffers"] as const) {
+for (const [kind, kernels] of Object.entries(choices)) {
   for (const [name, { transposeA, transposeB, reference }] of Object.entries(layouts)) {
     Deno.test(`${name} agrees with float64, overwriting and accumulating (${kind})`, async () => {
-      using gpu = await openAs(kind);
+      using gpu = await Gpu.open({ kernels });
       for (const [rows, columns, depth] of sizes as [number, number, number][]) {
         const { a, b } = operands(rows, columns, depth);
         const start = normals("start", rows * columns);
@@ -70,7 +55,7 @@ for (const kind of ["textures", "buffers"] as const) {
     });
 
     Deno.test(`${name}: vectorised and scalar loads give the same product (${kind})`, async () => {
-      using gpu = await openAs(kind);
+      using gpu = await Gpu.open({ kernels });
       // A product whose sizes are not divisible by 4 is the corner of one that is, padded by zeros.
       const [rows, columns, depth] = [67, 61, 33];
       const [ROWS, COLUMNS, DEPTH] = [68, 64, 36];
@@ -99,19 +84,24 @@ for (const kind of ["textures", "buffers"] as const) {
   }
 }
 
+const tiled = { memory: "workgroup", rowBlocks: 2, columnBlocks: 2 } as const;
+const texture = { memory: "texture", rowBlocks: 4, columnBlocks: 3, lines: 2 } as const;
+const blocks = (rowBlocks: number, columnBlocks: number) => ({ rowBlocks, columnBlocks });
+
 // What an adapter may choose, and textures so small that every operand comes in several panels.
 const variants: Record<string, MatmulVariant> = {
-  "small tiles from buffers": { memory: "buffer", rowBlocks: 2, columnBlocks: 2, lines: 8 },
-  "large tiles from buffers": { memory: "buffer", rowBlocks: 3, columnBlocks: 2, lines: 8 },
-  "tiles in workgroup memory": { memory: "workgroup", rowBlocks: 2, columnBlocks: 2, lines: 8 },
-  "textures": { memory: "texture", rowBlocks: 4, columnBlocks: 3, lines: 2 },
-  "textures in panels": {
-    memory: "texture",
-    rowBlocks: 4,
-    columnBlocks: 3,
-    lines: 2,
-    panelBytes: 1,
-  },
+  "small tiles from buffers": { memory: "buffer", ...blocks(2, 2), lines: 8 },
+  "large tiles from buffers": { memory: "buffer", ...blocks(3, 2), lines: 8 },
+  "fused chains from buffers": { memory: "buffer", ...blocks(1, 2), lines: 8, fused: true },
+  "textures": texture,
+  "textures, square tiles": { ...texture, ...blocks(2, 2) },
+  "textures, large tiles": { ...texture, ...blocks(4, 4), lines: 1 },
+  "textures in panels": { ...texture, panelBytes: 1 },
+  "a GPU's tiles": { ...tiled, across: 8, down: 8, depthStep: 16 },
+  "a GPU's wide tiles": { ...tiled, across: 16, down: 8, depthStep: 16 },
+  "a GPU's large tiles": { ...tiled, across: 16, down: 16, depthStep: 16 },
+  "a GPU's large tiles, short steps": { ...tiled, across: 16, down: 16, depthStep: 8 },
+  "a GPU's flat tiles": { ...tiled, ...blocks(1, 2), across: 32, down: 2, depthStep: 8 },
 };
 
 for (const [name, variant] of Object.entries(variants)) {
@@ -141,29 +131,11 @@ for (const [name, variant] of Object.entries(variants)) {
   });
 }
 
-Deno.test("measured choices are kept in a file, used from there, and wrong ones in it are named", async () => {
-  using gpu = await Gpu.open();
-  const folder = await Deno.makeTempDir();
-  const file = `${folder}/kernels.json`;
-  const committed = await chooseKernels(gpu, file);
-  const measured = await chooseKernels(gpu, file, { measure: true });
-  assertEquals(measured.origin, "measured");
-  assertEquals(matmulChoices(gpu), measured.choices);
-  if (gpu.adapter.software) assertEquals(committed.origin, "committed");
-  using again = await Gpu.open();
-  assertEquals(await chooseKernels(again, file), { choices: measured.choices, origin: "file" });
-  const content = await Deno.readTextFile(file);
-  await Deno.writeTextFile(file, content.replaceAll('"lines"', '"rows"'));
-  await assertRejects(() => chooseKernels(again, file), "are not variants that exist");
-  await Deno.remove(folder, { recursive: true });
-});
-
 Deno.test("a texture is copied again once its tensor was written", async () => {
   using gpu = await Gpu.open();
   const n = 16;
   const { a, b } = operands(n, n, n);
-  const variant = variants["textures"]!;
-  const shape = { rows: n, columns: n, depth: n, variant };
+  const shape = { rows: n, columns: n, depth: n, variant: texture };
   const { first, again } = await launch(
     gpu,
     { a, b, first: filled(NaN, n * n), again: filled(NaN, n * n) },

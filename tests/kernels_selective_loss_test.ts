@@ -189,9 +189,11 @@ Deno.test("a replay with fewer active rows leaves nothing of the replay before",
   );
 });
 
-Deno.test("the default chunk holds 16 MiB of logits, between 8 and 256 rows", () => {
-  assertEquals(defaultChunkRows(4096, 50_304), 80);
-  assertEquals(defaultChunkRows(4096, 1000), 256);
-  assertEquals(defaultChunkRows(100, 1000), 100);
-  assertEquals(defaultChunkRows(4096, 2_000_000), 8);
+Deno.test("the default chunk holds the bytes of logits that suit the adapter, between 8 and 256 rows", () => {
+  const bytes = 16 * 2 ** 20;
+  assertEquals(defaultChunkRows(4096, 50_304, bytes), 80);
+  assertEquals(defaultChunkRows(4096, 50_304, 2 * bytes), 160);
+  assertEquals(defaultChunkRows(4096, 1000, bytes), 256);
+  assertEquals(defaultChunkRows(100, 1000, bytes), 100);
+  assertEquals(defaultChunkRows(4096, 2_000_000, bytes), 8);
 });
