@@ -5,7 +5,7 @@ import { matmul } from "../kernels/matmul.ts";
 import { assumedChoices, type KernelChoices, type MatmulVariant } from "../src/gpu/choices.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
 import { Program } from "../src/gpu/program.ts";
-import { assert, assertClose, assertEquals, assertThrows, relativeError } from "./assert.ts";
+import { assert, assertClose, assertThrows, relativeError } from "./assert.ts";
 import { filled, type Host, launch, normals } from "./launch.ts";
 import { matmulNN, matmulNT, matmulTN } from "./reference.ts";
 
