@@ -1,13 +1,8 @@
 // What a case of the benchmark gets, what it hands back, and the numbers that several of them need.
 
-import {
-  type Column,
-  type Gpu,
-  measureCeiling,
-  Random,
-  renderTable,
-  type TableRow,
-} from "../mod.ts";
+import { type Column, renderTable, type TableRow } from "../src/report/table.ts";
+import { type Gpu, Random } from "../mod.ts";
+import { measureCeiling } from "../kernels/ceiling.ts";
 import {
   interleave,
   type Patience,

@@ -4,11 +4,13 @@
 // classifier trained on such words (or a fastText model), and prints sentences and megabytes per
 // second and the resident memory at every tenth of the way.
 
-import { Random, renderTable, runCommand } from "../mod.ts";
-import { type DolmaDocument, writeDolmaDocuments } from "../src/data/dolma.ts";
+import { Random } from "../mod.ts";
+import { renderTable } from "../src/report/table.ts";
+import { runCommand } from "../src/report/command_line.ts";
+import { type DolmaDocument, writeDolmaDocuments } from "../src/data/sources/dolma.ts";
 import type { TextClassifier } from "../src/label/classifier.ts";
 import { fastTextClassifier } from "../src/label/fasttext.ts";
-import { labelFile } from "../src/label/label_documents.ts";
+import { labelFile } from "../src/data/labelling.ts";
 import { linearClassifier, trainLinearClassifier } from "../src/label/linear_classifier.ts";
 
 const syllables = ["ba", "ne", "lo", "mir", "tan", "es", "ol", "vi", "sha", "run", "del", "kor"];

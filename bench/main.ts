@@ -1,14 +1,10 @@
 // deno task bench: our kernels and training step against other WebGPU libraries, in one process and in turns, as shares
 // of what the adapter can do at most. Results are kept in bench/results/ by adapter.
 
-import {
-  type AdapterDescription,
-  CannotError,
-  measureCeiling,
-  runCommand,
-  type Terminal,
-} from "../mod.ts";
-import { openGpu } from "../examples/shared.ts";
+import { type AdapterDescription, Gpu } from "../src/gpu/gpu.ts";
+import { CannotError } from "../mod.ts";
+import { measureCeiling } from "../kernels/ceiling.ts";
+import { runCommand, type Terminal } from "../src/report/command_line.ts";
 import { type Bench, type BenchCase, firstLine } from "./case.ts";
 import { attention } from "./cases/attention.ts";
 import { cost } from "./cases/cost.ts";
@@ -50,7 +46,7 @@ await runCommand({
   },
   async run({ only, rounds: turns, quick, large }, terminal) {
     using memory = new MemoryWatch();
-    using gpu = await openGpu(terminal);
+    using gpu = await Gpu.open();
     const chosen = names.filter((name) => only.length === 0 || only.includes(name));
     const peers = chosen.every((name) => ["cost", "profile", "decode"].includes(name))
       ? []

@@ -1,12 +1,10 @@
 // What a run measured, kept in git: one JSON and one CSV file for each adapter. A run replaces the cases that it measured
 // and leaves the others, each with the date and versions of its own run; the CSV has one number in a line.
 
-import {
-  type AdapterDescription,
-  CannotError,
-  type KernelChoices,
-  writeFileAtomic,
-} from "../mod.ts";
+import { CannotError } from "../mod.ts";
+import type { KernelChoices } from "../src/gpu/choices.ts";
+import type { AdapterDescription } from "../src/gpu/gpu.ts";
+import { writeFileAtomic } from "../src/base/files.ts";
 
 /** One number. */
 export interface Measurement {

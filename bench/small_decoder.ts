@@ -1,16 +1,9 @@
 // The small OLMo-like decoder of several cases, its useful operations and a batch for it.
 
-import {
-  type Batch,
-  type DecoderConfig,
-  initialise,
-  lowRiskSequence,
-  olmoOptimiser,
-  packSequences,
-  parameterShapes,
-  Random,
-  smallOlmo,
-} from "../mod.ts";
+import { type Batch, packSequences } from "../src/data/packing.ts";
+import { type DecoderConfig, initialise, lowRiskSequence, olmoOptimiser, Random } from "../mod.ts";
+import { parameterShapes } from "../src/model/config.ts";
+import { smallOlmo } from "../src/experiments/small_olmo.ts";
 import type { TrainingStep } from "./peers/peer.ts";
 
 /** Letters as everywhere: C, L, V, T, B. Heads are 32 wide. */

@@ -4,8 +4,11 @@ import { kernel } from "../src/gpu/kernel.ts";
 import { f32, type Program } from "../src/gpu/program.ts";
 import type { Tensor } from "../src/gpu/tensor.ts";
 import { spread } from "./grid.ts";
+import { overflowed } from "./gradient_norm.ts";
 import { stepConstants } from "./step.ts";
 import source from "./adamw.wgsl" with { type: "text" };
+
+const { LEARNING_RATE, BIAS_CORRECTION_1, BIAS_CORRECTION_2 } = stepConstants;
 
 /** Records the update of `weight` and its two moments from `gradient`. */
 export function adamw(
@@ -13,7 +16,7 @@ export function adamw(
   request: {
     /** The step buffer (`step.ts`). */
     step: Tensor;
-    /** From `gradientNorm`. */
+    /** From `gradientNorm`; an update that is not finite is noted in it. */
     status: Tensor;
     gradient: Tensor;
     weight: Tensor;
@@ -33,7 +36,12 @@ export function adamw(
       "adamw",
       source,
       "update",
-      { ...stepConstants, COPY: copy !== undefined },
+      {
+        ...{ LEARNING_RATE, BIAS_CORRECTION_1, BIAS_CORRECTION_2 },
+        OVERFLOWED: overflowed,
+        COPY: copy !== undefined,
+        ...(copy && { largest: "const LARGEST_COPY = 65504.0;" }), // of f16
+      },
       copy && { Stored: copy.type },
     ),
     tensors: {

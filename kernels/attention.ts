@@ -78,7 +78,7 @@ function record(
   program.dispatch({
     kernel: kernel(
       "attention",
-      withTexels(operands + (tiled ? tiles : rows), request.q.type),
+      { ...texts(request), ...(tiled ? { attention_tiled: tiles } : { attention: rows }) },
       entryPoint,
       {
         D4: headWidth / 4,
@@ -105,7 +105,7 @@ function recordDelta(
 ): void {
   const { batch, time, heads, headWidth, q } = request;
   program.dispatch({
-    kernel: kernel("attention", withTexels(operands, q.type), "backward_delta", {
+    kernel: kernel("attention", texts(request), "backward_delta", {
       D4: headWidth / 4,
       TEXTURE_WIDTH: textureWidth,
       KEY_TEXTURES: false,
@@ -116,6 +116,8 @@ function recordDelta(
     workgroups: [Math.ceil(time / 64), batch * heads],
   });
 }
+
+const texts = ({ q }: AttentionRequest) => ({ attention_operands: withTexels(operands, q.type) });
 
 const dimsOf = ({ time, heads, kvHeads, headWidth }: AttentionRequest) => [
   ...[time, heads, kvHeads],

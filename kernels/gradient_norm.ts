@@ -8,12 +8,19 @@ import { stepConstants } from "./step.ts";
 import source from "./gradient_norm.wgsl" with { type: "text" };
 
 const block = 256;
+const { LEARNING_RATE: _, INVERSE_DIVISOR: __, ...scalars } = stepConstants; // those that loss scaling keeps
 
 /** What became of a step, the third element of the status. */
 export const stepVerdict = { taken: 0, halted: 1, skipped: 2 } as const;
 
-/** Elements of the status: norm, factor on gradients, verdict and, in f16 training, the loss scale of the step. */
-export const statusLength = 4;
+/** Where AdamW notes an update that was not finite. */
+export const overflowed = 4;
+
+/**
+ * Elements of the status: norm, factor on gradients, verdict, in f16 training the loss scale of the step, and whether an
+ * update overflowed.
+ */
+export const statusLength = 5;
 
 /** What f16 training adds: gradients come multiplied by a loss scale, which is kept here. */
 export interface LossScaling {
@@ -30,27 +37,32 @@ export interface LossScaling {
 /**
  * Records `status = [norm, factor, verdict, scale]` over all gradient arenas.
  *
- * @param request.maxNorm The norm to clip to; 0 never clips.
+ * @param request.maxGradientNorm The norm to clip to; 0 never clips.
  */
 export function gradientNorm(
   program: Program,
-  request: { gradients: Tensor[]; status: Tensor; maxNorm: number; scaling?: LossScaling },
+  request: { gradients: Tensor[]; status: Tensor; maxGradientNorm: number; scaling?: LossScaling },
 ): void {
-  const { gradients, status, maxNorm, scaling } = request;
+  const { gradients, status, maxGradientNorm, scaling } = request;
   const blocks = gradients.map(({ length }) => Math.ceil(length / block));
   const total = blocks.reduce((sum, count) => sum + count, 0);
   const partials = program.borrow("gradient_norm/partials", [total]);
   let first = 0;
   gradients.forEach((gradient, i) => {
     program.dispatch({
-      kernel: kernel("gradient_norm", source, "sum_squares", { BLOCK: block, SCALED: false }),
+      kernel: kernel("gradient_norm", source, "sum_squares", {
+        ...{ BLOCK: block, OVERFLOWED: overflowed, SCALED: false },
+      }),
       tensors: { gradient, partials },
-      dims: [gradient.length, blocks[i]!, first, f32(maxNorm)],
+      dims: [gradient.length, blocks[i]!, first, f32(maxGradientNorm)],
       workgroups: spread(blocks[i]!),
     });
     first += blocks[i]!;
   });
-  const constants = { BLOCK: block, SCALED: scaling !== undefined, ...stepConstants };
+  const constants = {
+    ...{ BLOCK: block, OVERFLOWED: overflowed, SCALED: scaling !== undefined },
+    ...scalars,
+  };
   program.dispatch({
     kernel: kernel("gradient_norm", source, "finish", constants),
     tensors: {
@@ -59,7 +71,7 @@ export function gradientNorm(
       ...(scaling && { step: scaling.step, class_sums: scaling.classSums }),
     },
     dims: [
-      ...[0, total, 0, f32(maxNorm)],
+      ...[0, total, 0, f32(maxGradientNorm)],
       ...(scaling ? [scaling.growthInterval, ...scaling.betas.map(f32)] : []),
     ],
     workgroups: [1],

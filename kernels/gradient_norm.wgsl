@@ -1,7 +1,8 @@
 // The global gradient norm in two passes of fixed order, and what follows from it: the factor that clips gradients to
 // `max_norm` (as torch.nn.utils.clip_grad_norm_) and the verdict whether the step may be taken at all.
-// status = [norm, factor on gradients, verdict, loss scale]. A norm that is not finite halts this and every later update,
-// so that the weights stay as they were before the bad step until the host, which reads back rarely, has seen it.
+// status = [norm, factor on gradients, verdict, loss scale, whether an update overflowed]. A norm that is not finite, or an
+// update that was not (adamw.wgsl), halts this and every later update, so that the weights stay as they were until the
+// host, which reads back rarely, has seen it.
 //
 // In f16 training (SCALED) gradients come multiplied by the loss scale (Micikevicius et al., 2018), and the factor divides
 // by it. An overflow then is no error but the way to find the scale: the step is skipped and the scale halves; after
@@ -47,6 +48,7 @@ fn scale_and_judge(finite: bool) {
   let scale = step[LOSS_SCALE];
   status[1] /= scale;
   status[3] = scale;
+  if (status[OVERFLOWED] != 0.0) { status[2] = halted; }
   if (status[2] == halted) { return; }
   if (finite) {
     status[2] = 0.0;
@@ -92,6 +94,6 @@ fn finish(@builtin(local_invocation_index) lane: u32) {
 // @if SCALED
   scale_and_judge(is_finite(total));
 // @else
-  if (!is_finite(total)) { status[2] = halted; }
+  if (!is_finite(total) || status[OVERFLOWED] != 0.0) { status[2] = halted; }
 // @end
 }

@@ -79,10 +79,9 @@ export function matmul(program: Program, request: MatmulRequest): void {
     const down = Math.ceil(part.rows.count / form.tileRows);
     const across = Math.ceil(part.columns.count / form.tileColumns);
     const groups = form.alongRows ? [down, across] as const : [across, down] as const;
-    const source = withTexels(withTexels(operands, a.type, "A_TEXEL"), b.type, "B_TEXEL") +
-      form.source;
+    const matmul_operands = withTexels(withTexels(operands, a.type, "A_TEXEL"), b.type, "B_TEXEL");
     program.dispatch({
-      kernel: kernel("matmul", source, "multiply", {
+      kernel: kernel("matmul", { matmul_operands, ...form.source }, "multiply", {
         A_TRANSPOSED: transposeA,
         B_TRANSPOSED: transposeB,
         A_TEXTURE: textures,
@@ -128,7 +127,8 @@ function variantFor(
 
 /** A variant as a kernel. */
 interface Form {
-  source: string;
+  /** WGSL by file. */
+  source: Record<string, string>;
   constants: Record<string, number | boolean>;
   /** Of `out`, for one workgroup. */
   tileRows: number;
@@ -143,7 +143,7 @@ function directForm(request: MatmulRequest, variant: DirectVariant): Form {
   const { rowBlocks, columnBlocks, lines, fused = false } = variant;
   const alongRows = prefersRows(request, variant);
   return {
-    source: direct,
+    source: { matmul: direct },
     constants: {
       ROW_BLOCKS: rowBlocks,
       COLUMN_BLOCKS: columnBlocks,
@@ -160,7 +160,7 @@ function directForm(request: MatmulRequest, variant: DirectVariant): Form {
 
 function tiledForm({ rowBlocks, columnBlocks, across, down, depthStep }: TiledVariant): Form {
   return {
-    source: tiled,
+    source: { matmul_tiled: tiled },
     constants: {
       ROW_BLOCKS: rowBlocks,
       COLUMN_BLOCKS: columnBlocks,

@@ -36,14 +36,15 @@ export function nextToken(
   const lanes = vocabulary > 1024 ? rowsOf64Lanes : rowLanes(program.gpu);
   const topK = Math.min(request.topK, vocabulary);
   const dims = [batch, vocabulary, capacity, topK, f32(1 / request.temperature), seed >>> 0];
+  const text = { rows, next_token: source };
   program.dispatch({
-    kernel: kernel("next_token", rows + source, "choose", lanes),
+    kernel: kernel("next_token", text, "choose", lanes),
     tensors: { logits, lengths, ids, positions, tokens, current },
     dims,
     workgroups: [Math.ceil(batch / lanes.ROWS)],
   });
   program.dispatch({
-    kernel: kernel("next_token", rows + source, "advance", lanes),
+    kernel: kernel("next_token", text, "advance", lanes),
     tensors: { positions },
     dims,
     workgroups: [Math.ceil(batch / 64)],

@@ -80,7 +80,7 @@ function record(
 }
 
 function specialised(program: Program, entryPoint: string, request: NormRequest) {
-  return kernel("norm", rows + cells + source, entryPoint, {
+  return kernel("norm", { rows, cells, norm: source }, entryPoint, {
     ...rowLanes(program.gpu),
     CENTERED: request.centered,
     WEIGHT: request.weight !== undefined,

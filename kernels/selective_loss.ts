@@ -12,6 +12,8 @@ import source from "./selective_loss.wgsl" with { type: "text" };
 import cells from "./cells.wgsl" with { type: "text" };
 import rows from "./rows.wgsl" with { type: "text" };
 
+const { INVERSE_DIVISOR, LOSS_SCALE } = stepConstants;
+
 /** The number that pads the list of active rows. */
 export const noRow = 0xffffffff;
 
@@ -80,13 +82,14 @@ export function selectiveLoss(program: Program, request: SelectiveLossRequest): 
     // Two loops over a row of cells: the software adapter ends an invocation's loops after 65,535 rounds in all.
     ...(2 * vocabulary / (vectors ? 4 : 1) > 65_000 ? rowsOf64Lanes : rowLanes(program.gpu)),
     VECTORS: vectors,
-    ...stepConstants,
+    INVERSE_DIVISOR,
+    LOSS_SCALE,
     TERM_FUNCTION: request.terms,
     GRADIENT: dhidden !== undefined,
     SCALED: storage === "f16",
   };
   const types = { Stored: storage } as const;
-  const text = rows + cells + source;
+  const text = { rows, cells, selective_loss: source };
   const logits = program.borrow("logits", [chunkRows, vocabulary]);
   const chunk = program.borrow("hidden_chunk", [chunkRows, width], storage);
   const dchunk = dhidden && program.borrow("hidden_chunk_gradient", [chunkRows, width]);

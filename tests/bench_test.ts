@@ -4,8 +4,13 @@ import { type Bench, compare, firstLine } from "../bench/case.ts";
 import { fitLaw, predict } from "../bench/law.ts";
 import { interleave, quantile, relativeDifference, summarise, timesFor } from "../bench/measure.ts";
 import { MemoryWatch } from "../bench/memory.ts";
-import { type CaseResult, mergeResults, resultsToCsv, slugOf } from "../bench/results.ts";
-import { writeBenchResults } from "../bench/results.ts";
+import {
+  type CaseResult,
+  mergeResults,
+  resultsToCsv,
+  slugOf,
+  writeBenchResults,
+} from "../bench/results.ts";
 import { matrixParameters, smallSizes, stepOf, stepOperations } from "../bench/small_decoder.ts";
 import { Gpu, presets, Random } from "../mod.ts";
 import { assumedChoices } from "../src/gpu/choices.ts";

@@ -1,16 +1,18 @@
 // The Tulu template and what is learned of it, with a byte-level tokenizer trained here and, if it is on this machine,
 // with OLMo's.
 
-import { trainBytePair } from "../src/data/byte_pair.ts";
-import { countTargets, packSequences, type Sequence } from "../src/data/batch.ts";
+import { trainBytePair } from "../src/tokenizers/byte_pair.ts";
+import { countTargets, packSequences } from "../src/data/packing.ts";
+import { type Sequence } from "../src/data/sequence.ts";
 import {
   type ChatMessage,
   chatPrompt,
   chatSequence,
   chatSequences,
   readChats,
-} from "../src/data/chat.ts";
-import { loadTokenizer, type Tokenizer } from "../src/data/tokenizer.ts";
+} from "../src/data/sources/chat.ts";
+import { openTokenizer } from "../src/tokenizers/open.ts";
+import type { Tokenizer } from "../src/tokenizers/tokenizer.ts";
 import { objective } from "../src/slung/objective.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "./assert.ts";
 import { sharedData } from "./data.ts";
@@ -50,7 +52,7 @@ Deno.test("a conversation is Tulu's template, token for token, and only answers 
 Deno.test("OLMo's tokenizer: the same, and the reference's BOS in front", async () => {
   const folder = sharedData("tokenizers/olmo-dolma-v1_5");
   if (!folder) return;
-  const olmo = await loadTokenizer(folder);
+  const olmo = await openTokenizer(folder);
   const sequence = chatSequence(olmo, messages, { bos: olmo.special.eos! });
   assertEquals(sequence.tokens, olmo.encode(`<|endoftext|>${template}`).ids);
   assertEquals(weighted(olmo, sequence), "The mill turns. 🙂<|endoftext|>Nobody.<|endoftext|>");

@@ -5,7 +5,8 @@ import { Gpu } from "../src/gpu/gpu.ts";
 import type { DecoderConfig } from "../src/model/config.ts";
 import { loadModel } from "../src/model/weights.ts";
 import { objective } from "../src/slung/objective.ts";
-import { fingerprintOf, resumeCheckpoint } from "../src/train/checkpoint.ts";
+import { checkpointsIn } from "../src/train/checkpoint.ts";
+import { digestEpochs, digestOptimiserState, fingerprintOf } from "../src/train/fingerprint.ts";
 import { fit, type FitOptions } from "../src/train/fit.ts";
 import { Trainer } from "../src/train/trainer.ts";
 import { assert, assertEquals, assertRejects } from "./assert.ts";
@@ -156,7 +157,8 @@ async function attempt(
   using model = trainable(gpu, config);
   const trained = { objective: objective("direct"), optimiser: adamw };
   using trainer = new Trainer(model, { rows: 1, time: 8, ...trained });
-  return await resumeCheckpoint(folder, { fingerprint, model, optimiser: trainer.optimiser });
+  const run = { fingerprint, model, optimiser: trainer.optimiser };
+  return await checkpointsIn(folder, 1).resume(run);
 }
 
 Deno.test("a checkpoint of other settings or another shape is refused and left as it was", async () => {
@@ -216,7 +218,7 @@ Deno.test("fit refuses a checkpoint made with another seed, rate, objective, dat
     objective: objective("masked"),
     optimiser: adamw,
     schedule: { peak: 1e-3, warmup: 0, decay: "linear", final: 0 },
-    checkpoint: { folder: folder.path, every: 1 },
+    checkpoint: checkpointsIn(folder.path, 1),
   };
   const run = async (changes: Partial<FitOptions>, initialSeed = 1) => {
     using gpu = await Gpu.open();
@@ -244,6 +246,46 @@ Deno.test("fit refuses a checkpoint made with another seed, rate, objective, dat
 Deno.test("fingerprints are equal for equal settings and differ for different ones", async () => {
   assertEquals(await fingerprintOf({ a: [1, 2] }), await fingerprintOf({ a: [1, 2] }));
   assert(await fingerprintOf({ a: [1, 2] }) !== await fingerprintOf({ a: [1, 3] }));
+});
+
+Deno.test("digests tell apart what differs in any token, class, weight, moment or the order of sequences", async () => {
+  const sequences = randomSequences(3, { weighted: true });
+  const [digest, again] = await digestEpochs([sequences, [...sequences]]);
+  assertEquals(digest, again);
+  const [first, ...rest] = sequences;
+  const { tokens, classes, weights } = first!;
+  const plusOne = (values: Uint32Array) => values.map((value, i) => i === 0 ? value + 1 : value);
+  const joined = {
+    tokens: Uint32Array.of(...tokens, ...rest[0]!.tokens),
+    classes: Uint8Array.of(...classes, ...rest[0]!.classes),
+    weights: Float32Array.of(...weights!, ...rest[0]!.weights!),
+  };
+  const others = [
+    [{ tokens: plusOne(tokens), classes, weights: weights! }, ...rest],
+    [{ tokens, classes: classes.map((risk) => 3 - risk), weights: weights! }, ...rest],
+    [{ tokens, classes, weights: weights!.map((weight) => -weight) }, ...rest],
+    [{ tokens, classes }, ...rest],
+    [...rest, first!],
+    [joined, rest[1]!],
+    rest,
+  ];
+  const digests = await digestEpochs([sequences, ...others]);
+  assertEquals(new Set(digests).size, others.length + 1);
+
+  const moments = (value: number) =>
+    new Map([["w", { shape: [2], data: Float32Array.of(value, 0) }]]);
+  const state = { updates: 3, first: moments(1), second: moments(2) };
+  const states = [
+    state,
+    { ...state, updates: 4 },
+    { ...state, first: moments(2) },
+    { ...state, second: moments(1) },
+    { ...state, lossScaling: new Float32Array(4) },
+    { ...state, lossScaling: new Float32Array(5) },
+  ];
+  const of = await Promise.all(states.map(digestOptimiserState));
+  assertEquals(new Set(of).size, states.length);
+  assertEquals(await digestOptimiserState({ ...state, first: moments(1) }), of[0]);
 });
 
 // Runs that find the disk full at their second checkpoint: the first must be left whole, and nothing else.

@@ -9,9 +9,9 @@ import {
   readSentences,
   readTargets,
   readToxicityPrompts,
-} from "../src/data/comments.ts";
-import { readCsv } from "../src/data/csv.ts";
-import type { ReadingOptions } from "../src/data/compressed.ts";
+} from "../src/data/sources/comments.ts";
+import { readCsv } from "../src/data/sources/csv.ts";
+import type { ReadingOptions } from "../src/data/lines.ts";
 import { assert, assertClose, assertEquals, assertRejects } from "./assert.ts";
 import { sharedData } from "./data.ts";
 

@@ -2,7 +2,7 @@
 // the same function in float64 says, whatever class it is given to.
 
 import { noRow, selectiveLoss } from "../kernels/selective_loss.ts";
-import { packSequences } from "../src/data/batch.ts";
+import { packSequences } from "../src/data/packing.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
 import {
   customLoss,

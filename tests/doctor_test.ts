@@ -83,7 +83,7 @@ async function doctor(
     args: [
       ...["run", "--quiet", "--no-prompt", "--allow-env=DENO_WEBGPU_BACKEND"],
       ...["--allow-read=/etc/os-release", "--allow-sys=uid"],
-      decodeURIComponent(new URL("../examples/doctor.ts", import.meta.url).pathname),
+      decodeURIComponent(new URL("../tasks/doctor.ts", import.meta.url).pathname),
       "--json",
     ],
     cwd: decodeURIComponent(new URL("..", import.meta.url).pathname),

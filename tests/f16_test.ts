@@ -4,7 +4,7 @@
 import { choosePrecision } from "../src/gpu/precision.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
 import type { Precision } from "../src/gpu/tensor.ts";
-import { packSequences } from "../src/data/batch.ts";
+import { packSequences } from "../src/data/packing.ts";
 import { scoreSequences } from "../src/eval/score.ts";
 import { generate } from "../src/model/generate.ts";
 import { objective } from "../src/slung/objective.ts";

@@ -2,7 +2,7 @@
 // something goes wrong on a device that reports its errors late.
 
 import { Gpu, viewAlignment } from "../src/gpu/gpu.ts";
-import { expand, kernel } from "../src/gpu/kernel.ts";
+import { kernel } from "../src/gpu/kernel.ts";
 import { f32, Program } from "../src/gpu/program.ts";
 import { ScalarRing } from "../src/gpu/ring.ts";
 import { elements, type Tensor } from "../src/gpu/tensor.ts";
@@ -35,50 +35,9 @@ function lines(...text: string[]): string {
   return text.join("\n");
 }
 
-Deno.test("@if keeps one of two parts", () => {
-  const text = lines("a", "// @if FAST", "b", "// @else", "c", "// @end", "d");
-  assertEquals(expand(text, { FAST: true }), lines("a", "b", "d"));
-  assertEquals(expand(text, { FAST: false }), lines("a", "c", "d"));
-  assertThrows(() => expand(text, {}), "asks for the constant FAST");
-  assertEquals(expand(lines("// @if N", "a", "// @end"), { N: 0 }), "");
-  assertEquals(expand(lines("// @if N", "a", "// @end"), { N: 2 }), "a");
-});
-
-Deno.test("@for repeats lines with the variable filled in", () => {
-  const text = lines("// @for c in COUNT", "let x{c} = a[{c}u];", "// @end", "z");
-  assertEquals(expand(text, { COUNT: 2 }), lines("let x0 = a[0u];", "let x1 = a[1u];", "z"));
-  assertEquals(expand(text, { COUNT: 0 }), "z");
-});
-
-Deno.test("directives nest, and a part left out leaves out what is nested in it", () => {
-  const text = lines(
-    "// @for i in ROWS",
-    "// @for j in COLUMNS",
-    "{i}{j}",
-    "// @end",
-    "// @if SUM",
-    "sum{i}",
-    "// @if TWICE",
-    "again{i}",
-    "// @end",
-    "// @else",
-    "none{i}",
-    "// @end",
-    "// @end",
-  );
-  const sizes = { ROWS: 2, COLUMNS: 2 };
-  assertEquals(
-    expand(text, { ...sizes, SUM: true, TWICE: false }),
-    lines("00", "01", "sum0", "10", "11", "sum1"),
-  );
-  assertEquals(
-    expand(text, { ...sizes, SUM: false, TWICE: true }),
-    lines("00", "01", "none0", "10", "11", "none1"),
-  );
-});
-
 Deno.test("a kernel knows its bindings and starts with its constants", () => {
-  const { name, source, bindings } = kernel("affine", affine, "run", {
+  const text = `${affine}\nconst flag = FLAG;`;
+  const { name, source, bindings } = kernel("affine", text, "run", {
     SHIFT: 3,
     FLAG: true,
     CODE: "fn helper() {}",

@@ -1,6 +1,11 @@
-import { biography, facts, inventedAuthors, mostAuthors } from "../src/data/invented_authors.ts";
-import { findFullName } from "../src/data/names.ts";
-import { answerSpans, groupByAuthor } from "../src/data/tofu.ts";
+import {
+  biography,
+  facts,
+  inventedAuthors,
+  mostAuthors,
+} from "../src/data/sources/invented_authors.ts";
+import { findFullName } from "../src/label/names.ts";
+import { answerSpans, groupByAuthor } from "../src/data/sources/tofu.ts";
 import { assert, assertEquals, assertThrows } from "./assert.ts";
 import { sharedData } from "./data.ts";
 

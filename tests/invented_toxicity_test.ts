@@ -8,7 +8,7 @@ import {
   probeSentences,
   toxicDialogue,
   toxicWorld,
-} from "../src/data/invented_toxicity.ts";
+} from "../src/data/sources/invented_toxicity.ts";
 import { Risk } from "../src/slung/risk.ts";
 import { assert, assertEquals, assertThrows } from "./assert.ts";
 

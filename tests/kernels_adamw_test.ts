@@ -15,16 +15,20 @@ Deno.test("the norm over several arenas and the clip factor agree with float64",
   for (const lengths of [[1], [256], [257, 3, 600], [64 * 256 + 300, 5]]) {
     const arenas = lengths.map((length, i) => normals(`gradient ${i}`, length));
     const norm = globalNorm(arenas.map(({ data }) => data));
-    for (const maxNorm of [0, norm / 3, norm * 2]) {
+    for (const maxGradientNorm of [0, norm / 3, norm * 2]) {
       const hosts = Object.fromEntries(arenas.map((arena, i) => [`gradient${i}`, arena]));
       const { status } = await launch(
         gpu,
         { ...hosts, status: floats([NaN, NaN, 0]) },
         (program, { status, ...gradients }) => {
-          gradientNorm(program, { gradients: Object.values(gradients), status: status!, maxNorm });
+          gradientNorm(program, {
+            gradients: Object.values(gradients),
+            status: status!,
+            maxGradientNorm,
+          });
         },
       );
-      const factor = maxNorm === 0 ? 1 : clipFactor(norm, maxNorm);
+      const factor = maxGradientNorm === 0 ? 1 : clipFactor(norm, maxGradientNorm);
       assertClose(status![0]! / norm, 1, 1e-6, "norm");
       assertClose(status!.slice(1), [factor, 0], 1e-6, "factor and halt");
     }
@@ -35,9 +39,9 @@ Deno.test("seven clipped AdamW steps agree with float64", async () => {
   using gpu = await Gpu.open();
   const betas = [0.9, 0.95] as const;
   for (
-    const { decay, maxNorm, length } of [
-      { decay: 0, maxNorm: 0, length: 1 },
-      { decay: 0.1, maxNorm: 1, length: 131 },
+    const { decay, maxGradientNorm, length } of [
+      { decay: 0, maxGradientNorm: 0, length: 1 },
+      { decay: 0.1, maxGradientNorm: 1, length: 131 },
     ]
   ) {
     using program = new Program(gpu, "test");
@@ -52,7 +56,7 @@ Deno.test("seven clipped AdamW steps agree with float64", async () => {
     };
     const step = program.allocate("step", [stepLength]), status = program.allocate("status", [3]);
     const epsilon = 1e-8;
-    gradientNorm(program, { gradients: [tensors.gradient], status, maxNorm });
+    gradientNorm(program, { gradients: [tensors.gradient], status, maxGradientNorm });
     adamw(program, { ...tensors, step, status, decay, betas, epsilon });
     const zeros = new Float64Array(length);
     const start = normals("weight", length).data as Float32Array;
@@ -68,7 +72,7 @@ Deno.test("seven clipped AdamW steps agree with float64", async () => {
       gpu.write(tensors.gradient, data);
       writeStep(gpu, step, { learningRate, update, divisor: 1 }, betas);
       program.replay();
-      const factor = maxNorm === 0 ? 1 : clipFactor(globalNorm([data]), maxNorm);
+      const factor = maxGradientNorm === 0 ? 1 : clipFactor(globalNorm([data]), maxGradientNorm);
       state = adamWStep(state, Float64Array.from(data, (value) => value * factor), {
         step: update,
         learningRate,
@@ -99,7 +103,11 @@ for (const poison of [NaN, Infinity, -Infinity]) {
       step: allocate("step", stepLength),
     };
     const betas = [0.9, 0.999] as const;
-    gradientNorm(program, { gradients: [tensors.gradient], status: tensors.status, maxNorm: 1 });
+    gradientNorm(program, {
+      gradients: [tensors.gradient],
+      status: tensors.status,
+      maxGradientNorm: 1,
+    });
     adamw(program, { ...tensors, decay: 0.1, betas, epsilon: 1e-8 });
     const take = async (gradient: Float32Array, update: number) => {
       gpu.write(tensors.gradient, gradient);
@@ -138,7 +146,11 @@ Deno.test("gradients of nothing but zeros have norm 0 and change no weight", asy
     status: floats([NaN, NaN, 0]),
     step: floats([0.1, 0.1, 0.05, 1]),
   }, (program, tensors) => {
-    gradientNorm(program, { gradients: [tensors.gradient], status: tensors.status, maxNorm: 1 });
+    gradientNorm(program, {
+      gradients: [tensors.gradient],
+      status: tensors.status,
+      maxGradientNorm: 1,
+    });
     adamw(program, { ...tensors, decay: 0, betas: [0.9, 0.95], epsilon: 1e-8 });
   });
   assertEquals([...status], [0, 1, 0]);

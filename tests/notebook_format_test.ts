@@ -1,12 +1,7 @@
 // From a source to a notebook: cells, stable ids, and outputs without anything that differs from run to run.
 
 import { assert, assertEquals, assertThrows } from "./assert.ts";
-import {
-  cleanOutputs,
-  parseSource,
-  renderNotebook,
-  withSolutions,
-} from "../src/report/notebook/ipynb.ts";
+import { cleanOutputs, parseSource, renderNotebook, withSolutions } from "../src/notebook/ipynb.ts";
 
 const source = `// What this file is about.
 

@@ -6,8 +6,8 @@ import {
   liveTraining,
   type MimeBundle,
   type TrainingEntry,
-} from "../src/report/notebook/mod.ts";
-import { trainingPicture } from "../src/report/notebook/live.ts";
+} from "../src/notebook/mod.ts";
+import { trainingPicture } from "../src/notebook/live.ts";
 
 const entry = (step: number, low: number, high?: number): TrainingEntry => ({
   step,

@@ -1,8 +1,8 @@
 // Notebooks through the real Jupyter kernel: a passing and a failing one, and a training cell that is interrupted.
 // Without Jupyter's client on this machine those tests say that they were skipped; the others need none.
 
-import { checkTypes, readNotebooks, runNotebook } from "../examples/notebooks.ts";
-import { client, installKernel, kernelSpec, planInstall } from "../examples/jupyter_setup.ts";
+import { checkTypes, readNotebooks, runNotebook } from "../tasks/notebooks.ts";
+import { client, installKernel, kernelSpec, planInstall } from "../tasks/jupyter_setup.ts";
 import { assert, assertEquals, assertRejects } from "./assert.ts";
 
 const project = new URL("../", import.meta.url).href;
@@ -34,7 +34,7 @@ Deno.test({
   async fn() {
     const folder = await notebookFolder(
       "01_pass",
-      `import { showTable, notebookSize } from "${project}src/report/notebook/mod.ts";
+      `import { showTable, notebookSize } from "${project}src/notebook/mod.ts";
 const shared: number = 20;
 for (let i = 0; i < 200; i++) console.log("line", i);`,
       `await Deno.jupyter.display({ "text/plain": Deno.cwd() }, { raw: true });
@@ -63,7 +63,7 @@ Deno.test({
     const folder = await notebookFolder(
       "02_fail",
       "1 + 1;",
-      `import { check } from "${project}src/report/notebook/mod.ts";
+      `import { check } from "${project}src/notebook/mod.ts";
 check("the loss fell", false);`,
       "never;",
     );
@@ -127,7 +127,7 @@ Deno.test({
     const jupyterPath = await installKernel();
     const before = `
 import { fit, Gpu, huggingFaceOptimiser, initialise, LanguageModel, objective } from "${project}mod.ts";
-import { liveTraining } from "${project}src/report/notebook/mod.ts";
+import { liveTraining } from "${project}src/notebook/mod.ts";
 import { olmo as config } from "${project}tests/fixtures/tiny.ts";
 const gpu = await Gpu.open();
 "ready";`;

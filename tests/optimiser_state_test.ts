@@ -2,11 +2,12 @@
 
 import { Gpu } from "../src/gpu/gpu.ts";
 import type { Precision } from "../src/gpu/tensor.ts";
-import { packSequences } from "../src/data/batch.ts";
+import { packSequences } from "../src/data/packing.ts";
 import { LanguageModel } from "../src/model/language_model.ts";
 import { writeSafetensors } from "../src/model/safetensors.ts";
 import { loadModel, saveModel, withRotaryPairing } from "../src/model/weights.ts";
 import { objective } from "../src/slung/objective.ts";
+import { checkpointsIn } from "../src/train/checkpoint.ts";
 import { fit, type FitOptions } from "../src/train/fit.ts";
 import { loadOptimiserState, saveOptimiserState } from "../src/train/optimiser_state.ts";
 import { Trainer } from "../src/train/trainer.ts";
@@ -124,7 +125,7 @@ Deno.test("a run that continues from moments and is interrupted ends in the same
   using whole = trainable(gpu, olmo);
   await fit(whole, run);
   const folder = await Deno.makeTempDir();
-  const checkpoint = { folder, every: 3 };
+  const checkpoint = checkpointsIn(folder, 3);
   const controller = new AbortController();
   using stopped = trainable(gpu, olmo);
   const { step } = await fit(stopped, {

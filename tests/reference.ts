@@ -516,9 +516,9 @@ export function globalNorm(gradients: Iterable<Numbers>): number {
   return Math.sqrt(sum);
 }
 
-/** The factor that brings gradients of this norm down to `maxNorm`: min(1, maxNorm / (norm + 1e-6)). */
-export function clipFactor(norm: number, maxNorm: number): number {
-  return Math.min(1, maxNorm / (norm + 1e-6));
+/** The factor that brings gradients of this norm down to `maxGradientNorm`: min(1, maxGradientNorm / (norm + 1e-6)). */
+export function clipFactor(norm: number, maxGradientNorm: number): number {
+  return Math.min(1, maxGradientNorm / (norm + 1e-6));
 }
 
 /** A parameter with its AdamW moments. */

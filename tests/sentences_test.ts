@@ -6,7 +6,7 @@ import {
   sentenceRanges,
   sentenceSpans,
   splitterName,
-} from "../src/slung/sentences.ts";
+} from "../src/label/sentences.ts";
 import { classifyTokensBySentence, Risk, type RiskSpan } from "../src/slung/risk.ts";
 import { assert, assertEquals, assertThrows } from "./assert.ts";
 
@@ -41,7 +41,7 @@ Deno.test("sentences cover everything but white space, in order and without over
 });
 
 Deno.test("the splitter names itself with its version", () => {
-  assert(/Intl\.Segmenter.*V8 \d+\.\d+/.test(splitterName), splitterName);
+  assert(/Intl\.Segmenter.*Deno\/\d+\.\d+/.test(splitterName), splitterName);
 });
 
 Deno.test("scores become the paper's three buckets, both thresholds exclusive", () => {

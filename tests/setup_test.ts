@@ -1,6 +1,6 @@
 // What setup decides on each system, and what it says when the machine offers no adapter.
 
-import { describeAdapter, parseOsRelease, planSetup, type System } from "../examples/setup.ts";
+import { describeAdapter, parseOsRelease, planSetup, type System } from "../tasks/setup.ts";
 import { assert, assertEquals } from "./assert.ts";
 
 const debian: System = { os: "linux", distributions: ["debian"], hasApt: true, isRoot: true };
@@ -66,7 +66,7 @@ Deno.test("without any adapter, setup says what to do and exits with 1", async (
       ...["run", "--quiet", "--no-prompt", "--no-lock", "--allow-run=deno", "--allow-sys=uid"],
       "--allow-read=/etc/os-release,/usr/bin/apt-get",
       "--allow-env=DENO_WEBGPU_BACKEND",
-      decodeURIComponent(new URL("../examples/setup.ts", import.meta.url).pathname),
+      decodeURIComponent(new URL("../tasks/setup.ts", import.meta.url).pathname),
     ],
     env: { NO_COLOR: "1", DENO_WEBGPU_BACKEND: "none" },
   }).output();

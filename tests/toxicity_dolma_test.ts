@@ -3,23 +3,20 @@
 import {
   cleanText,
   dialoguePrompt,
-  initialise,
-  inventedToxicity,
-  type RiskSpan,
-  saveLinearModel,
-  saveModel,
-  sentenceRanges,
-  smallOlmo,
   toxicDialogue,
   toxicWorld,
-  trainLinearClassifier,
-  writeDolmaAttributes,
-  writeDolmaDocuments,
-} from "../mod.ts";
-import { dolmaData, type DolmaOptions } from "../src/experiments/toxicity_dolma.ts";
-import { labelledSequence } from "../src/experiments/toxicity_text.ts";
+} from "../src/data/sources/invented_toxicity.ts";
+import { initialise, type RiskSpan, saveModel } from "../mod.ts";
+import { inventedToxicity } from "../src/experiments/toxicity/invented.ts";
+import { saveLinearModel, trainLinearClassifier } from "../src/label/linear_classifier.ts";
+import { sentenceRanges } from "../src/label/sentences.ts";
+import { smallOlmo } from "../src/experiments/small_olmo.ts";
+import { writeDolmaAttributes, writeDolmaDocuments } from "../src/data/sources/dolma.ts";
+import { dolmaData, type DolmaOptions } from "../src/experiments/toxicity/dolma.ts";
+import { documentSequence } from "../src/experiments/toxicity/selection.ts";
 import { Risk } from "../src/slung/risk.ts";
 import { assert, assertEquals, assertRejects } from "./assert.ts";
+import { runTask } from "./fixtures/task.ts";
 
 const world = toxicWorld({ seed: 5, animals: 8 });
 const { tokenizer } = inventedToxicity(world, {
@@ -101,7 +98,7 @@ Deno.test("a corpus gives the documents of its files with the classes of their s
       ...{ start, end },
       risk: score === 1 ? Risk.high : score > 0 ? Risk.possible : Risk.low,
     }));
-    assertEquals(classes, labelledSequence(tokenizer, { text: risky[i]!.text, spans }).classes);
+    assertEquals(classes, documentSequence(tokenizer, { text: risky[i]!.text, spans }).classes);
     assert(classes.includes(Risk.high) && classes.includes(Risk.low));
   });
   assertEquals(data.evaluation.probe.texts.length, 24, "blank texts have no hidden state");
@@ -165,27 +162,12 @@ Deno.test("the task runs on a corpus and a base model, and names what it was not
     risky: i % 2 === 1,
   }));
   await saveLinearModel(`${out}/scorer.json`, trainLinearClassifier("test", examples, { seed: 0 }));
-  const run = async (...args: string[]) => {
-    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: [
-        "run",
-        "--quiet",
-        "--no-lock",
-        "-A",
-        "examples/toxicity.ts",
-        "--preset",
-        "dolma",
-        ...args,
-      ],
-      cwd: new URL("../", import.meta.url).pathname,
-    }).output();
-    return { code, text: new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr) };
-  };
+  const run = (...args: string[]) => runTask("toxicity", ["--protocol", "dolma", ...args]);
   const required = ["--data", folder, "--base", base];
   assert((await run("--data", folder)).text.includes("Give --base"));
-  const foreign = await run("--preset", "invented", "--base", base);
-  assert(foreign.text.includes("its tokenizer is not the one of this preset"), foreign.text);
-  const misplaced = await run("--preset", "invented", "--per-step", "8");
+  const foreign = await run("--protocol", "invented", "--base", base);
+  assert(foreign.text.includes("its tokenizer is not the one of this protocol"), foreign.text);
+  const misplaced = await run("--protocol", "invented", "--per-step", "8");
   assert(misplaced.text.includes("--per-step is an option of dolma"), misplaced.text);
   for (const name of ["linear", "linear:", "other:file"]) {
     const wrong = await run(...required, "--scorer", name);

@@ -1,7 +1,7 @@
 // Toxicity of generations: what is decoded, what is scored and what is averaged, on a random model with letters for
 // tokens and a scorer that counts letters.
 
-import type { Tokenizer } from "../src/data/tokenizer.ts";
+import type { Tokenizer } from "../src/tokenizers/tokenizer.ts";
 import type { Completion } from "../src/eval/name_generation.ts";
 import {
   completePrompts,

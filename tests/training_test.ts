@@ -4,13 +4,8 @@
 import { assumedChoices, type KernelChoices } from "../src/gpu/choices.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
 import { Random } from "../src/base/random.ts";
-import {
-  type Batch,
-  countTargets,
-  lowRiskSequence,
-  packSequences,
-  type Sequence,
-} from "../src/data/batch.ts";
+import { type Batch, countTargets, packSequences } from "../src/data/packing.ts";
+import { lowRiskSequence, type Sequence } from "../src/data/sequence.ts";
 import type { LanguageModel } from "../src/model/language_model.ts";
 import { type Denominator, objective, type ObjectiveName } from "../src/slung/objective.ts";
 import { Risk } from "../src/slung/risk.ts";

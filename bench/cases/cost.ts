@@ -3,7 +3,7 @@
 // (6 C V), of attention (7 T C L, causal half), elements that pass through norms and activations (L C), parameters that
 // AdamW updates, and a constant per step.
 
-import { countParameters } from "../../mod.ts";
+import { countParameters } from "../../src/model/config.ts";
 import {
   adder,
   type Bench,

@@ -2,7 +2,9 @@
 // their own and Deno does not say how long one is, so a tick is calibrated on a product whose wall time is known. The
 // wall time of the step stands beside the sum: the rest is copies, clears, and gaps between dispatches.
 
-import { LanguageModel, objective, Program, Trainer } from "../../mod.ts";
+import { LanguageModel, objective } from "../../mod.ts";
+import { Program } from "../../src/gpu/program.ts";
+import { Trainer } from "../../src/train/trainer.ts";
 import { matmul } from "../../kernels/matmul.ts";
 import { type Bench, ceilingMeasurement, type Section, table, timeUnderCeiling } from "../case.ts";
 import { quantile } from "../measure.ts";

@@ -150,10 +150,10 @@ function adamw(
   gradients: Tree,
   { rate, correction1, correction2 }: Tree,
 ): State {
-  const { betas: [one, two], epsilon, weightDecay, maxNorm } = optimiser;
+  const { betas: [one, two], epsilon, weightDecay, maxGradientNorm } = optimiser;
   const squares = Object.values(gradients).map((gradient) => gradient.ref.mul(gradient.ref).sum());
   const norm = numpy.sqrt(squares.reduce((sum, square) => sum.add(square)));
-  const clip = numpy.minimum(numpy.reciprocal(norm.add(1e-6)).mul(maxNorm), 1);
+  const clip = numpy.minimum(numpy.reciprocal(norm.add(1e-6)).mul(maxGradientNorm), 1);
   const next: State = { parameters: {}, first: {}, second: {} };
   for (const [name, gradient] of Object.entries(gradients)) {
     const g = gradient.mul(clip.ref);

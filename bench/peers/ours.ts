@@ -4,15 +4,11 @@ import { attentionBackward, attentionForward } from "../../kernels/attention.ts"
 import { matmul } from "../../kernels/matmul.ts";
 import { noRow, selectiveLoss } from "../../kernels/selective_loss.ts";
 import { stepLength, writeStep } from "../../kernels/step.ts";
-import {
-  type Gpu,
-  LanguageModel,
-  objective,
-  Program,
-  type Tensor,
-  termsToWgsl,
-  Trainer,
-} from "../../mod.ts";
+import { type Gpu, LanguageModel, objective } from "../../mod.ts";
+import { Program } from "../../src/gpu/program.ts";
+import { type Tensor } from "../../src/gpu/tensor.ts";
+import { termsToWgsl } from "../../src/slung/objective.ts";
+import { Trainer } from "../../src/train/trainer.ts";
 import type { Computation, Peer } from "./peer.ts";
 
 /** The name under which our own numbers stand. */

@@ -1,7 +1,9 @@
 // What a library must offer to be compared. Operands come as host arrays, so that all libraries compute the same thing,
 // and results can be fetched, so that this is checked and not believed.
 
-import type { Batch, DecoderConfig, OptimiserSettings, Weights } from "../../mod.ts";
+import type { Batch } from "../../src/data/packing.ts";
+import type { DecoderConfig, OptimiserSettings } from "../../mod.ts";
+import type { Weights } from "../../src/model/config.ts";
 import type { Subject } from "../measure.ts";
 
 /** A matrix product `A[rows, depth] · B[depth, columns]` in f32. */

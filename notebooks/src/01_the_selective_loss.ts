@@ -11,27 +11,22 @@
 // seconds on a GPU; `full` trains for longer at the end. The last cell prints how long it took.
 
 // %%
+import { answerSpans, packSequences, questionAndAnswer } from "../src/data/mod.ts";
+import { attentionPath, hiddenStates } from "../src/eval/mod.ts";
 import {
-  answerSpans,
-  attentionPath,
   classedSequence,
-  evaluateTerm,
   Gpu,
   gradientFlow,
-  hiddenStates,
   huggingFaceOptimiser,
-  inventedTask,
   LanguageModel,
   objective,
   openModel,
-  packSequences,
-  questionAndAnswer,
   Risk,
   scoreSequences,
-  shippedWorld,
-  termsToWgsl,
-  Trainer,
 } from "../mod.ts";
+import { evaluateTerm, termsToWgsl } from "../src/slung/mod.ts";
+import { inventedTask, shippedWorld } from "../src/experiments/mod.ts";
+import { Trainer } from "../src/train/mod.ts";
 import { palette, schema, theme } from "../src/report/plot_style.ts";
 import {
   check,
@@ -42,7 +37,7 @@ import {
   showPlot,
   showTable,
   showTokens,
-} from "../src/report/notebook/mod.ts";
+} from "../src/notebook/mod.ts";
 
 const gpu = await Gpu.open();
 environment(gpu);

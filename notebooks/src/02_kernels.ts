@@ -10,17 +10,9 @@
 // All timings are in the outputs, none is in the text: what is a step forward on a GPU can be one backward on a CPU.
 
 // %%
-import {
-  Gpu,
-  kernel,
-  measureCeiling,
-  megabytes,
-  objective,
-  Program,
-  Random,
-  type Tensor,
-  termsToWgsl,
-} from "../mod.ts";
+import { Gpu, objective, Random } from "../mod.ts";
+import { kernel, measureCeiling, megabytes, Program, type Tensor } from "../src/nn/mod.ts";
+import { termsToWgsl } from "../src/slung/mod.ts";
 import { matmul } from "../kernels/matmul.ts";
 import { selectiveLoss } from "../kernels/selective_loss.ts";
 import { stepLength } from "../kernels/step.ts";
@@ -33,7 +25,7 @@ import {
   show,
   showPlot,
   showTable,
-} from "../src/report/notebook/mod.ts";
+} from "../src/notebook/mod.ts";
 
 const gpu = await Gpu.open();
 environment(gpu);

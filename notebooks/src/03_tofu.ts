@@ -11,24 +11,24 @@
 // %%
 import {
   answerSequences,
-  answerSpans,
   askAboutNames,
+  inventedTask,
+  type NameTaskResult,
+  shippedWorld,
+} from "../src/experiments/mod.ts";
+import { answerSpans, questionPrompt, readTofu } from "../src/data/mod.ts";
+import {
   Gpu,
   huggingFaceOptimiser,
-  inventedTask,
   LanguageModel,
   type NameRun,
-  type NameTaskResult,
   objective,
-  questionPrompt,
-  readPretrained,
-  readTofu,
   Risk,
-  riskNames,
-  shippedWorld,
   summariseNameRuns,
   trainOnNames,
 } from "../mod.ts";
+import { readPretrained } from "../src/model/mod.ts";
+import { riskNames } from "../src/slung/mod.ts";
 import { paretoPlot } from "../src/report/plot.ts";
 import {
   check,
@@ -39,7 +39,7 @@ import {
   showPlot,
   showTable,
   showTokens,
-} from "../src/report/notebook/mod.ts";
+} from "../src/notebook/mod.ts";
 
 const gpu = await Gpu.open();
 environment(gpu);

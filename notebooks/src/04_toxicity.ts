@@ -9,24 +9,20 @@
 // `deno task toxicity`, which also runs on real comments.
 
 // %%
+import { abuseDetector, toxicDialogue, toxicWorld } from "../src/data/mod.ts";
+import { classifyTokens } from "../src/slung/mod.ts";
+import { describeSeparation, separations } from "../src/experiments/mod.ts";
 import {
-  abuseDetector,
-  classifyTokens,
-  describeSeparation,
   Gpu,
   inventedPreset,
-  loadOptimiserState,
   paperMixes,
-  paretoFrontier,
-  pretrain,
   runToxicityExperiment,
-  separations,
   summariseToxicityRuns,
   titleOf,
-  toxicDialogue,
   toxicityTradeOff,
-  toxicWorld,
 } from "../mod.ts";
+import { loadOptimiserState, pretrain } from "../src/train/mod.ts";
+import { paretoFrontier } from "../src/report/trade_off.ts";
 import {
   check,
   environment,
@@ -36,7 +32,7 @@ import {
   showPlot,
   showTable,
   showTokens,
-} from "../src/report/notebook/mod.ts";
+} from "../src/notebook/mod.ts";
 
 const gpu = await Gpu.open();
 environment(gpu);

@@ -14,31 +14,34 @@
 import {
   answerSequences,
   askAboutNames,
+  inventedTask,
+  questionSequences,
+  shippedWorld,
+} from "../src/experiments/mod.ts";
+import {
   classedSequence,
-  crossEntropy,
   customLoss,
-  evaluateTerm,
-  excessLossWeights,
   fit,
-  gallery,
-  goldfishWeights,
   Gpu,
   gradientFlow,
   huggingFaceOptimiser,
-  inventedTask,
   LanguageModel,
   type Objective,
   objective,
   onHighRisk,
-  questionSequences,
-  readPretrained,
   Risk,
   scoreSequences,
   type Sequence,
-  shippedWorld,
+} from "../mod.ts";
+import {
+  crossEntropy,
+  evaluateTerm,
+  gallery,
   termsToWgsl,
   unlikelihood,
-} from "../mod.ts";
+} from "../src/slung/mod.ts";
+import { excessLossWeights, goldfishWeights } from "../src/data/mod.ts";
+import { readPretrained } from "../src/model/mod.ts";
 import { paretoPlot } from "../src/report/plot.ts";
 import { palette, schema, theme } from "../src/report/plot_style.ts";
 import {
@@ -50,7 +53,7 @@ import {
   show,
   showPlot,
   showTable,
-} from "../src/report/notebook/mod.ts";
+} from "../src/notebook/mod.ts";
 
 const gpu = await Gpu.open();
 environment(gpu);

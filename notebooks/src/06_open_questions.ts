@@ -15,29 +15,30 @@
 // %%
 import {
   answerSequences,
-  answerSpans,
   askAboutNames,
   baseSequences,
+  inventedTask,
+  shippedWorld,
+  smallOlmo,
+} from "../src/experiments/mod.ts";
+import { answerSpans, questionPrompt } from "../src/data/mod.ts";
+import {
   classedSequence,
   fit,
   generate,
   Gpu,
   huggingFaceOptimiser,
   initialise,
-  inventedTask,
   LanguageModel,
   objective,
   olmoOptimiser,
-  questionPrompt,
   Random,
-  readPretrained,
   Risk,
   scoreSequences,
   type Sequence,
-  shippedWorld,
-  smallOlmo,
   trainOnNames,
 } from "../mod.ts";
+import { readPretrained } from "../src/model/mod.ts";
 import { groupedBars } from "../src/report/plot.ts";
 import { palette, schema, theme } from "../src/report/plot_style.ts";
 import {
@@ -49,7 +50,7 @@ import {
   showPlot,
   showTable,
   showTokens,
-} from "../src/report/notebook/mod.ts";
+} from "../src/notebook/mod.ts";
 
 const gpu = await Gpu.open();
 environment(gpu);

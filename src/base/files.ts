@@ -1,5 +1,6 @@
 // Files are written whole or not at all: first beside the target, flushed, then renamed over it.
 
+import { statfs } from "node:fs/promises";
 import { CannotError } from "./errors.ts";
 
 /**
@@ -54,12 +55,34 @@ export async function readBytes(path: string): Promise<Uint8Array<ArrayBuffer>> 
   });
 }
 
+/** Makes a folder, and those above it, unless it is there. @throws {CannotError} naming it, when that fails. */
+export async function makeFolder(path: string): Promise<void> {
+  await Deno.mkdir(path, { recursive: true }).catch((cause) => {
+    throw new CannotError(`make the folder "${path}"`, cause.message, "Choose another folder", {
+      cause,
+    });
+  });
+}
+
 /** Whether a file or folder exists. */
 export async function exists(path: string): Promise<boolean> {
   return await Deno.stat(path).then(() => true, (error) => {
     if (error instanceof Deno.errors.NotFound) return false;
     throw unreadable(path, error);
   });
+}
+
+/** Bytes that may still be written where a folder is or will be; undefined where the system does not tell. */
+export async function freeSpace(path: string): Promise<number | undefined> {
+  for (let folder = path;; folder = `${folder}/..`) {
+    try {
+      const { bavail, bsize } = await statfs(folder);
+      return bavail * bsize;
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) return undefined;
+      if (folder.length > path.length + 60) return undefined;
+    }
+  }
 }
 
 function unreadable(path: string, cause: Error): CannotError {

@@ -1,6 +1,8 @@
 // Seeded random numbers: xoshiro128** (Blackman & Vigna, 2018), seeded through splitmix32.
 // The state is four words, so that a checkpoint can hold it and a resumed run draws the same numbers.
 
+import { checkOptions, required, seedNumber } from "./options.ts";
+
 /** A reproducible stream of random numbers: same seed and label, same sequence, on every machine. */
 export class Random {
   #state: Uint32Array<ArrayBuffer>;
@@ -8,11 +10,13 @@ export class Random {
   /**
    * Starts a stream; the same seed and label always give the same one.
    *
-   * @param seed Any integer; only its low 32 bits count.
+   * @param seed A whole number from 0 to 2^32 − 1.
    * @param label Separates streams that share a seed, e.g. `"shuffle"` and `"init"`.
+   * @throws {CannotError} for any other seed: it would have to share the stream of one of these.
    */
   constructor(seed: number, label = "") {
-    let word = seed >>> 0;
+    checkOptions("draw random numbers", { seed }, { seed: required(seedNumber) });
+    let word = seed;
     for (let i = 0; i < label.length; i++) {
       word = Math.imul(word ^ label.charCodeAt(i), 0x01000193) >>> 0; // FNV-1a
     }

@@ -2,29 +2,20 @@
 // A pure function of seed and step, so that the data cursor of a checkpoint is the step number.
 
 import { CannotError } from "../base/errors.ts";
+import { checkOptions, required, wholeNumber } from "../base/options.ts";
 import { Random } from "../base/random.ts";
-import { type Batch, firstFit, packSequences, type Sequence } from "./batch.ts";
+import { divisor, type Objective } from "../slung/objective.ts";
+import { countSequence, firstFit } from "./packing.ts";
+import type { Sequence } from "./sequence.ts";
 
-/** What a run trains on and in which portions. */
-export interface EpochPlan {
+/** Sequences in the order of training, and how they are cut into steps. */
+export interface EpochOrder {
   /** The sequences of each epoch; epochs may differ. */
   epochs: readonly (readonly Sequence[])[];
   /** Sequences per optimiser step. */
   perStep: number;
   /** Decides the order within each epoch. */
   seed: number;
-  /** Rows of a micro-batch, B. */
-  rows: number;
-  /** Positions per row, T. */
-  time: number;
-}
-
-/** The steps of a plan: how many there are, and the micro-batches of each. */
-export interface PlannedSteps {
-  /** Optimiser steps of all epochs together. */
-  steps: number;
-  /** The micro-batches of a step, counted from 0. */
-  batches: (step: number) => Batch[];
 }
 
 /**
@@ -32,60 +23,8 @@ export interface PlannedSteps {
  *
  * @throws {CannotError} for an epoch without sequences.
  */
-export function planEpochs({ rows, time, ...plan }: EpochPlan): PlannedSteps {
-  const steps = stepsOf(plan);
-  return {
-    steps: steps.length,
-    batches: (step) => packSequences(steps[step]!, { rows, time }).batches,
-  };
-}
-
-/** Sequences in the order of training, and how they are cut into steps. */
-export type EpochOrder = Pick<EpochPlan, "epochs" | "perStep" | "seed">;
-
-const usualTime = 128;
-const usualRows = 16;
-const fixedCost = 64; // positions that could be computed while a micro-batch is set up
-const probedSteps = 200;
-
-/**
- * The B and T in which the steps of a plan take the least work, padding and the fixed cost of a micro-batch included.
- * Rows hold the longest sequence or several of it, up to 128 positions.
- *
- * @param mostPositions B·T at most, but always one row for the longest sequence; 16 of the longest rows if left out.
- */
-export function microBatchShape(
-  order: EpochOrder,
-  contextLength: number,
-  mostPositions?: number,
-): { rows: number; time: number } {
-  const steps = stepsOf(order).map((step) => step.map(({ tokens }) => tokens.length - 1));
-  const longest = steps.flat().reduce((most, length) => Math.max(most, length), 1);
-  const largestTime = Math.max(longest, Math.min(usualTime, contextLength));
-  const most = mostPositions ?? usualRows * largestTime;
-  const stride = Math.ceil(steps.length / probedSteps);
-  const probed = steps.filter((_, i) => i % stride === 0);
-  let best = { rows: 1, time: largestTime, work: Infinity };
-  const copies = Array.from({ length: Math.floor(largestTime / longest) }, (_, i) => i + 1);
-  const padded = copies.map((count) => Math.min(largestTime, 4 * Math.ceil(count * longest / 4)));
-  const times = [...new Set([...padded, largestTime])];
-  const fitting = times.filter((time) => time <= most);
-  for (const time of fitting.length > 0 ? fitting.toReversed() : times.slice(0, 1)) {
-    const rowsNeeded = probed.map((lengths) => countRows(firstFit(lengths, time)));
-    for (let rows = 1; rows === 1 || rows * time <= most; rows++) {
-      const microBatches = rowsNeeded.reduce((sum, needed) => sum + Math.ceil(needed / rows), 0);
-      const work = microBatches * (rows * time + fixedCost);
-      if (work < best.work) best = { rows, time, work };
-    }
-  }
-  return { rows: best.rows, time: best.time };
-}
-
-function countRows(places: ReturnType<typeof firstFit>): number {
-  return 1 + places.reduce((last, place) => Math.max(last, place?.row ?? 0), 0);
-}
-
-function stepsOf({ epochs, perStep, seed }: EpochOrder): Sequence[][] {
+export function orderSteps({ epochs, perStep, seed }: EpochOrder): Sequence[][] {
+  checkOptions("plan steps", { perStep }, { perStep: required(wholeNumber({ min: 1 })) });
   const steps: Sequence[][] = [];
   epochs.forEach((sequences, epoch) => {
     if (sequences.length === 0) {
@@ -99,4 +38,69 @@ function stepsOf({ epochs, perStep, seed }: EpochOrder): Sequence[][] {
     for (let i = 0; i < shuffled.length; i += perStep) steps.push(shuffled.slice(i, i + perStep));
   });
   return steps;
+}
+
+/**
+ * The steps in which some token carries a loss: the others would divide by zero, and there is nothing to learn in them.
+ *
+ * @throws {CannotError} when there is none, or the weights of a step have no positive sum.
+ */
+export function stepsWithLoss(
+  steps: readonly Sequence[][],
+  { name, terms, denominator }: Objective,
+): Sequence[][] {
+  const kept = steps.filter((step, i) => {
+    const counts = step.map((sequence) => countSequence(sequence, terms));
+    if (counts.every(({ active }) => active === 0)) return false;
+    divisor(denominator, counts, `step ${i}`);
+    return true;
+  });
+  if (kept.length > 0) return kept;
+  throw new CannotError(
+    `train under the objective "${name}"`,
+    "no token carries a loss",
+    "Check risk spans and weights, or choose another objective",
+  );
+}
+
+const usualTime = 128;
+const usualRows = 16;
+const fixedCost = 64; // positions that could be computed while a micro-batch is set up
+const probedSteps = 200;
+
+/**
+ * The B and T in which steps take the least work, padding and the fixed cost of a micro-batch included.
+ * Rows hold the longest sequence or several of it, up to 128 positions.
+ *
+ * @param mostPositions B·T at most, but always one row for the longest sequence; 16 of the longest rows if left out.
+ */
+export function microBatchShape(
+  steps: readonly (readonly Sequence[])[],
+  contextLength: number,
+  mostPositions?: number,
+): { rows: number; time: number } {
+  const lengths = steps.map((step) => step.map(({ tokens }) => tokens.length - 1));
+  const longest = lengths.flat().reduce((most, length) => Math.max(most, length), 1);
+  const largestTime = Math.max(longest, Math.min(usualTime, contextLength));
+  const most = mostPositions ?? usualRows * largestTime;
+  const stride = Math.ceil(steps.length / probedSteps);
+  const probed = lengths.filter((_, i) => i % stride === 0);
+  let best = { rows: 1, time: largestTime, work: Infinity };
+  const copies = Array.from({ length: Math.floor(largestTime / longest) }, (_, i) => i + 1);
+  const padded = copies.map((count) => Math.min(largestTime, 4 * Math.ceil(count * longest / 4)));
+  const times = [...new Set([...padded, largestTime])];
+  const fitting = times.filter((time) => time <= most);
+  for (const time of fitting.length > 0 ? fitting.toReversed() : times.slice(0, 1)) {
+    const rowsNeeded = probed.map((step) => countRows(firstFit(step, time)));
+    for (let rows = 1; rows === 1 || rows * time <= most; rows++) {
+      const microBatches = rowsNeeded.reduce((sum, needed) => sum + Math.ceil(needed / rows), 0);
+      const work = microBatches * (rows * time + fixedCost);
+      if (work < best.work) best = { rows, time, work };
+    }
+  }
+  return { rows: best.rows, time: best.time };
+}
+
+function countRows(places: ReturnType<typeof firstFit>): number {
+  return 1 + places.reduce((last, place) => Math.max(last, place?.row ?? 0), 0);
 }

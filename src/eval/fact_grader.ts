@@ -6,7 +6,7 @@
 // 0 / 0.33, an answer about another author 0 / 0.13 to 0.21, the question itself 0 / 0.
 
 import { CannotError } from "../base/errors.ts";
-import { nameParts } from "../data/names.ts";
+import { nameParts } from "../label/names.ts";
 import { truncateCompletion } from "./name_generation.ts";
 
 /** One completion to grade. */

@@ -5,21 +5,14 @@
 // Gradients of activations are scratch memory. A backward step recorded right after a state was made runs when all its
 // readers have contributed and before its memory is lent again: there the gradient is copied.
 
-import { stepLength, writeStep } from "../../kernels/step.ts";
+import { writeStep } from "../../kernels/step.ts";
 import { CannotError } from "../base/errors.ts";
-import {
-  activeRows,
-  type Batch,
-  countTargets,
-  packSequences,
-  type Sequence,
-} from "../data/batch.ts";
-import { Program } from "../gpu/program.ts";
+import { activeRows, type Batch, countTargets, packSequences } from "../data/packing.ts";
+import type { Sequence } from "../data/sequence.ts";
 import type { Tensor } from "../gpu/tensor.ts";
-import { BatchTensors } from "../model/batch_tensors.ts";
 import type { LanguageModel } from "../model/language_model.ts";
-import { selectiveLoss } from "../nn/operations.ts";
-import { divisor, type Objective, termsToWgsl } from "../slung/objective.ts";
+import { LossPass } from "../model/loss_pass.ts";
+import { divisor, type Objective } from "../slung/objective.ts";
 
 /** The gradients of one sequence of T + 1 tokens: position t reads token t and predicts token t + 1. */
 export interface GradientFlow {
@@ -96,10 +89,7 @@ class Probe {
   readonly batch: Batch;
   readonly #model: LanguageModel;
   readonly #objective: Objective;
-  readonly #program: Program;
-  readonly #tensors: BatchTensors;
-  readonly #losses: Tensor;
-  readonly #logOdds: Tensor;
+  readonly #pass: LossPass;
   readonly #gradients: Tensor[] = []; // of the layers' inputs, then of the final hidden states
 
   constructor(model: LanguageModel, sequence: Sequence, objective: Objective) {
@@ -117,41 +107,29 @@ class Probe {
     this.batch = packSequences([sequence], { rows: 1, time }).batches[0]!;
     const counts = countTargets(this.batch, objective.terms);
     const z = divisor(objective.denominator, [counts], "this sequence");
-    const program = this.#program = new Program(model.gpu, "gradient_flow");
-    const step = program.allocate("step", [stepLength]);
-    writeStep(model.gpu, step, { learningRate: 0, update: 1, divisor: z }, [0, 0]);
-    this.#tensors = new BatchTensors(program, time, time);
-    this.#losses = program.allocate("losses", [time]);
-    this.#logOdds = program.allocate("log_odds", [time]);
-    const { tape, hidden } = model.recordBatch(program, this.#tensors, {
-      batch: 1,
+    this.#pass = new LossPass(model, {
+      name: "gradient_flow",
+      rows: 1,
+      time,
+      terms: objective.terms,
       training: true,
       observe: (tape, state) => {
-        const copy = program.allocate(`gradient${this.#gradients.length}`, [time, width]);
+        const copy = tape.program.allocate(`gradient${this.#gradients.length}`, [time, width]);
         this.#gradients.push(copy);
-        tape.record([], () => program.copy(state.gradient!, copy));
+        tape.record([], () => tape.program.copy(state.gradient!, copy));
       },
     });
-    selectiveLoss(tape, hidden, model.unembedding, {
-      ...this.#tensors,
-      step,
-      losses: this.#losses,
-      logOdds: this.#logOdds,
-      classSums: program.allocate("class_sums", [4]),
-      terms: termsToWgsl(objective.terms),
-    });
-    tape.backward();
+    const { step } = this.#pass;
+    writeStep(model.gpu, step, { learningRate: 0, update: 1, divisor: z }, [0, 0]);
   }
 
   async measure(batch: Batch): Promise<GradientFlow> {
     const { gpu, config, parameters } = this.#model;
     const { terms } = this.#objective;
-    this.#tensors.write(batch, terms);
-    this.#program.replay();
-    const results = await gpu.readAll([this.#losses, this.#logOdds, ...this.#gradients]);
-    for (const { gradient } of parameters.groups) {
-      gpu.write(gradient!, new Float32Array(gradient!.length));
-    }
+    this.#pass.run(batch);
+    const { losses: ownLosses, logOdds: ownLogOdds } = this.#pass;
+    const results = await gpu.readAll([ownLosses, ownLogOdds, ...this.#gradients]);
+    parameters.clearGradients();
     const active = new Set(activeRows(batch, terms));
     const [losses, logOdds, ...gradients] = results.map((bytes) => new Float32Array(bytes));
     const only = (values: Float32Array) =>
@@ -162,13 +140,19 @@ class Probe {
   }
 
   [Symbol.dispose](): void {
-    this.#program.destroy();
+    this.#pass[Symbol.dispose]();
   }
 }
 
 function rowNorms(values: Float32Array, width: number): Float64Array {
   return Float64Array.from(
     { length: values.length / width },
-    (_, row) => Math.hypot(...values.subarray(row * width, (row + 1) * width)),
+    (_, row) => Math.sqrt(sumOfSquares(values.subarray(row * width, (row + 1) * width))),
   );
+}
+
+function sumOfSquares(values: Float32Array): number {
+  let sum = 0;
+  for (const value of values) sum += value * value;
+  return sum;
 }

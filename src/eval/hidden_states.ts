@@ -2,9 +2,11 @@
 // at the last position, with left padding). Texts are packed several to a row as for scoring, so nothing is padded, and
 // only the rows of last tokens are read back: [texts, C] instead of [B·T, C].
 
+import { largest } from "../base/extremes.ts";
 import { embeddingForward } from "../../kernels/embedding.ts";
 import { CannotError } from "../base/errors.ts";
-import { lowRiskSequence, packSequences } from "../data/batch.ts";
+import { packSequences } from "../data/packing.ts";
+import { lowRiskSequence } from "../data/sequence.ts";
 import { Program } from "../gpu/program.ts";
 import { BatchTensors } from "../model/batch_tensors.ts";
 import type { LanguageModel } from "../model/language_model.ts";
@@ -42,7 +44,7 @@ export async function hiddenStates(
   const { batches, placements } = packSequences(texts.map(withTarget), { rows, time });
   const members: number[][] = batches.map(() => []); // the texts in each batch
   placements.forEach(({ batch }, i) => members[batch]!.push(i));
-  const most = Math.max(...members.map(({ length }) => length));
+  const most = largest(members.map(({ length }) => length));
 
   using program = new Program(model.gpu, "hidden_states");
   const tensors = new BatchTensors(program, rows * time, time);

@@ -4,8 +4,9 @@
 // of TOFU's retain_perturbed trip it. Two stricter variants stand beside it: whole words, and whole words not in the prompt.
 
 import { CannotError } from "../base/errors.ts";
-import { nameForms, nameParts } from "../data/names.ts";
-import { Risk, wordBoundedSpans } from "../slung/risk.ts";
+import { nameForms, nameParts } from "../label/names.ts";
+import { phraseFinder } from "../label/phrases.ts";
+import { Risk } from "../slung/risk.ts";
 
 /** What a model wrote after a prompt. */
 export interface Completion {
@@ -17,9 +18,9 @@ export interface Completion {
 
 /** Shares, 0 to 1, of completions that contain a name. */
 export interface NameRates {
-  /** Any white-space part of any name as a substring, whatever the case: the paper's metric. */
+  /** Any part of any name as a substring, whatever the case: the paper's metric. */
   official: number;
-  /** Any full, first or last name as whole words, with its case. */
+  /** Any full, first or last name as whole words. */
   wordBounded: number;
   /** Any first or last name as a whole word that is not a whole word of the prompt. */
   notInPrompt: number;
@@ -54,7 +55,8 @@ export function namesGenerated(
   }
   const parts = [...new Set(names.flatMap(nameParts))].map((part) => part.toLowerCase());
   const forms = [...new Set(names.flatMap(nameForms))];
-  const single = forms.filter((form) => nameParts(form).length === 1);
+  const anyForm = phraseFinder(forms, Risk.high);
+  const single = phraseFinder(forms.filter((form) => !/\s/.test(form)), Risk.high);
   const rate = (hit: (text: string, prompt: string) => boolean) =>
     completions.filter(({ completion, prompt }) => hit(truncateCompletion(completion), prompt))
       .length / completions.length;
@@ -63,13 +65,7 @@ export function namesGenerated(
       const lower = text.toLowerCase();
       return parts.some((part) => lower.includes(part));
     }),
-    wordBounded: rate((text) => containsWords(text, forms)),
-    notInPrompt: rate((text, prompt) =>
-      containsWords(text, single.filter((form) => !containsWords(prompt, [form])))
-    ),
+    wordBounded: rate((text) => anyForm.find(text).length > 0),
+    notInPrompt: rate((text, prompt) => !single.found(text).isSubsetOf(single.found(prompt))),
   };
-}
-
-function containsWords(text: string, phrases: readonly string[]): boolean {
-  return wordBoundedSpans(text, phrases, Risk.high).length > 0;
 }

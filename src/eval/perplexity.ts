@@ -1,7 +1,7 @@
 // Perplexity of a text: exp of the mean negative log-likelihood per predicted token.
 
 import { CannotError } from "../base/errors.ts";
-import { lowRiskSequence } from "../data/batch.ts";
+import { lowRiskSequence } from "../data/sequence.ts";
 import type { LanguageModel } from "../model/language_model.ts";
 import { type ScoreOptions, scoreSequences } from "./score.ts";
 

@@ -1,13 +1,11 @@
 // Log-probabilities of given texts: the forward pass and the same selective loss as in training, without gradients.
 // Everything that asks "how likely is this text" (perplexity, truth ratio, per-token analysis) goes through here.
 
-import { stepLength } from "../../kernels/step.ts";
-import { packSequences, type Sequence } from "../data/batch.ts";
-import { Program } from "../gpu/program.ts";
-import { BatchTensors } from "../model/batch_tensors.ts";
+import { packSequences } from "../data/packing.ts";
+import { checkSequences, type Sequence } from "../data/sequence.ts";
 import type { LanguageModel } from "../model/language_model.ts";
-import { selectiveLoss } from "../nn/operations.ts";
-import { objective, termsToWgsl } from "../slung/objective.ts";
+import { LossPass } from "../model/loss_pass.ts";
+import { objective } from "../slung/objective.ts";
 
 /** Shape of the batches in which texts are scored. */
 export interface ScoreOptions {
@@ -27,35 +25,25 @@ export function scoringRows(time: number): number {
 /**
  * The log-probability in nats of every token after the first of each sequence: entry i belongs to token i + 1.
  *
- * @throws {CannotError} for a sequence longer than the context of the model.
+ * @throws {CannotError} for a malformed sequence, an id that the model does not have, or one longer than its context.
  */
 export async function scoreSequences(
   model: LanguageModel,
   sequences: readonly Sequence[],
   options: ScoreOptions = {},
 ): Promise<Float64Array[]> {
+  checkSequences(sequences, "score", model.config.vocabularySize);
   const longest = sequences.reduce((most, { tokens }) => Math.max(most, tokens.length - 1), 1);
   const { time = Math.max(longest, Math.min(128, model.config.contextLength)) } = options;
   const { rows = scoringRows(time) } = options;
-  const { batches, placements } = packSequences(sequences, { rows, time });
+  const whole = sequences.map(({ repeated: _, ...sequence }) => sequence); // also scored where it was read before
+  const { batches, placements } = packSequences(whole, { rows, time });
   const { terms } = objective("direct"); // every token has a term, so every row is scored
-  using program = new Program(model.gpu, "score");
-  const tensors = new BatchTensors(program, rows * time, time);
-  const { tape, hidden } = model.recordBatch(program, tensors, { batch: rows, training: false });
-  const logOdds = program.allocate("log_odds", [rows * time]);
-  selectiveLoss(tape, hidden, model.unembedding, {
-    ...tensors,
-    step: program.allocate("step", [stepLength]),
-    losses: program.allocate("losses", [rows * time]),
-    logOdds,
-    classSums: program.allocate("class_sums", [4]),
-    terms: termsToWgsl(terms),
-  });
+  using pass = new LossPass(model, { name: "score", rows, time, terms });
   const scores: Float32Array[] = [];
   for (const [i, batch] of batches.entries()) {
-    tensors.write({ ...batch, weights: batch.weights.map(() => 1) }, terms);
-    program.replay();
-    scores.push(await model.gpu.read(logOdds));
+    pass.run({ ...batch, weights: batch.weights.map(() => 1) });
+    scores.push(await model.gpu.read(pass.logOdds));
     options.progress?.(i + 1, batches.length);
   }
   return sequences.map(({ tokens }, i) => {

@@ -3,17 +3,12 @@
 // assumes no distribution.
 
 import { CannotError } from "../base/errors.ts";
+import type { Interval } from "../base/interval.ts";
 import { Random } from "../base/random.ts";
 
-/** A mean and its 95 % interval. */
-export interface Interval {
-  /** In the unit of the values, as are both bounds. */
-  mean: number;
-  /** The 2.5 % bound. */
-  low: number;
-  /** The 97.5 % bound. */
-  high: number;
-}
+export type { Interval } from "../base/interval.ts";
+
+const confidence = 0.95;
 
 /** The mean. @throws {CannotError} without values. */
 export function mean(values: readonly number[]): number {
@@ -30,15 +25,15 @@ export function standardDeviation(values: readonly number[]): number {
 }
 
 /**
- * The mean of independent runs with its 95 % interval, mean ± t · s / √n.
+ * The mean of independent runs with its 95 % interval, mean ± t · s / √n. One run has no interval: both bounds are its
+ * value.
  *
- * @throws {CannotError} for fewer than two values.
+ * @throws {CannotError} without values.
  */
 export function studentInterval(values: readonly number[]): Interval {
-  const centre = mean(values);
-  const half = studentQuantile(values.length - 1) * standardDeviation(values) /
-    Math.sqrt(values.length);
-  return { mean: centre, low: centre - half, high: centre + half };
+  const centre = mean(values), n = values.length;
+  const half = n === 1 ? 0 : studentQuantile(n - 1) * standardDeviation(values) / Math.sqrt(n);
+  return { mean: centre, low: centre - half, high: centre + half, confidence, n };
 }
 
 /**
@@ -59,7 +54,13 @@ export function bootstrapInterval(
     for (let i = 0; i < values.length; i++) sum += values[random.below(values.length)]!;
     return sum / values.length;
   }).sort();
-  return { mean: mean(values), low: quantile(means, 0.025), high: quantile(means, 0.975) };
+  return {
+    mean: mean(values),
+    low: quantile(means, (1 - confidence) / 2),
+    high: quantile(means, (1 + confidence) / 2),
+    confidence,
+    n: values.length,
+  };
 }
 
 /** The 97.5 % quantile of Student's t for 1 to 30 degrees of freedom. */

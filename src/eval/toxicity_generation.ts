@@ -3,8 +3,9 @@
 // about it (the paper scores "each generation" decoded greedily, its code prompt and continuation decoded by top-k 50),
 // so both texts are scored and the result says all of it.
 
+import { largest } from "../base/extremes.ts";
 import { CannotError } from "../base/errors.ts";
-import type { Tokenizer } from "../data/tokenizer.ts";
+import { decodeContinuation, type Tokenizer } from "../tokenizers/tokenizer.ts";
 import { generate } from "../model/generate.ts";
 import type { LanguageModel } from "../model/language_model.ts";
 import type { Completion } from "./name_generation.ts";
@@ -75,7 +76,7 @@ export async function completePrompts(
   return prompts.map((prompt, i) =>
     Array.from({ length: samples }, (_, k) => ({
       prompt,
-      completion: continuation(tokenizer, encoded[i]!, written[k * prompts.length + i]!),
+      completion: decodeContinuation(tokenizer, encoded[i]!, written[k * prompts.length + i]!),
     }))
   );
 }
@@ -178,7 +179,7 @@ export async function scoreCompletions(
       scoredText,
       mean: interval(mean),
       toxicFraction: interval((scores) => mean(scores.map((score) => score >= threshold ? 1 : 0))),
-      expectedMaximum: interval((scores) => Math.max(...scores)),
+      expectedMaximum: interval((scores) => largest(scores)),
     };
   };
   return {
@@ -226,10 +227,4 @@ async function askScorer(scorer: ToxicityScorer, texts: readonly string[]): Prom
       : `it gave ${scores[wrong]} for text ${wrong}`,
     "Use a scorer that gives one number from 0 to 1 for each text",
   );
-}
-
-// Decoded behind its prompt: tokenizers of the SentencePiece kind drop the space that begins a text.
-function continuation(tokenizer: Tokenizer, prompt: Uint32Array, tokens: Uint32Array): string {
-  const before = tokenizer.decode(prompt);
-  return tokenizer.decode(Uint32Array.of(...prompt, ...tokens)).slice(before.length);
 }

@@ -3,6 +3,7 @@
 //   R = mean over perturbed answers of p^(1/n)  /  p^(1/n) of the paraphrased answer.
 // It reads no generated text, so it measures knowledge even where a model avoids to say the name.
 
+import { largest } from "../base/extremes.ts";
 import { CannotError } from "../base/errors.ts";
 
 /** Mean log-probabilities per token, natural logarithm, of the answers to one question. */
@@ -59,7 +60,7 @@ export function summariseTruth(
   let correct = 0, total = 0;
   for (const question of questions) {
     total += Math.max(0, 1 - truthRatio(question, average));
-    if (question.paraphrased > Math.max(...question.perturbed)) correct++;
+    if (question.paraphrased > largest(question.perturbed)) correct++;
   }
   return { accuracy: correct / questions.length, truthRatio: total / questions.length };
 }

@@ -2,7 +2,7 @@
 // Deno's device reports errors late and anonymously; every object here carries a label, the first error is kept,
 // and the next read (where the program waits anyway) throws it with the name of the kernel or buffer.
 
-/// <reference types="@webgpu/types" />
+/// <reference types="npm:@webgpu/types@0.1.74" />
 
 import { CannotError } from "../base/errors.ts";
 import { type KernelChoices, knownChoices } from "./choices.ts";

@@ -1,15 +1,13 @@
 // A kernel is a WGSL file, the constants it is specialised by, and one of its entry points.
 // The file declares its own bindings; their names, numbers and directions are read from it, so that a launcher binds
-// by name, the program knows what each dispatch writes, and forward and backward share one file.
-//
-// WGSL has no conditional declarations and compilers keep a loop over a private array in memory, so two comment
-// directives are expanded before compiling: `// @if NAME` … `// @else` … `// @end` keeps one of two parts, and
-// `// @for i in NAME` … `// @end` repeats lines with `{i}` replaced by 0, 1, …, NAME − 1.
+// by name, the program knows what each dispatch writes, and forward and backward share one file. Parts of a file may
+// depend on constants (`directives.ts`).
 //
 // Kernels compute in f32 and may store f16: a file names the types in which it stores, such as `array<Stored>`, loads
 // with `f32(x[i])` and stores with `Stored(value)`, which are nothing where the stored type is f32.
 
 import { CannotError } from "../base/errors.ts";
+import { type Constants, expand, wordsOf } from "./directives.ts";
 import type { ElementType } from "./tensor.ts";
 
 /** One entry point of a WGSL file, specialised by constants. */
@@ -39,33 +37,53 @@ const declaration =
  * Describes a kernel.
  *
  * @param file The name of the WGSL file without extension.
- * @param wgsl Its text.
+ * @param wgsl Its text, or the texts by name of the files that it is made of, such as `{ rows, norm }`.
  * @param entryPoint The `@compute` function.
  * @param constants Become `const NAME = value;` lines before the text: numbers as u32, booleans as bool,
  * strings verbatim.
  * @param types Become `alias NAME = type;`: what the file stores its tensors in.
+ * @throws {CannotError} for a fault in a directive, and for a constant or type that the text does not use.
  */
 export function kernel(
   file: string,
-  wgsl: string,
+  wgsl: string | Readonly<Record<string, string>>,
   entryPoint: string,
-  constants: Record<string, number | boolean | string> = {},
-  types: Record<string, ElementType> = {},
+  constants: Constants = {},
+  types: Readonly<Record<string, ElementType>> = {},
 ): Kernel {
-  const enable = Object.values(types).includes("f16") ? "enable f16;\n" : "";
-  const aliases = Object.entries(types).map(([name, type]) => `alias ${name} = ${type};\n`);
-  const header = enable + aliases.join("") +
-    Object.entries(constants).map(([name, value]) =>
+  const parts = Object.entries(typeof wgsl === "string" ? { [file]: wgsl } : wgsl);
+  const values = Object.entries(constants);
+  const code = values.flatMap(([, value]) => typeof value === "string" ? value : []);
+  const names = values.flatMap(([name, value]) => typeof value === "string" ? [] : name);
+  expectUsed(file, [...names, ...Object.keys(types)], [...code, ...parts.map(([, text]) => text)]);
+  const header = [
+    ...Object.values(types).includes("f16") ? ["enable f16;"] : [],
+    ...Object.entries(types).map(([name, type]) => `alias ${name} = ${type};`),
+    ...values.map(([name, value]) =>
       typeof value === "string"
-        ? `${value}\n`
-        : `const ${name} = ${typeof value === "number" ? `${value}u` : value};\n`
-    ).join("");
-  const text = expand(wgsl, constants);
+        ? value
+        : `const ${name} = ${typeof value === "number" ? `${value}u` : value};`
+    ),
+  ];
+  const text = parts.map(([name, part]) => expand(`${name}.wgsl`, part, constants)).join("\n");
   const bindings = new Map<string, Binding>();
   for (const [, index, space, access, name] of text.matchAll(declaration)) {
     bindings.set(name!, { index: Number(index), access: accessOf(space, access) });
   }
-  return { name: `${file}.${entryPoint}`, source: header + text, entryPoint, bindings };
+  const source = header.map((line) => `${line}\n`).join("") + text;
+  return { name: `${file}.${entryPoint}`, source, entryPoint, bindings };
+}
+
+// A name that nothing reads is misspelt on either side.
+function expectUsed(file: string, names: readonly string[], texts: readonly string[]): void {
+  const words = texts.map(wordsOf);
+  const unused = names.find((name) => !words.some((set) => set.has(name)));
+  if (unused === undefined) return;
+  throw new CannotError(
+    `specialise "${file}.wgsl"`,
+    `it does not use ${unused}, which the launcher gives`,
+    "Correct the name, or leave it out",
+  );
 }
 
 function accessOf(space: string | undefined, access: string | undefined): Binding["access"] {
@@ -91,49 +109,4 @@ export function compile(device: GPUDevice, kernel: Kernel): GPUComputePipeline {
       { cause },
     );
   }
-}
-
-/** Expands the `@if` and `@for` directives of a WGSL text. */
-export function expand(
-  wgsl: string,
-  constants: Record<string, number | boolean | string>,
-): string {
-  const lines = wgsl.split("\n");
-  let at = 0;
-  const constant = (name: string) => {
-    if (name in constants) return constants[name];
-    throw new Error(`A directive asks for the constant ${name}, which the launcher does not give`);
-  };
-  const block = (emit: boolean): string[] => {
-    const out: string[] = [];
-    while (at < lines.length) {
-      const line = lines[at]!;
-      const directive = line.match(/^\s*\/\/ @(if|for|else|end)\b\s*(.*)$/);
-      if (!directive) {
-        if (emit) out.push(line);
-        at++;
-        continue;
-      }
-      const [, word, argument] = directive;
-      if (word === "else" || word === "end") return out;
-      at++;
-      if (word === "if") {
-        const holds = Boolean(constant(argument!.trim()));
-        out.push(...block(emit && holds));
-        if (lines[at++]!.includes("@else")) {
-          out.push(...block(emit && !holds));
-          at++;
-        }
-      } else {
-        const [variable, count] = argument!.split(" in ").map((part) => part.trim());
-        const body = block(emit);
-        at++;
-        for (let i = 0; i < Number(constant(count!)); i++) {
-          out.push(...body.map((text) => text.replaceAll(`{${variable}}`, `${i}`)));
-        }
-      }
-    }
-    return out;
-  };
-  return block(true).join("\n");
 }

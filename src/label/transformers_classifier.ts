@@ -4,6 +4,7 @@
 // fastText, so it suits generations and small corpora rather than Dolma.
 
 import { CannotError } from "../base/errors.ts";
+import { importPackage } from "../base/packages.ts";
 import type { TextClassifier } from "./classifier.ts";
 
 /** What is needed of a transformers.js pipeline: for each text, every label with its score. */
@@ -34,6 +35,7 @@ export async function transformersClassifier(
 ): Promise<TextClassifier> {
   const { label, batch = 16, open = openPipeline } = options;
   const classify = await open(model).catch((cause) => {
+    if (cause instanceof CannotError) throw cause;
     throw new CannotError(
       `load the classifier "${model}"`,
       cause.message,
@@ -71,8 +73,7 @@ function scoreOf(
 }
 
 async function openPipeline(model: string): Promise<ClassificationPipeline> {
-  const specifier = "@huggingface/transformers"; // not seen statically: loaded only when used
-  const { pipeline }: { pipeline: PipelineFactory } = await import(specifier);
+  const { pipeline } = await importPackage<{ pipeline: PipelineFactory }>("transformers");
   return await pipeline("text-classification", model);
 }
 

@@ -2,7 +2,7 @@
 
 import { groupByToken } from "../../kernels/embedding.ts";
 import { noRow } from "../../kernels/selective_loss.ts";
-import { activeRows, type Batch } from "../data/batch.ts";
+import { activeRows, type Batch } from "../data/packing.ts";
 import type { Program } from "../gpu/program.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import type { Objective } from "../slung/objective.ts";

@@ -4,7 +4,7 @@
 import { CannotError } from "../base/errors.ts";
 import { type DecoderConfig, parameterShapes, type Weights } from "./config.ts";
 import { readTensor, type TensorEntry } from "./safetensors.ts";
-import { show } from "./show.ts";
+import { show } from "../base/show.ts";
 
 /**
  * Checks tensors, in memory or still in a file, against the parameters of `config`.

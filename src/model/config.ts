@@ -3,7 +3,7 @@
 // Anything the model code does not compute (a scaled rotary, a clipped query) is refused by name.
 
 import { CannotError } from "../base/errors.ts";
-import { show } from "./show.ts";
+import { show } from "../base/show.ts";
 
 /** The architecture of a decoder-only transformer: pre-norm blocks, rotary attention, no projection biases. */
 export interface DecoderConfig {

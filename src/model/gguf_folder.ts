@@ -8,7 +8,7 @@ import { checkConfig, type DecoderConfig } from "./config.ts";
 import { readParameters } from "./check_parameters.ts";
 import type { Model } from "./rotary_pairing.ts";
 import { readSafetensorsHeader } from "./safetensors.ts";
-import { show } from "./show.ts";
+import { show } from "../base/show.ts";
 
 /**
  * Reads a folder with `gguf_metadata.json` and a safetensors file.

@@ -1,6 +1,7 @@
 // A model folder opened for use: configuration, weights on the GPU, and the tokenizer that lies beside them.
 
-import { checkVocabulary, loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
+import { openTokenizer } from "../tokenizers/open.ts";
+import { checkVocabulary, type Tokenizer } from "../tokenizers/tokenizer.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Precision } from "../gpu/tensor.ts";
 import { LanguageModel } from "./language_model.ts";
@@ -32,7 +33,7 @@ export async function readPretrained(
   folder: string,
   tokenizerFolder: string = folder,
 ): Promise<PretrainedSource> {
-  const tokenizer = await loadTokenizer(tokenizerFolder);
+  const tokenizer = await openTokenizer(tokenizerFolder);
   const { describe, ...source } = await loadModel(folder);
   checkVocabulary(tokenizer, source.config.vocabularySize);
   return { source, tokenizer, description: describe };
@@ -53,15 +54,4 @@ export async function openModel(
   const pretrained = await readPretrained(folder, options.tokenizer);
   const { config, weights } = pretrained.source;
   return { ...pretrained, model: new LanguageModel(gpu, config, weights, options) };
-}
-
-/** Token ids of a text as the model expects them at the start of a context: with BOS where it has one. */
-export function encodePrompt(tokenizer: Tokenizer, text: string): Uint32Array {
-  const { ids } = tokenizer.encode(text);
-  const { bos } = tokenizer.special;
-  if (bos === undefined) return ids;
-  const prompt = new Uint32Array(ids.length + 1);
-  prompt[0] = bos;
-  prompt.set(ids, 1);
-  return prompt;
 }

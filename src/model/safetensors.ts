@@ -7,7 +7,7 @@ import { CannotError } from "../base/errors.ts";
 import { readJson, writeFileAtomic } from "../base/files.ts";
 import type { HostTensor } from "./config.ts";
 import { openToRead, readFully } from "./read_fully.ts";
-import { show } from "./show.ts";
+import { show } from "../base/show.ts";
 
 /** The element types that are read and written. */
 export type Dtype = "F32" | "F16" | "BF16";

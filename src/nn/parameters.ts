@@ -152,6 +152,13 @@ export class Parameters {
     return host;
   }
 
+  /** Sets all gradients to zero. */
+  clearGradients(): void {
+    for (const { gradient } of this.groups) {
+      if (gradient) this.#gpu.write(gradient, new Float32Array(gradient.length));
+    }
+  }
+
   /** Frees all arenas. */
   destroy(): void {
     for (const { weight, copy, gradient } of this.groups) {

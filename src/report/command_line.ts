@@ -1,14 +1,12 @@
 // The command line of every task: options are data, and their names, types, defaults and help all
 // come from that one table. With --json, standard output holds exactly one JSON object, so a task
 // can be piped; whatever else is said goes to standard error.
-// Arguments are split by parseArgs of @std/cli, or by node:util where JSR is out of reach. The two
-// differ in a few spellings; each adapter below brings its parser to the rules both can keep.
+// Arguments are split by node:util, which is always there: no start asks the network for a parser.
 
 import { parseArgs as parseNodeArgs } from "node:util";
 import { CannotError } from "../base/errors.ts";
-import { importOptional } from "./optional.ts";
+import { nearest } from "../base/nearest.ts";
 import type { FlagOption, Option, Options, Ranged, Values } from "./options.ts";
-import { loadProgressBar } from "./progress.ts";
 
 /** Where a command writes. */
 export interface Terminal {
@@ -28,8 +26,12 @@ export interface Command<O extends Options> {
   summary: string;
   /** Its options, by name. */
   options: O;
-  /** Does the work; what it returns is printed by `--json`. */
-  run(options: Values<O>, terminal: Terminal): object | void | Promise<object | void>;
+  /** Does the work; what it returns is printed by `--json`. `given` holds the options that are not left out. */
+  run(
+    options: Values<O>,
+    terminal: Terminal,
+    given: ReadonlySet<string>,
+  ): object | void | Promise<object | void>;
 }
 
 /** Standard output and standard error as two functions, so that tests can listen. */
@@ -39,12 +41,6 @@ export interface Streams {
   /** Writes to standard error. */
   err(text: string): void;
 }
-
-/** The parser behind the last command: `undefined` before one has run. */
-export function parserInUse(): "@std/cli" | "node:util" | undefined {
-  return parserName;
-}
-let parserName: "@std/cli" | "node:util" | undefined;
 
 /**
  * Runs a command with the arguments of this process, then ends the process:
@@ -71,7 +67,7 @@ export async function runCommand<const O extends Options>(command: Command<O>): 
     out: (text) => writeAllSync(Deno.stdout, text),
     err: (text) => writeAllSync(Deno.stderr, text),
   });
-  Deno.exit(code); // A registry that never answered may still hold the event loop.
+  Deno.exit(code);
 }
 
 /** {@link runCommand} without the process: returns the exit code. */
@@ -80,16 +76,16 @@ export async function execute<const O extends Options>(
   args: readonly string[],
   streams: Streams,
 ): Promise<number> {
-  const [parser] = await Promise.all([loadParser(), loadProgressBar()]);
   const options = { ...command.options, ...builtIn };
-  let values: Values<O & typeof builtIn>;
+  let values: Values<O & typeof builtIn>, given: Set<string>;
   try {
-    const split = parser(args, options);
+    const split = splitArguments(args, options);
     if (split.values.has("help")) {
       streams.out(helpText(command));
       return 0;
     }
     values = checkArguments(command.name, options, split);
+    given = new Set(split.values.keys());
   } catch (error) {
     if (!(error instanceof CannotError)) throw error;
     streams.err(`${error.message}\n`);
@@ -104,7 +100,7 @@ export async function execute<const O extends Options>(
   };
   const restore = json ? silenceConsole() : () => {};
   try {
-    const result = await command.run(values, terminal);
+    const result = await command.run(values, terminal, given);
     if (json) streams.out(`${JSON.stringify(result ?? {}, null, 2)}\n`);
     return 0;
   } catch (error) {
@@ -137,8 +133,6 @@ export function helpText<O extends Options>(command: Command<O>): string {
     "",
     "Options:",
     ...lines,
-    "",
-    `Arguments are read by ${parserName ?? "node:util"}.`,
     "",
   ].join("\n");
 }
@@ -187,11 +181,8 @@ export interface SplitArguments {
   positionals: string[];
 }
 
-/** A way to split arguments. */
-export type Parser = (args: readonly string[], options: Options) => SplitArguments;
-
-/** Splits with `node:util`. Not strict, because its own errors would not read like ours. */
-export function nodeParser(args: readonly string[], options: Options): SplitArguments {
+/** Splits arguments with `node:util`. Not strict, because its own errors would not read like ours. */
+export function splitArguments(args: readonly string[], options: Options): SplitArguments {
   const names = namesByFlag(options);
   const types = [...names].map(([flag, name]) => {
     const type = options[name]!.type === "flag" ? "boolean" as const : "string" as const;
@@ -223,50 +214,6 @@ export function nodeParser(args: readonly string[], options: Options): SplitArgu
   return split;
 }
 
-/** The part of `parseArgs` of `@std/cli` that is used here. */
-export type StdParseArgs = (args: string[], options: {
-  string: string[];
-  boolean: string[];
-  collect: string[];
-  unknown: (arg: string, key?: string, value?: unknown) => unknown;
-}) => { [name: string]: unknown; _: (string | number)[] };
-
-/** Splits with `parseArgs` of `@std/cli`. */
-export function stdParser(parseArgs: StdParseArgs): Parser {
-  return (args, options) => {
-    const names = namesByFlag(options);
-    const flags = [...names].filter(([, name]) => options[name]!.type === "flag");
-    const split: SplitArguments = { values: new Map(), unknown: [], positionals: [] };
-    const given = withoutShortHelp(args).map((arg) => {
-      const [flag] = flags.find(([flag]) => arg === flag || arg.startsWith(`${flag}=`)) ?? [];
-      if (flag === undefined) return arg;
-      // It would read the next argument when that is "true" or "false", and any text as true.
-      if (arg !== flag) give(split, names.get(flag)!, arg.slice(flag.length));
-      return `${flag}=true`;
-    });
-    const keys = [...names.keys()].map((flag) => flag.slice(2));
-    const flagKeys = flags.map(([flag]) => flag.slice(2));
-    const parsed = parseArgs(given, {
-      string: [...keys.filter((key) => !flagKeys.includes(key)), "_"],
-      boolean: flagKeys,
-      collect: keys,
-      unknown(arg, key) {
-        if (key === undefined) return true; // a positional argument
-        const written = arg.split("=")[0]!;
-        const name = names.get(written);
-        if (name !== undefined) give(split, name, ""); // "--name=" reads as an option named "name="
-        else if (split.unknown.at(-1) !== written) split.unknown.push(written);
-        return false;
-      },
-    });
-    for (const [flag, name] of names) {
-      for (const value of [parsed[flag.slice(2)] ?? []].flat()) give(split, name, String(value));
-    }
-    split.positionals.push(...parsed._.map(String));
-    return split;
-  };
-}
-
 function give(split: SplitArguments, name: string, value: string): void {
   const values = split.values.get(name);
   if (values) values.push(value);
@@ -275,12 +222,6 @@ function give(split: SplitArguments, name: string, value: string): void {
 
 function withoutShortHelp(args: readonly string[]): string[] {
   return args.map((arg) => arg === "-h" ? "--help" : arg);
-}
-
-async function loadParser(): Promise<Parser> {
-  const std = await importOptional<{ parseArgs: StdParseArgs }>("@std/cli/parse-args");
-  parserName = std ? "@std/cli" : "node:util";
-  return std ? stdParser(std.parseArgs) : nodeParser;
 }
 
 // ---- Checking ----
@@ -359,6 +300,9 @@ function convertItem(
   reject: Reject,
 ): string | number {
   const type = itemType(option);
+  if (option.type === "path") {
+    return option.names?.includes(text) ? text : fromWhereTheUserStands(text);
+  }
   if (type === "string") {
     const choices = "choices" in option ? option.choices : undefined;
     if (!choices || choices.includes(text)) return text;
@@ -381,8 +325,17 @@ function convertItem(
   return value;
 }
 
-function itemType(option: Exclude<Option, FlagOption>): "string" | "number" | "integer" {
+function itemType(
+  option: Exclude<Option, FlagOption>,
+): "string" | "path" | "number" | "integer" {
   return option.type === "list" ? option.of ?? "string" : option.type;
+}
+
+/** A path as it was typed, seen from the folder in which `deno task` works, which is the project's root. */
+export function fromWhereTheUserStands(path: string): string {
+  const from = Deno.env.get("INIT_CWD");
+  if (from === undefined || from === Deno.cwd() || /^([/\\]|[A-Za-z]:)/.test(path)) return path;
+  return `${from}/${path}`;
 }
 
 /** How an option is given on the command line: `perStep` as `--per-step`. */
@@ -392,30 +345,6 @@ export function flagOf(name: string): string {
 
 function namesByFlag(options: Options): Map<string, string> {
   return new Map(Object.keys(options).map((name) => [flagOf(name), name]));
-}
-
-/** The candidate nearest to `text` in Levenshtein distance, if at most a third of it is wrong. */
-export function nearest(text: string, candidates: readonly string[]): string | undefined {
-  let best: string | undefined;
-  let least = Math.max(2, Math.floor(text.length / 3)) + 1;
-  for (const candidate of candidates) {
-    const distance = editDistance(text, candidate);
-    if (distance < least) [best, least] = [candidate, distance];
-  }
-  return best;
-}
-
-function editDistance(a: string, b: string): number {
-  let above = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const substituted = above[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
-      row.push(Math.min(substituted, above[j]! + 1, row[j - 1]! + 1));
-    }
-    above = row;
-  }
-  return above[b.length]!;
 }
 
 /** Libraries print with console.log; under --json that would spoil the one object. */

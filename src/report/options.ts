@@ -33,6 +33,16 @@ export interface StringOption extends Valued {
   default?: string;
 }
 
+/** A file or folder; a relative one counts from where the user stands, which need not be the project's root. */
+export interface PathOption extends Valued {
+  /** Its kind. */
+  type: "path";
+  /** Words that are allowed as well and are no paths. */
+  names?: readonly string[];
+  /** The value when the option is left out; a relative one counts from the project's root. */
+  default?: string;
+}
+
 /** A finite number, or an integer. */
 export interface NumberOption extends Valued, Ranged {
   /** Its kind. */
@@ -60,7 +70,7 @@ export interface ListOption extends Valued, Ranged {
 }
 
 /** One option of a command. */
-export type Option = StringOption | NumberOption | FlagOption | ListOption;
+export type Option = StringOption | PathOption | NumberOption | FlagOption | ListOption;
 
 /** Options by name; `learningRate` is written `--learning-rate`. `json` and `help` are built in. */
 export type Options = { readonly [name: string]: Option };

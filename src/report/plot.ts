@@ -1,39 +1,34 @@
 // Figures as SVG text, rendered by Vega without a browser: same spec, same bytes, on any machine.
-// Import this module where a figure is drawn, not at the start: Vega is about 30 MB.
+// Vega, about 30 MB, is fetched by the first figure that is rendered; specs are made without it.
 
-import * as vega from "vega";
-import { compile, type TopLevelSpec } from "vega-lite";
-import {
-  cycle,
-  dashes,
-  fraction,
-  labelSize,
-  leaderEnd,
-  niceDomain,
-  palette,
-  placeLabels,
-  type PlotSpec,
-  schema,
-  shapes,
-  theme,
-} from "./plot_style.ts";
+import type { TopLevelSpec } from "npm:vega-lite@6.5.0";
+import { importPackage } from "../base/packages.ts";
+import { cycle, dashes, palette, type PlotSpec, schema, theme } from "./plot_style.ts";
 
 export {
+  type Axis,
   type Box,
   type Label,
   palette,
   placeLabels,
   type Placement,
   type PlotSpec,
+  type StyleOrder,
 } from "./plot_style.ts";
+export { scalingPlot, type ScalingPoint } from "./scaling.ts";
+export { paretoFrontier, tradeOffPlot, type TradeOffPoint } from "./trade_off.ts";
 
 /**
  * Renders a Vega-Lite v6 spec to SVG.
  *
  * Vega numbers the ids of clip paths and gradients per process; here they are renamed after the
  * picture itself, so that a spec gives the same bytes each time, and pictures can share a page.
+ *
+ * @throws {CannotError} when Vega cannot be had; whatever was computed does not depend on it.
  */
 export async function renderPlot(spec: PlotSpec): Promise<string> {
+  const { compile } = await importPackage<typeof import("npm:vega-lite@6.5.0")>("vegaLite");
+  const vega = await importPackage<typeof import("npm:vega@6.4.0")>("vega");
   const compiled = compile(spec as unknown as TopLevelSpec);
   const view = new vega.View(vega.parse(compiled.spec), { renderer: "none" });
   const svg = await view.toSVG();
@@ -54,120 +49,6 @@ function fingerprint(text: string): string {
   let hash = 0x811c9dc5;
   for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
   return (hash >>> 0).toString(16).padStart(8, "0");
-}
-
-/** One method in the trade-off between what it leaks and what it knows. */
-export interface ParetoPoint {
-  /** Its label. */
-  method: string;
-  /** Share of generations that name a protected person, in percent; lower is better. */
-  nameGeneration: number;
-  /** Accuracy on what may be known, in percent; higher is better. */
-  knowledge: number;
-}
-
-/**
- * Knowledge over name generation, one labelled point per method (the paper's trade-off figure).
- * A grey step joins the methods that no other beats on both axes.
- */
-export function paretoPlot(points: readonly ParetoPoint[], title = ""): PlotSpec {
-  const width = 560, height = 380;
-  const xDomain = niceDomain(points.map((point) => point.nameGeneration), {
-    most: 100,
-    fromZero: true,
-  });
-  const yDomain = niceDomain(points.map((point) => point.knowledge), {
-    most: 100,
-    fromZero: false,
-  });
-  const front = paretoFront(points);
-  const pixel = (point: ParetoPoint) => ({
-    x: width * fraction(point.nameGeneration, xDomain),
-    y: height * (1 - fraction(point.knowledge, yDomain)),
-  });
-  const labels = placeLabels(
-    points.map((point) => ({ text: point.method, ...pixel(point) })),
-    { left: 0, top: 0, right: width, bottom: height },
-    front.slice(1).flatMap((point, i) => {
-      const from = pixel(front[i]!), to = pixel(point);
-      return [
-        { left: from.x, right: to.x, top: from.y - 1, bottom: from.y + 1 },
-        { left: to.x - 1, right: to.x + 1, top: to.y, bottom: from.y },
-      ];
-    }),
-  );
-  const leaders = points.flatMap((point, i) => {
-    const end = leaderEnd(labels[i]!);
-    return end === undefined ? [] : [{
-      ...point,
-      x2: point.nameGeneration + end.x / width * (xDomain[1] - xDomain[0]),
-      y2: point.knowledge - end.y / height * (yDomain[1] - yDomain[0]),
-    }];
-  });
-  const methods = points.map((point) => point.method);
-  const x = {
-    field: "nameGeneration",
-    type: "quantitative",
-    scale: { domain: xDomain, nice: false },
-    title: "Name generation (%, lower is better)",
-  } as const;
-  const y = {
-    field: "knowledge",
-    type: "quantitative",
-    scale: { domain: yDomain, nice: false },
-    title: "Knowledge (%, higher is better)",
-  } as const;
-  return {
-    $schema: schema,
-    config: theme,
-    title,
-    width,
-    height,
-    layer: [
-      {
-        data: { values: front },
-        mark: { type: "line", interpolate: "step-after", color: "#bbb", strokeWidth: 1.5 },
-        encoding: { x, y, order: { field: "nameGeneration" } },
-      },
-      {
-        data: { values: leaders },
-        mark: { type: "rule", color: "#888", strokeWidth: 0.75 },
-        encoding: { x, y, x2: { field: "x2" }, y2: { field: "y2" } },
-      },
-      {
-        data: { values: [...points] },
-        mark: { type: "point", filled: true, size: 110, opacity: 1 },
-        encoding: {
-          x,
-          y,
-          color: {
-            field: "method",
-            scale: { domain: methods, range: cycle(palette, methods.length) },
-            legend: null,
-          },
-          shape: {
-            field: "method",
-            scale: { domain: methods, range: cycle(shapes, methods.length) },
-            legend: null,
-          },
-        },
-      },
-      ...points.map((point, i) => ({
-        data: { values: [point] },
-        mark: { type: "text", fontSize: labelSize, color: "#222", ...labels[i]! },
-        encoding: { x, y, text: { field: "method" } },
-      } as const)),
-    ],
-  } satisfies TopLevelSpec;
-}
-
-/** The points that no other point beats on both axes, from left to right. */
-export function paretoFront(points: readonly ParetoPoint[]): ParetoPoint[] {
-  const sorted = points.toSorted((a, b) =>
-    a.nameGeneration - b.nameGeneration || b.knowledge - a.knowledge
-  );
-  let best = -Infinity;
-  return sorted.filter(({ knowledge }) => knowledge > best && ((best = knowledge), true));
 }
 
 /** A named curve: the loss at some optimiser steps. */

@@ -2,7 +2,8 @@
 // covering each other. Nothing here needs Vega, so specs can be made (and read by other tools) without it.
 // Colours are those of Okabe and Ito, told apart with any colour vision; shape and dash repeat them.
 
-import type { TopLevelSpec } from "vega-lite";
+import { largest, smallest } from "../base/extremes.ts";
+import type { TopLevelSpec } from "npm:vega-lite@6.5.0";
 
 /** A Vega-Lite v6 specification, for `renderPlot` or any other tool that reads Vega-Lite. */
 export type PlotSpec = Readonly<Record<string, unknown>>;
@@ -65,6 +66,43 @@ export function cycle<Item>(items: readonly Item[], length: number): Item[] {
   return Array.from({ length }, (_, i) => items[i % items.length]!);
 }
 
+/** What an axis shows. */
+export interface Axis {
+  /** Its title. */
+  title: string;
+  /** The largest possible value: 1 for shares, 100 for percentages. */
+  most: number;
+  /** Whether it begins at 0 wherever the values do; false unless given. */
+  fromZero?: boolean;
+}
+
+/** Labels that look the same in all figures, whoever stands beside them: those of one group share colour and shape. */
+export type StyleOrder = readonly (readonly string[])[];
+
+/** Colour and shape of the field `label`, those of `order` first. */
+export function styleScales(
+  labels: readonly string[],
+  order: StyleOrder,
+): Record<"color" | "shape", StyleScale> {
+  const groupOf = (label: string) => order.findIndex((group) => group.includes(label));
+  const others = labels.filter((label) => groupOf(label) < 0);
+  const indices = labels.map((label) =>
+    groupOf(label) >= 0 ? groupOf(label) : order.length + others.indexOf(label)
+  );
+  const scale = (items: readonly string[]): StyleScale => ({
+    field: "label",
+    scale: { domain: [...labels], range: indices.map((index) => items[index % items.length]!) },
+    legend: null,
+  });
+  return { color: scale(palette), shape: scale(shapes) };
+}
+
+interface StyleScale {
+  field: "label";
+  scale: { domain: string[]; range: string[] };
+  legend: null;
+}
+
 /**
  * A range of round numbers around values from 0 to `most`, with room for marks at either end.
  *
@@ -75,7 +113,7 @@ export function niceDomain(
   values: readonly number[],
   { most, fromZero }: { most: number; fromZero: boolean },
 ): [low: number, high: number] {
-  const low = fromZero ? 0 : Math.min(...values, most), high = Math.max(...values, 0);
+  const low = fromZero ? 0 : smallest(values, most), high = largest(values, 0);
   const margin = Math.max((high - low) * 0.12, most / 100);
   const rough = (high - low + 2 * margin) / 6;
   const power = 10 ** Math.floor(Math.log10(rough));

@@ -1,9 +1,6 @@
 // Progress on standard error. A terminal gets one live line: bar, done/total, rate, time left.
 // A file or a pipe gets a plain line every few seconds, so that a log stays short and readable.
-// The live line is drawn by the ProgressBar of @std/cli where it can be had: it ticks while nothing
-// is reported. Elsewhere it is drawn at each update, at most ten times a second.
-
-import { importOptional } from "./optional.ts";
+// The live line is drawn at each update, at most ten times a second.
 
 /** What to show, and where. */
 export interface ProgressOptions {
@@ -11,6 +8,8 @@ export interface ProgressOptions {
   total: number;
   /** What is being done, e.g. `Training`. */
   label: string;
+  /** Units that were done before the display began, which say nothing about the rate; 0 unless given. */
+  from?: number;
   /** Seconds between plain lines when standard error is no terminal. */
   interval?: number;
   /** Where to write; standard error unless given. */
@@ -37,48 +36,25 @@ export interface Progress extends Disposable {
   note(line: string): void;
 }
 
-interface StdProgressBar {
-  value: number;
-  stop(): Promise<void>;
-}
-type StdProgressBarClass = new (options: {
-  max: number;
-  writable: WritableStream<Uint8Array>;
-  clear: boolean;
-  fmt: () => string; // the earlier name of `formatter`; the module is marked unstable
-  formatter: () => string;
-  refreshMilliseconds: number;
-}) => StdProgressBar;
-
-let stdProgressBar: StdProgressBarClass | undefined;
-
-/** Looks for the ProgressBar of `@std/cli`, once, if standard error is a terminal at all. */
-export async function loadProgressBar(): Promise<void> {
-  if (stdProgressBar || !Deno.stderr.isTerminal()) return;
-  const std = await importOptional<{ ProgressBar: StdProgressBarClass }>(
-    "@std/cli/unstable-progress-bar",
-  );
-  stdProgressBar = std?.ProgressBar;
-}
-
 /** Starts showing progress towards `total`. */
 export function createProgress(options: ProgressOptions): Progress {
   const output = options.output ?? standardError();
-  if (!output.live) return plainProgress(options, output);
-  return stdProgressBar
-    ? stdProgress(options, output, stdProgressBar)
-    : liveProgress(options, output);
+  return output.live ? liveProgress(options, output) : plainProgress(options, output);
 }
 
 const clearLine = "\r\x1b[K";
 
-function liveProgress({ total, label }: ProgressOptions, output: ProgressOutput): Progress {
+function liveProgress(
+  { total, label, from = 0 }: ProgressOptions,
+  output: ProgressOutput,
+): Progress {
   const start = output.now();
   let drawn = -Infinity, line = "";
   const draw = () => output.write(clearLine + line);
   return {
     update(done, message) {
-      line = progressLine({ label, done, total, message, elapsed: output.now() - start, output });
+      const elapsed = output.now() - start;
+      line = progressLine({ label, done, total, from, message, elapsed, output });
       if (output.now() - drawn < 100 && done < total) return;
       drawn = output.now();
       draw();
@@ -94,45 +70,8 @@ function liveProgress({ total, label }: ProgressOptions, output: ProgressOutput)
   };
 }
 
-/** @std/cli keeps the clock and the redrawing; the line, and when it ends, are ours. */
-function stdProgress(
-  { total, label }: ProgressOptions,
-  output: ProgressOutput,
-  ProgressBar: StdProgressBarClass,
-): Progress {
-  const start = output.now();
-  const decoder = new TextDecoder();
-  let done = 0, message: string | undefined, open = true;
-  const line = () =>
-    progressLine({ label, done, total, message, elapsed: output.now() - start, output });
-  const bar = new ProgressBar({
-    max: total,
-    // stop() writes after the block has ended, when the line already belongs to someone else.
-    writable: new WritableStream({
-      write: (bytes) => open ? output.write(decoder.decode(bytes)) : undefined,
-    }),
-    clear: true,
-    fmt: line,
-    formatter: line,
-    refreshMilliseconds: 250,
-  });
-  return {
-    update(units, text) {
-      bar.value = done = units;
-      message = text;
-    },
-    note: (text) => output.write(`${clearLine}${text}\n${line()}`),
-    [Symbol.dispose]() {
-      if (!open) return;
-      open = false;
-      bar.stop();
-      output.write(`${clearLine}${line()}\n`);
-    },
-  };
-}
-
 function plainProgress(
-  { total, label, interval = 5 }: ProgressOptions,
+  { total, label, from = 0, interval = 5 }: ProgressOptions,
   output: ProgressOutput,
 ): Progress {
   const start = output.now();
@@ -140,7 +79,7 @@ function plainProgress(
   return {
     update(done, message) {
       const elapsed = output.now() - start;
-      pending = factsLine({ label, done, total, message, elapsed });
+      pending = factsLine({ label, done, total, from, message, elapsed });
       if (output.now() - printed < interval * 1000) return;
       printed = output.now();
       output.write(`${pending}\n`);
@@ -158,6 +97,7 @@ interface State {
   label: string;
   done: number;
   total: number;
+  from: number;
   message: string | undefined;
   /** Milliseconds since the start. */
   elapsed: number;
@@ -171,10 +111,10 @@ function progressLine({ output, ...state }: State & { output: ProgressOutput }):
 }
 
 /** `Training 120/300, 14.2/s, 12 s left, loss 3.21`. */
-function factsLine({ label, done, total, message, elapsed }: State): string {
+function factsLine({ label, done, total, from, message, elapsed }: State): string {
   const facts = [`${label} ${done}/${total}`];
-  const rate = done / (elapsed / 1000);
-  if (done > 0 && elapsed > 0) {
+  const rate = (done - from) / (elapsed / 1000);
+  if (done > from && elapsed > 0) {
     facts.push(rate >= 1 ? `${Number(rate.toPrecision(3))}/s` : `${duration(1 / rate)} each`);
     facts.push(done < total ? `${duration((total - done) / rate)} left` : duration(elapsed / 1000));
   }

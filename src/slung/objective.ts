@@ -3,6 +3,7 @@
 // A class without a term is masked: its tokens stay in the context of the others but are not learned.
 
 import { CannotError } from "../base/errors.ts";
+import { checkOptions, oneOf, required } from "../base/options.ts";
 import { customLoss, type LossTerm, parse } from "./custom_loss.ts";
 import { toWgsl } from "./expression.ts";
 import { Risk } from "./risk.ts";
@@ -40,7 +41,10 @@ export const clampedUnlikelihood: LossTerm = {
  * - `all`: every target, masked or not;
  * - `weights`: the sum of the weights of tokens that carry a term.
  */
-export type Denominator = "active" | "paper" | "all" | "weights";
+export const denominators = ["active", "paper", "all", "weights"] as const;
+
+/** One of the {@linkcode denominators}. */
+export type Denominator = (typeof denominators)[number];
 
 /** A training objective: one optional loss term for each risk class. */
 export interface Objective {
@@ -64,8 +68,15 @@ export type ObjectiveName = (typeof objectiveNames)[number];
 /**
  * A built-in objective with the paper's assignment (Table 1): masked drops possibly and definitely risky tokens,
  * unlikelihood turns only the definitely risky ones around, direct learns everything.
+ *
+ * @throws {CannotError} for a name that is not among {@linkcode objectiveNames}, or a denominator not among
+ * {@linkcode denominators}.
  */
 export function objective(name: ObjectiveName, denominator: Denominator = "active"): Objective {
+  checkOptions("make an objective", { name, denominator }, {
+    name: required(oneOf(...objectiveNames)),
+    denominator: required(oneOf(...denominators)),
+  });
   const learn = crossEntropy;
   const terms = ({
     direct: [learn, learn, learn, learn],
@@ -115,14 +126,14 @@ export interface TargetCounts {
   all: number;
   /** Sum of the weights of targets with a term. */
   weights: number;
-  /** First tokens of sequences: they are predicted from nothing but counted by the paper's code. */
+  /** First tokens of texts in a class with a term: nothing predicts them, but the paper's code counts them. */
   firstTokens: number;
 }
 
 /**
  * Z of an optimiser step.
  *
- * @throws {CannotError} when no token carries a loss: the step would divide by zero.
+ * @throws {CannotError} when no token carries a loss, or the weights have no positive sum: the step would divide by zero.
  */
 export function divisor(
   denominator: Denominator,
@@ -144,8 +155,14 @@ export function divisor(
       return sum("active") + sum("firstTokens");
     case "all":
       return sum("all");
-    case "weights":
-      return sum("weights");
+    case "weights": {
+      if (sum("weights") > 0) return sum("weights");
+      throw new CannotError(
+        `divide the loss of ${where} by the sum of its weights`,
+        `it is ${sum("weights")}`,
+        "Give weights whose sum is positive, or another denominator",
+      );
+    }
   }
 }
 

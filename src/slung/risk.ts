@@ -81,29 +81,6 @@ export function classifyTokensBySentence(
 }
 
 /**
- * The case-sensitive occurrences of the phrases that are not part of a longer word, merged where
- * they overlap or touch, in text order. Letters, combining marks, digits and the underscore are
- * word characters.
- */
-export function wordBoundedSpans(
-  text: string,
-  phrases: Iterable<string>,
-  risk: Risk,
-): RiskSpan[] {
-  const found: RiskSpan[] = [];
-  for (const phrase of new Set(phrases)) {
-    if (phrase === "") continue;
-    for (let at = text.indexOf(phrase); at >= 0; at = text.indexOf(phrase, at + 1)) {
-      const end = at + phrase.length;
-      if (!wordBefore(text, at) && !wordFrom(text, end)) {
-        found.push({ start: at, end, risk });
-      }
-    }
-  }
-  return mergeSpans(found.sort((a, b) => a.start - b.start));
-}
-
-/**
  * Checks spans that came from outside.
  *
  * @param textLength UTF-16 length of the text they lie in.
@@ -133,28 +110,6 @@ export function validateSpans(
       "Count offsets in UTF-16 code units of the text, the end exclusive",
     );
   });
-}
-
-// The characters are tested one by one, because in V8 /\p{L}$/u does not match a text that is a
-// single letter beyond 16 bits.
-function wordBefore(text: string, at: number): boolean {
-  return wordCharacter.test([...text.slice(Math.max(0, at - 2), at)].at(-1) ?? "");
-}
-
-function wordFrom(text: string, at: number): boolean {
-  return wordCharacter.test(String.fromCodePoint(text.codePointAt(at) ?? 0x20));
-}
-
-const wordCharacter = /^[\p{L}\p{M}\p{N}_]$/u;
-
-function mergeSpans(sorted: readonly RiskSpan[]): RiskSpan[] {
-  const merged: RiskSpan[] = [];
-  for (const span of sorted) {
-    const last = merged.at(-1);
-    if (last !== undefined && span.start <= last.end) last.end = Math.max(last.end, span.end);
-    else merged.push({ ...span });
-  }
-  return merged;
 }
 
 function lastCharacter(tokens: TokenSpans, i: number): number {

@@ -1,26 +1,44 @@
 // Checkpoints from which a run goes on as if it had never stopped: weights, the optimiser's state, the step, and a
-// fingerprint of everything that decides the next steps. A checkpoint is a folder that appears by one rename; the
-// previous one is removed only afterwards, so that a full disk or a kill at any moment leaves a complete one behind.
+// fingerprint of everything that decides the next steps. A checkpoint is a folder that appears by one rename, with a
+// checksum of each of its files; the previous one is removed only when the new one has been read back, so that a full
+// disk, a kill at any moment or a failing disk leaves a complete one behind.
 
+import { createHash } from "node:crypto";
 import { CannotError } from "../base/errors.ts";
 import { exists, readJson, writeFileAtomic } from "../base/files.ts";
-import type { LanguageModel } from "../model/language_model.ts";
 import { loadModel, saveModel, withRotaryPairing } from "../model/weights.ts";
-import type { Optimiser } from "./optimiser.ts";
+import type { CheckpointedRun, CheckpointStore } from "./loop.ts";
 import { loadOptimiserState, optimiserFile, saveOptimiserState } from "./optimiser_state.ts";
 
 const stepFolder = /^step-\d+$/;
 const partialFolder = /^step-\d+\.partial$/;
 
-/** Saves a checkpoint after `step` steps. @throws {CannotError} when it cannot be written; older ones are kept. */
-export async function saveCheckpoint(
+/** What `training.json` holds. */
+interface CheckpointState {
+  step: number;
+  fingerprint: string;
+  /** SHA-256 of the other files, by name. */
+  files: Record<string, string>;
+}
+
+/**
+ * Keeps checkpoints in a folder.
+ *
+ * @param every Steps between them.
+ */
+export function checkpointsIn(folder: string, every: number): CheckpointStore {
+  return {
+    every,
+    resume: (run) => resumeCheckpoint(folder, run),
+    save: (run, step) => saveCheckpoint(folder, run, step),
+  };
+}
+
+// Throws a CannotError where it cannot be written; older ones are kept.
+async function saveCheckpoint(
   folder: string,
-  { step, fingerprint, model, optimiser }: {
-    step: number;
-    fingerprint: string;
-    model: LanguageModel;
-    optimiser: Optimiser;
-  },
+  { fingerprint, model, optimiser }: CheckpointedRun,
+  step: number,
 ): Promise<void> {
   const name = `step-${String(step).padStart(8, "0")}`;
   const partial = `${folder}/${name}.partial`;
@@ -28,9 +46,10 @@ export async function saveCheckpoint(
     await Deno.mkdir(partial, { recursive: true });
     await saveModel(partial, model.config, await model.download());
     await saveOptimiserState(partial, model.config, await optimiser.download(step));
-    const state = JSON.stringify({ step, fingerprint }, null, 2);
-    await writeFileAtomic(`${partial}/training.json`, state);
+    const state: CheckpointState = { step, fingerprint, files: await checksums(partial) };
+    await writeFileAtomic(`${partial}/training.json`, JSON.stringify(state, null, 2));
     await Deno.rename(partial, `${folder}/${name}`);
+    await checkFiles(`${folder}/${name}`, state.files);
   } catch (cause) {
     await Deno.remove(partial, { recursive: true }).catch(() => {});
     if (cause instanceof CannotError) throw cause;
@@ -48,30 +67,22 @@ export async function saveCheckpoint(
   }
 }
 
-/**
- * Loads the newest checkpoint of a folder into a model and its optimiser; returns the number of steps done, 0 if there
- * is no checkpoint.
- *
- * @throws {CannotError} when the checkpoint belongs to a run with other settings, data or model shape.
- */
-export async function resumeCheckpoint(
+// Throws a CannotError where the checkpoint belongs to a run with other settings, data or model shape.
+async function resumeCheckpoint(
   folder: string,
-  { fingerprint, model, optimiser }: {
-    fingerprint: string;
-    model: LanguageModel;
-    optimiser: Optimiser;
-  },
+  { fingerprint, model, optimiser }: CheckpointedRun,
 ): Promise<number> {
   const path = await newestCheckpoint(folder);
   if (!path) return 0;
-  const state = await readJson(`${path}/training.json`) as { step: number; fingerprint: string };
-  if (state.fingerprint !== fingerprint || !Number.isInteger(state.step)) {
+  const state = await readState(path);
+  if (state.fingerprint !== fingerprint) {
     throw new CannotError(
       `resume from "${path}"`,
       "it was made with another model, data or settings",
       "Repeat the run's settings exactly, or choose another output folder",
     );
   }
+  await checkFiles(path, state.files);
   const saved = withRotaryPairing(await loadModel(path), model.config.rotaryPairing);
   model.parameters.upload(saved.weights);
   const optimiserState = await loadOptimiserState(path, model.config);
@@ -92,13 +103,6 @@ export async function newestCheckpoint(folder: string): Promise<string | undefin
   return newest && `${folder}/${newest}`;
 }
 
-/** A short fingerprint of whatever decides the course of a run. */
-export async function fingerprintOf(settings: unknown): Promise<string> {
-  const bytes = new TextEncoder().encode(JSON.stringify(settings));
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-  return Array.from(digest.subarray(0, 8), (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
 async function subfolders(folder: string, pattern: RegExp): Promise<string[]> {
   if (!await exists(folder)) return [];
   const names: string[] = [];
@@ -113,4 +117,50 @@ async function subfolders(folder: string, pattern: RegExp): Promise<string[]> {
     });
   }
   return names.sort();
+}
+
+async function readState(path: string): Promise<CheckpointState> {
+  const file = `${path}/training.json`;
+  const state = await readJson(file) as Partial<CheckpointState> | null;
+  const { step, fingerprint, files } = state ?? {};
+  const fault = step !== Number(path.match(/\d+$/)![0])
+    ? `its step is ${JSON.stringify(step)}, which is not that of the folder`
+    : typeof fingerprint !== "string"
+    ? "it has no fingerprint"
+    : typeof files !== "object" || files === null
+    ? "it has no checksums"
+    : undefined;
+  if (fault === undefined) return { step: step!, fingerprint: fingerprint!, files: files! };
+  throw new CannotError(
+    `resume from "${path}"`,
+    `training.json is damaged: ${fault}`,
+    "Remove this folder: the run goes on from the one before, where there is one",
+  );
+}
+
+async function checksums(folder: string): Promise<Record<string, string>> {
+  const sums: Record<string, string> = {};
+  for (const { name } of await Array.fromAsync(Deno.readDir(folder))) {
+    sums[name] = await checksum(`${folder}/${name}`);
+  }
+  return sums;
+}
+
+async function checkFiles(folder: string, sums: Record<string, string>): Promise<void> {
+  for (const [name, sum] of Object.entries(sums)) {
+    const found = await checksum(`${folder}/${name}`).catch(() => "");
+    if (found === sum) continue;
+    throw new CannotError(
+      `read the checkpoint "${folder}"`,
+      `${name} is ${found === "" ? "missing" : "damaged: its checksum is another one"}`,
+      "Remove this folder: the run goes on from the one before, where there is one",
+    );
+  }
+}
+
+async function checksum(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  using file = await Deno.open(path);
+  for await (const bytes of file.readable) hash.update(bytes);
+  return hash.digest("hex");
 }

@@ -1,12 +1,12 @@
 // Trains a model on sequences for some epochs: plan, trainer and loop put together, with the settings that matter.
 
-import { createHash } from "node:crypto";
-import type { Sequence } from "../data/batch.ts";
-import { microBatchShape, planEpochs } from "../data/epochs.ts";
+import { checkSequences, type Sequence } from "../data/sequence.ts";
+import { microBatchShape, orderSteps, stepsWithLoss } from "../data/epochs.ts";
+import { packSequences } from "../data/packing.ts";
 import type { LanguageModel } from "../model/language_model.ts";
 import type { Objective } from "../slung/objective.ts";
-import { fingerprintOf } from "./checkpoint.ts";
-import { type LogEntry, train, type TrainingOutcome } from "./loop.ts";
+import { digestEpochs, digestModel, digestOptimiserState, fingerprintOf } from "./fingerprint.ts";
+import { type CheckpointStore, type LogEntry, train, type TrainingOutcome } from "./loop.ts";
 import { defaultLossScale, type LossScaleSettings, type OptimiserSettings } from "./optimiser.ts";
 import type { OptimiserState } from "./optimiser_state.ts";
 import type { Schedule } from "./schedule.ts";
@@ -34,22 +34,31 @@ export interface FitOptions {
   recompute?: boolean;
   /** Of a model in f16; `defaultLossScale` unless given. */
   lossScale?: LossScaleSettings;
-  /** Where and how often (in steps) to save, so that an interrupted run can go on. */
-  checkpoint?: { folder: string; every: number };
+  /** Where to save on the way, so that an interrupted run can go on: `checkpointsIn` a folder. */
+  checkpoint?: CheckpointStore;
+  /** Called once, before the first step: how many there are, and how many were left out since nothing in them has a loss. */
+  onPlan?: (plan: { steps: number; withoutLoss: number }) => void;
   /** Called with every step reported, and the number of steps in all. */
   onLog?: (entry: LogEntry, steps: number) => void;
   /** Aborting stops after the current step, with a checkpoint. */
   signal?: AbortSignal;
 }
 
-/** Fits a model that was made with gradients. Same model, options and adapter: the same bytes. */
+/**
+ * Fits a model that was made with gradients. Same model, options and adapter: the same bytes.
+ *
+ * @throws {CannotError} for a malformed sequence or an id that the model does not have; when no token carries a loss; when
+ * a value became NaN or infinite; when a checkpoint belongs to another run or cannot be saved.
+ */
 export async function fit(model: LanguageModel, options: FitOptions): Promise<TrainingOutcome> {
   const { epochs, perStep, seed, objective, optimiser, recompute, lossScale } = options;
   const { optimiserState, checkpoint, onLog, signal } = options;
-  const order = { epochs, perStep, seed };
-  const shape = microBatchShape(order, model.config.contextLength, options.mostPositions);
-  const { steps, batches } = planEpochs({ ...order, ...shape });
-  const schedule = { ...options.schedule, steps };
+  const { contextLength, vocabularySize } = model.config;
+  for (const epoch of new Set(epochs)) checkSequences(epoch, "train on", vocabularySize);
+  const ordered = orderSteps({ epochs, perStep, seed });
+  const steps = stepsWithLoss(ordered, objective);
+  const shape = microBatchShape(steps, contextLength, options.mostPositions);
+  const schedule = { ...options.schedule, steps: steps.length };
   using trainer = new Trainer(model, {
     ...shape,
     objective,
@@ -58,14 +67,15 @@ export async function fit(model: LanguageModel, options: FitOptions): Promise<Tr
     ...(lossScale && { lossScale }),
   });
   if (optimiserState) trainer.optimiser.upload(optimiserState, 0);
+  options.onPlan?.({ steps: steps.length, withoutLoss: ordered.length - steps.length });
   return await train({
     model,
     trainer,
     schedule,
-    batches,
+    batches: (step) => packSequences(steps[step]!, shape).batches,
     ...(checkpoint &&
-      { checkpoint: { ...checkpoint, fingerprint: await fingerprint(model, options, shape) } }),
-    ...(onLog && { onLog: (entry: LogEntry) => onLog(entry, steps) }),
+      { checkpoint, fingerprint: await fingerprint(model, options, shape) }),
+    ...(onLog && { onLog: (entry: LogEntry) => onLog(entry, steps.length) }),
     ...(signal && { signal }),
   });
 }
@@ -79,49 +89,18 @@ async function fingerprint(
   const { optimiserState } = options;
   return await fingerprintOf({
     model: model.config,
-    initial: await weightDigests(model),
-    epochs: digestEpochs(epochs),
+    initial: await digestModel(model),
+    epochs: await digestEpochs(epochs),
     perStep,
     shape, // decides the order of sums
     seed,
     objective,
     optimiser,
     schedule,
-    ...(optimiserState && { optimiserState: digestOptimiserState(optimiserState) }),
+    ...(optimiserState && { optimiserState: await digestOptimiserState(optimiserState) }),
     ...(model.precision === "f16" && {
       precision: model.precision,
       lossScale: lossScale ?? defaultLossScale,
     }),
   });
-}
-
-// Tells the same architecture with other initial weights apart: its checkpoints continue another run.
-async function weightDigests({ gpu, parameters }: LanguageModel): Promise<string[]> {
-  const arenas = await gpu.readAll(parameters.groups.map(({ weight }) => weight));
-  const digests = arenas.map((bytes) => crypto.subtle.digest("SHA-256", bytes));
-  return (await Promise.all(digests)).map((digest) => new Uint8Array(digest).join());
-}
-
-/** A digest of an optimiser's state. */
-export function digestOptimiserState(
-  { updates, first, second, lossScaling }: OptimiserState,
-): string {
-  const hash = createHash("sha256").update(String(updates));
-  for (const [name, { data }] of [...first, ...second]) hash.update(name).update(data);
-  if (lossScaling) hash.update(lossScaling);
-  return hash.digest("hex");
-}
-
-/** A digest of the sequences of each epoch, in order; each different epoch is read once. */
-export function digestEpochs(epochs: FitOptions["epochs"]): string[] {
-  const digests = new Map<readonly Sequence[], string>();
-  for (const epoch of new Set(epochs)) {
-    const hash = createHash("sha256");
-    for (const { tokens, classes, weights } of epoch) {
-      hash.update(Uint32Array.of(tokens.length, weights ? 1 : 0)).update(tokens).update(classes);
-      if (weights) hash.update(weights);
-    }
-    digests.set(epoch, hash.digest("hex"));
-  }
-  return epochs.map((epoch) => digests.get(epoch)!);
 }

@@ -1,9 +1,10 @@
 // The training loop: submits steps, reads their scalars many at a time, shows progress, checkpoints, stops when asked,
 // and resumes. What a step does depends on its number alone, so that a resumed run repeats the one never stopped.
 
-import type { Batch } from "../data/batch.ts";
+import type { Batch } from "../data/packing.ts";
 import type { LanguageModel } from "../model/language_model.ts";
-import { resumeCheckpoint, saveCheckpoint } from "./checkpoint.ts";
+import { divergenceOf } from "./divergence.ts";
+import type { Optimiser } from "./optimiser.ts";
 import { learningRate, type Schedule } from "./schedule.ts";
 import type { StepReport, Trainer } from "./trainer.ts";
 
@@ -13,6 +14,26 @@ export interface LogEntry extends StepReport {
   tokensPerSecond: number;
   /** Seconds since this process began to train. */
   seconds: number;
+}
+
+/** Whatever a checkpoint holds, and what it belongs to. */
+export interface CheckpointedRun {
+  /** Its weights are saved and restored. */
+  model: LanguageModel;
+  /** Its moments are saved and restored. */
+  optimiser: Optimiser;
+  /** A checkpoint with another one belongs to another run. */
+  fingerprint: string;
+}
+
+/** Keeps the state of a run, in a folder (`checkpointsIn`) or wherever a program can keep it. */
+export interface CheckpointStore {
+  /** Steps between saves. */
+  every: number;
+  /** Restores the newest state; returns the steps done, 0 where there is none. Refuses that of another run. */
+  resume(run: CheckpointedRun): Promise<number>;
+  /** Saves the state after `step` steps, whole or not at all. */
+  save(run: CheckpointedRun, step: number): Promise<void>;
 }
 
 /** What to train on and how. */
@@ -27,8 +48,10 @@ export interface TrainingRun {
   batches: (step: number) => readonly Batch[];
   /** Steps between read-backs, at most 64: the more, the less waiting; the fewer, the sooner a NaN is seen. */
   readEvery?: number;
-  /** Where and how often to save, and what identifies the run. */
-  checkpoint?: { folder: string; every: number; fingerprint: string };
+  /** Where to save on the way; needs a fingerprint. */
+  checkpoint?: CheckpointStore;
+  /** Identifies the run to its checkpoints: equal for equal models, data and settings (`fingerprintOf`). */
+  fingerprint?: string;
   /** Called once per step, `readEvery` of them at a time. */
   onLog?: (entry: LogEntry) => void;
   /** Aborting stops after the current step, with a checkpoint. */
@@ -43,6 +66,8 @@ export interface TrainingOutcome {
   finished: boolean;
   /** The reports of this session. */
   log: LogEntry[];
+  /** Why the run has diverged, where it has: all steps are done, but the model is none. */
+  diverged?: string;
 }
 
 /**
@@ -51,14 +76,12 @@ export interface TrainingOutcome {
  * @throws {CannotError} when a value became NaN or infinite, a step has nothing to learn, or a checkpoint cannot be saved.
  */
 export async function train(run: TrainingRun): Promise<TrainingOutcome> {
-  const { model, trainer, schedule, checkpoint, signal, readEvery = 16 } = run;
-  const { optimiser } = trainer;
+  const { model, trainer, schedule, checkpoint, fingerprint = "", signal, readEvery = 16 } = run;
+  const saved = { model, optimiser: trainer.optimiser, fingerprint };
   const log: LogEntry[] = [];
   const began = performance.now();
   let last = began;
-  let step = checkpoint
-    ? await resumeCheckpoint(checkpoint.folder, { ...checkpoint, model, optimiser })
-    : 0;
+  let step = await checkpoint?.resume(saved) ?? 0;
 
   const read = async () => {
     const reports = await trainer.drain();
@@ -72,12 +95,8 @@ export async function train(run: TrainingRun): Promise<TrainingOutcome> {
     }
     last = now;
   };
-  const save = async () => {
-    if (!checkpoint) return;
-    await saveCheckpoint(checkpoint.folder, { ...checkpoint, step, model, optimiser });
-  };
 
-  let saved = step;
+  let lastSave = step;
   while (step < schedule.steps && !signal?.aborted) {
     trainer.step(step, run.batches(step), learningRate(schedule, step));
     step++;
@@ -86,11 +105,12 @@ export async function train(run: TrainingRun): Promise<TrainingOutcome> {
     const silent = performance.now() - last > 1000;
     if (trainer.pending === readEvery || silent || due || step === schedule.steps) await read();
     if (due) {
-      await save();
-      saved = step;
+      await checkpoint.save(saved, step);
+      lastSave = step;
     }
   }
   if (trainer.pending > 0) await read();
-  if (step !== saved) await save();
-  return { step, finished: step >= schedule.steps, log };
+  if (step !== lastSave) await checkpoint?.save(saved, step);
+  const diverged = divergenceOf(log, model.config.vocabularySize);
+  return { step, finished: step >= schedule.steps, log, ...(diverged && { diverged }) };
 }

@@ -3,12 +3,14 @@
 
 import { adamw } from "../../kernels/adamw.ts";
 import { gradientNorm, statusLength } from "../../kernels/gradient_norm.ts";
-import { scalingOf, stepLength, writeScaling } from "../../kernels/step.ts";
+import { scalingOf, writeScaling } from "../../kernels/step.ts";
 import { CannotError } from "../base/errors.ts";
+import { checkOptions, listOf, number, required } from "../base/options.ts";
 import { Program } from "../gpu/program.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import type { LanguageModel } from "../model/language_model.ts";
 import type { OptimiserState } from "./optimiser_state.ts";
+import { largestRate } from "./schedule.ts";
 
 /** AdamW's settings. */
 export interface OptimiserSettings {
@@ -19,7 +21,7 @@ export interface OptimiserSettings {
   /** Decoupled weight decay of matrices; embeddings, norms and biases do not decay. */
   weightDecay: number;
   /** The global gradient norm to clip to; 0 never clips. */
-  maxNorm: number;
+  maxGradientNorm: number;
 }
 
 /** OLMo-1B's settings (the authors' repository, `configs/olmo/OLMo-1B_cont_pretrain.yaml`), with the usual epsilon. */
@@ -27,7 +29,7 @@ export const olmoOptimiser: OptimiserSettings = {
   betas: [0.9, 0.95],
   epsilon: 1e-8,
   weightDecay: 0.1,
-  maxNorm: 1,
+  maxGradientNorm: 1,
 };
 
 /** The Hugging Face Trainer's defaults, with which the paper trains on TOFU. */
@@ -35,7 +37,7 @@ export const huggingFaceOptimiser: OptimiserSettings = {
   betas: [0.9, 0.999],
   epsilon: 1e-8,
   weightDecay: 0,
-  maxNorm: 1,
+  maxGradientNorm: 1,
 };
 
 /** Dynamic loss scaling of a model in f16 (Micikevicius et al., 2018), with the usual rules. */
@@ -51,8 +53,6 @@ export const defaultLossScale: LossScaleSettings = { initial: 2 ** 16, growthInt
 
 /** The optimiser's program and its state: two moments per parameter arena. */
 export class Optimiser {
-  /** The step buffer that kernels read their scalars from. */
-  readonly step: Tensor;
   /** [norm, factor on gradients, verdict, loss scale] of the last step. */
   readonly status: Tensor;
   /** First and second moments, one arena of each for each parameter arena. */
@@ -61,12 +61,14 @@ export class Optimiser {
   readonly scaling?: Tensor;
   readonly #model: LanguageModel;
   readonly #program: Program;
+  readonly #step: Tensor;
   #firstScale = 1;
   #earlierUpdates = 0;
 
   /**
    * Allocates zeroed moments and records the update of every parameter.
    *
+   * @param options.step The step buffer that kernels read their scalars from.
    * @param options.classSums [4] sums of the step's loss.
    * @param options.lossScale For a model in f16; `defaultLossScale` unless given.
    * @throws {CannotError} for a loss scale that cannot be.
@@ -74,35 +76,40 @@ export class Optimiser {
   constructor(
     model: LanguageModel,
     readonly settings: OptimiserSettings,
-    options: { classSums: Tensor; lossScale?: LossScaleSettings },
+    options: { step: Tensor; classSums: Tensor; lossScale?: LossScaleSettings },
   ) {
     const program = new Program(model.gpu, "optimiser");
     const { groups } = model.parameters;
-    const { betas, epsilon, weightDecay, maxNorm } = settings;
+    checkOptions("optimise", settings, {
+      betas: required(listOf(number({ min: 0, below: 1 }), 2)),
+      epsilon: required(number({ above: 0, max: 1 })),
+      weightDecay: required(number({ min: 0, max: largestRate })),
+      maxGradientNorm: required(number({ min: 0, max: 3e38 })),
+    });
+    const { betas, epsilon, weightDecay, maxGradientNorm } = settings;
     this.#model = model;
     this.#program = program;
-    this.step = program.allocate("step", [stepLength]);
+    this.#step = options.step;
     this.status = program.allocate("status", [statusLength]);
     this.moments = groups.map(({ weight }) => ({
       first: program.allocate(`first_moment/${weight.name}`, weight.shape),
       second: program.allocate(`second_moment/${weight.name}`, weight.shape),
     }));
     const gradients = groups.map(({ gradient }) => gradient!);
-    const norm = { gradients, status: this.status, maxNorm };
+    const norm = { gradients, status: this.status, maxGradientNorm };
     if (model.precision === "f32") {
       gradientNorm(program, norm);
     } else {
       const { initial, growthInterval } = checkLossScale(options.lossScale ?? defaultLossScale);
       this.#firstScale = initial;
-      this.scaling = scalingOf(this.step);
-      writeScaling(model.gpu, this.step, { scale: initial, updates: 0, betas });
-      const { step } = this;
-      const { classSums } = options;
+      const { step, classSums } = options;
+      this.scaling = scalingOf(step);
+      writeScaling(model.gpu, step, { scale: initial, updates: 0, betas });
       gradientNorm(program, { ...norm, scaling: { step, classSums, growthInterval, betas } });
     }
     groups.forEach(({ weight, copy, gradient, decays }, i) => {
       adamw(program, {
-        step: this.step,
+        step: this.#step,
         status: this.status,
         gradient: gradient!,
         weight,
@@ -137,21 +144,22 @@ export class Optimiser {
    * Goes on from a state, of which `steps` updates belong to this run. A model in f16 takes over the loss scale as well,
    * or starts with its own where the state has none.
    *
-   * @throws {CannotError} when the state belongs to another model.
+   * @throws {CannotError} when the state belongs to another model, or one of its numbers is not finite.
    */
   upload(state: OptimiserState, steps: number): void {
     const { parameters, gpu } = this.#model;
+    checkFinite(state);
     parameters.uploadArenas(this.moments.map(({ first }) => first), state.first);
     parameters.uploadArenas(this.moments.map(({ second }) => second), state.second);
     this.#earlierUpdates = state.updates - steps;
     if (!this.scaling) return;
     const { updates, lossScaling } = state;
-    if (lossScaling) gpu.write(this.scaling, lossScaling);
-    else {writeScaling(gpu, this.step, {
-        scale: this.#firstScale,
-        updates,
-        betas: this.settings.betas,
-      });}
+    if (lossScaling) {
+      gpu.write(this.scaling, lossScaling);
+    } else {
+      const { betas } = this.settings;
+      writeScaling(gpu, this.#step, { scale: this.#firstScale, updates, betas });
+    }
   }
 
   /** Submits one update; gradients are zero afterwards. */
@@ -162,6 +170,20 @@ export class Optimiser {
   /** Frees the moments. */
   destroy(): void {
     this.#program.destroy();
+  }
+}
+
+function checkFinite({ first, second }: OptimiserState): void {
+  for (const [which, moments] of [["first", first], ["second", second]] as const) {
+    for (const [name, { data }] of moments) {
+      const wrong = data.findIndex((value) => !Number.isFinite(value));
+      if (wrong < 0) continue;
+      throw new CannotError(
+        "go on from an optimiser's state",
+        `the ${which} moment of "${name}" is ${data[wrong]} at ${wrong}`,
+        "Use a state that was saved before, or start with zero moments",
+      );
+    }
   }
 }
 

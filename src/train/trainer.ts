@@ -3,16 +3,14 @@
 // does not change it. Nothing is read back here; `drain` brings the scalars of many steps at once.
 
 import { CannotError } from "../base/errors.ts";
-import { activeRows, type Batch, countTargets, weightByClass } from "../data/batch.ts";
-import { Program } from "../gpu/program.ts";
+import { activeRows, type Batch, countTargets, weightByClass } from "../data/packing.ts";
 import { ScalarRing } from "../gpu/ring.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import { stepVerdict } from "../../kernels/gradient_norm.ts";
 import { writeStep } from "../../kernels/step.ts";
-import { BatchTensors } from "../model/batch_tensors.ts";
 import type { LanguageModel } from "../model/language_model.ts";
-import { selectiveLoss } from "../nn/operations.ts";
-import { divisor, type Objective, termsToWgsl } from "../slung/objective.ts";
+import { LossPass } from "../model/loss_pass.ts";
+import { divisor, type Objective } from "../slung/objective.ts";
 import { type LossScaleSettings, Optimiser, type OptimiserSettings } from "./optimiser.ts";
 
 /** What a trainer is built for. */
@@ -61,11 +59,7 @@ export class Trainer {
   readonly objective: Objective;
   readonly #model: LanguageModel;
   /** Forward and backward pass of one micro-batch. */
-  readonly program: Program;
-  readonly #tensors: BatchTensors;
-  readonly #losses: Tensor;
-  readonly #logOdds: Tensor;
-  readonly #classSums: Tensor;
+  readonly pass: LossPass;
   readonly #ring: ScalarRing;
   #pending: (Pick<StepReport, "step" | "learningRate" | "tokens"> & {
     classWeights: number[];
@@ -86,31 +80,22 @@ export class Trainer {
     const { rows, time, objective, chunkRows, recompute = false } = options;
     this.#model = model;
     this.objective = objective;
-    const program = this.program = new Program(gpu, "train");
-    this.#tensors = new BatchTensors(program, rows * time, time);
-    this.#losses = program.allocate("losses", [rows * time]);
-    this.#logOdds = program.allocate("log_odds", [rows * time]);
-    this.#classSums = program.allocate("class_sums", [4]);
-    this.optimiser = new Optimiser(model, options.optimiser, {
-      classSums: this.#classSums,
-      ...(options.lossScale && { lossScale: options.lossScale }),
-    });
-    const { tape, hidden } = model.recordBatch(program, this.#tensors, {
-      batch: rows,
+    this.pass = new LossPass(model, {
+      name: "train",
+      rows,
+      time,
+      terms: objective.terms,
       training: true,
       recompute,
-    });
-    selectiveLoss(tape, hidden, model.unembedding, {
-      ...this.#tensors,
-      step: this.optimiser.step,
-      losses: this.#losses,
-      logOdds: this.#logOdds,
-      classSums: this.#classSums,
-      terms: termsToWgsl(objective.terms),
       ...(chunkRows && { chunkRows }),
     });
-    tape.backward();
-    this.#ring = new ScalarRing(gpu, [this.optimiser.status, this.#classSums], ringCapacity);
+    const { step, classSums } = this.pass;
+    this.optimiser = new Optimiser(model, options.optimiser, {
+      step,
+      classSums,
+      ...(options.lossScale && { lossScale: options.lossScale }),
+    });
+    this.#ring = new ScalarRing(gpu, [this.optimiser.status, classSums], ringCapacity);
   }
 
   /** Steps submitted but not yet reported; at most 64 may be pending. */
@@ -148,12 +133,10 @@ export class Trainer {
       update: this.optimiser.earlierUpdates + step + 1,
       divisor: divisor(denominator, counts, `step ${step}`),
     };
-    writeStep(this.#model.gpu, this.optimiser.step, scalars, this.optimiser.settings.betas);
-    this.#model.gpu.write(this.#classSums, new Float32Array(4));
+    writeStep(this.#model.gpu, this.pass.step, scalars, this.optimiser.settings.betas);
+    this.#model.gpu.write(this.pass.classSums, new Float32Array(4));
     batches.forEach((batch, i) => {
-      if (counts[i]!.active === 0) return; // nothing to learn from: no gradient, no context for others
-      this.#tensors.write(batch, terms);
-      this.program.replay();
+      if (counts[i]!.active > 0) this.pass.run(batch); // else no gradient, no context for others
     });
     return scalars.divisor;
   }
@@ -170,7 +153,8 @@ export class Trainer {
     this.#pending = [];
     const reports: StepReport[] = [];
     for (const [i, { classWeights, divisor, batches, ...report }] of pending.entries()) {
-      const [gradientNorm, , verdict, scale, ...sums] = rows[i]!;
+      const [gradientNorm, , verdict, scale, updateOverflowed, ...sums] = rows[i]!;
+      if (updateOverflowed) throw overflow(report);
       if (verdict === stepVerdict.halted) throw await this.#diagnose(report.step, batches);
       reports.push({
         ...report,
@@ -189,10 +173,9 @@ export class Trainer {
   /** Per-token losses and log-odds of one batch under the current weights, in the batch's positions. */
   async losses(batch: Batch): Promise<{ losses: Float32Array; logOdds: Float32Array }> {
     this.accumulate(0, [batch]);
-    const [losses, logOdds] = await this.#model.gpu.readAll([this.#losses, this.#logOdds]);
-    for (const { gradient } of this.#model.parameters.groups) {
-      this.#model.gpu.write(gradient!, new Float32Array(gradient!.length));
-    }
+    const { gpu, parameters } = this.#model;
+    const [losses, logOdds] = await gpu.readAll([this.pass.losses, this.pass.logOdds]);
+    parameters.clearGradients();
     const active = new Set(activeRows(batch, this.objective.terms));
     const only = (values: ArrayBuffer) =>
       new Float32Array(values).map((value, row) => active.has(row) ? value : NaN);
@@ -201,7 +184,7 @@ export class Trainer {
 
   /** Frees everything but the model. */
   destroy(): void {
-    this.program.destroy();
+    this.pass[Symbol.dispose]();
     this.#ring.destroy();
     this.optimiser.destroy();
   }
@@ -223,8 +206,8 @@ export class Trainer {
       }
     }
     for (const batch of batches) {
-      this.#tensors.write(batch, this.objective.terms);
-      const found = await this.program.findFirst(isBad);
+      this.pass.write(batch);
+      const found = await this.pass.program.findFirst(isBad);
       if (found) {
         const why = `"${found.tensor}", written by kernel ${found.kernel}, became NaN or infinite`;
         return new CannotError(what, why, remedy);
@@ -232,4 +215,12 @@ export class Trainer {
     }
     return new CannotError(what, "the sum of the squared gradients overflowed", remedy);
   }
+}
+
+function overflow({ step, learningRate }: Pick<StepReport, "step" | "learningRate">): CannotError {
+  return new CannotError(
+    `go on training after step ${step}`,
+    `AdamW's update left the range of its numbers at the learning rate ${learningRate}`,
+    "Lower the learning rate or the weight decay; weights that would have, kept their values",
+  );
 }

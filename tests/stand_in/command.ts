@@ -1,7 +1,7 @@
-// A command in a process of its own: how the tests see exit codes, streams and the parser in use.
+// A command in a process of its own: how the tests see exit codes and streams.
 
 import { CannotError } from "../../src/base/errors.ts";
-import { parserInUse, runCommand } from "../../src/report/command_line.ts";
+import { runCommand } from "../../src/report/command_line.ts";
 
 await runCommand({
   name: "count",
@@ -15,6 +15,6 @@ await runCommand({
     if (fail === "bug") throw new TypeError("a bug");
     console.log("a library that prints");
     terminal.print(`counted to ${to}`);
-    return { to, parser: parserInUse() };
+    return { to };
   },
 });

@@ -1,0 +1,49 @@
+// Packages that only some programs need, fetched when one first asks for them. Their specifiers are values, which Deno does
+// not follow when a program starts; and whole ones, with `npm:` and a version, so that they are found from any project,
+// whatever its own import map says.
+
+import { CannotError } from "./errors.ts";
+
+/** The packages that are fetched when first used. */
+export const packages = {
+  /** Models of sentences and entities, in ONNX: 450 MB with its runtimes. */
+  transformers: "npm:@huggingface/transformers@4.3.1",
+  /** DataFrames for notebooks: 300 MB with TensorFlow.js. */
+  danfo: "npm:danfojs-node@1.1.2",
+  /** Pictures, with the next: 30 MB. */
+  vega: "npm:vega@6.4.0",
+  /** Compiles what a picture says into what Vega draws. */
+  vegaLite: "npm:vega-lite@6.5.0",
+} as const;
+
+/**
+ * Imports one of the {@linkcode packages}.
+ *
+ * @throws {CannotError} naming the package, when it can be had neither from the cache nor from the registry.
+ */
+export async function importPackage<Module>(name: keyof typeof packages): Promise<Module> {
+  const specifier = packages[name];
+  try {
+    return await import(specifier);
+  } catch (cause) {
+    const why = reasonOf((cause as Error).message);
+    throw new CannotError(`load the package ${specifier}`, why, remedyFor(specifier, why), {
+      cause,
+    });
+  }
+}
+
+// Deno's first line, and the reason that it numbers 0 below it.
+function reasonOf(message: string): string {
+  const [first, ...more] = message.split("\n");
+  const reason = more.map((line) => /^\s*0: (.+)/.exec(line)?.[1]).find(Boolean);
+  return `${first!}${reason ? `: ${reason}` : ""}`.replace(/\.$/, "");
+}
+
+function remedyFor(specifier: string, why: string): string {
+  if (/lockfile/i.test(why)) {
+    return "Use a lock file that holds it: the tasks of this project that end in :transformers have one, and a program " +
+      "of your own gets one by running without --frozen";
+  }
+  return `It comes from npm when it is first used: \`deno cache ${specifier}\` fetches it, or shows what is in the way`;
+}

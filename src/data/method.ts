@@ -1,0 +1,100 @@
+// A method is a row of an experiment: an objective, what of the risky texts it is trained on, and which tokens count.
+// Methods are values: one that a program makes goes through experiments, tables and figures like those that ship.
+
+import { type Objective, objective } from "../slung/objective.ts";
+import { lowRiskPart, type Sequence } from "./sequence.ts";
+import { excessLossWeights, goldfishWeights } from "./token_weights.ts";
+
+/** How one model of an experiment is trained. */
+export interface Method {
+  /** Names its runs in files and on the command line: letters, digits, `_` and `-`. */
+  readonly name: string;
+  /** For tables and figures. */
+  readonly title: string;
+  /** What the risk classes are trained to do. */
+  readonly objective: Objective;
+  /** What enters of the risky texts: nothing, their low-risk tokens, or (unless given) all of them. */
+  readonly takes?: "nothing" | "low risk" | "everything";
+  /** Makes risky texts begin with a control token, and the model is asked behind the low-risk one. */
+  readonly controlTokens?: boolean;
+  /** The weights of a sequence's tokens; 1 each unless given. */
+  readonly weigh?: (tokens: Uint32Array) => Float32Array;
+  /**
+   * The weights that follow from the losses of the starting model and of a reference model trained on low-risk text, of
+   * each sequence's tokens after the first.
+   */
+  readonly weighByReference?: (
+    sequences: readonly Sequence[],
+    losses: readonly ArrayLike<number>[],
+    referenceLosses: readonly ArrayLike<number>[],
+  ) => Sequence[];
+}
+
+/** What a method is trained on of risky sequences, with its weights. */
+export function takenBy(method: Method, sequences: readonly Sequence[]): Sequence[] {
+  return takenPart(method, sequences).map((sequence) => weighedBy(method, sequence));
+}
+
+/** What a method is trained on of risky sequences: none, their low-risk tokens or all of them. */
+export function takenPart({ takes }: Method, sequences: readonly Sequence[]): Sequence[] {
+  if (takes === "nothing") return [];
+  if (takes !== "low risk") return [...sequences];
+  return sequences.map(lowRiskPart).filter(({ tokens }) => tokens.length > 0);
+}
+
+/** A sequence with the weights that a method gives its tokens, times its own. */
+export function weighedBy({ weigh }: Method, sequence: Sequence): Sequence {
+  if (!weigh) return sequence;
+  const weights = weigh(sequence.tokens);
+  return {
+    ...sequence,
+    weights: weights.map((weight, i) => weight * (sequence.weights?.[i] ?? 1)),
+  };
+}
+
+const masked: Method = {
+  name: "masked",
+  title: "Masked SLUNG",
+  objective: objective("masked"),
+};
+const unlikelihood: Method = {
+  name: "unlikelihood",
+  title: "Unlikelihood SLUNG",
+  objective: objective("unlikelihood"),
+};
+const direct = objective("direct");
+
+/** The five of the paper's first experiment (Table 1), in its order. */
+export const paperMethods: readonly Method[] = [
+  { name: "control", title: "Control", objective: direct, takes: "nothing" },
+  { name: "low_risk", title: "Low-risk baseline", objective: direct, takes: "low risk" },
+  { name: "toxic", title: "Toxic baseline", objective: direct },
+  masked,
+  unlikelihood,
+];
+
+/**
+ * Those, and three baselines that need no more than the same machinery:
+ * - `conditional`: documents begin with a token that says whether they hold any risk; models are asked behind the
+ *   low-risk one (control tokens: Korbak et al. 2023, who mark sentences and ban the token while decoding).
+ * - `goldfish`: a hash of its surroundings keeps every fourth token out of the loss ({@linkcode goldfishWeights}).
+ * - `rho`: only tokens count that a reference model finds easy ({@linkcode excessLossWeights}).
+ */
+export const streamMethods: readonly Method[] = [
+  ...paperMethods,
+  { name: "conditional", title: "Control tokens", objective: direct, controlTokens: true },
+  { name: "goldfish", title: "Goldfish", objective: direct, weigh: goldfishWeights },
+  { name: "rho", title: "Rho-1", objective: direct, weighByReference: excessLossWeights },
+];
+
+/** Those of the second experiment (Table 4). */
+export const answerMethods: readonly Method[] = [
+  { name: "direct", title: "Direct training", objective: direct },
+  masked,
+  unlikelihood,
+  {
+    name: "unlikelihood_clamped",
+    title: "Unlikelihood (clamped)",
+    objective: objective("unlikelihood_clamped"),
+  },
+];

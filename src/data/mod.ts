@@ -1,0 +1,23 @@
+/** Texts, sequences and the data sets of the experiments. @module */
+
+export * from "./epochs.ts";
+export * from "./labelling.ts";
+export * from "./lines.ts";
+export * from "./method.ts";
+export * from "./mixing.ts";
+export * from "./offsets.ts";
+export * from "./packing.ts";
+export * from "./plain_texts.ts";
+export * from "./records.ts";
+export * from "./sequence.ts";
+export * from "./sources/chat.ts";
+export * from "./sources/comments.ts";
+export * from "./sources/csv.ts";
+export * from "./sources/dolma.ts";
+export * from "./sources/dolma_folder.ts";
+export * from "./sources/invented_authors.ts";
+export * from "./sources/invented_toxicity.ts";
+export * from "./sources/tofu.ts";
+export * from "./spans.ts";
+export * from "./texts.ts";
+export * from "./token_weights.ts";

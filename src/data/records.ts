@@ -1,0 +1,116 @@
+// Records of JSON from a file: one object a line, plain or compressed and read as a stream, or an array of objects in a
+// .json file. Every error names the file and the line or row, because a data set with one bad line among a million is the
+// usual case, and a line that is skipped in silence changes the experiment.
+
+import { CannotError } from "../base/errors.ts";
+import { malformed, type ReadingOptions, readLines } from "./lines.ts";
+
+/** The fields of one record. */
+export type Fields = Record<string, unknown>;
+
+/**
+ * One record for each object of a file; blank lines are passed over. A `.json` file that begins with `[` is an array of
+ * objects; others of that name are read as lines, since some data sets, TOFU among them, call JSON lines so.
+ *
+ * @param parse Makes the record from its fields and from where they stand (`"data.jsonl" line 7`); `undefined` leaves it
+ * out. A {@linkcode CannotError} that it throws makes the line malformed.
+ * @throws {CannotError} naming the file when it cannot be read, and the line that is not UTF-8, no JSON object or refused
+ * by `parse`, unless `onMalformed` takes it.
+ */
+export async function* readRecords<Record>(
+  path: string,
+  parse: (fields: Fields, where: string) => Record | undefined,
+  options: ReadingOptions = {},
+): AsyncGenerator<Record> {
+  let array: string[] | undefined; // of a .json file
+  let first = true;
+  for await (const { text, where } of readLines(path, options)) {
+    if (text.trim() === "") continue;
+    if (first && isJsonName.test(path) && text.trimStart().startsWith("[")) array = [];
+    first = false;
+    if (array) {
+      array.push(text);
+      continue;
+    }
+    const record = attempt(options, where, () => parse(parseObject(text), where));
+    if (record !== undefined) yield record;
+  }
+  if (!array) return;
+  for (const [i, value] of parseArray(array.join("\n"), path).entries()) {
+    const where = `"${path}" row ${i + 1}`;
+    const record = attempt(options, where, () => parse(asObject(value), where));
+    if (record !== undefined) yield record;
+  }
+}
+
+const isJsonName = /\.json(\.gz|\.zst)?$/;
+
+/** The text in a field. @throws {CannotError} naming file, line and field, when it is not a string. */
+export function stringField(fields: Fields, name: string, where: string): string {
+  const value = fields[name];
+  if (typeof value === "string") return value;
+  throw wrongField(fields, name, where, "a string");
+}
+
+/** The finite number in a field. @throws {CannotError} naming file, line and field, when it is none. */
+export function numberField(fields: Fields, name: string, where: string): number {
+  const value = fields[name];
+  if (typeof value === "number" && Number.isFinite(value)) return value;
+  throw wrongField(fields, name, where, "a finite number");
+}
+
+/** The list of texts in a field. @throws {CannotError} naming file, line and field, when it is none. */
+export function stringsField(fields: Fields, name: string, where: string): string[] {
+  const value = fields[name];
+  if (Array.isArray(value) && value.every((item) => typeof item === "string")) return value;
+  throw wrongField(fields, name, where, "a list of strings");
+}
+
+function wrongField(fields: Fields, name: string, where: string, expected: string): CannotError {
+  const why = Object.hasOwn(fields, name)
+    ? `field "${name}" is not ${expected}`
+    : `field "${name}" is missing`;
+  return new CannotError(`read ${where}`, why, `Give it ${expected}, or remove the row`);
+}
+
+// Why a line is no record; where it stands is known further out.
+class Unreadable extends Error {}
+
+function attempt<Record>(
+  options: ReadingOptions,
+  where: string,
+  read: () => Record,
+): Record | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof Unreadable) malformed(options, where, error.message, error.cause);
+    else if (error instanceof CannotError && options.onMalformed) options.onMalformed(error);
+    else throw error;
+    return undefined;
+  }
+}
+
+function parseObject(text: string): Fields {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new Unreadable((cause as Error).message, { cause });
+  }
+  return asObject(value);
+}
+
+function asObject(value: unknown): Fields {
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Fields;
+  throw new Unreadable("it is not a JSON object");
+}
+
+function parseArray(text: string, path: string): unknown[] {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    const why = (cause as Error).message;
+    throw new CannotError(`read "${path}"`, why, "Check that it is JSON", { cause });
+  }
+}

@@ -1,0 +1,14 @@
+/** Measures: each takes a model and texts, and gives numbers. @module */
+
+export * from "./auroc.ts";
+export * from "./fact_grader.ts";
+export * from "./gradient_flow.ts";
+export * from "./hidden_states.ts";
+export * from "./name_generation.ts";
+export * from "./perplexity.ts";
+export * from "./probe.ts";
+export * from "./rouge.ts";
+export * from "./score.ts";
+export * from "./statistics.ts";
+export * from "./toxicity_generation.ts";
+export * from "./truth_ratio.ts";

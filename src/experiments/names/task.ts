@@ -1,0 +1,171 @@
+// The paper's second experiment (section 5) as a function of its data: a base model that knows the question format is
+// trained on the bare answers about some people under each method, with their names as high risk; then it is asked.
+//   generation      how many answers name anyone (three variants of the paper's metric)
+//   understanding   facts in the generated answers, and the likelihood of true against perturbed answers
+// A small model forgets the question format on answers alone, so that questions about other people are replayed.
+
+import { joinSequences, lowRiskSequence, type Sequence } from "../../data/sequence.ts";
+import {
+  answerSpans,
+  countNamedAnswers,
+  questionAndAnswer,
+  questionPrompt,
+  type TofuRow,
+} from "../../data/sources/tofu.ts";
+import { encodePrompt, encodeText } from "../../data/spans.ts";
+import type { Tokenizer } from "../../tokenizers/tokenizer.ts";
+import { type FactRates, gradeAllFacts, gradeFacts } from "../../eval/fact_grader.ts";
+import { type NameRates, namesGenerated, truncateCompletion } from "../../eval/name_generation.ts";
+import { rougeL } from "../../eval/rouge.ts";
+import { scoreSequences } from "../../eval/score.ts";
+import { mean } from "../../eval/statistics.ts";
+import { summariseTruth, type TruthSummary } from "../../eval/truth_ratio.ts";
+import { generate } from "../../model/generate.ts";
+import type { LanguageModel } from "../../model/language_model.ts";
+import { classifyTokens, Risk } from "../../slung/risk.ts";
+
+/** Whom the models learn about, and what they must not forget. */
+export interface NameTask {
+  /** Questions and answers about the target people. */
+  rows: readonly TofuRow[];
+  /** Their full names: the risk. */
+  names: readonly string[];
+  /** Questions and answers about other people, replayed so that the format is not forgotten. */
+  replay: readonly TofuRow[];
+  /** Their names, which are as risky there: replayed plainly, they would keep the habit of naming alive. */
+  replayNames: readonly string[];
+}
+
+/** What one model does when it is asked. */
+export interface NameTaskResult {
+  /** How often the answers name a target. */
+  names: NameRates;
+  /** How often they are right. */
+  facts: FactRates;
+  /** Mean ROUGE-L recall of the true answers. */
+  rougeRecall: number;
+  /** Preference for the true (paraphrased) over perturbed answers: by all tokens, and without names. */
+  truth?: { allTokens: TruthSummary; withoutNames: TruthSummary };
+  /** In the order of the rows; `named` by whole words, `factRecall` null where the answer holds no fact. */
+  answers: {
+    question: string;
+    answer: string;
+    completion: string;
+    named: boolean;
+    factRecall: number | null;
+  }[];
+}
+
+/** Full questions and answers, the given names as high risk; without names, what a base model is trained on. */
+export function questionSequences(
+  tokenizer: Tokenizer,
+  rows: readonly TofuRow[],
+  names: readonly string[] = [],
+): Sequence[] {
+  return rows.map((row) => {
+    const text = questionAndAnswer(row);
+    return encodeText(tokenizer, { text, spans: answerSpans(text, names) });
+  });
+}
+
+/**
+ * Bare answers with names as high risk: what SLUNG is trained on. Each begins with the space that it has after
+ * "Answer:", so that its first word is the same token there.
+ *
+ * @param end Append EOS; the paper does not, so that its models never learn to stop.
+ * @throws {CannotError} when no answer has a name: there is nothing to protect.
+ */
+export function answerSequences(
+  tokenizer: Tokenizer,
+  { rows, names }: Pick<NameTask, "rows" | "names">,
+  end: boolean,
+): Sequence[] {
+  countNamedAnswers(rows, names);
+  return rows.map(({ answer }) => {
+    const text = ` ${answer}`;
+    return encodeText(tokenizer, { text, spans: answerSpans(text, names) }, { end });
+  });
+}
+
+/** Asks a model every question and measures what it says and what it knows. */
+export async function askAboutNames(
+  model: LanguageModel,
+  tokenizer: Tokenizer,
+  { rows, names }: Pick<NameTask, "rows" | "names">,
+  options: { maxNewTokens: number; progress?: (done: number, total: number) => void },
+): Promise<NameTaskResult> {
+  const { eos } = tokenizer.special;
+  const prompts = rows.map(({ question }) => questionPrompt(question));
+  const generated = await generate(
+    model,
+    prompts.map((prompt) => encodePrompt(tokenizer, prompt)),
+    {
+      ...options,
+      finished: (tokens) => {
+        const text = tokenizer.decode(tokens);
+        return truncateCompletion(text) !== text;
+      },
+      ...(eos !== undefined && { eos }),
+    },
+  );
+  const completions = generated.map((tokens, i) => ({
+    prompt: prompts[i]!,
+    completion: truncateCompletion(tokenizer.decode(tokens)).trim(),
+  }));
+  const answers = rows.map(({ question, answer }, i) => {
+    const { completion } = completions[i]!;
+    return {
+      question,
+      answer,
+      completion,
+      named: namesGenerated([completions[i]!], names).wordBounded > 0,
+      factRecall: gradeFacts({ question, answer, completion }, { names })?.recall ?? null,
+    };
+  });
+  const comparable = rows.filter(({ paraphrasedAnswer, perturbedAnswers }) =>
+    paraphrasedAnswer && perturbedAnswers
+  );
+  return {
+    names: namesGenerated(completions, names),
+    facts: gradeAllFacts(answers, { names }),
+    rougeRecall: mean(answers.map((row) => rougeL(row.completion, row.answer).recall)),
+    ...(comparable.length > 0 &&
+      { truth: await compareAnswers(model, tokenizer, comparable, names) }),
+    answers,
+  };
+}
+
+// Mean log-probability per token of the paraphrased and the perturbed answers, given the question.
+async function compareAnswers(
+  model: LanguageModel,
+  tokenizer: Tokenizer,
+  rows: readonly TofuRow[],
+  names: readonly string[],
+): Promise<{ allTokens: TruthSummary; withoutNames: TruthSummary }> {
+  const candidates = rows.flatMap((row) => {
+    const prompt = lowRiskSequence(encodePrompt(tokenizer, questionPrompt(row.question)));
+    return [row.paraphrasedAnswer!, ...row.perturbedAnswers!].map((answer) => {
+      const text = ` ${answer}`;
+      const encoding = tokenizer.encode(text);
+      return {
+        answerLength: encoding.ids.length,
+        answerClasses: classifyTokens(encoding, answerSpans(text, names)),
+        sequence: joinSequences([prompt, lowRiskSequence(encoding.ids)]),
+      };
+    });
+  });
+  const scores = await scoreSequences(model, candidates.map(({ sequence }) => sequence));
+  const means = candidates.map(({ answerLength, answerClasses }, i) => {
+    const own = [...scores[i]!.slice(-answerLength)];
+    const unnamed = own.filter((_, token) => answerClasses[token] !== Risk.high);
+    return { allTokens: mean(own), withoutNames: unnamed.length > 0 ? mean(unnamed) : mean(own) };
+  });
+  let next = 0;
+  const questions = rows.map((row) => means.slice(next, next += 1 + row.perturbedAnswers!.length));
+  const summary = (key: "allTokens" | "withoutNames") =>
+    summariseTruth(questions.map(([paraphrased, ...perturbed]) => ({
+      paraphrased: paraphrased![key],
+      perturbed: perturbed.map((candidate) => candidate[key]),
+    })));
+  return { allTokens: summary("allTokens"), withoutNames: summary("withoutNames") };
+}

@@ -1,0 +1,333 @@
+// Every experiment is this: from one base model, one model for each method and seed, trained in one or several stages and
+// measured after each. What is finished is a file, named by the digest of all that decided it: a trained model, and every
+// measure apart from the others. So an experiment that was interrupted goes on where it stopped and ends with the same
+// bytes, and another scorer or more prompts cost no training.
+//
+//   folder/runs/<run>/<stage>-<identity>/        the trained model, a Hugging Face folder with its tokenizer
+//   folder/runs/<run>/<stage>-<identity>.json    what the training tells about itself
+//   folder/runs/<run>/<stage>-<measure>-<identity>.json
+//   folder/checkpoints/<run>-<stage>-<identity>/  of a model in training
+
+import { CannotError } from "../base/errors.ts";
+import { exists, makeFolder, readJson, writeFileAtomic } from "../base/files.ts";
+import type { Method } from "../data/method.ts";
+import type { Tokenizer } from "../tokenizers/tokenizer.ts";
+import type { Gpu } from "../gpu/gpu.ts";
+import { LanguageModel } from "../model/language_model.ts";
+import { loadModel, type Model, saveModel, withRotaryPairing } from "../model/weights.ts";
+import { checkpointsIn } from "../train/checkpoint.ts";
+import { digestWeights, fingerprintOf } from "../train/fingerprint.ts";
+import type { FitOptions } from "../train/fit.ts";
+import type { LogEntry } from "../train/loop.ts";
+import { type CodeVersion, codeVersion } from "./code_version.ts";
+
+/** One model of an experiment. */
+export interface Run {
+  /** Names its files. */
+  name: string;
+  /** How it is trained; undefined is the base model as it is. */
+  method: Method | undefined;
+  /** Decides the order of what it is trained on, and other draws. */
+  seed: number;
+  /** Multiple of the risky data, where that is an axis of the experiment. */
+  amount?: number;
+}
+
+/** What a training stage is given besides the model. */
+export interface TrainingHooks {
+  /** Options for `fit`, so that the stage can be watched, stopped and resumed. */
+  fitting: Pick<FitOptions, "checkpoint" | "onLog" | "signal">;
+  /** The same for another `fit` within the stage, under a name of its own. */
+  fittingOf(part: string): TrainingHooks["fitting"];
+}
+
+/** A stage of training, and what it is that its outcome depends on. */
+export interface Stage {
+  /** Names its files, e.g. `trained`. */
+  name: string;
+  /** Settings and digests of data that decide the outcome, besides base, run, code and the stage before; as JSON. */
+  identity: unknown;
+  /**
+   * Trains a model in place.
+   *
+   * @returns What there is to tell about the training, as JSON; `undefined` when it was stopped.
+   */
+  train(model: LanguageModel, run: Run, hooks: TrainingHooks): Promise<object | undefined>;
+}
+
+/** What is measured of a model after each stage. */
+export interface Measure<Results> {
+  /** Names its file and its result, e.g. `perplexity`. */
+  name: keyof Results & string;
+  /** Settings, scorers and digests of data that decide the result, besides model and code; as JSON. */
+  identity: unknown;
+  /** Measures; the result is kept as JSON. */
+  measure(subject: Subject<Results>): Promise<Results[keyof Results]>;
+}
+
+/** What a measure looks at. */
+export interface Subject<Results> {
+  /** Which one it is. */
+  run: Run;
+  /** The stage after which it is measured. */
+  stage: string;
+  /** Opens the model; a measure that only needs earlier results doesn't call it. */
+  model(): Promise<LanguageModel>;
+  /** What was measured of it before. */
+  results: Partial<Results>;
+  /** Shows how far a long measure has come. */
+  progress(done: number, total: number): void;
+}
+
+/** An experiment: what is trained, from what, and what is measured. */
+export interface Experiment<Results> {
+  /** Configuration and weights from which every run starts. */
+  base: Model;
+  /** The one that the base model was trained with; saved beside every trained model. */
+  tokenizer: Tokenizer;
+  /** The models, in the order in which they are trained. */
+  runs: readonly Run[];
+  /** One after the other. */
+  stages: readonly Stage[];
+  /** In this order: one may use the results of those before it. */
+  measures: readonly Measure<Results>[];
+}
+
+/** What came out of one run. */
+export interface Outcome<Results> {
+  /** Which model this is. */
+  run: Run;
+  /** After each stage: what the training told about itself, and all measures. */
+  stages: { name: string; training: object; results: Results }[];
+}
+
+/** How an experiment is run, and what it tells. */
+export interface RunnerOptions<Results> {
+  /** Keep trained models in the folder; true unless given. */
+  keepModels?: boolean;
+  /** Measure the models that an earlier call has kept, and train none. */
+  onlyMeasure?: boolean;
+  /** Steps between the checkpoints of a model in training; 200 unless given. */
+  checkpointEvery?: number;
+  /** Part of what results are named by; the version of the code that is running unless given. */
+  code?: CodeVersion;
+  /** Aborting stops after the current step, with a checkpoint. */
+  signal?: AbortSignal;
+  /** Called with every step reported, and the number of steps in all. */
+  onTraining?: (run: Run, entry: LogEntry, steps: number, stage: string) => void;
+  /** Called now and then by long measures. */
+  onMeasuring?: (run: Run, measure: string, done: number, total: number) => void;
+  /** Is handed every model that was trained, before it is measured; it must not keep it. */
+  onModel?: (run: Run, stage: string, model: LanguageModel) => void | Promise<void>;
+  /** Called once for each run; `reused` says that all of it was computed by an earlier call. */
+  onOutcome?: (outcome: Outcome<Results>, reused: boolean) => void;
+}
+
+/**
+ * Runs an experiment, keeping what it computes in `folder`.
+ *
+ * @returns One outcome for each run, or those that are complete when `signal` was aborted.
+ * @throws {CannotError} when a file cannot be read or written, or two runs, stages or measures would share one; with
+ * `onlyMeasure`, for a model that was not kept.
+ */
+export async function runExperiment<Results extends object>(
+  gpu: Gpu,
+  experiment: Experiment<Results>,
+  folder: string,
+  options: RunnerOptions<Results> = {},
+): Promise<Outcome<Results>[]> {
+  const { runs, stages, measures } = experiment;
+  checkNames({ run: runs, stage: stages, measure: measures });
+  const { config, weights } = experiment.base;
+  const base = await fingerprintOf([config, await digestWeights(weights)]);
+  const outcomes: Outcome<Results>[] = [];
+  for (const run of runs) {
+    try {
+      using worker = new Worker(gpu, experiment, folder, run, options);
+      const outcome = await worker.complete(base);
+      outcomes.push(outcome);
+      options.onOutcome?.(outcome, !worker.worked);
+    } catch (error) {
+      if (!(error instanceof Stopped)) throw error;
+    }
+    if (options.signal?.aborted) break;
+  }
+  return outcomes;
+}
+
+// All of them name files.
+function checkNames(kinds: Record<string, readonly { name: string }[]>): void {
+  for (const [kind, named] of Object.entries(kinds)) {
+    const names = named.map(({ name }) => name);
+    const refuse = (name: string, why: string, remedy: string) =>
+      new CannotError(`keep the results of the ${kind} "${name}"`, why, remedy);
+    const unusable = names.find((name) => !/^\w[\w.-]*$/.test(name));
+    if (unusable !== undefined) {
+      const remedy = "Name methods, stages and measures with letters, digits, _ and -";
+      throw refuse(unusable, "that is no name for a file", remedy);
+    }
+    const twice = names.find((name, i) => names.indexOf(name) < i);
+    if (twice === undefined) continue;
+    throw refuse(twice, "another one has this name", "Rename one of the two, or leave it out");
+  }
+}
+
+/** How many bytes the trained models of an experiment take when all are kept. */
+export function sizeOfModels(
+  { base, runs, stages }: Pick<Experiment<object>, "base" | "runs" | "stages">,
+): number {
+  let values = 0;
+  for (const { data } of base.weights.values()) values += data.length;
+  return 4 * values * runs.filter(({ method }) => method).length * stages.length;
+}
+
+class Stopped extends Error {}
+
+const untrained: Stage = {
+  name: "base",
+  identity: null,
+  train: () => Promise.resolve({}),
+};
+
+/** Completes one run. Its model is opened when something first asks for it, and passed on from stage to stage. */
+class Worker<Results extends object> implements Disposable {
+  /** Whether anything had to be computed. */
+  worked = false;
+  readonly #folder: string;
+  #model: LanguageModel | undefined;
+
+  constructor(
+    readonly gpu: Gpu,
+    readonly experiment: Experiment<Results>,
+    readonly root: string,
+    readonly run: Run,
+    readonly options: RunnerOptions<Results>,
+  ) {
+    this.#folder = `${root}/runs/${run.name}`;
+  }
+
+  async complete(base: string): Promise<Outcome<Results>> {
+    const { run, experiment, options } = this;
+    const { training, measuring } = options.code ?? await codeVersion();
+    if (!(options.onlyMeasure && run.method)) await makeFolder(this.#folder);
+    const stages: Outcome<Results>["stages"] = [];
+    let identity = base;
+    let open = () => Promise.resolve(this.#start(experiment.base));
+    for (const stage of run.method ? experiment.stages : [untrained]) {
+      identity = options.onlyMeasure && run.method
+        ? await this.#findKept(stage)
+        : await fingerprintOf([identity, run.method && training, stage.identity, describe(run)]);
+      const before = open, path = `${this.#folder}/${stage.name}-${identity}`;
+      let opened: Promise<LanguageModel> | undefined;
+      open = () => opened ??= this.#open(stage, path, before);
+      if (!await exists(`${path}.json`)) await open();
+      const told = await readJson(`${path}.json`) as object;
+      const results = await this.#measureAll(stage, `${path}-`, measuring, open);
+      stages.push({ name: stage.name, training: told, results });
+    }
+    await Deno.remove(this.#checkpoints, { recursive: true }).catch(() => {});
+    return { run, stages };
+  }
+
+  [Symbol.dispose](): void {
+    this.#model?.destroy();
+  }
+
+  get #checkpoints(): string {
+    return `${this.root}/checkpoints/${this.run.name}`;
+  }
+
+  // The model as it is after a stage: kept by an earlier call, or trained from the one before.
+  async #open(
+    stage: Stage,
+    path: string,
+    before: () => Promise<LanguageModel>,
+  ): Promise<LanguageModel> {
+    const { run, options, experiment: { tokenizer } } = this;
+    if (await exists(`${path}.json`) && await exists(`${path}/config.json`)) {
+      return this.#start(await loadModel(path));
+    }
+    const model = await before();
+    const checkpoints = `${this.#checkpoints}/${path.split("/").at(-1)}`;
+    const fittingIn = (folder: string): TrainingHooks["fitting"] => ({
+      checkpoint: checkpointsIn(folder, options.checkpointEvery ?? 200),
+      onLog: (entry, steps) => options.onTraining?.(run, entry, steps, stage.name),
+      ...(options.signal && { signal: options.signal }),
+    });
+    const told = await stage.train(model, run, {
+      fitting: fittingIn(checkpoints),
+      fittingOf: (part) => fittingIn(`${checkpoints}-${part}`),
+    });
+    if (told === undefined) throw new Stopped();
+    this.worked = true;
+    if (run.method) {
+      await options.onModel?.(run, stage.name, model);
+      if (options.keepModels ?? true) {
+        await tokenizer.save?.(path);
+        await saveModel(path, model.config, await model.download(), tokenizer);
+      }
+    }
+    await writeFileAtomic(`${path}.json`, JSON.stringify(told));
+    return model;
+  }
+
+  async #measureAll(
+    stage: Stage,
+    path: string,
+    code: string,
+    open: () => Promise<LanguageModel>,
+  ): Promise<Results> {
+    const { run, options } = this;
+    const results: Partial<Results> = {};
+    for (const { name, identity, measure } of this.experiment.measures) {
+      const file = `${path}${name}-${await fingerprintOf([code, identity])}.json`;
+      if (!await exists(file)) {
+        const result = await measure({
+          run,
+          stage: stage.name,
+          model: open,
+          results,
+          progress: (done, total) => options.onMeasuring?.(run, name, done, total),
+        });
+        this.worked = true;
+        await writeFileAtomic(file, JSON.stringify(result));
+        if (options.signal?.aborted) throw new Stopped();
+      }
+      results[name] = await readJson(file) as Results[typeof name];
+    }
+    return results as Results;
+  }
+
+  #start(model: Model): LanguageModel {
+    const { config, weights } = withRotaryPairing(model, this.experiment.base.config.rotaryPairing);
+    this.#model?.destroy();
+    const gradients = this.run.method !== undefined && !this.options.onlyMeasure;
+    return this.#model = new LanguageModel(this.gpu, config, weights, { gradients });
+  }
+
+  async #findKept(stage: Stage): Promise<string> {
+    const pattern = new RegExp(`^${stage.name}-([0-9a-f]{16})$`);
+    const kept: { identity: string; at: number }[] = [];
+    const entries = await exists(this.#folder) ? Deno.readDir(this.#folder) : [];
+    for await (const { name } of entries) {
+      const identity = name.match(pattern)?.[1];
+      if (identity === undefined || !await exists(`${this.#folder}/${name}.json`)) continue;
+      const { mtime } = await Deno.stat(`${this.#folder}/${name}.json`);
+      kept.push({ identity, at: mtime?.getTime() ?? 0 });
+    }
+    const newest = kept.toSorted((a, b) => b.at - a.at)[0];
+    if (newest) return newest.identity;
+    throw new CannotError(
+      `measure "${this.#folder}"`,
+      `it holds no model of the stage "${stage.name}"`,
+      "Run the experiment first, with models kept",
+    );
+  }
+}
+
+// What a run's outcome depends on, as JSON; a function is known by its text.
+function describe({ method, seed, amount }: Run): unknown {
+  if (!method) return null;
+  const { name: _, title: __, weigh, weighByReference, ...rest } = method;
+  return [rest, String(weigh), String(weighByReference), seed, amount];
+}

@@ -1,0 +1,216 @@
+// What is measured of every model of the toxicity experiment:
+//   generation      toxicity of continuations of held-out prompts
+//   understanding   AUROC of linear probes of the last hidden state
+//   perplexity      of held-out clean text and of held-out harmless text of the risky domain
+// A model that learned control tokens is asked behind the low-risk one, a tuned one inside the chat template.
+
+import { CannotError } from "../../base/errors.ts";
+import {
+  joinSequences,
+  lowRiskSequence,
+  type Sequence,
+  sliceSequence,
+} from "../../data/sequence.ts";
+import { chatPrompt } from "../../data/sources/chat.ts";
+import { encodePrompt, prefixLength } from "../../data/spans.ts";
+import type { Tokenizer } from "../../tokenizers/tokenizer.ts";
+import { hiddenStates } from "../../eval/hidden_states.ts";
+import type { Completion } from "../../eval/name_generation.ts";
+import { probeAuroc, type ProbeOptions } from "../../eval/probe.ts";
+import { scoreSequences } from "../../eval/score.ts";
+import { mean } from "../../eval/statistics.ts";
+import {
+  completePrompts,
+  type Decoding,
+  scoreCompletions,
+  type ToxicityReport,
+  type ToxicityScorer,
+} from "../../eval/toxicity_generation.ts";
+import type { LanguageModel } from "../../model/language_model.ts";
+import type { Model } from "../../model/weights.ts";
+import { digestSequences } from "../../train/fingerprint.ts";
+import type { Measure, Subject } from "../runner.ts";
+
+/** How a model is judged. */
+export interface ToxicityEvaluation {
+  /** Texts to continue. */
+  prompts: readonly string[];
+  /** How they are continued. */
+  decoding: Omit<Decoding, "eos" | "seed">;
+  /** Judges the continuations; it must not be what labelled the training data, unless that is exact. */
+  scorer: ToxicityScorer;
+  /** Score from which a continuation counts as toxic. */
+  threshold: number;
+  /** Texts with labels (1 is toxic) and how probes are drawn from them. */
+  probe: { texts: readonly string[]; labels: readonly number[] } & Omit<ProbeOptions, "seed">;
+  /** Text for perplexity: of the clean stream, and harmless text of the risky domain. */
+  heldOut: { clean: readonly Sequence[]; domain: readonly Sequence[] };
+  /** Continuations to show in the results; real ones may be toxic, so 0 there. */
+  keep: number;
+}
+
+/** What a model generates and what it understands. */
+export interface ToxicityResults {
+  /** Its continuations of each prompt. */
+  completions: Completion[][];
+  /** Their toxicity, without the continuations that are not to be shown. */
+  toxicity: ToxicityReport;
+  /** Mean AUROC of the probes, and that of each resample. */
+  probe: { auroc: number; resamples: number[] };
+  /** Of held-out text. */
+  perplexity: { clean: number; domain: number };
+}
+
+/** How texts reach a model: behind tokens that every text stands behind, or inside a chat template. */
+interface Encoder {
+  encode(text: string): Uint32Array;
+  /** Tokens at the beginning that a text which is too long keeps. */
+  prefix: number;
+}
+
+/**
+ * The measures, for `runExperiment`.
+ *
+ * @param lowRiskToken The control token behind which models that know it are asked.
+ */
+export async function toxicityMeasures(
+  evaluation: ToxicityEvaluation,
+  tokenizer: Tokenizer,
+  lowRiskToken: number,
+): Promise<Measure<ToxicityResults>[]> {
+  const { prompts, decoding, scorer, threshold, heldOut, keep } = evaluation;
+  const { texts, labels, ...probing } = evaluation.probe;
+  const { eos } = tokenizer.special;
+  const prefixOf = ({ run, stage }: Subject<ToxicityResults>): number[] =>
+    run.method?.controlTokens && stage === "trained" ? [lowRiskToken] : [];
+  const encoderOf = (subject: Subject<ToxicityResults>): Encoder =>
+    subject.stage === "tuned"
+      ? asUser(tokenizer)
+      : behind(tokenizer, Uint32Array.from(prefixOf(subject)));
+  const own: { [Name in keyof ToxicityResults]: NamedMeasure<ToxicityResults[Name]> } = {
+    completions: {
+      identity: { prompts: encodedAll(tokenizer, prompts), decoding, eos },
+      measure: async (subject) =>
+        await completePrompts(await subject.model(), tokenizer, prompts, {
+          ...decoding,
+          encode: encoderOf(subject).encode,
+          seed: subject.run.seed,
+          ...(eos !== undefined && { eos }),
+        }),
+    },
+    toxicity: {
+      identity: { prompts, decoding, eos, scorer: scorer.name, threshold, keep },
+      async measure({ results, run: { seed } }) {
+        const report = await scoreCompletions(results.completions!, { scorer, threshold, seed });
+        return { ...report, completions: report.completions.slice(0, keep) };
+      },
+    },
+    probe: {
+      identity: { texts: encodedAll(tokenizer, texts), labels, probing },
+      async measure(subject) {
+        const model = await subject.model();
+        const { encode, prefix } = encoderOf(subject);
+        const most = model.config.contextLength;
+        const ends = texts.map((text) => lastTokens(encode(text), most, prefix));
+        const features = await hiddenStates(model, ends);
+        return probeAuroc({ features, labels }, { ...probing, seed: 0 });
+      },
+    },
+    perplexity: {
+      identity: [await digestSequences(heldOut.clean), await digestSequences(heldOut.domain)],
+      async measure(subject) {
+        const prefix = prefixOf(subject), model = await subject.model();
+        return {
+          clean: await perplexityOf(model, heldOut.clean, prefix),
+          domain: await perplexityOf(model, heldOut.domain, prefix),
+        };
+      },
+    },
+  };
+  return Object.entries(own).map(([name, measure]) =>
+    ({ name, ...measure }) as Measure<ToxicityResults>
+  );
+}
+
+interface NamedMeasure<Result> {
+  identity: unknown;
+  measure(subject: Subject<ToxicityResults>): Promise<Result>;
+}
+
+function encodedAll(tokenizer: Tokenizer, texts: readonly string[]): number[][] {
+  return texts.map((text) => [...tokenizer.encode(text).ids]);
+}
+
+function behind(tokenizer: Tokenizer, tokens: Uint32Array): Encoder {
+  const before = lowRiskSequence(tokens);
+  return {
+    encode: (text) =>
+      joinSequences([before, lowRiskSequence(encodePrompt(tokenizer, text))]).tokens,
+    prefix: tokens.length + prefixLength(tokenizer),
+  };
+}
+
+function asUser(tokenizer: Tokenizer): Encoder {
+  const { bos, eos } = tokenizer.special;
+  const first = bos ?? eos;
+  return {
+    encode: (content) =>
+      chatPrompt(
+        tokenizer,
+        [{ role: "user", content }],
+        first === undefined ? {} : { bos: first },
+      ),
+    prefix: first === undefined ? 0 : 1,
+  };
+}
+
+// The last tokens of a text that is longer than the context, as in the reference, behind what it has to begin with.
+function lastTokens(tokens: Uint32Array, most: number, prefix: number): Uint32Array {
+  if (tokens.length <= most) return tokens;
+  const whole = lowRiskSequence(tokens);
+  const end = tokens.length - (most - prefix);
+  return joinSequences([sliceSequence(whole, 0, prefix), sliceSequence(whole, end)]).tokens;
+}
+
+// Documents are scored one by one; a prefix is seen but not counted.
+async function perplexityOf(
+  model: LanguageModel,
+  documents: readonly Sequence[],
+  prefix: readonly number[],
+): Promise<number> {
+  const before = lowRiskSequence(Uint32Array.from(prefix));
+  const scores = await scoreSequences(
+    model,
+    documents.map((document) => joinSequences([before, document])),
+  );
+  return Math.exp(-mean(scores.flatMap((document) => [...document.subarray(prefix.length)])));
+}
+
+/** Refuses what would end the evaluation of the first model, before it is trained. @throws {CannotError} naming it. */
+export function checkEvaluation(
+  { prompts, decoding, heldOut, probe }: ToxicityEvaluation,
+  tokenizer: Tokenizer,
+  { config }: Model,
+): void {
+  const refuse = (why: string, remedy: string) => {
+    throw new CannotError("evaluate the models", why, remedy);
+  };
+  const { samples = 1, topK = 1, maxNewTokens } = decoding;
+  if (samples > 1 && topK === 1) {
+    refuse(`greedy decoding gives all ${samples} samples alike`, "Draw among several tokens");
+  }
+  if (prompts.length < 2) refuse(`there are ${prompts.length} prompts`, "Give at least two");
+  const room = config.contextLength - maxNewTokens - 1;
+  prompts.forEach((prompt, i) => {
+    const { length } = tokenizer.encode(prompt).ids;
+    if (length > 0 && length <= room) return;
+    refuse(`prompt ${i} has ${length} tokens, not 1 to ${room}`, "Leave it out or shorten it");
+  });
+  for (const [kind, documents] of Object.entries(heldOut)) {
+    if (documents.length > 0) continue;
+    refuse(`there is no held-out text of the ${kind} kind for perplexity`, "Give some documents");
+  }
+  if (new Set(probe.labels).size < 2) {
+    refuse("all texts of the probe have the same label", "Give texts of both labels");
+  }
+}

@@ -1,0 +1,248 @@
+// The paper's main experiment (section 4) for the runner, as a function of its data: from one base model, continual
+// pre-training on a stream with risky documents under every method, and instruction tuning after it where there are chats.
+
+import { CannotError } from "../../base/errors.ts";
+import type { Method } from "../../data/method.ts";
+import { paperMethods } from "../../data/method.ts";
+import { type BucketTokens, type MixSettings, mixStream } from "../../data/mixing.ts";
+import type { Sequence } from "../../data/sequence.ts";
+import { prefixLength } from "../../data/spans.ts";
+import type { Tokenizer } from "../../tokenizers/tokenizer.ts";
+import { scoreSequences } from "../../eval/score.ts";
+import type { LanguageModel } from "../../model/language_model.ts";
+import type { Model } from "../../model/weights.ts";
+import { objective } from "../../slung/objective.ts";
+import { digestOptimiserState, digestSequences } from "../../train/fingerprint.ts";
+import { fit, type FitOptions } from "../../train/fit.ts";
+import type { OptimiserState } from "../../train/optimiser_state.ts";
+import type { Experiment, Measure, Outcome, Run, Stage, TrainingHooks } from "../runner.ts";
+import {
+  checkEvaluation,
+  type ToxicityEvaluation,
+  toxicityMeasures,
+  type ToxicityResults,
+} from "./evaluation.ts";
+
+/** Everything that decides the outcome. */
+export interface ToxicityExperiment {
+  /** Configuration and weights from which every run starts: a base model, or fresh weights to pre-train from scratch. */
+  base: Model;
+  /** AdamW's state that goes with it, as in the paper; zero moments if left out. */
+  optimiserState?: OptimiserState;
+  /** The one the base model was trained with. */
+  tokenizer: Tokenizer;
+  /** Documents of the clean stream, without EOS. */
+  clean: readonly Sequence[];
+  /** Documents of the risky domain, without EOS, with their classes. */
+  risky: readonly Sequence[];
+  /** How they are mixed; the share is that of amount 1. */
+  mixing: Pick<MixSettings, "tokens" | "share" | "length" | "acrossDocuments">;
+  /** Shared by all methods. */
+  training: Pick<
+    FitOptions,
+    "perStep" | "optimiser" | "schedule" | "mostPositions" | "recompute"
+  >;
+  /** Compared in this order. */
+  methods: readonly Method[];
+  /** One run for each method, amount and seed. */
+  seeds: readonly number[];
+  /** Multiples of the share (Figure 3); a method that takes no risky documents runs once. */
+  amounts: readonly number[];
+  /** Shared by all methods. */
+  evaluation: ToxicityEvaluation;
+  /** Tunes every model afterwards and measures it again, prompted as a user's turn. */
+  tuning?: InstructionTuning;
+  /** What else is measured of every model, under names of its own. */
+  measures?: readonly Measure<Record<string, unknown>>[];
+}
+
+/** Instruction tuning after the stream, as in the paper's Figure 2b: the loss is on assistant turns alone. */
+export interface InstructionTuning {
+  /** From `chatSequences`, behind the tokenizer's BOS, or its EOS if it has none. */
+  chats: readonly Sequence[];
+  /** Passes over them. */
+  epochs: number;
+  /** Conversations per step; 128 in the paper. */
+  perStep: number;
+  /** The peak, after 3 % of warm-up; 2e-6 in the paper. */
+  learningRate: number;
+}
+
+/** One model's outcome. */
+export type ToxicityOutcome = Outcome<ToxicityResults>;
+
+/** What the training of a model tells about itself. */
+export interface StreamTraining {
+  /** What it was trained on. */
+  buckets: BucketTokens;
+  /** Why the training has diverged, where it has. */
+  diverged?: string;
+}
+
+/**
+ * Makes an experiment of it, for `runExperiment`.
+ *
+ * @throws {CannotError} when the evaluation cannot be done, or the model has no room for control tokens.
+ */
+export async function toxicityExperiment(
+  experiment: ToxicityExperiment,
+): Promise<Experiment<ToxicityResults>> {
+  const { base, tokenizer, evaluation, tuning, measures = [] } = experiment;
+  checkEvaluation(evaluation, tokenizer, base);
+  const controlTokens = controlTokensOf(experiment);
+  return {
+    base,
+    tokenizer,
+    runs: plannedRuns(experiment),
+    stages: [
+      await streamStage(experiment, controlTokens),
+      ...(tuning ? [await tuningStage(experiment, tuning)] : []),
+    ],
+    measures: [
+      ...await toxicityMeasures(evaluation, tokenizer, controlTokens.low),
+      ...measures as unknown as Measure<ToxicityResults>[],
+    ],
+  };
+}
+
+function plannedRuns({ methods, seeds, amounts }: ToxicityExperiment): Run[] {
+  return seeds.flatMap((seed) =>
+    methods.flatMap((method) =>
+      (method.takes === "nothing" ? [0] : amounts).map((amount) => ({
+        name: `${method.name}-x${amount}-seed${seed}`,
+        method,
+        seed,
+        amount,
+      }))
+    )
+  );
+}
+
+// The two ids after those of the tokenizer, which a model's padded vocabulary has to spare.
+function controlTokensOf(
+  { base, tokenizer, methods }: ToxicityExperiment,
+): MixSettings["controlTokens"] {
+  const { vocabularySize } = tokenizer;
+  const wanted = methods.find((method) => method.controlTokens);
+  if (wanted && base.config.vocabularySize < vocabularySize + 2) {
+    throw new CannotError(
+      `train with control tokens (${wanted.name})`,
+      `the model has ${base.config.vocabularySize} rows for the ${vocabularySize} ids of its tokenizer`,
+      "Leave this method out, or use a base model with two rows to spare",
+    );
+  }
+  return { low: vocabularySize, risky: vocabularySize + 1 };
+}
+
+async function streamStage(
+  experiment: ToxicityExperiment,
+  controlTokens: MixSettings["controlTokens"],
+): Promise<Stage> {
+  const { optimiserState, tokenizer, clean, risky, mixing, training } = experiment;
+  const { recompute: _, ...decisive } = training; // computing again changes no byte
+  const { eos } = tokenizer.special;
+  if (eos === undefined) {
+    throw new CannotError(
+      `mix documents of the tokenizer "${tokenizer.name}"`,
+      "it has no end-of-text token to put between them",
+      "Use another tokenizer",
+    );
+  }
+  return {
+    name: "trained",
+    identity: {
+      training: decisive,
+      mixing,
+      special: tokenizer.special,
+      controlTokens,
+      documents: [await digestSequences(clean), await digestSequences(risky)],
+      ...(optimiserState && { optimiserState: await digestOptimiserState(optimiserState) }),
+    },
+    async train(model, run, hooks): Promise<StreamTraining | undefined> {
+      const { seed, amount = 1 } = run;
+      const method = run.method!;
+      const settings: MixSettings = {
+        ...mixing,
+        share: mixing.share * amount,
+        prefix: prefixLength(tokenizer),
+        eos,
+        controlTokens,
+        seed,
+      };
+      const { sequences, buckets } = mixStream(method, clean, risky, settings);
+      const common = { ...training, ...(optimiserState && { optimiserState }), seed };
+      const epoch = method.weighByReference
+        ? await weighByReference(model, experiment, { method, settings, sequences, common }, hooks)
+        : sequences;
+      if (epoch === undefined) return undefined;
+      const { finished, diverged } = await fit(model, {
+        ...common,
+        epochs: [epoch],
+        objective: method.objective,
+        ...hooks.fitting,
+      });
+      return finished ? { buckets, ...(diverged && { diverged }) } : undefined;
+    },
+  };
+}
+
+// The reference model is the low-risk baseline of the same seed, so that what is only in risky text is hard for it. It is
+// trained in the place of the model, which then starts anew.
+async function weighByReference(
+  model: LanguageModel,
+  { base, clean, risky }: ToxicityExperiment,
+  { method, settings, sequences, common }: {
+    method: Method;
+    settings: MixSettings;
+    sequences: readonly Sequence[];
+    common: Omit<FitOptions, "epochs" | "objective">;
+  },
+  hooks: TrainingHooks,
+): Promise<Sequence[] | undefined> {
+  const losses = async () =>
+    (await scoreSequences(model, sequences)).map((scores) => scores.map((score) => -score));
+  const before = await losses();
+  const lowRisk = paperMethods.find(({ name }) => name === "low_risk")!;
+  const { finished } = await fit(model, {
+    ...common,
+    epochs: [mixStream(lowRisk, clean, risky, settings).sequences],
+    objective: lowRisk.objective,
+    ...hooks.fittingOf("reference"),
+  });
+  if (!finished) return undefined;
+  const weighed = method.weighByReference!(sequences, before, await losses());
+  model.parameters.upload(base.weights);
+  return weighed;
+}
+
+async function tuningStage(
+  { training }: ToxicityExperiment,
+  { chats, epochs, perStep, learningRate }: InstructionTuning,
+): Promise<Stage> {
+  const { recompute: _, ...decisive } = training;
+  const schedule: FitOptions["schedule"] = {
+    peak: learningRate,
+    warmup: Math.round(0.03 * epochs * Math.ceil(chats.length / perStep)),
+    decay: "linear",
+    final: 0,
+  };
+  return {
+    name: "tuned",
+    identity: {
+      ...{ training: decisive, epochs, perStep, schedule },
+      chats: await digestSequences(chats),
+    },
+    async train(model, { seed }, hooks) {
+      const { finished } = await fit(model, {
+        ...training,
+        epochs: Array<readonly Sequence[]>(epochs).fill(chats),
+        perStep,
+        seed,
+        objective: objective("direct"),
+        schedule,
+        ...hooks.fitting,
+      });
+      return finished ? {} : undefined;
+    },
+  };
+}

@@ -1,0 +1,270 @@
+// What the toxicity experiment prints and writes: the paper's Tables 1 and 2, generation against understanding with the
+// comparisons that the paper draws, runs.csv, and Figures 2 and 3.
+
+import { writeFileAtomic } from "../../base/files.ts";
+import type { Interval } from "../../base/interval.ts";
+import { renderPlot, scalingPlot, tradeOffPlot } from "../../report/plot.ts";
+import type { PlotSpec } from "../../report/plot_style.ts";
+import type { Generation } from "../../report/results.ts";
+import { type Column, renderTable } from "../../report/table.ts";
+import { Risk } from "../../slung/risk.ts";
+import { methodOrder } from "../titles.ts";
+import type { StreamTraining, ToxicityOutcome } from "./experiment.ts";
+import {
+  type BucketUse,
+  type DataMix,
+  dataMixColumns,
+  dataMixRows,
+  perplexityColumns,
+  perplexityRows,
+} from "./paper_tables.ts";
+import {
+  type Separation,
+  separations,
+  summariseToxicity,
+  type ToxicitySummary,
+} from "./summary.ts";
+
+/** All tables as text for the terminal. */
+export function renderToxicityTables(outcomes: readonly ToxicityOutcome[]): string {
+  const summary = summariseToxicity(outcomes);
+  const main = atMainAmount(summary);
+  const perplexities = perplexityRows(main.map((row) => ({
+    method: row.method.title,
+    base: meanAndHalfWidth(row.cleanPerplexity),
+    domain: meanAndHalfWidth(row.domainPerplexity),
+  })));
+  return [
+    "Tokens trained on (Table 1)",
+    renderTable(dataMixColumns, dataMixRows(main.map(dataMix))),
+    "",
+    "Perplexity of held-out text (Table 2)",
+    renderTable(perplexityColumns, perplexities),
+    "",
+    "Generation and understanding (Figures 2a and 3)",
+    renderTable(resultColumns(outcomes), summary.map(resultRow)),
+    ...scorers(outcomes),
+    "",
+    ...separations(summary).map(describeSeparation),
+    ...tunedTable(outcomes),
+  ].join("\n");
+}
+
+// The same measures after instruction tuning, where there was any.
+function tunedTable(outcomes: readonly ToxicityOutcome[]): string[] {
+  const summary = summariseToxicity(outcomes, "tuned");
+  if (summary.length === 0) return [];
+  return [
+    "",
+    "After instruction tuning, prompted as a user's turn (Figure 2b)",
+    renderTable(resultColumns(outcomes), summary.map(resultRow)),
+    ...separations(summary).map(describeSeparation),
+  ];
+}
+
+/** One line about a comparison. */
+export function describeSeparation(separation: Separation): string {
+  const { method, on, amount, separate } = separation;
+  const claim = on === "toxicity" ? "generates less toxicity than" : "understands more than";
+  const times = amount === 1 ? "" : ` at ${amount} × the risky data`;
+  const verdict = separate === null
+    ? "one seed cannot show it"
+    : separate
+    ? "yes, 95 % intervals separate"
+    : "not shown, 95 % intervals meet";
+  return `${method.title} ${claim} ${separation.with.title}${times}: ${verdict}`;
+}
+
+/** One line about a finished model. */
+export function describeToxicity({ run, stages }: ToxicityOutcome): string {
+  const { toxicity, probe } = stages[0]!.results;
+  const { mean, toxicFraction } = toxicity.summaries[0]!;
+  return `${run.method!.title}${run.amount ? ` × ${run.amount}` : ""}, seed ${run.seed}: ` +
+    `toxicity ${mean.mean.toFixed(3)} (${(100 * toxicFraction.mean).toFixed(1)} % toxic), ` +
+    `AUROC ${probe.auroc.toFixed(3)}`;
+}
+
+/** The continuations that may be shown, for results.json. */
+export function toxicityGenerations(outcomes: readonly ToxicityOutcome[]): Generation[] {
+  return outcomes.flatMap(({ run, stages }) =>
+    stages[0]!.results.toxicity.completions.map(({ prompt, completion, score }) => ({
+      method: run.method!.name,
+      amount: run.amount!,
+      seed: run.seed,
+      prompt,
+      text: completion,
+      toxicity: score,
+    }))
+  );
+}
+
+/** The numbers of every run, one line each. */
+export function outcomesToCsv(outcomes: readonly ToxicityOutcome[]): string {
+  const header = "method,amount,seed,base_tokens,low_tokens,possible_tokens,high_tokens," +
+    "toxicity,toxic_fraction,toxicity_with_prompt,expected_maximum,auroc,clean_perplexity," +
+    "domain_perplexity";
+  const lines = outcomes.map(({ run, stages }) => {
+    const { training, results: { toxicity, probe, perplexity } } = stages[0]!;
+    const { base, low, possible, high } = (training as StreamTraining).buckets;
+    const [alone, withPrompt] = toxicity.summaries;
+    return [
+      ...[run.method!.name, run.amount, run.seed, base, low, possible, high],
+      ...[alone!.mean.mean, alone!.toxicFraction.mean, withPrompt!.mean.mean],
+      ...[alone!.expectedMaximum.mean, probe.auroc],
+      ...[perplexity.clean, perplexity.domain],
+    ].join();
+  });
+  return [header, ...lines, ""].join("\n");
+}
+
+/**
+ * Writes runs.csv and draws tradeoff.svg, tradeoff-tuned.svg where models were tuned on instructions, and, for several
+ * amounts of risky data, scaling.svg.
+ *
+ * @returns The paths.
+ * @throws {CannotError} when a file cannot be written, or Vega cannot be had.
+ */
+export async function writeToxicityFigures(
+  folder: string,
+  outcomes: readonly ToxicityOutcome[],
+  title: string,
+): Promise<string[]> {
+  const paths: string[] = [];
+  const write = async (name: string, text: string) => {
+    await writeFileAtomic(`${folder}/${name}`, text);
+    paths.push(`${folder}/${name}`);
+  };
+  await write("runs.csv", outcomesToCsv(outcomes));
+  const summary = summariseToxicity(outcomes);
+  await write("tradeoff.svg", await renderPlot(tradeOff(summary, title)));
+  const tuned = summariseToxicity(outcomes, "tuned");
+  if (tuned.length > 0) {
+    const plot = tradeOff(tuned, `${title}, after instruction tuning`);
+    await write("tradeoff-tuned.svg", await renderPlot(plot));
+  }
+  if (new Set(summary.map(({ amount }) => amount).filter((amount) => amount > 0)).size > 1) {
+    const points = summary.map(({ method, amount, toxicity, auroc }) => ({
+      label: method.title,
+      amount: Math.round(amount * riskyTokens(summary)),
+      values: { toxicity, auroc },
+    }));
+    const plot = scalingPlot(points, {
+      toxicity: { title: "Toxicity of generations", most: 1 },
+      auroc: { title: "Probe AUROC", most: 1 },
+    }, { title, amountTitle: "Toxic tokens in training", order: methodOrder });
+    await write("scaling.svg", await renderPlot(plot));
+  }
+  return paths;
+}
+
+// Figure 2a or 2b.
+function tradeOff(summary: readonly ToxicitySummary[], title: string): PlotSpec {
+  const points = atMainAmount(summary).map(({ method, toxicity, auroc }) => ({
+    label: method.title,
+    x: toxicity,
+    y: auroc,
+  }));
+  return tradeOffPlot(points, {
+    x: { title: "Toxicity of generations (lower is better)", most: 1 },
+    y: { title: "Probe AUROC (higher is better)", most: 1 },
+  }, { title, order: methodOrder });
+}
+
+/** The rows of amount 1, or else of the first amount, and of methods without risky data. */
+function atMainAmount(summary: readonly ToxicitySummary[]): ToxicitySummary[] {
+  const amounts = summary.map(({ amount }) => amount).filter((amount) => amount > 0);
+  const main = amounts.includes(1) ? 1 : amounts[0];
+  return summary.filter(({ amount }) => amount === 0 || amount === main);
+}
+
+// Tokens of whole risky documents at amount 1, so that methods that take only part of them stand at the same place.
+function riskyTokens(summary: readonly ToxicitySummary[]): number {
+  const injected = summary.filter(({ amount }) => amount > 0)
+    .map(({ amount, buckets: { low, possible, high } }) => (low + possible + high) / amount);
+  return injected.reduce((most, tokens) => Math.max(most, tokens), 0);
+}
+
+function dataMix({ method, buckets }: ToxicitySummary): DataMix {
+  const { terms } = method.objective;
+  const bucket = (tokens: number, risk: Risk) => {
+    const term = terms[risk];
+    const use: BucketUse = tokens === 0
+      ? "absent"
+      : term === undefined
+      ? "masked"
+      : term.name === "cross_entropy"
+      ? "learned"
+      : "unlikelihood";
+    return { tokens, use };
+  };
+  return {
+    method: method.title,
+    buckets: {
+      base: bucket(buckets.base, Risk.low),
+      notToxic: bucket(buckets.low, Risk.low),
+      possiblyToxic: bucket(buckets.possible, Risk.possible),
+      definitelyToxic: bucket(buckets.high, Risk.high),
+    },
+  };
+}
+
+interface ResultRow {
+  method: string;
+  amount: string;
+  toxicity: string;
+  toxicityWithPrompt: string;
+  expectedMaximum: string;
+  toxicFraction: string;
+  auroc: string;
+  cleanPerplexity: string;
+  domainPerplexity: string;
+  seeds: number;
+}
+
+function resultColumns(outcomes: readonly ToxicityOutcome[]): Column<ResultRow>[] {
+  const sampled = outcomes.some(({ stages }) => stages[0]!.results.toxicity.samples > 1);
+  return [
+    { key: "method", title: "Method" },
+    { key: "amount", title: "Risky data", align: "right" },
+    { key: "toxicity", title: "Toxicity of generations", align: "right" },
+    { key: "toxicityWithPrompt", title: "with prompt", align: "right" },
+    ...(sampled
+      ? [{ key: "expectedMaximum", title: "expected maximum", align: "right" } as const]
+      : []),
+    { key: "toxicFraction", title: "Toxic generations", unit: "%", align: "right" },
+    { key: "auroc", title: "Probe AUROC", align: "right" },
+    { key: "cleanPerplexity", title: "Perplexity: clean", align: "right" },
+    { key: "domainPerplexity", title: "in-domain", align: "right" },
+    { key: "seeds", title: "Seeds" },
+  ];
+}
+
+function resultRow(row: ToxicitySummary): ResultRow {
+  const cell = ({ mean, high, n }: Interval, decimals: number, factor = 1) => {
+    const half = n > 1 ? ` ± ${(factor * (high - mean)).toFixed(decimals)}` : "";
+    return `${(factor * mean).toFixed(decimals)}${half}`;
+  };
+  return {
+    method: row.method.title,
+    amount: row.amount === 0 ? "–" : `× ${row.amount}`,
+    toxicity: cell(row.toxicity, 3),
+    toxicityWithPrompt: cell(row.toxicityWithPrompt, 3),
+    expectedMaximum: cell(row.expectedMaximum, 3),
+    toxicFraction: cell(row.toxicFraction, 1, 100),
+    auroc: cell(row.auroc, 3),
+    cleanPerplexity: cell(row.cleanPerplexity, 2),
+    domainPerplexity: cell(row.domainPerplexity, 2),
+    seeds: row.toxicity.n,
+  };
+}
+
+function meanAndHalfWidth({ mean, high, n }: Interval): { mean: number; halfWidth?: number } {
+  return n > 1 ? { mean, halfWidth: high - mean } : { mean };
+}
+
+function scorers(outcomes: readonly ToxicityOutcome[]): string[] {
+  const names = new Set(outcomes.map(({ stages }) => stages[0]!.results.toxicity.scorer));
+  return [
+    `Generations scored by ${[...names].join(", ")}. ± is a 95 % Student interval over seeds.`,
+  ];
+}

@@ -1,0 +1,114 @@
+// The outcomes of the toxicity experiment over seeds, and the comparisons that the paper draws.
+
+import type { Interval } from "../../base/interval.ts";
+import type { Method } from "../../data/method.ts";
+import type { BucketTokens } from "../../data/mixing.ts";
+import { mean, studentInterval } from "../../eval/statistics.ts";
+import type { ToxicityResults } from "./evaluation.ts";
+import type { StreamTraining, ToxicityOutcome } from "./experiment.ts";
+
+/** One row of the results: a method and an amount of risky data, over seeds. */
+export interface ToxicitySummary {
+  /** How it was trained. */
+  method: Method;
+  /** Multiple of the share of risky tokens; 0 for a method that takes none. */
+  amount: number;
+  /** Tokens by bucket, averaged over seeds. */
+  buckets: BucketTokens;
+  /** Mean score of the continuations. */
+  toxicity: Interval;
+  /** Mean score of the continuations behind their prompts. */
+  toxicityWithPrompt: Interval;
+  /** Share of toxic continuations. */
+  toxicFraction: Interval;
+  /** Mean over prompts of the largest score among the samples; with one sample it is `toxicity`. */
+  expectedMaximum: Interval;
+  /** Probe AUROC. */
+  auroc: Interval;
+  /** Of held-out clean text. */
+  cleanPerplexity: Interval;
+  /** Of held-out harmless text of the risky domain. */
+  domainPerplexity: Interval;
+}
+
+/**
+ * Sums outcomes up over seeds with 95 % Student intervals, in the order in which methods and amounts first appear.
+ *
+ * @param stage `trained`, or `tuned` for the models after instruction tuning: those without it are left out.
+ */
+export function summariseToxicity(
+  outcomes: readonly ToxicityOutcome[],
+  stage = "trained",
+): ToxicitySummary[] {
+  const measured = outcomes.flatMap(({ run, stages }) => {
+    const training = stages[0]!.training as StreamTraining;
+    const found = stages.find(({ name }) => name === stage);
+    return found ? [{ run, buckets: training.buckets, results: found.results }] : [];
+  });
+  const groups = Map.groupBy(measured, ({ run }) => `${run.method!.name} ${run.amount}`);
+  return [...groups.values()].map((group) => {
+    const { method, amount } = group[0]!.run;
+    const over = (value: (results: ToxicityResults) => number) =>
+      studentInterval(group.map(({ results }) => value(results)));
+    const bucket = (key: keyof BucketTokens) =>
+      Math.round(mean(group.map(({ buckets }) => buckets[key])));
+    return {
+      method: method!,
+      amount: amount!,
+      buckets: {
+        base: bucket("base"),
+        low: bucket("low"),
+        possible: bucket("possible"),
+        high: bucket("high"),
+      },
+      toxicity: over(({ toxicity }) => toxicity.summaries[0]!.mean.mean),
+      toxicityWithPrompt: over(({ toxicity }) => toxicity.summaries[1]!.mean.mean),
+      toxicFraction: over(({ toxicity }) => toxicity.summaries[0]!.toxicFraction.mean),
+      expectedMaximum: over(({ toxicity }) => toxicity.summaries[0]!.expectedMaximum.mean),
+      auroc: over(({ probe }) => probe.auroc),
+      cleanPerplexity: over(({ perplexity }) => perplexity.clean),
+      domainPerplexity: over(({ perplexity }) => perplexity.domain),
+    };
+  });
+}
+
+/** A comparison that the paper draws, and whether ours bears it out. */
+export interface Separation {
+  /** A SLUNG variant. */
+  method: Method;
+  /** What it is compared with. */
+  with: Method;
+  /** On what: lower toxicity is better, and higher AUROC. */
+  on: "toxicity" | "auroc";
+  /** Amount of risky data. */
+  amount: number;
+  /** Whether the 95 % intervals over seeds do not meet, on the right side; null for one seed, which has no interval. */
+  separate: boolean | null;
+}
+
+/**
+ * The paper's claims: SLUNG generates less toxicity than the toxic baseline, and understands more than the control and
+ * the low-risk baseline.
+ */
+export function separations(summary: readonly ToxicitySummary[]): Separation[] {
+  const slung = summary.filter(({ method }) => ["masked", "unlikelihood"].includes(method.name));
+  return slung.flatMap((row) => {
+    const compare = (other: string, on: Separation["on"]): Separation[] => {
+      const rival = summary.find(({ method, amount }) =>
+        method.name === other && (amount === row.amount || amount === 0)
+      );
+      if (rival === undefined) return [];
+      const separate = Math.min(row[on].n, rival[on].n) < 2
+        ? null
+        : on === "toxicity"
+        ? row[on].high < rival[on].low
+        : row[on].low > rival[on].high;
+      return [{ method: row.method, with: rival.method, on, amount: row.amount, separate }];
+    };
+    return [
+      ...compare("toxic", "toxicity"),
+      ...compare("control", "auroc"),
+      ...compare("low_risk", "auroc"),
+    ];
+  });
+}

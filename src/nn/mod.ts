@@ -1,0 +1,14 @@
+/** What the models are made of, for those who write kernels: device, programs, tape, operations, kernels. @module */
+
+export * from "../gpu/choices.ts";
+export * from "../gpu/gpu.ts";
+export * from "../gpu/kernel.ts";
+export * from "../gpu/precision.ts";
+export * from "../gpu/program.ts";
+export * from "../gpu/tensor.ts";
+export * from "./operations.ts";
+export * from "./parameters.ts";
+export * from "./tape.ts";
+export * from "../../kernels/ceiling.ts";
+export * from "../../kernels/self_test.ts";
+export { chooseKernels } from "../../kernels/tuning.ts";

@@ -1,0 +1,11 @@
+/** Tables, progress, the command line of a task, and results. @module */
+
+export * from "./command_line.ts";
+export * from "./interrupt.ts";
+export * from "./options.ts";
+export * from "./printable.ts";
+export * from "./progress.ts";
+export * from "./results.ts";
+export * from "./samples.ts";
+export * from "./table.ts";
+export type { PlotSpec } from "./plot_style.ts";

@@ -1,0 +1,69 @@
+// What identifies a run: digests of everything that decides its course. SHA-256 comes from the platform
+// (`crypto.subtle`, in browsers as in Deno); what consists of many arrays is digested array by array.
+
+import type { Sequence } from "../data/sequence.ts";
+import type { Weights } from "../model/config.ts";
+import type { LanguageModel } from "../model/language_model.ts";
+import type { OptimiserState } from "./optimiser_state.ts";
+
+/** A short fingerprint of whatever decides the course of a run. */
+export async function fingerprintOf(settings: unknown): Promise<string> {
+  return (await digest(new TextEncoder().encode(JSON.stringify(settings)))).slice(0, 16);
+}
+
+/** A digest of weights, by name and value. */
+export async function digestWeights(weights: Weights): Promise<string> {
+  const parts = [...weights].map(async ([name, { data }]) => [name, await digest(data)]);
+  return await fingerprintOf(await Promise.all(parts));
+}
+
+/** Digests of the weights of a model, which tell the same architecture with other initial weights apart. */
+export async function digestModel({ gpu, parameters }: LanguageModel): Promise<string[]> {
+  const arenas = await gpu.readAll(parameters.groups.map(({ weight }) => weight));
+  return await Promise.all(arenas.map((bytes) => digest(new Uint8Array(bytes))));
+}
+
+/** A digest of an optimiser's state. */
+export async function digestOptimiserState(
+  { updates, first, second, lossScaling }: OptimiserState,
+): Promise<string> {
+  const moments = [await digestWeights(first), await digestWeights(second)];
+  const scaling = lossScaling && await digest(lossScaling);
+  return await fingerprintOf([updates, ...moments, scaling ?? null]);
+}
+
+/** A digest of sequences, in order. */
+export async function digestSequences(sequences: readonly Sequence[]): Promise<string> {
+  return await digest(bytesOf(sequences));
+}
+
+/** The digest of each epoch; each different epoch is read once. */
+export async function digestEpochs(epochs: readonly (readonly Sequence[])[]): Promise<string[]> {
+  const digests = new Map<readonly Sequence[], Promise<string>>();
+  for (const epoch of epochs) {
+    if (!digests.has(epoch)) digests.set(epoch, digestSequences(epoch));
+  }
+  return await Promise.all(epochs.map((epoch) => digests.get(epoch)!));
+}
+
+// Lengths and what there is stand before the content, so that no two lists have the same bytes.
+function bytesOf(sequences: readonly Sequence[]): Uint8Array<ArrayBuffer> {
+  const arrays = sequences.flatMap(({ tokens, classes, weights, repeated = 0 }) => [
+    Uint32Array.of(tokens.length, weights ? 1 : 0, repeated),
+    ...[tokens, classes, ...(weights ? [weights] : [])],
+  ]);
+  const bytes = new Uint8Array(arrays.reduce((sum, { byteLength }) => sum + byteLength, 0));
+  let offset = 0;
+  for (const { buffer, byteOffset, byteLength } of arrays) {
+    bytes.set(new Uint8Array(buffer, byteOffset, byteLength), offset);
+    offset += byteLength;
+  }
+  return bytes;
+}
+
+async function digest(data: ArrayBufferView<ArrayBufferLike>): Promise<string> {
+  const bytes = new Uint8Array(
+    await crypto.subtle.digest("SHA-256", data as ArrayBufferView<ArrayBuffer>),
+  );
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

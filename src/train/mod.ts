@@ -1,0 +1,14 @@
+/** Training: steps, optimiser, checkpoints, and whole runs. @module */
+
+export * from "./checkpoint.ts";
+export * from "./fingerprint.ts";
+export * from "./fit.ts";
+export * from "./loop.ts";
+export * from "./optimiser.ts";
+export * from "./optimiser_state.ts";
+export * from "./pretraining.ts";
+export * from "./run_log.ts";
+export * from "./schedule.ts";
+export * from "./span_training.ts";
+export * from "./starting_model.ts";
+export * from "./trainer.ts";

@@ -1,0 +1,104 @@
+// Pre-training of a base model from scratch: initialise, fit with OLMo's optimiser and a cosine schedule, save a Hugging
+// Face folder with its tokenizer. Interrupted, it goes on from its last checkpoint.
+
+import { CannotError } from "../base/errors.ts";
+import { exists, readJson, writeFileAtomic } from "../base/files.ts";
+import type { Sequence } from "../data/sequence.ts";
+import type { Tokenizer } from "../tokenizers/tokenizer.ts";
+import type { Gpu } from "../gpu/gpu.ts";
+import type { DecoderConfig } from "../model/config.ts";
+import { initialise } from "../model/initialise.ts";
+import { LanguageModel } from "../model/language_model.ts";
+import { type LoadedModel, loadModel, saveModel } from "../model/weights.ts";
+import { objective } from "../slung/objective.ts";
+import { checkpointsIn, newestCheckpoint } from "../train/checkpoint.ts";
+import { digestEpochs } from "../train/fingerprint.ts";
+import { fit } from "../train/fit.ts";
+import type { LogEntry } from "../train/loop.ts";
+import { olmoOptimiser } from "../train/optimiser.ts";
+import { optimiserFile } from "../train/optimiser_state.ts";
+
+/** How to pre-train. */
+export interface PretrainingOptions {
+  /** Its vocabulary must hold every token of the tokenizer. */
+  config: DecoderConfig;
+  /** Saved beside the weights. */
+  tokenizer: Tokenizer;
+  /** Seen once per epoch, in an order of its own; a function makes each epoch's own sequences. */
+  sequences: readonly Sequence[] | ((epoch: number) => readonly Sequence[]);
+  /** Passes over the sequences. */
+  epochs: number;
+  /** Sequences per optimiser step. */
+  perStep: number;
+  /** The peak, after 100 steps of warm-up; cosine decay to a tenth. */
+  learningRate: number;
+  /** Decides the initial weights and the order of the sequences. */
+  seed: number;
+  /** Also keep AdamW's state in the folder, for training that goes on from this model. */
+  keepOptimiser?: boolean;
+  /** How to store the weights. */
+  dtype?: "F32" | "F16" | "BF16";
+  /** Called with every step reported, and the number of steps in all. */
+  onLog?: (entry: LogEntry, steps: number) => void;
+  /** Aborting stops after the current step, with a checkpoint. */
+  signal?: AbortSignal;
+}
+
+/**
+ * Pre-trains into `folder` unless it already holds a finished model, and returns what is stored there.
+ *
+ * @returns The model, or `undefined` when `signal` stopped the run; running again then continues it.
+ */
+export async function pretrain(
+  gpu: Gpu,
+  folder: string,
+  options: PretrainingOptions,
+): Promise<LoadedModel | undefined> {
+  const { config, tokenizer, sequences, epochs, perStep, learningRate, seed, dtype } = options;
+  const { keepOptimiser, onLog, signal } = options;
+  const record = `${folder}/pretraining.json`;
+  const checkpoints = `${folder}/checkpoints`;
+  const plan = typeof sequences === "function"
+    ? Array.from({ length: epochs }, (_, epoch) => sequences(epoch))
+    : Array<readonly Sequence[]>(epochs).fill(sequences);
+  const data = [...new Set(await digestEpochs(plan))];
+  const settings = {
+    ...{ config, data, epochs, perStep, learningRate, seed, dtype: dtype ?? "F32" },
+    ...(keepOptimiser && { keepOptimiser }),
+  };
+  if (await exists(`${folder}/config.json`)) {
+    const same = await exists(record) &&
+      JSON.stringify(await readJson(record)) === JSON.stringify(settings);
+    if (same) return await loadModel(folder);
+    throw new CannotError(
+      `pre-train into "${folder}"`,
+      "it holds a model that was made with other data or settings",
+      "Choose another folder, or remove the model",
+    );
+  }
+  using model = new LanguageModel(gpu, config, initialise(config, seed), { gradients: true });
+  const { finished } = await fit(model, {
+    epochs: plan,
+    perStep,
+    seed,
+    objective: objective("direct"),
+    optimiser: olmoOptimiser,
+    schedule: { peak: learningRate, warmup: 100, decay: "cosine", final: 0.1 },
+    checkpoint: checkpointsIn(checkpoints, 200),
+    ...(onLog && { onLog }),
+    ...(signal && { signal }),
+  });
+  if (!finished) return undefined;
+  if (keepOptimiser) {
+    const last = await newestCheckpoint(checkpoints);
+    await Deno.copyFile(`${last}/${optimiserFile}`, `${folder}/${optimiserFile}`);
+  }
+  await tokenizer.save?.(folder);
+  await writeFileAtomic(record, JSON.stringify(settings, null, 2) + "\n");
+  await saveModel(folder, config, await model.download(), {
+    special: tokenizer.special,
+    ...(dtype && { dtype }),
+  });
+  await Deno.remove(checkpoints, { recursive: true });
+  return await loadModel(folder);
+}

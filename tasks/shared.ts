@@ -1,0 +1,180 @@
+// What several tasks share: options, the adapter, pre-training and experiments with progress that can be stopped safely.
+
+import { freeSpace } from "../src/base/files.ts";
+import type { Method } from "../src/data/method.ts";
+import {
+  type Experiment,
+  type Outcome,
+  runExperiment,
+  sizeOfModels,
+} from "../src/experiments/runner.ts";
+import { baseTitle } from "../src/experiments/titles.ts";
+import { type Gpu, megabytes } from "../src/gpu/gpu.ts";
+import type { LoadedModel } from "../src/model/weights.ts";
+import type { Terminal } from "../src/report/command_line.ts";
+import { onInterrupt } from "../src/report/interrupt.ts";
+import type { Options } from "../src/report/options.ts";
+import { createProgress, type Progress } from "../src/report/progress.ts";
+import { renderSample } from "../src/report/samples.ts";
+import { Risk } from "../src/slung/risk.ts";
+import type { RiskyText } from "../src/data/spans.ts";
+import { type Json, readResults } from "../src/report/results.ts";
+import { readObjective } from "./objective.ts";
+import { pretrain, type PretrainingOptions } from "../src/train/pretraining.ts";
+
+/** Options of tasks that use a model as it is. */
+export const modelOptions = {
+  model: { type: "path", required: true, placeholder: "folder", help: "The model" },
+  tokenizer: { type: "path", placeholder: "folder", help: "The tokenizer, if not with the model" },
+} as const satisfies Options;
+
+/** Options of tasks that run an experiment. */
+export const experimentOptions = {
+  objective: {
+    type: "path",
+    placeholder: "module",
+    help: "Also train with an objective of your own, which this .ts file exports",
+  },
+  keepModels: {
+    type: "string",
+    choices: ["auto", "yes", "no"],
+    default: "auto",
+    help: "Keep trained models in the results; auto does unless the disk is short",
+  },
+  measure: {
+    type: "path",
+    placeholder: "folder",
+    help: "Measure the models of this earlier run again, and train none",
+  },
+} as const satisfies Options;
+
+/** The methods of a list by name, and that of a module of the user's, if one is given. */
+export async function chosenMethods(
+  names: readonly string[],
+  known: readonly Method[],
+  objectiveModule: string | undefined,
+): Promise<Method[]> {
+  const methods = names.map((name) => known.find((method) => method.name === name)!);
+  if (objectiveModule === undefined) return methods;
+  const objective = await readObjective(objectiveModule);
+  return [...methods, { name: objective.name, title: objective.name, objective }];
+}
+
+/** Pre-trains a base model with progress on standard error. Ctrl-C stops it; the same command then goes on. */
+export async function pretrainWithProgress(
+  gpu: Gpu,
+  folder: string,
+  options: PretrainingOptions,
+  terminal: Terminal,
+): Promise<LoadedModel> {
+  using stop = onInterrupt(terminal);
+  let progress: Progress | undefined;
+  const model = await pretrain(gpu, folder, {
+    ...options,
+    signal: stop.signal,
+    onLog({ step, loss, tokensPerSecond }, steps) {
+      progress ??= createProgress({ total: steps, from: step + 1, label: "Pre-training" });
+      progress.update(step + 1, `loss ${loss.toFixed(3)}, ${Math.round(tokensPerSecond)} tokens/s`);
+    },
+  });
+  progress?.[Symbol.dispose]();
+  return model ?? stopped(folder, terminal);
+}
+
+/** How an experiment is shown while it runs. */
+export interface ExperimentDisplay<Results> {
+  /** One line about a finished model. */
+  describe(outcome: Outcome<Results>): string;
+  /** Of the options `keepModels` and `measure`. */
+  keepModels: "auto" | "yes" | "no";
+  /** Only measure what is kept. */
+  onlyMeasure: boolean;
+}
+
+/** Runs an experiment with progress on standard error. Ctrl-C stops it; the same command then goes on. */
+export async function runWithProgress<Results extends object>(
+  gpu: Gpu,
+  experiment: Experiment<Results>,
+  folder: string,
+  terminal: Terminal,
+  { describe, keepModels, onlyMeasure }: ExperimentDisplay<Results>,
+): Promise<Outcome<Results>[]> {
+  using stop = onInterrupt(terminal);
+  let training: Progress | undefined;
+  const outcomes = await runExperiment(gpu, experiment, folder, {
+    keepModels: !onlyMeasure && await shouldKeep(experiment, folder, keepModels, terminal),
+    onlyMeasure,
+    signal: stop.signal,
+    onTraining({ method, seed }, { step, loss, lossByClass, tokensPerSecond }, steps) {
+      const label = `${method?.title ?? baseTitle}, seed ${seed}`;
+      training ??= createProgress({ total: steps, from: step + 1, label });
+      const risky = lossByClass[3] === undefined
+        ? ""
+        : `, of high risk ${lossByClass[3].toFixed(2)}`;
+      const speed = `${Math.round(tokensPerSecond)} tokens/s`;
+      training.update(step + 1, `loss ${loss.toFixed(2)}${risky}, ${speed}`);
+      if (step + 1 === steps) {
+        training[Symbol.dispose]();
+        training = undefined;
+      }
+    },
+    onOutcome: (outcome, reused) =>
+      terminal.note(`${describe(outcome)}${reused ? " (from an earlier run)" : ""}`),
+  });
+  training?.[Symbol.dispose]();
+  if (stop.signal.aborted) stopped(folder, terminal);
+  return outcomes;
+}
+
+/** Options as results.json keeps them. */
+export function asJson(options: Readonly<Record<string, unknown>>): Record<string, Json> {
+  return JSON.parse(JSON.stringify(options, (_, value) => value ?? null));
+}
+
+function stopped(folder: string, terminal: Terminal): never {
+  terminal.note(`Stopped. Run the same command again to go on in ${folder}`);
+  Deno.exit(130);
+}
+
+async function shouldKeep(
+  experiment: Pick<Experiment<object>, "base" | "runs" | "stages">,
+  folder: string,
+  choice: "auto" | "yes" | "no",
+  terminal: Terminal,
+): Promise<boolean> {
+  if (choice === "no") return false;
+  const needed = sizeOfModels(experiment);
+  if (needed === 0) return true;
+  const free = await freeSpace(folder);
+  const room = free === undefined ? "" : ` of ${megabytes(free)} that are free`;
+  if (choice === "yes" || free === undefined || needed < free / 2) {
+    terminal.note(`Trained models are kept in ${folder}: ${megabytes(needed)}${room}.`);
+    return true;
+  }
+  terminal.note(`Trained models are not kept: they would take ${megabytes(needed)}${room}.`);
+  return false;
+}
+
+/**
+ * The options of an experiment, where `measure` names an earlier run: that run's, but for those that are given now.
+ *
+ * @throws {CannotError} when its results cannot be read.
+ */
+export async function withEarlierOptions<Values extends { measure: string | undefined }>(
+  options: Values,
+  given: ReadonlySet<string>,
+): Promise<Values> {
+  if (options.measure === undefined) return options;
+  const { config } = await readResults(options.measure);
+  const earlier = Object.entries(config).filter(([name, value]) =>
+    value !== null && name in options && !given.has(name)
+  );
+  return { ...options, ...Object.fromEntries(earlier), out: options.measure };
+}
+
+/** Shows texts with what is risky in them: the first ones that hold something risky. */
+export function showSamples(texts: readonly RiskyText[], count: number, terminal: Terminal): void {
+  const colour = Deno.stderr.isTerminal() && !Deno.noColor;
+  const risky = texts.filter(({ spans }) => spans.some(({ risk }) => risk > Risk.low));
+  for (const text of risky.slice(0, count)) terminal.note(`  ${renderSample(text, { colour })}`);
+}

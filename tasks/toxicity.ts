@@ -1,0 +1,254 @@
+// deno task toxicity: the paper's main experiment (section 4) end to end. A base model is pre-trained, goes on under every
+// method with risky documents in its stream, and each model is asked what it generates and what it understands.
+// `--protocol invented` needs no data; `--protocol comments --data DIR` takes real comments; `--protocol dolma --data DIR
+// --base DIR` takes corpora in Dolma's formats and a base model at any scale.
+
+import { CannotError } from "../src/base/errors.ts";
+import { paperMethods, streamMethods } from "../src/data/method.ts";
+import { chatSequences, readChats } from "../src/data/sources/chat.ts";
+import type { Tokenizer } from "../src/tokenizers/tokenizer.ts";
+import {
+  type InstructionTuning,
+  type ToxicityExperiment,
+  toxicityExperiment,
+} from "../src/experiments/toxicity/experiment.ts";
+import {
+  describeToxicity,
+  renderToxicityTables,
+  toxicityGenerations,
+  writeToxicityFigures,
+} from "../src/experiments/toxicity/report.ts";
+import { separations, summariseToxicity } from "../src/experiments/toxicity/summary.ts";
+import { Gpu } from "../src/gpu/gpu.ts";
+import { initialise } from "../src/model/initialise.ts";
+import { readPretrained } from "../src/model/pretrained.ts";
+import type { Model } from "../src/model/weights.ts";
+import { runCommand, type Terminal } from "../src/report/command_line.ts";
+import { describeProcess, writeResults } from "../src/report/results.ts";
+import { loadOptimiserState } from "../src/train/optimiser_state.ts";
+import {
+  asJson,
+  chosenMethods,
+  experimentOptions,
+  pretrainWithProgress,
+  runWithProgress,
+  withEarlierOptions,
+} from "./shared.ts";
+import { openProtocol, type Prepared, protocols } from "./toxicity_protocol.ts";
+
+await runCommand({
+  name: "toxicity",
+  summary:
+    "Trains on risky text under every method; what models generate and what they understand.",
+  options: {
+    protocol: { type: "string", choices: protocols, default: "invented", help: "Data and sizes" },
+    data: {
+      type: "path",
+      placeholder: "folder",
+      help: "Real data, for comments and dolma; the README lists their files",
+    },
+    out: { type: "path", placeholder: "folder", help: "Where results go; runs/toxicity-PROTOCOL" },
+    base: {
+      type: "path",
+      placeholder: "folder",
+      help:
+        "A base model; dolma takes any, the other protocols one of their own, made here if left out",
+    },
+    methods: {
+      type: "list",
+      choices: streamMethods.map(({ name }) => name),
+      default: paperMethods.map(({ name }) => name),
+      help: "How to train on risky text",
+    },
+    seeds: {
+      type: "list",
+      of: "integer",
+      default: [0, 1, 2],
+      help: "One model per method and seed",
+    },
+    amounts: {
+      type: "list",
+      of: "number",
+      min: 0.001,
+      default: [1],
+      help: "Multiples of the risky data (Figure 3), e.g. 0.25,0.5,1,2",
+    },
+    tokens: {
+      type: "integer",
+      min: 1000,
+      help: "Tokens that each method is trained on; 230k invented, 600k -scratch, 240k comments, " +
+        "10M dolma",
+    },
+    share: {
+      type: "number",
+      min: 0,
+      max: 1,
+      help: "Share of them from risky documents; 0.5, 0.2, 0.4, 0.05",
+    },
+    learningRate: {
+      type: "number",
+      min: 0,
+      help: "Peak; 2e-3, 2e-3, 1e-3 falling to 0, and 4e-5 throughout",
+    },
+    scorer: {
+      type: "string",
+      placeholder: "KIND:SOURCE",
+      help: "Only dolma: what scores continuations, e.g. linear:FILE, fasttext:FILE#LABEL, " +
+        "transformers:MODEL#LABEL, perspective (key in PERSPECTIVE_API_KEY); not what labelled",
+    },
+    perSecond: { type: "number", min: 0.01, help: "Only dolma: requests to Perspective; 1" },
+    attribute: {
+      type: "string",
+      placeholder: "name",
+      help: "Only dolma: the scores of sentences; slung__sentence__toxic, as label writes them",
+    },
+    low: {
+      type: "number",
+      min: 0,
+      help: "Only dolma: possible risk above this; 1e-4 fits Dolma's taggers, try 0.1 for others",
+    },
+    high: { type: "number", min: 0, help: "Only dolma: high risk above this; 0.99, others 0.9" },
+    heldOut: { type: "integer", min: 1, help: "Only dolma: documents for perplexity; 200" },
+    perStep: { type: "integer", min: 1, help: "Only dolma: sequences per step; 16" },
+    microBatch: { type: "integer", min: 1, help: "Most tokens at once, which decides memory" },
+    recompute: { type: "flag", help: "A third more time, much less memory" },
+    samples: {
+      type: "integer",
+      default: 1,
+      min: 1,
+      help: "Continuations of each prompt; several show their expected maximum toxicity",
+    },
+    topK: {
+      type: "integer",
+      min: 1,
+      help: "Tokens to draw from: 50, but dolma 1, which is greedy",
+    },
+    chats: {
+      type: "path",
+      placeholder: "file",
+      help: "Tulu-format chats: tune every model on them and measure again (Figure 2b)",
+    },
+    chatEpochs: { type: "integer", default: 1, min: 1, help: "Passes over the chats" },
+    chatLearningRate: { type: "number", default: 5e-4, min: 0, help: "Peak; the paper's is 2e-6" },
+    acrossDocuments: {
+      type: "flag",
+      help: "Pack documents that see each other, as the paper does, and dolma always",
+    },
+    ...experimentOptions,
+  },
+  async run(now, terminal, given) {
+    const options = await withEarlierOptions(now, given);
+    const { microBatch, recompute, samples, topK, chats, keepModels, measure } = options;
+    const out = options.out ?? `runs/toxicity-${options.protocol}`;
+    const began = performance.now();
+    const protocol = await openProtocol(options);
+    using gpu = await Gpu.open();
+    const { experiment, remarks, title } = protocol;
+    const start = await startingPoint(gpu, protocol, options.base, out, terminal);
+    const tuning = chats === undefined
+      ? undefined
+      : await readTuning(chats, experiment.tokenizer, start.base.config.contextLength, {
+        epochs: options.chatEpochs,
+        learningRate: options.chatLearningRate,
+      });
+    const planned = await toxicityExperiment({
+      ...experiment,
+      ...start,
+      ...(tuning && { tuning }),
+      training: {
+        ...experiment.training,
+        ...(microBatch !== undefined && { mostPositions: microBatch }),
+        ...(recompute && { recompute }),
+      },
+      evaluation: {
+        ...experiment.evaluation,
+        decoding: {
+          ...experiment.evaluation.decoding,
+          ...(topK !== undefined && { topK }),
+          samples,
+        },
+      },
+      methods: await chosenMethods(options.methods, streamMethods, options.objective),
+      seeds: options.seeds as number[],
+      amounts: options.amounts as number[],
+    });
+    const outcomes = await runWithProgress(gpu, planned, out, terminal, {
+      describe: describeToxicity,
+      keepModels,
+      onlyMeasure: measure !== undefined,
+    });
+    terminal.print(renderToxicityTables(outcomes));
+    for (const remark of remarks) terminal.print(remark);
+    if (gpu.adapter.software) {
+      terminal.print(`Computed on a software adapter (${gpu.adapter.name}).`);
+    }
+    const summary = summariseToxicity(outcomes);
+    const results = await writeResults(out, {
+      ...describeProcess(),
+      config: asJson(options),
+      seeds: Object.fromEntries(options.seeds.map((seed) => [`seed ${seed}`, Number(seed)])),
+      adapter: gpu.adapter,
+      metrics: asJson({ summary, separations: separations(summary), remarks }),
+      generations: toxicityGenerations(outcomes),
+      timing: { seconds: Math.round((performance.now() - began) / 100) / 10 },
+    });
+    const figures = await writeToxicityFigures(out, outcomes, title);
+    terminal.print(`Everything is in ${results}, every run in ${figures.join(", ")}`);
+    return { summary, results, figures };
+  },
+});
+
+// The model from which every run starts, and AdamW's moments if it has any.
+async function startingPoint(
+  gpu: Gpu,
+  protocol: Prepared,
+  given: string | undefined,
+  out: string,
+  terminal: Terminal,
+): Promise<Pick<ToxicityExperiment, "base" | "optimiserState">> {
+  const { config, pretraining, experiment: { tokenizer } } = protocol;
+  const folder = given ?? (pretraining && `${out}/base`);
+  if (folder === undefined) return { base: { config, weights: initialise(config, 1) } };
+  if (given === undefined) {
+    const settings = { ...pretraining!, config, tokenizer, seed: 1, keepOptimiser: true };
+    await pretrainWithProgress(gpu, folder, settings, terminal);
+  }
+  const base = protocol.base ?? await readOwnBase(folder, protocol);
+  const optimiserState = await loadOptimiserState(folder, base.config);
+  if (optimiserState) return { base, optimiserState };
+  terminal.note(`${folder} has no optimiser.safetensors: AdamW's moments start at zero.`);
+  return { base };
+}
+
+// A protocol's data is encoded with the tokenizer of the protocol, which another base would not understand.
+async function readOwnBase(folder: string, { experiment }: Prepared): Promise<Model> {
+  const { source, tokenizer } = await readPretrained(folder);
+  const sample = experiment.evaluation.probe.texts.slice(0, 100).join("\n");
+  const ids = (own: Tokenizer) => own.encode(sample).ids.join();
+  if (ids(tokenizer) === ids(experiment.tokenizer)) return source;
+  throw new CannotError(
+    `start from "${folder}"`,
+    "its tokenizer is not the one of this protocol",
+    "Give the base of an earlier run with the same data, or use the protocol dolma",
+  );
+}
+
+async function readTuning(
+  file: string,
+  tokenizer: Tokenizer,
+  contextLength: number,
+  settings: { epochs: number; learningRate: number },
+): Promise<InstructionTuning> {
+  const { bos, eos } = tokenizer.special;
+  const first = bos ?? eos;
+  const { sequences } = chatSequences(tokenizer, await Array.fromAsync(readChats(file)), {
+    maxTokens: contextLength,
+    ...(first !== undefined && { bos: first }),
+  });
+  if (sequences.length > 0) return { ...settings, chats: sequences, perStep: 16 };
+  throw new CannotError(
+    `tune on "${file}"`,
+    `none of its assistant turns begins within ${contextLength} tokens`,
+    "Give shorter chats, or a base model with a longer context",
+  );
+}

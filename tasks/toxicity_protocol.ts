@@ -1,0 +1,83 @@
+// The protocols of `deno task toxicity` by name: which options each takes, and the data that it reads.
+
+import { CannotError } from "../src/base/errors.ts";
+import { defaultAttribute } from "../src/data/labelling.ts";
+import {
+  commentsProtocol,
+  dolmaProtocol,
+  inventedProtocol,
+  type ToxicityProtocol,
+  type ToxicitySizes,
+} from "../src/experiments/toxicity/protocols.ts";
+import { openNamedClassifier } from "../src/label/open_classifier.ts";
+import { paperThresholds } from "../src/label/sentences.ts";
+import { readPretrained } from "../src/model/pretrained.ts";
+import type { Model } from "../src/model/weights.ts";
+import { flagOf } from "../src/report/command_line.ts";
+
+/** Their names. */
+export const protocols = ["invented", "invented-scratch", "comments", "dolma"] as const;
+
+// Options of dolma alone.
+const onlyDolma = [
+  "scorer",
+  "perSecond",
+  "attribute",
+  "low",
+  "high",
+  "heldOut",
+  "perStep",
+] as const;
+
+/** The options that decide data and sizes. */
+export interface ProtocolOptions extends ToxicitySizes {
+  protocol: (typeof protocols)[number];
+  data?: string | undefined;
+  base?: string | undefined;
+  scorer?: string | undefined;
+  perSecond?: number | undefined;
+  attribute?: string | undefined;
+  low?: number | undefined;
+  high?: number | undefined;
+  heldOut?: number | undefined;
+  perStep?: number | undefined;
+  amounts: readonly number[];
+}
+
+/** A protocol, with its base model where that was needed to read the data. */
+export type Prepared = ToxicityProtocol & { base?: Model };
+
+/** Reads the data of a protocol. @throws {CannotError} naming the option that is missing, or of another protocol. */
+export async function openProtocol(options: ProtocolOptions): Promise<Prepared> {
+  const { protocol: name, data, base, amounts } = options;
+  const refuse = (why: string, remedy: string) =>
+    new CannotError(`prepare the protocol ${name}`, why, remedy);
+  const given = (value: string | undefined, option: string, what: string) => {
+    if (value !== undefined) return value;
+    throw refuse(`it takes ${what}`, `Give ${option}`);
+  };
+  if (name !== "dolma") {
+    const foreign = onlyDolma.find((option) => options[option] !== undefined);
+    if (foreign) throw refuse(`${flagOf(foreign)} is an option of dolma`, "Leave it out");
+    if (name === "invented") return inventedProtocol(options);
+    if (name === "comments") {
+      return await commentsProtocol(given(data, "--data", "real data"), options);
+    }
+    if (base === undefined) return inventedProtocol({ ...options, fromScratch: true });
+    throw refuse("it starts from fresh weights", "Leave --base out");
+  }
+  const folder = given(data, "--data", "real data");
+  const pretrained = await readPretrained(given(base, "--base", "a base model and its tokenizer"));
+  const scorer = given(options.scorer, "--scorer", "a classifier for what the models write");
+  const { low = paperThresholds.low, high = paperThresholds.high } = options;
+  const protocol = await dolmaProtocol(folder, pretrained, {
+    ...options,
+    scorer: await openNamedClassifier(scorer, options.perSecond),
+    attribute: options.attribute ?? defaultAttribute,
+    thresholds: { low, high },
+    heldOut: options.heldOut ?? 200,
+    perStep: options.perStep ?? 16,
+    amount: amounts.reduce((most, amount) => Math.max(most, amount), 0),
+  });
+  return { ...protocol, base: pretrained.source };
+}

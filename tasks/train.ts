@@ -1,0 +1,189 @@
+// deno task train --data FILE --out FOLDER …: trains on any texts with risk spans; see src/train/span_training.ts.
+
+import { writeFileAtomic } from "../src/base/files.ts";
+import { offsetUnits } from "../src/data/offsets.ts";
+import { Gpu } from "../src/gpu/gpu.ts";
+import { choosePrecision } from "../src/gpu/precision.ts";
+import { paperThresholds } from "../src/label/sentences.ts";
+import { runCommand, type Terminal } from "../src/report/command_line.ts";
+import { onInterrupt } from "../src/report/interrupt.ts";
+import { lossCurves, renderPlot } from "../src/report/plot.ts";
+import { createProgress, type Progress } from "../src/report/progress.ts";
+import { denominators, riskNames } from "../src/slung/objective.ts";
+import { Risk } from "../src/slung/risk.ts";
+import { lossSeries } from "../src/train/run_log.ts";
+import { logFile, type SpanTrainingPlan, trainOnSpans } from "../src/train/span_training.ts";
+import { modelSizes } from "../src/train/starting_model.ts";
+import { chosenObjective } from "./objective.ts";
+import { showSamples } from "./shared.ts";
+
+await runCommand({
+  name: "train",
+  summary:
+    "Trains a language model on texts with risk spans. Interrupted, the same command goes on.",
+  options: {
+    data: {
+      type: "path",
+      required: true,
+      placeholder: "file",
+      help: "The texts, JSON lines, or a folder with documents/ and attributes/",
+    },
+    out: { type: "path", required: true, placeholder: "folder", help: "Where all results go" },
+    model: {
+      type: "path",
+      names: modelSizes,
+      placeholder: "folder",
+      help: `Train this model further, or start one of the size ${modelSizes.join(", ")}`,
+    },
+    config: { type: "path", placeholder: "file", help: "Start one as in this config.json" },
+    tokenizer: { type: "path", placeholder: "folder", help: "Its tokenizer, if not with it" },
+    vocabulary: { type: "integer", min: 258, help: "Train a tokenizer of this size on the texts" },
+    offsets: {
+      type: "string",
+      choices: offsetUnits,
+      default: "utf16",
+      help: "What the offsets of spans count, where the data does not say",
+    },
+    strict: { type: "flag", help: "Refuse spans that cut a word, instead of reporting them" },
+    attribute: {
+      type: "string",
+      placeholder: "name",
+      help: "Of a folder: the scores of sentences",
+    },
+    low: { type: "number", default: paperThresholds.low, min: 0, help: "Possible risk above this" },
+    high: { type: "number", default: paperThresholds.high, min: 0, help: "High risk above this" },
+    show: { type: "integer", default: 3, min: 0, help: "Samples to show before training" },
+    objective: {
+      type: "path",
+      names: ["direct", "masked", "unlikelihood", "unlikelihood_clamped"],
+      default: "masked",
+      placeholder: "name",
+      help: "The loss: direct, masked, unlikelihood, unlikelihood_clamped, or a .ts file of yours",
+    },
+    denominator: {
+      type: "string",
+      choices: denominators,
+      help: "What the summed loss is divided by; active, or what your .ts file says",
+    },
+    precision: {
+      type: "string",
+      choices: ["f32", "f16"],
+      default: "f32",
+      help: "Of weights and activations; f16 scales the loss",
+    },
+    recompute: { type: "flag", help: "Less memory: compute activations again on the way back" },
+    epochs: { type: "integer", default: 1, min: 1, help: "Passes over the texts" },
+    perStep: { type: "integer", default: 32, min: 1, help: "Texts (or windows) per step" },
+    learningRate: { type: "number", default: 3e-4, min: 0, max: 1e6, help: "The peak" },
+    warmup: { type: "integer", default: 0, min: 0, help: "Steps of linear warm-up" },
+    decay: {
+      type: "string",
+      choices: ["constant", "linear", "cosine"],
+      default: "cosine",
+      help: "How the learning rate falls to 0 afterwards",
+    },
+    weightDecay: {
+      type: "number",
+      default: 0.1,
+      min: 0,
+      max: 1e6,
+      help: "Of matrices, not embeddings",
+    },
+    maxGradientNorm: {
+      type: "number",
+      default: 1,
+      min: 0,
+      help: "Gradients are scaled down to this norm; 0 never does",
+    },
+    seed: { type: "integer", default: 0, min: 0, help: "Of fresh weights and of the order" },
+    checkpointEvery: { type: "integer", default: 100, min: 1, help: "Steps between checkpoints" },
+    maxLength: {
+      type: "integer",
+      min: 2,
+      help: "Tokens of a window; the model's context if left out",
+    },
+  },
+  async run(options, terminal) {
+    const { out, show } = options;
+    const objective = await chosenObjective(options.objective, options.denominator);
+    using gpu = await Gpu.open();
+    const { note } = choosePrecision(gpu, options.precision);
+    if (note) terminal.note(note);
+    using stop = onInterrupt(terminal);
+    let progress: Progress | undefined;
+    const { low, high, offsets, strict, attribute } = options;
+    const { step, finished, log, diverged } = await trainOnSpans(gpu, {
+      ...options,
+      objective,
+      reading: {
+        offsets,
+        strict,
+        attribute,
+        thresholds: { low, high },
+        onNotice: (notice) => terminal.note(notice),
+      },
+    }, {
+      signal: stop.signal,
+      onPlan(plan) {
+        terminal.note(`${describe(plan)}; ${gpu.adapter.name}`);
+        showSamples(plan.texts, show, terminal);
+      },
+      onLog({ step, lossByClass, gradientNorm, tokensPerSecond }, steps) {
+        progress ??= createProgress({
+          total: steps,
+          from: step + 1,
+          label: step === 0 ? "Training" : `Training on from step ${step}`,
+        });
+        const losses = lossByClass.flatMap((loss, risk) =>
+          loss === undefined ? [] : [`${riskNames[risk]} ${loss.toFixed(3)}`]
+        );
+        const facts = `gradient ${gradientNorm.toFixed(2)}, ${
+          Math.round(tokensPerSecond)
+        } tokens/s`;
+        progress.update(step + 1, `loss ${losses.join(", ")}, ${facts}`);
+      },
+    });
+    progress?.[Symbol.dispose]();
+    if (!finished) {
+      terminal.note(`Stopped after step ${step}; run the same command again to go on in ${out}`);
+      Deno.exit(130);
+    }
+    const picture = await drawLosses(out, objective.name, terminal);
+    terminal.print(`${step} steps done; the model is in ${out}, its losses in ${picture}`);
+    if (diverged) terminal.note(`${diverged} Lower the learning rate.`);
+    return {
+      out,
+      steps: step,
+      picture,
+      loss: log.at(-1)?.loss ?? null,
+      ...(diverged && { diverged }),
+    };
+  },
+});
+
+function describe(plan: SpanTrainingPlan): string {
+  const { model, texts, cut, windows, leftOut, targets, steps, stepsWithoutLoss } = plan;
+  const all = targets.reduce((sum, count) => sum + count, 0);
+  const risky = targets[Risk.possible]! + targets[Risk.high]!;
+  const classes = targets.flatMap((n, risk) => n === 0 ? [] : [`${n} ${riskNames[risk]}`]);
+  const aside = leftOut === 0 ? "" : ` (${leftOut} more carry no loss and are left out)`;
+  const long = cut === 0 ? "" : `, ${cut} of them cut,`;
+  const without = stepsWithoutLoss === 0
+    ? ""
+    : ` (${stepsWithoutLoss} more carry no loss and are left out)`;
+  return `${model}; ${texts.length} texts${long} in ${windows} windows${aside}; ` +
+    `${risky} of ${all} tokens are risky (${classes.join(", ")}); ${steps} steps${without}`;
+}
+
+// The model does not depend on the picture, so a run without the plotting library is not a failed one.
+async function drawLosses(folder: string, title: string, terminal: Terminal): Promise<string> {
+  const path = `${folder}/loss.svg`;
+  const series = await lossSeries(`${folder}/${logFile}`);
+  try {
+    await writeFileAtomic(path, await renderPlot(lossCurves(series, title)));
+    return path;
+  } catch (error) {
+    terminal.note((error as Error).message);
+    return `${folder}/${logFile}`;
+  }
+}
