@@ -6,7 +6,7 @@ import { noRow, selectiveLoss } from "../../kernels/selective_loss.ts";
 import { stepLength, writeStep } from "../../kernels/step.ts";
 import { type Gpu, LanguageModel, objective } from "../../mod.ts";
 import { Program } from "../../src/gpu/program.ts";
-import { type Tensor } from "../../src/gpu/tensor.ts";
+import type { Tensor } from "../../src/gpu/tensor.ts";
 import { termsToWgsl } from "../../src/slung/objective.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 import type { Computation, Peer } from "./peer.ts";
