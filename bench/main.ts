@@ -9,7 +9,7 @@ import { type Bench, type BenchCase, firstLine } from "./case.ts";
 import { attention } from "./cases/attention.ts";
 import { cost } from "./cases/cost.ts";
 import { decode } from "./cases/decode.ts";
-import { gemm } from "./cases/gemm.ts";
+import { matmul } from "./cases/matmul.ts";
 import { loss } from "./cases/loss.ts";
 import { profile } from "./cases/profile.ts";
 import { step } from "./cases/step.ts";
@@ -20,7 +20,7 @@ import type { Peer } from "./peers/peer.ts";
 import { loadTfjs } from "./peers/tfjs.ts";
 import { type CaseResult, writeBenchResults } from "./results.ts";
 
-const cases = { gemm, loss, attention, step, cost, profile, decode } satisfies Record<
+const cases = { matmul, loss, attention, step, cost, profile, decode } satisfies Record<
   string,
   BenchCase
 >;

@@ -89,7 +89,7 @@ export async function writeBenchResults(
   await Deno.mkdir(folder, { recursive: true });
   const json = JSON.stringify(
     merged,
-    (_, value) => typeof value === "number" ? shorten(value) : value,
+    (_, value) => typeof value === "number" && !Number.isInteger(value) ? shorten(value) : value,
     2,
   );
   await writeFileAtomic(`${path}.json`, `${json}\n`);
