@@ -11,7 +11,7 @@ import {
 } from "../src/gpu/choices.ts";
 import type { Gpu } from "../src/gpu/gpu.ts";
 
-/** Ways of computing. */
+/** Ways of computing, of each kind the one that suits most such adapters first. */
 export interface Candidates {
   /** For products of which both sides are long. */
   square: MatmulVariant[];
@@ -42,21 +42,21 @@ const megabyte = 2 ** 20;
 // Sums beyond a CPU's registers live on the stack: fewer loads, slower sums.
 const onCpu: Candidates = {
   square: [
-    ...[direct("texture", [2, 2], 2), direct("texture", [3, 2], 2), direct("texture", [4, 3], 2)],
-    ...[direct("texture", [4, 4], 1), direct("buffer", [3, 2], 8)],
+    ...[direct("texture", [4, 3], 2), direct("texture", [4, 4], 2), direct("texture", [3, 2], 2)],
+    ...[direct("texture", [2, 2], 2), direct("buffer", [3, 2], 8)],
   ],
-  thin: [direct("buffer", [2, 2], 8), direct("buffer", [3, 2], 8)],
+  thin: [direct("buffer", [3, 2], 8), direct("buffer", [2, 2], 8)],
   attention: [
-    ...[2, 4, 8].map((owned) => ({ memory: "texture", owned }) as const),
+    ...[4, 2, 8].map((owned) => ({ memory: "texture", owned }) as const),
     { memory: "buffer", owned: 4 },
   ],
-  loss: [{ chunkBytes: 4 * megabyte }, { chunkBytes: 16 * megabyte }],
+  loss: [{ chunkBytes: 16 * megabyte }, { chunkBytes: 4 * megabyte }],
 };
 
 // At most 64 sums an invocation, so that no GPU has to spill.
 const onGpu: Candidates = {
   square: [
-    ...[tiled([2, 2], [8, 8], 16), tiled([2, 2], [16, 8], 16), tiled([2, 2], [16, 16], 16)],
+    ...[tiled([2, 2], [8, 8], 16), tiled([2, 2], [16, 16], 16), tiled([2, 2], [16, 8], 16)],
     ...[tiled([2, 2], [16, 16], 8), fused([1, 2])],
   ],
   thin: [tiled([1, 1], [32, 2], 16), tiled([1, 2], [32, 2], 8), fused([1, 1]), fused([1, 2])],
