@@ -2,6 +2,7 @@
 
 import {
   type AttentionVariant,
+  type ChoosingAdapter,
   type DirectVariant,
   type KernelChoices,
   type LossVariant,
@@ -9,7 +10,6 @@ import {
   type TiledVariant,
   workgroupBytes,
 } from "../src/gpu/choices.ts";
-import type { Gpu } from "../src/gpu/gpu.ts";
 
 /** Ways of computing, of each kind the one that suits most such adapters first. */
 export interface Candidates {
@@ -19,6 +19,12 @@ export interface Candidates {
   thin: MatmulVariant[];
   attention: AttentionVariant[];
   loss: LossVariant[];
+}
+
+/** What candidates depend on, such as a `Gpu`. */
+export interface ChoosingGpu {
+  adapter: ChoosingAdapter;
+  readsTextures: boolean;
 }
 
 type Sizes = [number, number];
@@ -67,7 +73,7 @@ const onGpu: Candidates = {
 const widerTilesBytes = 16_896; // of attention that walks 64 rows at a time
 
 /** The candidates of an adapter. */
-export function candidates({ adapter, readsTextures }: Gpu): Candidates {
+export function candidates({ adapter, readsTextures }: ChoosingGpu): Candidates {
   const { square, thin, attention, loss } = adapter.software ? onCpu : onGpu;
   const memory = adapter.limits.maxComputeWorkgroupStorageSize!;
   const possible = (variant: MatmulVariant) =>
@@ -85,7 +91,7 @@ export function candidates({ adapter, readsTextures }: Gpu): Candidates {
 }
 
 /** Whether choices consist of candidates: those that an earlier version of this program kept may not. */
-export function areCandidates(gpu: Gpu, choices: Partial<KernelChoices>): boolean {
+export function areCandidates(gpu: ChoosingGpu, choices: Partial<KernelChoices>): boolean {
   const { matmul, attention, loss } = choices;
   const known = candidates(gpu);
   const among = <Variant>(variants: readonly Variant[], variant: Variant | undefined) =>

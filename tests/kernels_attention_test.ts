@@ -29,6 +29,7 @@ const cases: Record<string, Case> = {
     documents: [[32, 32, 36], [1, 30, 2, 67], [5, 90, 5], [100]],
   },
   "50 tokens, heads of 64": { H: 2, G: 1, D: 64, documents: [[20, 30]] },
+  "40 tokens, heads of 128": { H: 2, G: 1, D: 128, documents: [[7, 33]] },
   "37 tokens, a head of 132": { H: 1, G: 1, D: 132, documents: [[37]] },
 };
 

@@ -1,6 +1,7 @@
 // The matrix product against float64, in the three layouts and with the tile sizes of both kinds of adapter, at sizes
 // around those tiles and its vectors of 4. The gradients of a product are the other two layouts, so they are covered.
 
+import { candidates } from "../kernels/candidates.ts";
 import { matmul } from "../kernels/matmul.ts";
 import { assumedChoices, type KernelChoices, type MatmulVariant } from "../src/gpu/choices.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
@@ -84,27 +85,19 @@ for (const [kind, kernels] of Object.entries(choices)) {
   }
 }
 
-const tiled = { memory: "workgroup", rowBlocks: 2, columnBlocks: 2 } as const;
 const texture = { memory: "texture", rowBlocks: 4, columnBlocks: 3, lines: 2 } as const;
-const blocks = (rowBlocks: number, columnBlocks: number) => ({ rowBlocks, columnBlocks });
 
-// What an adapter may choose, and textures so small that every operand comes in several panels.
-const variants: Record<string, MatmulVariant> = {
-  "small tiles from buffers": { memory: "buffer", ...blocks(2, 2), lines: 8 },
-  "large tiles from buffers": { memory: "buffer", ...blocks(3, 2), lines: 8 },
-  "fused chains from buffers": { memory: "buffer", ...blocks(1, 2), lines: 8, fused: true },
-  "textures": texture,
-  "textures, square tiles": { ...texture, ...blocks(2, 2) },
-  "textures, large tiles": { ...texture, ...blocks(4, 4), lines: 1 },
-  "textures in panels": { ...texture, panelBytes: 1 },
-  "a GPU's tiles": { ...tiled, across: 8, down: 8, depthStep: 16 },
-  "a GPU's wide tiles": { ...tiled, across: 16, down: 8, depthStep: 16 },
-  "a GPU's large tiles": { ...tiled, across: 16, down: 16, depthStep: 16 },
-  "a GPU's large tiles, short steps": { ...tiled, across: 16, down: 16, depthStep: 8 },
-  "a GPU's flat tiles": { ...tiled, ...blocks(1, 2), across: 32, down: 2, depthStep: 8 },
-};
+// Everything that a CPU or a GPU may choose, and textures so small that every operand comes in several panels.
+const variants: [string, MatmulVariant][] = [
+  ...[true, false].flatMap((software) => {
+    const adapter = { name: "any", software, limits };
+    const { square, thin } = candidates({ adapter, readsTextures: true });
+    return [...square, ...thin];
+  }).map((variant): [string, MatmulVariant] => [JSON.stringify(variant), variant]),
+  ["textures in panels", { ...texture, panelBytes: 1 }],
+];
 
-for (const [name, variant] of Object.entries(variants)) {
+for (const [name, variant] of new Map(variants)) {
   Deno.test(`every layout agrees with float64, with an addend and accumulating: ${name}`, async () => {
     using gpu = await Gpu.open();
     for (const { transposeA, transposeB, reference } of Object.values(layouts)) {

@@ -14,6 +14,7 @@ import {
   knownChoices,
   type MatmulVariant,
 } from "../src/gpu/choices.ts";
+import committed from "../src/gpu/choices.json" with { type: "json" };
 import { Gpu } from "../src/gpu/gpu.ts";
 import type { Kernel } from "../src/gpu/kernel.ts";
 import { Program } from "../src/gpu/program.ts";
@@ -38,6 +39,16 @@ Deno.test("a driver that was measured gets what is committed for it, any other w
   assertEquals(large, square, "large tiles need more than 16 KB");
   const roomy = { ...card, limits: { maxComputeWorkgroupStorageSize: 32_768 } };
   assert(knownChoices(roomy).matmul.large !== knownChoices(roomy).matmul.square);
+});
+
+Deno.test("what is committed for a driver is among what its adapter chooses from", () => {
+  for (const { adapter: name } of committed) {
+    const adapter = { name, software: true, limits };
+    const choices = committedChoices(adapter)!;
+    assertEquals(choices.origin, "committed");
+    assert(areCandidates({ adapter, readsTextures: true }, choices), name);
+  }
+  assert(committed.length > 1);
 });
 
 Deno.test("what an adapter with 16 KB of workgroup memory chooses from compiles where there is no more", async () => {
