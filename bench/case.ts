@@ -143,12 +143,15 @@ export type Speed = {
   ratio: number;
 };
 
-/** The speed of every library in a comparison of `operations` floating-point operations, and its record. */
+/**
+ * The speed of every library in a comparison of `operations` floating-point operations, its record, and a note for each
+ * that was faster than the ceiling: then the machine was busier while that was measured, or it is none.
+ */
 export function speedsOf(
   what: string,
   operations: number,
   { timings, ceilingGflops }: Comparison,
-): { speeds: Speed[]; measurements: Measurement[] } {
+): { speeds: Speed[]; measurements: Measurement[]; notes: string[] } {
   const own = timings.get(ours)!.median;
   const measurements = [ceilingMeasurement(what, ceilingGflops)];
   const speeds = [...timings].map(([subject, { median, spread }]) => {
@@ -168,7 +171,10 @@ export function speedsOf(
       ratio,
     };
   });
-  return { speeds, measurements };
+  const notes = speeds.filter(({ share }) => share > 100).map(({ subject, share }) =>
+    `${what}: ${subject} reached ${share.toFixed(0)} % of what was measured as the ceiling.`
+  );
+  return { speeds, measurements, notes };
 }
 
 /** Adds what was measured of one subject to a list. */

@@ -1,16 +1,15 @@
 // deno task bench: our kernels and training step against other WebGPU libraries, in one process and in turns, as shares
 // of what the adapter can do at most. Results are kept in bench/results/ by adapter.
 
-import type { AdapterDescription } from "../src/gpu/gpu.ts";
+import { type AdapterDescription, Gpu } from "../src/gpu/gpu.ts";
 import { CannotError } from "../mod.ts";
 import { measureCeiling } from "../kernels/ceiling.ts";
 import { runCommand, type Terminal } from "../src/report/command_line.ts";
-import { openGpu } from "../tasks/shared.ts";
 import { type Bench, type BenchCase, firstLine } from "./case.ts";
 import { attention } from "./cases/attention.ts";
 import { cost } from "./cases/cost.ts";
 import { decode } from "./cases/decode.ts";
-import { gemm } from "./cases/gemm.ts";
+import { matmul } from "./cases/matmul.ts";
 import { loss } from "./cases/loss.ts";
 import { profile } from "./cases/profile.ts";
 import { step } from "./cases/step.ts";
@@ -21,7 +20,7 @@ import type { Peer } from "./peers/peer.ts";
 import { loadTfjs } from "./peers/tfjs.ts";
 import { type CaseResult, writeBenchResults } from "./results.ts";
 
-const cases = { gemm, loss, attention, step, cost, profile, decode } satisfies Record<
+const cases = { matmul, loss, attention, step, cost, profile, decode } satisfies Record<
   string,
   BenchCase
 >;
@@ -47,7 +46,7 @@ await runCommand({
   },
   async run({ only, rounds: turns, quick, large }, terminal) {
     using memory = new MemoryWatch();
-    using gpu = await openGpu(terminal);
+    using gpu = await Gpu.open();
     const chosen = names.filter((name) => only.length === 0 || only.includes(name));
     const peers = chosen.every((name) => ["cost", "profile", "decode"].includes(name))
       ? []
@@ -70,7 +69,9 @@ await runCommand({
       const { text, measurements, notes } = await cases[name](bench);
       terminal.print(["", text, ...notes].join("\n"));
       const date = `${new Date().toISOString().slice(0, 16)}Z`;
-      const result = results[name] = { date, versions, ceilingGflops, rounds, measurements, notes };
+      const { kernels } = gpu.adapter;
+      const how = { date, versions, kernels, ceilingGflops, rounds };
+      const result = results[name] = { ...how, measurements, notes };
       if (quick) continue;
       const paths = await writeBenchResults(folder, gpu.adapter, { [name]: result });
       terminal.print(`Kept in ${paths.join(" and ")}`);

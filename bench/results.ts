@@ -1,8 +1,9 @@
 // What a run measured, kept in git: one JSON and one CSV file for each adapter. A run replaces the cases that it measured
 // and leaves the others, each with the date and versions of its own run; the CSV has one number in a line.
 
-import type { AdapterDescription } from "../src/gpu/gpu.ts";
 import { CannotError } from "../mod.ts";
+import type { KernelChoices } from "../src/gpu/choices.ts";
+import type { AdapterDescription } from "../src/gpu/gpu.ts";
 import { writeFileAtomic } from "../src/base/files.ts";
 
 /** One number. */
@@ -25,6 +26,8 @@ export interface CaseResult {
   date: string;
   /** Of Deno and of every peer that took part. */
   versions: Record<string, string>;
+  /** How the adapter computed what it can compute in several ways. */
+  kernels: KernelChoices;
   /** Multiply-adds the adapter did in the same run, in GFLOP/s. */
   ceilingGflops: number;
   /** Turns of each subject. */
@@ -34,6 +37,8 @@ export interface CaseResult {
   /** Peers that were absent, sizes that were left out. */
   notes: string[];
 }
+
+type Adapter = Pick<AdapterDescription, "name" | "software">;
 
 /** Everything that was measured on one adapter. */
 export interface AdapterResults {
@@ -53,7 +58,7 @@ export function slugOf(adapter: string): string {
 /** Puts new cases over older ones. */
 export function mergeResults(
   older: AdapterResults | undefined,
-  { name, software }: Pick<AdapterDescription, "name" | "software">,
+  { name, software }: Adapter,
   cases: Record<string, CaseResult>,
 ): AdapterResults {
   const all = { ...older?.cases, ...cases };
@@ -76,7 +81,7 @@ export function resultsToCsv({ adapter, cases }: AdapterResults): string {
 /** Writes `<adapter>.json` and `<adapter>.csv`, keeping the cases of earlier runs; returns the two paths. */
 export async function writeBenchResults(
   folder: string,
-  adapter: AdapterDescription,
+  adapter: Adapter,
   cases: Record<string, CaseResult>,
 ): Promise<string[]> {
   const path = `${folder}/${slugOf(adapter.name)}`;
@@ -84,7 +89,7 @@ export async function writeBenchResults(
   await Deno.mkdir(folder, { recursive: true });
   const json = JSON.stringify(
     merged,
-    (_, value) => typeof value === "number" ? shorten(value) : value,
+    (_, value) => typeof value === "number" && !Number.isInteger(value) ? shorten(value) : value,
     2,
   );
   await writeFileAtomic(`${path}.json`, `${json}\n`);

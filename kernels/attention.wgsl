@@ -1,71 +1,7 @@
-// Causal attention with grouped key-value heads and document boundaries, without a T × T array.
-//   score(i, j) = q_i · k_j / √D for firstKey(i) ≤ j ≤ i,   out_i = Σ_j softmax_j(score) · v_j
-// Forward keeps one running maximum and sum per query (Milakov & Gimelshein, 2018) and saves LSE_i, from which backward
-// recomputes the probabilities:  ds = p · (do · v − δ_i),  δ_i = do_i · out_i  (Dao et al., 2022).
-// One invocation owns one or a few queries (or keys) in registers and walks the keys (queries) that its workgroup shares:
-// the more it owns, the fewer loads. What is walked may come from textures, which a CPU reads faster.
+// Attention as a CPU wants it: an invocation owns one or a few queries (or keys) in registers and walks the keys (queries)
+// that its workgroup shares, one by one. The more it owns, the fewer loads; nothing is shared and nothing waits.
 
-struct Dims { time: u32, heads: u32, kv_heads: u32, scale: f32 }
-
-@group(0) @binding(0) var<uniform> dims: Dims;
-// @if QUERY_TEXTURES
-@group(0) @binding(1) var q: texture_2d<f32>; // [B, T, H, D]
-// @else
-@group(0) @binding(1) var<storage, read> q: array<vec4<Stored>>;
-// @end
-// @if KEY_TEXTURES
-@group(0) @binding(2) var k: texture_2d<f32>; // [B, T, G, D]
-// @else
-@group(0) @binding(2) var<storage, read> k: array<vec4<Stored>>;
-// @end
-// @if KEY_TEXTURES
-@group(0) @binding(3) var v: texture_2d<f32>; // [B, T, G, D]
-// @else
-@group(0) @binding(3) var<storage, read> v: array<vec4<Stored>>;
-// @end
-@group(0) @binding(4) var<storage, read> first_key: array<u32>; // [B, T] start of the token's document, never decreasing
-@group(0) @binding(5) var<storage, read_write> out: array<vec4<Stored>>; // [B, T, H, D]
-@group(0) @binding(6) var<storage, read_write> statistics: array<vec2f>; // [B, H, T] of (LSE, δ)
-// @if QUERY_TEXTURES
-@group(0) @binding(7) var dout: texture_2d<f32>;
-// @else
-@group(0) @binding(7) var<storage, read> dout: array<vec4<Stored>>;
-// @end
-@group(0) @binding(8) var<storage, read_write> dq: array<vec4<Stored>>;
-@group(0) @binding(9) var<storage, read_write> dk: array<vec4<Stored>>;
-@group(0) @binding(10) var<storage, read_write> dv: array<vec4<Stored>>;
-
-const hidden = -1e30; // the score of a key that a query may not see
 const group_rows = LANES * OWNED;
-
-fn q_at(i: u32) -> vec4f {
-// @if QUERY_TEXTURES
-  return textureLoad(q, vec2u(i % TEXTURE_WIDTH, i / TEXTURE_WIDTH), 0);
-// @else
-  return vec4f(q[i]);
-// @end
-}
-fn k_at(i: u32) -> vec4f {
-// @if KEY_TEXTURES
-  return textureLoad(k, vec2u(i % TEXTURE_WIDTH, i / TEXTURE_WIDTH), 0);
-// @else
-  return vec4f(k[i]);
-// @end
-}
-fn v_at(i: u32) -> vec4f {
-// @if KEY_TEXTURES
-  return textureLoad(v, vec2u(i % TEXTURE_WIDTH, i / TEXTURE_WIDTH), 0);
-// @else
-  return vec4f(v[i]);
-// @end
-}
-fn dout_at(i: u32) -> vec4f {
-// @if QUERY_TEXTURES
-  return textureLoad(dout, vec2u(i % TEXTURE_WIDTH, i / TEXTURE_WIDTH), 0);
-// @else
-  return vec4f(dout[i]);
-// @end
-}
 
 @compute @workgroup_size(LANES)
 fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -122,21 +58,6 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index)
     statistics[statistic] = vec2f(largest{r} + log(sum{r}), 0.0);
   }
 // @end
-}
-
-// δ on its own: so the two kernels below bind no more than the eight storage buffers that every adapter has.
-@compute @workgroup_size(LANES)
-fn backward_delta(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let batch = group.y / dims.heads;
-  let head = group.y % dims.heads;
-  let i = group.x * LANES + lane;
-  if (i >= dims.time) { return; }
-  let at = ((batch * dims.time + i) * dims.heads + head) * D4;
-  var sum = 0.0;
-// @for c in D4
-  sum += dot(dout_at(at + {c}u), vec4f(out[at + {c}u]));
-// @end
-  statistics[(batch * dims.heads + head) * dims.time + i].y = sum;
 }
 
 @compute @workgroup_size(LANES)

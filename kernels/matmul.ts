@@ -3,15 +3,22 @@
 //   inputs    dx[N, K] = dy[N, M] · W[M, K]      nothing transposed
 //   weights   dW[M, K] = dy[N, M]ᵀ · x[N, K]     a is stored transposed
 // Operands and result may be stored in f32 or f16, each for itself; sums are f32.
-// How a product is computed is chosen per adapter (`matmul_choice.ts`): from buffers, or from textures, which a CPU
-// reads three times as fast.
+// How a product is computed is chosen per adapter (`src/gpu/choices.ts`): every invocation on its own, from buffers or from
+// textures, which a CPU reads faster, or workgroups together, from their memory, as a GPU wants it.
 
+import type {
+  DirectVariant,
+  MatmulChoices,
+  MatmulVariant,
+  TiledVariant,
+} from "../src/gpu/choices.ts";
 import { kernel } from "../src/gpu/kernel.ts";
 import { type Program, type TextureRange, textureWidth } from "../src/gpu/program.ts";
 import { bytesPerElement, type ElementType, type Tensor } from "../src/gpu/tensor.ts";
-import { chooseMatmul, type MatmulVariant } from "./matmul_choice.ts";
-import { fitsTexture } from "./textures.ts";
-import source from "./matmul.wgsl" with { type: "text" };
+import { fitsTexture, withTexels } from "./textures.ts";
+import operands from "./matmul_operands.wgsl" with { type: "text" };
+import direct from "./matmul.wgsl" with { type: "text" };
+import tiled from "./matmul_tiled.wgsl" with { type: "text" };
 
 /** One product `out[rows, columns] (+)= A[rows, depth] · B[depth, columns]`. */
 export interface MatmulRequest {
@@ -55,14 +62,10 @@ export function matmul(program: Program, request: MatmulRequest): void {
   const texturesFit = operandA.width % 4 === 0 && operandB.width % 4 === 0 &&
     (!wholeA || fitsTexture(program.gpu, a.length)) &&
     (!wholeB || fitsTexture(program.gpu, b.length));
-  const variant = request.variant ?? chooseMatmul(program.gpu, { rows, columns, texturesFit });
+  const variant = request.variant ??
+    variantFor(program.gpu.adapter.kernels.matmul, { rows, columns, texturesFit });
   const textures = variant.memory === "texture";
-  const shared = variant.memory === "workgroup";
-  const { rowBlocks, columnBlocks, lines } = variant;
-  const alongRows = !shared && prefersRows(request, variant);
-  const tileRows = 4 * rowBlocks * (alongRows ? 8 : lines);
-  const tileColumns = 4 * columnBlocks * (alongRows ? lines : 8);
-
+  const form = variant.memory === "workgroup" ? tiledForm(variant) : directForm(request, variant);
   const parts = partsOf(request, {
     panelsA: textures && !wholeA ? panels(operandA, variant) : [whole(operandA.lines)],
     panelsB: textures && !wholeB ? panels(operandB, variant) : [whole(operandB.lines)],
@@ -73,12 +76,12 @@ export function matmul(program: Program, request: MatmulRequest): void {
       a: program.texture(a, elementsOf(part.panelA, operandA), active),
       b: program.texture(b, elementsOf(part.panelB, operandB), active),
     };
-    const down = Math.ceil(part.rows.count / tileRows);
-    const across = Math.ceil(part.columns.count / tileColumns);
-    const groups = alongRows ? [down, across] as const : [across, down] as const;
+    const down = Math.ceil(part.rows.count / form.tileRows);
+    const across = Math.ceil(part.columns.count / form.tileColumns);
+    const groups = form.alongRows ? [down, across] as const : [across, down] as const;
+    const matmul_operands = withTexels(withTexels(operands, a.type, "A_TEXEL"), b.type, "B_TEXEL");
     program.dispatch({
-      kernel: kernel("matmul", source, shared ? "multiply_shared" : "multiply", {
-        SHARED: shared,
+      kernel: kernel("matmul", { matmul_operands, ...form.source }, "multiply", {
         A_TRANSPOSED: transposeA,
         B_TRANSPOSED: transposeB,
         A_TEXTURE: textures,
@@ -86,14 +89,11 @@ export function matmul(program: Program, request: MatmulRequest): void {
         A_VECTORS: operandA.width % 4 === 0,
         B_VECTORS: operandB.width % 4 === 0,
         OUT_VECTORS: columns % 4 === 0,
-        RAGGED_DEPTH: depth % 4 !== 0,
+        RAGGED_DEPTH: depth % form.depthStep !== 0,
         ACCUMULATE: accumulate || !first,
         ADDEND: addend !== undefined && first,
-        ROW_BLOCKS: rowBlocks,
-        COLUMN_BLOCKS: columnBlocks,
-        ALONG_ROWS: alongRows,
-        LINES: lines,
         TEXTURE_WIDTH: textureWidth,
+        ...form.constants,
       }, { A: a.type, B: b.type, Out: out.type }),
       tensors: {
         ...(!textures && { a, b }),
@@ -109,6 +109,72 @@ export function matmul(program: Program, request: MatmulRequest): void {
       workgroups: active ? () => active() ? groups : [0] : groups,
     });
   }
+}
+
+// Below this many rows or columns copying an operand into a texture costs more than it saves, and tiles stay empty.
+const shortSide = 16;
+const longSide = 1024;
+
+/** The variant for a product of a size, of which textures may be able to hold both operands or not. */
+function variantFor(
+  { large, square, thin }: MatmulChoices,
+  { rows, columns, texturesFit }: { rows: number; columns: number; texturesFit: boolean },
+): MatmulVariant {
+  const short = Math.min(rows, columns);
+  const variant = short >= longSide ? large : short >= shortSide ? square : thin;
+  return variant.memory === "texture" && !texturesFit ? thin : variant;
+}
+
+/** A variant as a kernel. */
+interface Form {
+  /** WGSL by file. */
+  source: Record<string, string>;
+  constants: Record<string, number | boolean>;
+  /** Of `out`, for one workgroup. */
+  tileRows: number;
+  tileColumns: number;
+  /** Whether workgroups along x follow each other along rows. */
+  alongRows: boolean;
+  /** A depth that is no multiple of it has to be cut. */
+  depthStep: number;
+}
+
+function directForm(request: MatmulRequest, variant: DirectVariant): Form {
+  const { rowBlocks, columnBlocks, lines, fused = false } = variant;
+  const alongRows = prefersRows(request, variant);
+  return {
+    source: { matmul: direct },
+    constants: {
+      ROW_BLOCKS: rowBlocks,
+      COLUMN_BLOCKS: columnBlocks,
+      ALONG_ROWS: alongRows,
+      LINES: lines,
+      FUSED: fused,
+    },
+    tileRows: 4 * rowBlocks * (alongRows ? 8 : lines),
+    tileColumns: 4 * columnBlocks * (alongRows ? lines : 8),
+    alongRows,
+    depthStep: 4,
+  };
+}
+
+function tiledForm({ rowBlocks, columnBlocks, across, down, depthStep }: TiledVariant): Form {
+  return {
+    source: { matmul_tiled: tiled },
+    constants: {
+      ROW_BLOCKS: rowBlocks,
+      COLUMN_BLOCKS: columnBlocks,
+      ACROSS: across,
+      DOWN: down,
+      DEPTH_STEP: depthStep,
+      PADDING: 1,
+      FOUR: 4,
+    },
+    tileRows: 4 * rowBlocks * down,
+    tileColumns: 4 * columnBlocks * across,
+    alongRows: false,
+    depthStep,
+  };
 }
 
 /** What one dispatch multiplies: one panel of each operand, as far as they meet along the depth. */
@@ -162,7 +228,7 @@ const defaultPanelBytes = 16 * 2 ** 20;
 // An operand's lines in equal parts of at most `panelBytes`, all but the last a multiple of 16, the height of a tile.
 function panels(
   { lines, width, type }: Operand,
-  { panelBytes = defaultPanelBytes }: MatmulVariant,
+  { panelBytes = defaultPanelBytes }: { panelBytes?: number },
 ): Range[] {
   const lineBytes = bytesPerElement(type) * width;
   const most = Math.max(16, Math.floor(panelBytes / lineBytes / 16) * 16);
@@ -182,7 +248,7 @@ const elementsOf = ({ first, count }: Range, { width }: Operand): TextureRange =
 // Eight invocations lie side by side: along whichever side wastes less of the last tile.
 function prefersRows(
   { rows, columns }: MatmulRequest,
-  { rowBlocks, columnBlocks }: MatmulVariant,
+  { rowBlocks, columnBlocks }: DirectVariant,
 ): boolean {
   const padded = (count: number, tile: number) => Math.ceil(count / tile) * tile;
   const rowUnit = 4 * rowBlocks;

@@ -62,15 +62,14 @@ export interface SelectiveLossRequest extends LossInputs, LossOutputs {
 
 const mostRows = 256;
 const fewestRows = 16;
-const mostLogits = 16 * 2 ** 20; // bytes
 
 /**
- * Rows per chunk: at most 256, beyond which products gain nothing, and few enough for their logits to stay within 16 MiB
- * and one binding.
+ * Rows per chunk: at most 256, beyond which products gain nothing, and few enough for their logits to stay within the
+ * bytes that suit the adapter and one binding.
  */
 export function defaultChunkRows(gpu: Gpu, rowCount: number, vocabulary: number): number {
   const rowBytes = 4 * vocabulary;
-  const fitting = Math.floor(mostLogits / rowBytes);
+  const fitting = Math.floor(gpu.adapter.kernels.loss.chunkBytes / rowBytes);
   const inTiles = Math.max(8, fitting - fitting % fewestRows);
   return Math.min(rowCount, mostRows, inTiles, Math.floor(gpu.bindingLimit / rowBytes));
 }

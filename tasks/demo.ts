@@ -3,11 +3,12 @@
 
 import { answerMethods } from "../src/data/method.ts";
 import { inventedTask, shippedWorld } from "../src/experiments/names/invented.ts";
+import { Gpu } from "../src/gpu/gpu.ts";
 import { readPretrained } from "../src/model/pretrained.ts";
 import { defineCommand, runCommand } from "../src/report/command_line.ts";
 import { huggingFaceOptimiser } from "../src/train/optimiser.ts";
 import { runNames } from "./names.ts";
-import { chosenMethods, experimentOptions, openGpu, withEarlierOptions } from "./shared.ts";
+import { chosenMethods, experimentOptions, withEarlierOptions } from "./shared.ts";
 
 const command = defineCommand({
   name: "demo",
@@ -35,7 +36,7 @@ const command = defineCommand({
   async run(now, terminal, given) {
     const options = await withEarlierOptions(now, given);
     const { epochs, learningRate, replay, seeds, objective } = options;
-    using gpu = await openGpu(terminal);
+    using gpu = await Gpu.open();
     const { tokenizer, description, source } = await readPretrained(
       `${import.meta.dirname}/../models/invented-base`,
     );

@@ -1,16 +1,15 @@
 // deno task doctor: what the WebGPU adapter is, what it may do, how fast it can be, and whether it computes right.
 
 import { CannotError, Gpu } from "../mod.ts";
-import { type ChoiceOrigin, chooseKernels } from "../kernels/matmul_tuning.ts";
-import { describeVariant, type MatmulChoices } from "../kernels/matmul_choice.ts";
-import { type KernelCheck, selfTest, selfTestTolerance } from "../kernels/self_test.ts";
 import { measureCeiling, measureReadBack } from "../kernels/ceiling.ts";
+import { type KernelCheck, selfTest, selfTestTolerance } from "../kernels/self_test.ts";
+import { chooseKernels } from "../kernels/tuning.ts";
+import { describeChoices } from "../src/gpu/choices.ts";
 import { megabytes } from "../src/gpu/gpu.ts";
 import { renderTable } from "../src/report/table.ts";
 import { defineCommand, runCommand } from "../src/report/command_line.ts";
 import { compileOptions, reportStep } from "./compile_report.ts";
 import { parseOsRelease, planSetup } from "./setup.ts";
-import { kernelChoices } from "./shared.ts";
 
 const backendVariable = "DENO_WEBGPU_BACKEND";
 
@@ -19,17 +18,16 @@ const command = defineCommand({
   summary: "Describes the WebGPU adapter, measures it, and tests the kernels on it.",
   examples: ["", "--tune", "--compile --model olmo1B --seq 2048 --precision f16"],
   options: {
-    tune: { type: "flag", help: "Measure again which matrix product is fastest, and keep it" },
+    tune: { type: "flag", help: "Measure again which kernels are fastest, and keep them" },
     ...compileOptions,
   },
   async run({ tune, compile, ...step }, terminal) {
     if (!await navigator.gpu?.requestAdapter()) throw await noAdapter();
     using gpu = await Gpu.open();
-    const chosen = await chooseKernels(gpu, kernelChoices, { measure: tune });
+    if (tune) await chooseKernels(gpu, { measure: true });
     if (compile) return await reportStep(gpu, step, terminal);
     const { subgroupMinSize, subgroupMaxSize } = gpu.device.adapterInfo;
     const report = {
-      kernelChoices: chosen,
       adapter: gpu.adapter,
       backend: backend(),
       subgroupSizes: [subgroupMinSize, subgroupMaxSize],
@@ -56,7 +54,6 @@ export default command;
 if (import.meta.main) await runCommand(command);
 
 function describe(report: {
-  kernelChoices: { choices: MatmulChoices; origin: ChoiceOrigin };
   adapter: Gpu["adapter"];
   backend: string;
   subgroupSizes: number[];
@@ -84,25 +81,13 @@ function describe(report: {
     ["Invocations per workgroup", String(limit("maxComputeInvocationsPerWorkgroup"))],
     ["Workgroups per axis", String(limit("maxComputeWorkgroupsPerDimension"))],
     ["One awaited read-back", `${report.readBackMilliseconds.toFixed(1)} ms`],
-    ["Matrix products", matrixProducts(report.kernelChoices)],
+    ...describeChoices(adapter.kernels).map(({ what, how }): [string, string] => [what, how]),
     ["Multiply-adds at most", `${report.ceilingGflops.toPrecision(3)} GFLOP/s`],
   ];
   return renderTable(
     [{ key: "what", title: "This machine" }, { key: "value", title: "" }],
     rows.map(([what, value]) => ({ what, value })),
   );
-}
-
-function matrixProducts(
-  { choices, origin }: { choices: MatmulChoices; origin: ChoiceOrigin },
-): string {
-  const source = {
-    committed: "known adapter",
-    file: "measured before",
-    measured: "measured now",
-  }[origin];
-  const { square, thin } = choices;
-  return `${describeVariant(square)}, thin ones ${describeVariant(thin)} (${source})`;
 }
 
 function kernelTable(kernels: readonly KernelCheck[]): string {

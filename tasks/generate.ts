@@ -4,11 +4,12 @@ import { CannotError } from "../src/base/errors.ts";
 import { readLines } from "../src/data/lines.ts";
 import { encodePrompt } from "../src/data/spans.ts";
 import { decodingOf, type DecodingOptions } from "../src/model/decoding.ts";
+import { Gpu } from "../src/gpu/gpu.ts";
 import { decodeContinuation } from "../src/tokenizers/tokenizer.ts";
 import { generate } from "../src/model/generate.ts";
 import { openModel } from "../src/model/pretrained.ts";
 import { defineCommand, flagOf, runCommand } from "../src/report/command_line.ts";
-import { modelOptions, openGpu } from "./shared.ts";
+import { modelOptions } from "./shared.ts";
 
 const command = defineCommand({
   name: "generate",
@@ -50,7 +51,7 @@ const command = defineCommand({
       terminal.note(`Greedy: ${unused.map(flagOf).join(" and ")} without effect`);
     }
     const prompts = options.prompts ? await readPrompts(options.prompts) : [options.prompt];
-    using gpu = await openGpu(terminal);
+    using gpu = await Gpu.open();
     const { model, tokenizer, description, ends } = await openModel(gpu, options.model, {
       tokenizer: options.tokenizer,
       adapter: options.adapter,

@@ -3,10 +3,11 @@
 import { readText } from "../src/base/files.ts";
 import { encodePrompt } from "../src/data/spans.ts";
 import { perplexity } from "../src/eval/perplexity.ts";
+import { Gpu } from "../src/gpu/gpu.ts";
 import { openModel } from "../src/model/pretrained.ts";
 import { defineCommand, runCommand } from "../src/report/command_line.ts";
 import { createProgress, type Progress } from "../src/report/progress.ts";
-import { modelOptions, openGpu } from "./shared.ts";
+import { modelOptions } from "./shared.ts";
 
 const command = defineCommand({
   name: "perplexity",
@@ -26,7 +27,7 @@ const command = defineCommand({
     },
   },
   async run({ model: folder, tokenizer: tokenizerFolder, adapter, text, tokens }, terminal) {
-    using gpu = await openGpu(terminal);
+    using gpu = await Gpu.open();
     const { model, tokenizer, description } = await openModel(gpu, folder, {
       tokenizer: tokenizerFolder,
       adapter,

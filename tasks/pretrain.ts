@@ -2,8 +2,9 @@
 
 import { baseSequences, shippedWorld, worldTokenizer } from "../src/experiments/names/invented.ts";
 import { smallOlmo } from "../src/experiments/small_olmo.ts";
+import { Gpu } from "../src/gpu/gpu.ts";
 import { defineCommand, runCommand } from "../src/report/command_line.ts";
-import { openGpu, pretrainWithProgress } from "./shared.ts";
+import { pretrainWithProgress } from "./shared.ts";
 
 const command = defineCommand({
   name: "pretrain",
@@ -33,7 +34,7 @@ const command = defineCommand({
   },
   async run(options, terminal) {
     const { out, width, layers, heads, vocabulary } = options;
-    using gpu = await openGpu(terminal);
+    using gpu = await Gpu.open();
     const tokenizer = worldTokenizer(shippedWorld, vocabulary);
     const vocabularySize = Math.ceil(tokenizer.vocabularySize / 64) * 64;
     const config = smallOlmo({ width, layers, heads, vocabularySize });

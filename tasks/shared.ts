@@ -9,9 +9,7 @@ import {
   sizeOfModels,
 } from "../src/experiments/runner.ts";
 import { baseTitle } from "../src/experiments/titles.ts";
-import { Gpu, megabytes } from "../src/gpu/gpu.ts";
-import { describeVariant } from "../kernels/matmul_choice.ts";
-import { chooseKernels } from "../kernels/matmul_tuning.ts";
+import { type Gpu, megabytes } from "../src/gpu/gpu.ts";
 import type { LoadedModel } from "../src/model/weights.ts";
 import type { Terminal } from "../src/report/command_line.ts";
 import { onInterrupt } from "../src/report/interrupt.ts";
@@ -50,19 +48,6 @@ export const experimentOptions = {
     help: "Measure the models of this earlier run again, and train none",
   },
 } as const satisfies Options;
-
-/** Where measured kernel choices are kept; edit the file to override them. */
-export const kernelChoices = `${import.meta.dirname}/../.cache/kernels.json`;
-
-/** Opens the adapter with the kernels that suit it, measuring them first on one that is new. */
-export async function openGpu(terminal: Terminal): Promise<Gpu> {
-  const gpu = await Gpu.open();
-  const { choices, origin } = await chooseKernels(gpu, kernelChoices);
-  if (origin !== "committed") {
-    terminal.note(`Matrix products by ${describeVariant(choices.square)} (${origin})`);
-  }
-  return gpu;
-}
 
 /** The methods of a list by name, and that of a module of the user's, if one is given. */
 export async function chosenMethods(

@@ -6,6 +6,7 @@ import { CannotError } from "../src/base/errors.ts";
 import { readText } from "../src/base/files.ts";
 import { answerMethods } from "../src/data/method.ts";
 import { tofuData, tofuPretraining } from "../src/experiments/names/tofu.ts";
+import { Gpu } from "../src/gpu/gpu.ts";
 import { readPretrained } from "../src/model/pretrained.ts";
 import { defineCommand, runCommand } from "../src/report/command_line.ts";
 import { huggingFaceOptimiser } from "../src/train/optimiser.ts";
@@ -13,7 +14,6 @@ import { runNames } from "./names.ts";
 import {
   chosenMethods,
   experimentOptions,
-  openGpu,
   pretrainWithProgress,
   withEarlierOptions,
 } from "./shared.ts";
@@ -90,7 +90,7 @@ const command = defineCommand({
       names: options.names === undefined ? undefined : await readNames(options.names),
     });
     terminal.note(data.description);
-    using gpu = await openGpu(terminal);
+    using gpu = await Gpu.open();
     const base = options.base ?? `${out}/base`;
     if (!options.base) {
       const pretraining = tofuPretraining(data, {

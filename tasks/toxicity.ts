@@ -19,7 +19,7 @@ import {
   writeToxicityFigures,
 } from "../src/experiments/toxicity/report.ts";
 import { separations, summariseToxicity } from "../src/experiments/toxicity/summary.ts";
-import type { Gpu } from "../src/gpu/gpu.ts";
+import { Gpu } from "../src/gpu/gpu.ts";
 import { initialise } from "../src/model/initialise.ts";
 import { readPretrained } from "../src/model/pretrained.ts";
 import type { Model } from "../src/model/weights.ts";
@@ -30,7 +30,6 @@ import {
   asJson,
   chosenMethods,
   experimentOptions,
-  openGpu,
   pretrainWithProgress,
   runWithProgress,
   withEarlierOptions,
@@ -147,7 +146,7 @@ const command = defineCommand({
     const out = options.out ?? `runs/toxicity-${options.protocol}`;
     const began = performance.now();
     const protocol = await openProtocol(options);
-    using gpu = await openGpu(terminal);
+    using gpu = await Gpu.open();
     const { experiment, remarks, title } = protocol;
     const start = await startingPoint(gpu, protocol, options.base, out, terminal);
     const tuning = chats === undefined

@@ -2,6 +2,7 @@
 
 import { writeFileAtomic } from "../src/base/files.ts";
 import { offsetUnits } from "../src/data/offsets.ts";
+import { Gpu } from "../src/gpu/gpu.ts";
 import { choosePrecision } from "../src/gpu/precision.ts";
 import { paperThresholds } from "../src/label/sentences.ts";
 import { defineCommand, runCommand, type Terminal } from "../src/report/command_line.ts";
@@ -19,7 +20,7 @@ import {
 } from "../src/train/span_training.ts";
 import { modelSizes } from "../src/train/starting_model.ts";
 import { chosenObjective } from "./objective.ts";
-import { openGpu, showSamples } from "./shared.ts";
+import { showSamples } from "./shared.ts";
 import { chosenLearned, learnedOptions, memoryOptions, speedOptions } from "./training_options.ts";
 
 const command = defineCommand({
@@ -105,7 +106,7 @@ const command = defineCommand({
   async run(options, terminal, given) {
     const { out, show } = options;
     const objective = await chosenObjective(options.objective, options.denominator);
-    using gpu = await openGpu(terminal);
+    using gpu = await Gpu.open();
     const { note } = choosePrecision(gpu, options.precision);
     if (note) terminal.note(note);
     using stop = onInterrupt(terminal);

@@ -1,6 +1,6 @@
 // The pure parts of the benchmark: statistics of timings, the cost law, what is written, and the counting of bytes.
 
-import { type Bench, compare, firstLine } from "../bench/case.ts";
+import { type Bench, compare, firstLine, speedsOf } from "../bench/case.ts";
 import { fitLaw, predict } from "../bench/law.ts";
 import { interleave, quantile, relativeDifference, summarise, timesFor } from "../bench/measure.ts";
 import { MemoryWatch } from "../bench/memory.ts";
@@ -13,6 +13,7 @@ import {
 } from "../bench/results.ts";
 import { matrixParameters, smallSizes, stepOf, stepOperations } from "../bench/small_decoder.ts";
 import { Gpu, presets, Random } from "../mod.ts";
+import { assumedChoices } from "../src/gpu/choices.ts";
 import { assert, assertClose, assertEquals, assertRejects, assertThrows } from "./assert.ts";
 
 Deno.test("quantiles are interpolated as numpy does", () => {
@@ -94,6 +95,7 @@ Deno.test("relative difference is that of the norms", () => {
 const result = (value: number): CaseResult => ({
   date: "2026-01-02T03:04Z",
   versions: { deno: "2.9.6" },
+  kernels: assumedChoices({ name: "card", software: true, limits: {} }),
   ceilingGflops: 100,
   rounds: 5,
   measurements: [{ what: 'a, "b"', subject: "slung", metric: "time", unit: "ms", value }],
@@ -104,22 +106,23 @@ Deno.test("an adapter's results have one file name, and one number in a line of 
   assertEquals(slugOf("llvmpipe (LLVM 15.0.6, 256 bits)"), "llvmpipe-llvm-15-0-6-256-bits");
   assertEquals(slugOf("()"), "unnamed");
   const adapter = { name: "card", software: false };
-  const csv = resultsToCsv(mergeResults(undefined, adapter, { gemm: result(1.23456789) }));
+  const csv = resultsToCsv(mergeResults(undefined, adapter, { matmul: result(1.23456789) }));
   assertEquals(csv.split("\n"), [
     "case,what,subject,metric,unit,value,adapter,date",
-    'gemm,"a, ""b""",slung,time,ms,1.23457,card,2026-01-02T03:04Z',
+    'matmul,"a, ""b""",slung,time,ms,1.23457,card,2026-01-02T03:04Z',
     "",
   ]);
 });
 
 Deno.test("a run replaces its own cases and keeps the others", async () => {
   const folder = await Deno.makeTempDir();
-  const adapter = { name: "card", software: false, features: [], limits: {} };
-  await writeBenchResults(folder, adapter, { step: result(1), gemm: result(2) });
+  const adapter = { name: "card", software: false };
+  await writeBenchResults(folder, adapter, { step: result(1), matmul: result(2) });
   const [json, csv] = await writeBenchResults(folder, adapter, { step: result(3) });
   const { cases } = JSON.parse(await Deno.readTextFile(json!));
-  assertEquals(Object.keys(cases), ["gemm", "step"]);
-  assertEquals([cases.gemm, cases.step].map((it) => it.measurements[0].value), [2, 3]);
+  assertEquals(cases.step.kernels, result(3).kernels, "sizes are not shortened");
+  assertEquals(Object.keys(cases), ["matmul", "step"]);
+  assertEquals([cases.matmul, cases.step].map((it) => it.measurements[0].value), [2, 3]);
   assertEquals((await Deno.readTextFile(csv!)).split("\n").length, 4);
   await Deno.writeTextFile(json!, "{");
   await assertRejects(() => writeBenchResults(folder, adapter, {}), `Cannot read "${json}"`);
@@ -188,4 +191,13 @@ Deno.test("a peer that fails is left out and noted; a failure of ours is an erro
   assertEquals(notes, ["product: broken cannot: the buffer is too large."]);
   await assertRejects(() => compare(bench(failing("slung"), []), "x", prepare), "too large");
   assertEquals(firstLine("a\nb"), "a");
+});
+
+Deno.test("who is faster than the ceiling is noted, since then it is none", () => {
+  const timing = (median: number) => ({ median, least: median, spread: 0, times: 1, samples: [] });
+  const timings = new Map([["slung", timing(0.5)], ["a peer", timing(0.2)]]);
+  const comparison = { ceilingGflops: 4, timings, results: new Map(), bytes: new Map(), notes: [] };
+  const { speeds, notes } = speedsOf("a product", 1e9, comparison);
+  assertEquals(speeds.map(({ share }) => share), [50, 125]);
+  assertEquals(notes, ["a product: a peer reached 125 % of what was measured as the ceiling."]);
 });

@@ -1,7 +1,6 @@
 // What an adapter makes of a training step, asked without its memory: the same kernels as a step that is really made, the
 // limits that they take, and what the adapter has against one.
 
-import { setMatmulChoices } from "../kernels/matmul_choice.ts";
 import { selfTest } from "../kernels/self_test.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
 import type { Kernel } from "../src/gpu/kernel.ts";
@@ -89,9 +88,9 @@ Deno.test("of every kernel the largest binding, the most workgroups and the disp
 });
 
 Deno.test("a step is compiled with the products that were chosen for the adapter", async () => {
-  using gpu = await Gpu.open();
-  const small = { memory: "buffer", rowBlocks: 1, columnBlocks: 1 } as const;
-  setMatmulChoices(gpu, { square: { ...small, lines: 4 }, thin: { ...small, lines: 4 } });
+  const small = { memory: "buffer", rowBlocks: 1, columnBlocks: 1, lines: 4 } as const;
+  const matmul = { large: small, square: small, thin: small };
+  using gpu = await Gpu.open({ kernels: { matmul } });
   const { kernels } = await compileStep(gpu, shape);
   const products = kernels.filter(({ name }) => name === "matmul.multiply");
   assert(products.length > 0);

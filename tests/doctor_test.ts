@@ -101,7 +101,7 @@ async function doctor(
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: [
       ...["run", "--quiet", "--no-prompt", "--allow-env=DENO_WEBGPU_BACKEND"],
-      ...["--allow-read=/etc/os-release,.cache", "--allow-write=.cache", "--allow-sys=uid"],
+      ...["--allow-read=/etc/os-release", "--allow-sys=uid"],
       decodeURIComponent(new URL("../tasks/doctor.ts", import.meta.url).pathname),
       ...["--json", ...options],
     ],

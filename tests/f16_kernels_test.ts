@@ -14,12 +14,16 @@ import { biasBackward, biasForward } from "../kernels/bias.ts";
 import { cachedAttention } from "../kernels/cached_attention.ts";
 import { embeddingBackward, embeddingForward, groupByToken } from "../kernels/embedding.ts";
 import { matmul } from "../kernels/matmul.ts";
-import type { MatmulVariant } from "../kernels/matmul_choice.ts";
 import { normBackward, normForward } from "../kernels/norm.ts";
 import { rotary, rotaryAngles, rotaryFrequencies } from "../kernels/rotary.ts";
 import { rounding } from "../kernels/rounding.ts";
 import { selectiveLoss } from "../kernels/selective_loss.ts";
 import { stepConstants, stepLength } from "../kernels/step.ts";
+import {
+  type AttentionVariant,
+  describeAttention,
+  type MatmulVariant,
+} from "../src/gpu/choices.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
 import { Program } from "../src/gpu/program.ts";
 import { objective, termsToWgsl } from "../src/slung/objective.ts";
@@ -93,8 +97,19 @@ const variants: Record<string, { variant: MatmulVariant; size: [number, number, 
     variant: { memory: "buffer", rowBlocks: 2, columnBlocks: 2, lines: 8 },
     size: [68, 61, 36],
   },
+  "buffers in fused chains": {
+    variant: { memory: "buffer", rowBlocks: 1, columnBlocks: 2, lines: 8, fused: true },
+    size: [68, 61, 36],
+  },
   "workgroup memory": {
-    variant: { memory: "workgroup", rowBlocks: 2, columnBlocks: 2, lines: 8 },
+    variant: {
+      memory: "workgroup",
+      rowBlocks: 2,
+      columnBlocks: 2,
+      across: 8,
+      down: 8,
+      depthStep: 16,
+    },
     size: [67, 60, 33],
   },
   "textures": {
@@ -240,11 +255,15 @@ testHalves("rotary positions and embeddings agree with float64", async () => {
   assertClose(result.dtable, dtable, exact, "dtable");
 });
 
-for (const software of [true, false]) {
-  const from = software ? "what suits the adapter" : "buffers";
-  testHalves(`attention agrees with float64 (from ${from})`, async () => {
+const attentionVariants: AttentionVariant[] = [
+  { memory: "texture", owned: 4 },
+  { memory: "buffer", owned: 1 },
+  { memory: "workgroup", walked: 32 },
+];
+
+for (const variant of attentionVariants) {
+  testHalves(`attention agrees with float64: ${describeAttention(variant)}`, async () => {
     using gpu = await Gpu.open();
-    if (!software) gpu.adapter.software = false; // textures are for software adapters
     const [B, T, H, G, D] = [2, 67, 4, 2, 12];
     const q = half("q", B, T, H, D), k = half("k", B, T, G, D), v = half("v", B, T, G, D);
     const dout = half("dout", B, T, H, D);
@@ -253,7 +272,15 @@ for (const software of [true, false]) {
       ...{ dq: empty(B, T, H, D), dk: empty(B, T, G, D), dv: empty(B, T, G, D) },
       firstKey: integers(new Uint32Array(B * T)),
     }, (program, tensors) => {
-      const request = { batch: B, time: T, heads: H, kvHeads: G, headWidth: D, ...tensors };
+      const request = {
+        batch: B,
+        time: T,
+        heads: H,
+        kvHeads: G,
+        headWidth: D,
+        variant,
+        ...tensors,
+      };
       attentionForward(program, request);
       attentionBackward(program, request);
     });

@@ -1,19 +1,12 @@
 // The matrix product against float64, in the three layouts and with the tile sizes of both kinds of adapter, at sizes
 // around those tiles and its vectors of 4. The gradients of a product are the other two layouts, so they are covered.
 
+import { candidates } from "../kernels/candidates.ts";
 import { matmul } from "../kernels/matmul.ts";
-import { matmulChoices, type MatmulVariant, setMatmulChoices } from "../kernels/matmul_choice.ts";
-import { chooseKernels } from "../kernels/matmul_tuning.ts";
+import { assumedChoices, type KernelChoices, type MatmulVariant } from "../src/gpu/choices.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
 import { Program } from "../src/gpu/program.ts";
-import {
-  assert,
-  assertClose,
-  assertEquals,
-  assertRejects,
-  assertThrows,
-  relativeError,
-} from "./assert.ts";
+import { assert, assertClose, assertThrows, relativeError } from "./assert.ts";
 import { filled, type Host, launch, normals } from "./launch.ts";
 import { matmulNN, matmulNT, matmulTN } from "./reference.ts";
 
@@ -27,29 +20,22 @@ const layouts = {
 const sizes = [[1, 1, 1], [67, 61, 33], [64, 64, 64], [130, 68, 36], [5, 132, 3], [3, 2, 1030]];
 
 // Either kind of choice is correct on every adapter.
-const choices = {
-  textures: undefined, // as committed for the software adapter
-  buffers: {
-    square: { memory: "buffer", rowBlocks: 2, columnBlocks: 2, lines: 8 },
-    thin: { memory: "buffer", rowBlocks: 2, columnBlocks: 2, lines: 8 },
-  },
-} as const;
-
-async function openAs(kind: keyof typeof choices): Promise<Gpu> {
-  const gpu = await Gpu.open();
-  const chosen = choices[kind];
-  if (chosen) setMatmulChoices(gpu, chosen);
-  return gpu;
-}
+const buffers = { memory: "buffer", rowBlocks: 2, columnBlocks: 2, lines: 8 } as const;
+const limits = { maxComputeWorkgroupStorageSize: 32_768 };
+const choices: Record<string, Partial<KernelChoices>> = {
+  textures: assumedChoices({ name: "a CPU", software: true, limits }),
+  buffers: { matmul: { large: buffers, square: buffers, thin: buffers } },
+  tiles: assumedChoices({ name: "a GPU", software: false, limits }),
+};
 
 function operands(rows: number, columns: number, depth: number) {
   return { a: normals("a", rows * depth), b: normals("b", depth * columns) };
 }
 
-for (const kind of ["textures", "buffers"] as const) {
+for (const [kind, kernels] of Object.entries(choices)) {
   for (const [name, { transposeA, transposeB, reference }] of Object.entries(layouts)) {
     Deno.test(`${name} agrees with float64, overwriting and accumulating (${kind})`, async () => {
-      using gpu = await openAs(kind);
+      using gpu = await Gpu.open({ kernels });
       for (const [rows, columns, depth] of sizes as [number, number, number][]) {
         const { a, b } = operands(rows, columns, depth);
         const start = normals("start", rows * columns);
@@ -70,7 +56,7 @@ for (const kind of ["textures", "buffers"] as const) {
     });
 
     Deno.test(`${name}: vectorised and scalar loads give the same product (${kind})`, async () => {
-      using gpu = await openAs(kind);
+      using gpu = await Gpu.open({ kernels });
       // A product whose sizes are not divisible by 4 is the corner of one that is, padded by zeros.
       const [rows, columns, depth] = [67, 61, 33];
       const [ROWS, COLUMNS, DEPTH] = [68, 64, 36];
@@ -99,22 +85,19 @@ for (const kind of ["textures", "buffers"] as const) {
   }
 }
 
-// What an adapter may choose, and textures so small that every operand comes in several panels.
-const variants: Record<string, MatmulVariant> = {
-  "small tiles from buffers": { memory: "buffer", rowBlocks: 2, columnBlocks: 2, lines: 8 },
-  "large tiles from buffers": { memory: "buffer", rowBlocks: 3, columnBlocks: 2, lines: 8 },
-  "tiles in workgroup memory": { memory: "workgroup", rowBlocks: 2, columnBlocks: 2, lines: 8 },
-  "textures": { memory: "texture", rowBlocks: 4, columnBlocks: 3, lines: 2 },
-  "textures in panels": {
-    memory: "texture",
-    rowBlocks: 4,
-    columnBlocks: 3,
-    lines: 2,
-    panelBytes: 1,
-  },
-};
+const texture = { memory: "texture", rowBlocks: 4, columnBlocks: 3, lines: 2 } as const;
 
-for (const [name, variant] of Object.entries(variants)) {
+// Everything that a CPU or a GPU may choose, and textures so small that every operand comes in several panels.
+const variants: [string, MatmulVariant][] = [
+  ...[true, false].flatMap((software) => {
+    const adapter = { name: "any", software, limits };
+    const { square, thin } = candidates({ adapter, readsTextures: true });
+    return [...square, ...thin];
+  }).map((variant): [string, MatmulVariant] => [JSON.stringify(variant), variant]),
+  ["textures in panels", { ...texture, panelBytes: 1 }],
+];
+
+for (const [name, variant] of new Map(variants)) {
   Deno.test(`every layout agrees with float64, with an addend and accumulating: ${name}`, async () => {
     using gpu = await Gpu.open();
     for (const { transposeA, transposeB, reference } of Object.values(layouts)) {
@@ -141,29 +124,11 @@ for (const [name, variant] of Object.entries(variants)) {
   });
 }
 
-Deno.test("measured choices are kept in a file, used from there, and wrong ones in it are named", async () => {
-  using gpu = await Gpu.open();
-  const folder = await Deno.makeTempDir();
-  const file = `${folder}/kernels.json`;
-  const committed = await chooseKernels(gpu, file);
-  const measured = await chooseKernels(gpu, file, { measure: true });
-  assertEquals(measured.origin, "measured");
-  assertEquals(matmulChoices(gpu), measured.choices);
-  if (gpu.adapter.software) assertEquals(committed.origin, "committed");
-  using again = await Gpu.open();
-  assertEquals(await chooseKernels(again, file), { choices: measured.choices, origin: "file" });
-  const content = await Deno.readTextFile(file);
-  await Deno.writeTextFile(file, content.replaceAll('"lines"', '"rows"'));
-  await assertRejects(() => chooseKernels(again, file), "are not variants that exist");
-  await Deno.remove(folder, { recursive: true });
-});
-
 Deno.test("a texture is copied again once its tensor was written", async () => {
   using gpu = await Gpu.open();
   const n = 16;
   const { a, b } = operands(n, n, n);
-  const variant = variants["textures"]!;
-  const shape = { rows: n, columns: n, depth: n, variant };
+  const shape = { rows: n, columns: n, depth: n, variant: texture };
   const { first, again } = await launch(
     gpu,
     { a, b, first: filled(NaN, n * n), again: filled(NaN, n * n) },

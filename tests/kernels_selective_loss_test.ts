@@ -222,12 +222,15 @@ Deno.test("a replay with fewer active rows leaves nothing of the replay before",
   );
 });
 
-Deno.test("the default chunk holds 16 MiB of logits, between 8 and 256 rows, and no more than a binding", async () => {
-  using gpu = await Gpu.open();
+Deno.test("the default chunk holds the bytes of logits that suit the adapter, between 8 and 256 rows, and no more than a binding", async () => {
+  const chunkBytes = 16 * 2 ** 20;
+  using gpu = await Gpu.open({ kernels: { loss: { chunkBytes } } });
   assertEquals(defaultChunkRows(gpu, 4096, 50_304), 80);
   assertEquals(defaultChunkRows(gpu, 4096, 1000), 256);
   assertEquals(defaultChunkRows(gpu, 100, 1000), 100);
   assertEquals(defaultChunkRows(gpu, 4096, 2_000_000), 8);
+  using larger = await Gpu.open({ kernels: { loss: { chunkBytes: 2 * chunkBytes } } });
+  assertEquals(defaultChunkRows(larger, 4096, 50_304), 160);
   using narrow = await Gpu.open({ bindingLimit: 20_000 });
   assertEquals(defaultChunkRows(narrow, 100, 1000), 5);
 });

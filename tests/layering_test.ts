@@ -98,6 +98,7 @@ Deno.test("the import graph is really read, and leads to nothing outside these r
   const graph = await importGraph();
   assertEquals(graph.get("src/gpu/gpu.ts"), [
     { file: "src/base/errors.ts", typeOnly: false },
+    { file: "src/gpu/choices.ts", typeOnly: false },
     { file: "src/gpu/kernel.ts", typeOnly: false },
     { file: "src/gpu/tensor.ts", typeOnly: false },
   ]);

@@ -11,7 +11,7 @@ const entries = [
   ...await sources("src/gpu/"),
   ...await sources("src/nn/", ["mod.ts"]), // a door, which leads to files too
   ...await sources("src/slung/"),
-  ...await sources("kernels/", ["matmul_tuning.ts"]), // keeps in a file what it measured
+  ...await sources("kernels/"),
   ...["config", "decoder", "generate", "initialise", "language_model", "batch_tensors"]
     .map((name) => `src/model/${name}.ts`),
   ...["trainer", "optimiser", "fit", "loop", "schedule"].map((name) => `src/train/${name}.ts`),

@@ -189,7 +189,7 @@ async function trainTask(
     args: [
       ...["run", "--quiet", "--no-prompt", `--allow-read=${project},${folder}`],
       ...[
-        `--allow-write=${folder},${project}.cache`,
+        `--allow-write=${folder}`,
         "--allow-env=INIT_CWD",
         `${project}tasks/train.ts`,
         ...args,

@@ -44,8 +44,9 @@ export async function attention(bench: Bench): Promise<Section> {
       notes.push(...comparison.notes, ...disagreements(what, comparison, agreement));
       const operations = (backward ? 7 : 2) * time * headWidth * tokens * heads;
       const operands = 4 * length * (backward ? 8 : 5);
-      const { speeds, measurements: own } = speedsOf(what, operations, comparison);
-      measurements.push(...own);
+      const { speeds, ...own } = speedsOf(what, operations, comparison);
+      measurements.push(...own.measurements);
+      notes.push(...own.notes);
       for (const [i, speed] of speeds.entries()) {
         const extra = extraMemory(comparison, speed.subject, operands);
         rows.push({ what: i === 0 ? what : "", ...speed, extra });

@@ -53,8 +53,9 @@ export async function loss(bench: Bench): Promise<Section> {
       notes.push(...comparison.notes, ...disagreements(what, comparison, agreement));
       const operations = 6 * (1 - masked) * height * width * vocabulary;
       const operands = 4 * (2 * height * width + 2 * vocabulary * width + 2 * height);
-      const { speeds, measurements: own } = speedsOf(what, operations, comparison);
-      measurements.push(...own);
+      const { speeds, ...own } = speedsOf(what, operations, comparison);
+      measurements.push(...own.measurements);
+      notes.push(...own.notes);
       for (const speed of speeds) {
         const { subject, milliseconds } = speed;
         const add = adder(measurements, what, subject);

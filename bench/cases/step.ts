@@ -22,7 +22,7 @@ export async function step(bench: Bench): Promise<Section> {
     ({ trainingStep }) => trainingStep && (() => trainingStep(request)),
     firstSteps,
   );
-  const { speeds, measurements } = speedsOf(what, stepOperations(request), comparison);
+  const { speeds, measurements, notes } = speedsOf(what, stepOperations(request), comparison);
   const expected = comparison.results.get(ours)!;
   const rows = speeds.map((speed) => {
     const { subject, milliseconds } = speed;
@@ -54,7 +54,7 @@ export async function step(bench: Bench): Promise<Section> {
     { key: "memory", title: "Memory", unit: "MiB", precision: 1 },
     { key: "losses", title: "First losses" },
   ], rows);
-  return { text, measurements, notes: comparison.notes };
+  return { text, measurements, notes: [...comparison.notes, ...notes] };
 }
 
 function notTheSame(subject: string, losses: Float32Array, expected: Float32Array): CannotError {

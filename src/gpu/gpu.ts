@@ -5,6 +5,7 @@
 /// <reference types="npm:@webgpu/types@0.1.74" />
 
 import { CannotError } from "../base/errors.ts";
+import { type KernelChoices, knownChoices } from "./choices.ts";
 import { compile, type Kernel } from "./kernel.ts";
 import { type RecordedPipeline, recordingDevice } from "./recording_device.ts";
 import {
@@ -27,6 +28,8 @@ export interface AdapterDescription {
   features: string[];
   /** The limits that decide which models fit, in bytes or counts. */
   limits: Record<string, number>;
+  /** How it computes what can be computed in several ways; what is set here holds for programs recorded later. */
+  kernels: KernelChoices;
 }
 
 const usefulFeatures = ["shader-f16", "timestamp-query", "subgroups"];
@@ -55,6 +58,9 @@ export const viewAlignment = 256;
  * ```
  */
 export class Gpu {
+  /** Decides how an adapter that was opened computes; set by `kernels/tuning.ts`, which can measure it. */
+  static choose: ((gpu: Gpu) => Promise<void>) | undefined;
+
   /** For what this class does not wrap. */
   readonly device: GPUDevice;
   /** What {@linkcode Gpu.open} found. */
@@ -93,10 +99,16 @@ export class Gpu {
    * @param options.lanesPerRow Overrides what suits the adapter, so that tests reach both variants on either.
    * @param options.without Features to do without, as on an adapter that lacks them.
    * @param options.bindingLimit Binds less than the adapter can, so that tests reach views with small tensors.
+   * @param options.kernels Overrides what is known to suit the adapter.
    * @throws {CannotError} when there is no adapter, with the way to get one.
    */
   static async open(
-    options: { lanesPerRow?: 1 | 64; without?: readonly string[]; bindingLimit?: number } = {},
+    options: {
+      lanesPerRow?: 1 | 64;
+      without?: readonly string[];
+      bindingLimit?: number;
+      kernels?: Partial<KernelChoices>;
+    } = {},
   ): Promise<Gpu> {
     const { without = [] } = options;
     const adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" });
@@ -122,7 +134,15 @@ export class Gpu {
     const { maxStorageBufferBindingSize, maxBufferSize } = adapter.limits;
     const bindingLimit = options.bindingLimit ??
       Math.min(maxStorageBufferBindingSize, maxBufferSize);
-    return new Gpu(device, { name, software, features, limits }, { lanesPerRow, bindingLimit });
+    const known = knownChoices({ name, software, limits });
+    const kernels: KernelChoices = { ...known, ...options.kernels && { origin: "set" } };
+    Object.assign(kernels, options.kernels);
+    const gpu = new Gpu(device, { name, software, features, limits, kernels }, {
+      lanesPerRow,
+      bindingLimit,
+    });
+    if (!options.kernels) await Gpu.choose?.(gpu);
+    return gpu;
   }
 
   /** One that takes down what is recorded for this adapter, and neither holds memory nor computes. */
@@ -134,6 +154,14 @@ export class Gpu {
   /** Whether kernels can store f16. */
   get storesHalves(): boolean {
     return this.device.features.has("shader-f16");
+  }
+
+  /** Whether kernels can read storage textures, which a CPU reads several times as fast as buffers. */
+  get readsTextures(): boolean {
+    const { wgslLanguageFeatures } = navigator.gpu as {
+      wgslLanguageFeatures?: ReadonlySet<string>;
+    };
+    return wgslLanguageFeatures?.has("readonly_and_readwrite_storage_textures") ?? false;
   }
 
   /** Bytes of all live buffers. */
@@ -186,14 +214,14 @@ export class Gpu {
   }
 
   /**
-   * Allocates a texture of four floats a texel, for operands that are read often: the software adapter reads them
-   * three times as fast as buffers.
+   * Allocates a storage texture of four floats a texel, for operands that are read often: software adapters read one
+   * two to four times as fast as a buffer. (A sampled texture takes three times as long: its levels cost, though it has one.)
    *
    * @param size Texels along x and y.
    * @param precision How the floats are stored.
    */
   allocateTexture(name: string, size: [number, number], precision: Precision): GPUTexture {
-    const usage = GPUTextureUsage.TEXTURE_BINDING | GPUTextureUsage.COPY_DST;
+    const usage = GPUTextureUsage.STORAGE_BINDING | GPUTextureUsage.COPY_DST;
     const format = precision === "f16" ? "rgba16float" : "rgba32float";
     const texture = this.device.createTexture({ label: name, size, format, usage });
     const bytes = 4 * bytesPerElement(precision) * size[0] * size[1];

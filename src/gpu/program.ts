@@ -72,6 +72,9 @@ type Command = Dispatch | Clear | Copy | TextureCopy;
 /** Texels along x of every texture that holds part of a tensor: element i is in texel (i / 4) of the rows in order. */
 export const textureWidth = 1024;
 
+// Unused texels at the end of a row. Without them, lines of 2 KB would all lie in the same few sets of a CPU's cache.
+const texturePadding = 4;
+
 /** Elements of a tensor, both numbers multiples of 4. */
 export interface TextureRange {
   /** The first element. */
@@ -289,7 +292,7 @@ export class Program {
   }
 
   #addTexture(height: number, precision: Precision): PooledTexture {
-    const size: [number, number] = [textureWidth, height];
+    const size: [number, number] = [textureWidth + texturePadding, height];
     const texture = this.gpu.allocateTexture(`${this.name}/texture`, size, precision);
     return { texture, content: undefined };
   }

@@ -1,5 +1,6 @@
 /** What the models are made of, for those who write kernels: device, programs, tape, operations, kernels. @module */
 
+export * from "../gpu/choices.ts";
 export * from "../gpu/gpu.ts";
 export type { Constants } from "../gpu/directives.ts";
 export * from "../gpu/kernel.ts";
@@ -12,11 +13,10 @@ export * from "./parameters.ts";
 export * from "./tape.ts";
 export type { GeluForm } from "../../kernels/activation.ts";
 export * from "../../kernels/ceiling.ts";
-export * from "../../kernels/matmul_choice.ts";
-export * from "../../kernels/matmul_tuning.ts";
 export type {
   LossInputs,
   LossOutputs,
   SelectiveLossRequest,
 } from "../../kernels/selective_loss.ts";
 export * from "../../kernels/self_test.ts";
+export { chooseKernels } from "../../kernels/tuning.ts";

@@ -20,6 +20,7 @@ import {
   selectiveLoss as lossKernel,
   type SelectiveLossRequest,
 } from "../../kernels/selective_loss.ts";
+import "../../kernels/tuning.ts"; // so an adapter is opened with the kernels that suit it
 import type { Tensor } from "../gpu/tensor.ts";
 import type { Parameter } from "./parameters.ts";
 import type { Tape, Variable } from "./tape.ts";

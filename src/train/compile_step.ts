@@ -2,7 +2,6 @@
 // that the step would take and without computing it. So a machine that is too small for a model, or that nobody of this
 // project has, can still say whether its kernels would run.
 
-import { matmulChoices, setMatmulChoices } from "../../kernels/matmul_choice.ts";
 import { packSequences } from "../data/packing.ts";
 import { lowRiskSequence } from "../data/sequence.ts";
 import type { Gpu } from "../gpu/gpu.ts";
@@ -57,7 +56,6 @@ export interface CompiledStep {
  */
 export async function compileStep(gpu: Gpu, shape: StepShape): Promise<CompiledStep> {
   const recorder = gpu.recorder();
-  setMatmulChoices(recorder.gpu, matmulChoices(gpu));
   const step = recordStep(recorder.gpu, shape);
   const kernels: CompiledKernel[] = [];
   for (const pipeline of recorder.pipelines) {

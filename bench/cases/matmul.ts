@@ -19,13 +19,13 @@ type Shape = Omit<Product, "a" | "b"> & { label: string };
 const agreement = 1e-4; // f32 sums of up to 8192 products in another order differ by about 1e-6
 
 /** Measures the products. */
-export async function gemm(bench: Bench): Promise<Section> {
+export async function matmul(bench: Bench): Promise<Section> {
   const { shapes, notes } = shapesFor(bench);
   const measurements: Measurement[] = [];
   const rows: (Speed & { what: string })[] = [];
   for (const shape of shapes) {
     const { rows: m, columns: n, depth: k, label } = shape;
-    bench.note(`gemm: ${label}`);
+    bench.note(`matmul: ${label}`);
     const a = normals(m * k, "a");
     const b = normals(k * n, "b");
     const comparison = await compare(
@@ -34,8 +34,9 @@ export async function gemm(bench: Bench): Promise<Section> {
       ({ product }) => product && (() => product({ ...shape, a, b })),
     );
     notes.push(...comparison.notes, ...disagreements(label, comparison, agreement));
-    const { speeds, measurements: own } = speedsOf(label, 2 * m * n * k, comparison);
-    measurements.push(...own);
+    const { speeds, ...own } = speedsOf(label, 2 * m * n * k, comparison);
+    measurements.push(...own.measurements);
+    notes.push(...own.notes);
     rows.push(...speeds.map((speed, i) => ({ what: i === 0 ? label : "", ...speed })));
   }
   const text = table("Matrix products (rows x depth x columns)", [
