@@ -96,7 +96,7 @@ export async function openProtocol(
       packed: options.perplexity === "packed",
       perStep: options.perStep ?? 16,
       onPreparing(kind, remarks) {
-        progress.dispose();
+        progress?.[Symbol.dispose]();
         terminal.note(
           `Making shards of the ${kind} documents; \`deno task prepare\` offers more`,
         );

@@ -6,10 +6,15 @@ import { CannotError } from "../../base/errors.ts";
 import { Random } from "../../base/random.ts";
 import { openCollection } from "../../data/collection.ts";
 import type { FilterOptions } from "../../data/document_filters.ts";
-import { isPrepared, openPrepared, prepareCollection } from "../../data/prepare.ts";
+import {
+  isPrepared,
+  openPrepared,
+  prepareCollection,
+  preparedFolders,
+} from "../../data/prepare.ts";
 import { type SequenceSource, sliceSequence } from "../../data/sequence.ts";
 import { type ShardSettings, shardTokenizer } from "../../data/shards/build.ts";
-import type { ShardManifest } from "../../data/shards/format.ts";
+import { readManifest, type ShardManifest } from "../../data/shards/format.ts";
 import { type Shards, withoutEnds } from "../../data/shards/open.ts";
 import { readTargets, readToxicityPrompts } from "../../data/sources/comments.ts";
 import type { TextClassifier } from "../../label/classifier.ts";
@@ -129,14 +134,7 @@ async function prepareKind(
   { prepared, partTokens, attribute, thresholds, onPreparing }: DolmaOptions,
 ): Promise<void> {
   const out = `${prepared}/${kind}`;
-  if (await isPrepared(out)) {
-    if (attribute === undefined && thresholds === undefined) return;
-    throw new CannotError(
-      `filter the documents in "${out}"`,
-      "they are shards already, and their classes are decided",
-      "Leave attribute and thresholds out, or remove the shards",
-    );
-  }
+  if (await isPrepared(out)) return await checkClasses(out, { attribute, thresholds });
   const collection = await openCollection(`${folder}/${kind}`, {
     ...{ attribute, thresholds },
     heldOutFiles: 1,
@@ -148,6 +146,25 @@ async function prepareKind(
     "it was stopped",
     "Run the same command again to go on",
   );
+}
+
+// Shards have their classes; what is asked for must be what they were made with.
+async function checkClasses(
+  folder: string,
+  asked: Pick<FilterOptions, "attribute" | "thresholds">,
+): Promise<void> {
+  const { madeFrom } = await readManifest(`${folder}/${preparedFolders.train}`);
+  const { source } = madeFrom as { source?: { reader?: Partial<FilterOptions> | string } };
+  if (typeof source?.reader !== "object") return; // documents without scores
+  for (const name of ["attribute", "thresholds"] as const) {
+    const [wanted, made] = [asked[name], source.reader[name]].map((value) => JSON.stringify(value));
+    if (wanted === undefined || wanted === made) continue;
+    throw new CannotError(
+      `use the shards in "${folder}" with the ${name} ${wanted}`,
+      `they were made with ${made}`,
+      "Repeat the settings that they were made with, or remove them",
+    );
+  }
 }
 
 function checkTokenizer({ folder, manifest }: Shards, tokenizer: Tokenizer): void {
