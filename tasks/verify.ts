@@ -1,0 +1,7 @@
+// deno task verify TARGET …: reads back what other programs will read.
+//   olmo   an export for OLMo's trainers; see src/data/olmo/verify.ts
+
+import { runTarget } from "../src/report/command_line.ts";
+import { verifyForOlmo } from "./verify_olmo.ts";
+
+await runTarget("verify", { olmo: verifyForOlmo });
