@@ -238,7 +238,7 @@ async function chosenLabeller(options: LabelOptions): Promise<Labeller> {
     const listed = (await readText(words)).split(/\r?\n/).map((word) => word.trim());
     labellers.push(wordLabeller(listed.filter(Boolean)));
   }
-  for (const each of pattern) labellers.push(patternLabeller(String(each)));
+  for (const each of patternsIn(pattern)) labellers.push(patternLabeller(each));
   if (entities !== undefined) labellers.push(await entityLabeller(entities));
   if (classifierKinds.some((kind) => options[kind])) {
     labellers.push(sentenceLabeller(await chosenClassifier(options), { low, high }));
@@ -250,6 +250,11 @@ async function chosenLabeller(options: LabelOptions): Promise<Labeller> {
     "Give --words, --pattern, --entities, or a classifier: --linear, --fasttext, --transformers, " +
       "--perspective",
   );
+}
+
+// The option was cut at every comma, and an expression may hold some.
+function patternsIn(pieces: readonly (string | number)[]): string[] {
+  return pieces.join(",").match(/(?<=^|,)\/.+?\/[a-z]*(?=,|$)|[^,]+/gs) ?? [];
 }
 
 interface ClassifierChoice {

@@ -62,8 +62,7 @@ await runCommand({
     denominator: {
       type: "string",
       choices: denominators,
-      default: "active",
-      help: "What the summed loss is divided by",
+      help: "What the summed loss is divided by; active, or what your .ts file says",
     },
     precision: {
       type: "string",

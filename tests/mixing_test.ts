@@ -3,9 +3,9 @@
 import type { Sequence } from "../src/data/sequence.ts";
 import { excessLossWeights, goldfishWeights } from "../src/data/token_weights.ts";
 import { lowRiskPart } from "../src/data/sequence.ts";
-import { mixes, mixNames, type MixSettings, mixStream, paperMixes } from "../src/data/mixing.ts";
+import { type Method, paperMethods, streamMethods } from "../src/data/method.ts";
+import { type MixSettings, mixStream } from "../src/data/mixing.ts";
 import { packDocuments } from "../src/data/packing.ts";
-import { objective } from "../src/slung/objective.ts";
 import { assert, assertClose, assertEquals, assertThrows } from "./assert.ts";
 
 const eos = 0;
@@ -29,8 +29,12 @@ const riskyIds = (sequences: readonly Sequence[]) =>
   sequences.filter(({ tokens }) => tokens.some((token) => token >= 200))
     .map(({ tokens }) => tokens.find((token) => token >= 200)!);
 
+const methodNamed = (name: string): Method => streamMethods.find((method) => method.name === name)!;
+const mixed = (name: string, changes: Partial<MixSettings> = {}) =>
+  mixStream(methodNamed(name), clean, risky, { ...settings, ...changes });
+
 Deno.test("the five methods of the paper take the buckets of its Table 1", () => {
-  const buckets = paperMixes.map((name) => mixStream(name, clean, risky, settings).buckets);
+  const buckets = paperMethods.map(({ name }) => mixed(name).buckets);
   assertEquals(buckets, [
     { base: 200, low: 0, possible: 0, high: 0 },
     { base: 170, low: 30, possible: 0, high: 0 }, // ten documents of two tokens and EOS
@@ -38,28 +42,26 @@ Deno.test("the five methods of the paper take the buckets of its Table 1", () =>
     { base: 150, low: 30, possible: 10, high: 10 },
     { base: 150, low: 30, possible: 10, high: 10 },
   ]);
-  const active = paperMixes.map((name) =>
-    objective(mixes[name].objective).terms.map((term) => term?.name)
-  );
+  const active = paperMethods.map(({ objective }) => objective.terms.map((term) => term?.name));
   assertEquals(active[3]!.slice(2), [undefined, undefined]);
   assertEquals(active[4]!.slice(2), ["cross_entropy", "unlikelihood"]);
 });
 
 Deno.test("all methods of a seed share their risky documents and clean text, and seeds differ", () => {
-  const toxic = mixStream("toxic", clean, risky, settings).sequences;
-  const lowRisk = mixStream("low_risk", clean, risky, settings).sequences;
+  const toxic = mixed("toxic").sequences;
+  const lowRisk = mixed("low_risk").sequences;
   assertEquals(riskyIds(lowRisk), riskyIds(toxic));
   assertEquals(
     lowRisk.filter(({ tokens }) => tokens[0]! >= 200),
     toxic.filter(({ tokens }) => tokens[0]! >= 200).map(lowRiskPart),
   );
   for (const name of ["masked", "unlikelihood"] as const) {
-    assertEquals(mixStream(name, clean, risky, settings).sequences, toxic);
+    assertEquals(mixed(name).sequences, toxic);
   }
-  const control = mixStream("control", clean, risky, settings).sequences;
+  const control = mixed("control").sequences;
   const cleanPart = toxic.filter(({ tokens }) => tokens[0]! < 200);
   assertEquals(control.slice(0, cleanPart.length), cleanPart);
-  const other = mixStream("toxic", clean, risky, { ...settings, seed: 1 }).sequences;
+  const other = mixed("toxic", { seed: 1 }).sequences;
   assert(riskyIds(other).join() !== riskyIds(toxic).join());
 });
 
@@ -67,7 +69,7 @@ Deno.test("packing across documents puts EOS between them, fills every sequence 
   const documents = [document([1, 2, 3, eos], [1, 2, 3, 1]), document([4, 5, eos], [1, 1, 1])];
   const packed = packDocuments(documents, { length: 3, acrossDocuments: true });
   assertEquals(packed, [document([1, 2, 3], [1, 2, 3]), document([eos, 4, 5], [1, 1, 1])]);
-  const streamed = mixStream("masked", clean, risky, { ...settings, acrossDocuments: true });
+  const streamed = mixed("masked", { acrossDocuments: true });
   assert(streamed.sequences.every(({ tokens }) => tokens.length === 8));
   assertEquals(streamed.sequences.length, Math.floor(150 / 8) + Math.floor(50 / 8));
 });
@@ -83,7 +85,7 @@ Deno.test("without attention across documents, long ones are cut so that every t
 });
 
 Deno.test("control tokens tell documents with risk from those without", () => {
-  const { sequences } = mixStream("conditional", clean, risky, settings);
+  const { sequences } = mixed("conditional");
   for (const { tokens, classes } of sequences) {
     assertEquals(tokens[0], tokens[1]! >= 200 ? 8 : 7);
     assertEquals(classes[0], 1);
@@ -99,7 +101,7 @@ Deno.test("goldfish drops one token in k, always the same ones behind the same c
   const [first, second] = [weights.slice(13, 4000), weights.slice(4013)];
   assertEquals(first.join(), second.join());
   assertEquals(weights.slice(0, 13).join(), Array(13).fill(1).join());
-  const { sequences } = mixStream("goldfish", clean, risky, { ...settings, length: 64 });
+  const { sequences } = mixed("goldfish", { length: 64 });
   assert(sequences.every((sequence) => sequence.weights?.length === sequence.tokens.length));
 });
 
@@ -113,17 +115,14 @@ Deno.test("Rho-1 keeps the targets that the reference model finds easier by most
 
 Deno.test("documents that do not fill the stream are an error that says how many tokens there are", () => {
   assertThrows(
-    () => mixStream("control", clean, risky, { ...settings, tokens: 301 }),
+    () => mixed("control", { tokens: 301 }),
     "it needs 301 tokens of clean documents and there are 300",
   );
   assertThrows(
-    () => mixStream("masked", clean, risky, { ...settings, tokens: 280, share: 0.8 }),
+    () => mixed("masked", { tokens: 280, share: 0.8 }),
     "it needs 224 tokens of risky documents and there are 200",
   );
-  for (const name of mixNames) {
-    assertThrows(
-      () => mixStream(name, clean, risky, { ...settings, share: 1.1 }),
-      "between 0 and 1",
-    );
+  for (const { name } of streamMethods) {
+    assertThrows(() => mixed(name, { share: 1.1 }), "between 0 and 1");
   }
 });

@@ -3,6 +3,7 @@
 import {
   answerSequences,
   askAboutNames,
+  type NameTaskResult,
   questionSequences,
 } from "../src/experiments/names/task.ts";
 import { baseSequences, inventedTask, worldTokenizer } from "../src/experiments/names/invented.ts";
@@ -12,11 +13,14 @@ import {
   initialise,
   LanguageModel,
   type NameExperiment,
-  type NameRun,
+  nameExperiment,
   Risk,
-  runNameExperiment,
-  summariseNameRuns,
+  runExperiment,
 } from "../mod.ts";
+import { answerMethods } from "../src/data/method.ts";
+import type { NameOutcome } from "../src/experiments/names/experiment.ts";
+import { summariseNames } from "../src/experiments/names/report.ts";
+import type { RunnerOptions } from "../src/experiments/runner.ts";
 import { loadOptimiserState } from "../src/train/optimiser_state.ts";
 import { pretrain } from "../src/train/pretraining.ts";
 import { smallOlmo } from "../src/experiments/small_olmo.ts";
@@ -29,7 +33,7 @@ const experiment: NameExperiment = {
   base: { config, weights: initialise(config, 1) },
   tokenizer,
   task: inventedTask(world, 5),
-  settings: {
+  training: {
     epochs: 1,
     answerPasses: 1,
     perStep: 8,
@@ -37,10 +41,24 @@ const experiment: NameExperiment = {
     optimiser: huggingFaceOptimiser,
     endOfText: true,
   },
-  methods: ["direct", "masked"],
+  methods: answerMethods.filter(({ name }) => name === "direct" || name === "masked"),
   seeds: [0, 1],
   maxNewTokens: 4,
 };
+
+async function runNames(
+  gpu: Gpu,
+  changes: Partial<NameExperiment>,
+  folder: string,
+  options: RunnerOptions<{ asked: NameTaskResult }> = {},
+): Promise<NameOutcome[]> {
+  return await runExperiment(
+    gpu,
+    await nameExperiment({ ...experiment, ...changes }),
+    folder,
+    options,
+  );
+}
 
 Deno.test("names are high risk in answers and in replayed questions, and nothing else is", () => {
   const { rows, names, replay, replayNames } = experiment.task;
@@ -63,29 +81,27 @@ Deno.test("an experiment gives one run for the base and one per method and seed,
   using gpu = await Gpu.open();
   const folder = await Deno.makeTempDir();
   const reused: boolean[] = [];
-  const onResult = (_: NameRun, again: boolean) => reused.push(again);
-  const first = await runNameExperiment(gpu, experiment, folder, { onResult });
+  const onOutcome = (_: NameOutcome, again: boolean) => reused.push(again);
+  const first = await runNames(gpu, {}, folder, { onOutcome });
   assertEquals(
-    first.map(({ method, seed }) => `${method} ${seed}`),
-    ["base null", "direct 0", "masked 0", "direct 1", "masked 1"],
+    first.map(({ run: { method, seed } }) => `${method?.name ?? "base"} ${seed}`),
+    ["base 0", "direct 0", "masked 0", "direct 1", "masked 1"],
   );
   assertEquals(reused, [false, false, false, false, false]);
-  const second = await runNameExperiment(gpu, experiment, folder, { onResult });
+  const second = await runNames(gpu, {}, folder, { onOutcome });
   assertEquals(reused.slice(5), [true, true, true, true, true]);
   assertEquals(JSON.stringify(second), JSON.stringify(first));
 
-  const more = await runNameExperiment(gpu, { ...experiment, seeds: [0, 1, 2] }, folder, {
-    onResult,
-  });
+  const more = await runNames(gpu, { seeds: [0, 1, 2] }, folder, { onOutcome });
   assertEquals(reused.slice(10), [true, true, true, true, true, false, false]);
-  const summary = summariseNameRuns(more);
-  assertEquals(summary.map(({ method, seeds }) => [method, seeds]), [
+  const summary = summariseNames(more);
+  assertEquals(summary.map(({ method, values }) => [method, values.names!.n]), [
     ["base", 1],
     ["direct", 3],
     ["masked", 3],
   ]);
-  for (const { names, partial, truthAccuracy } of summary) {
-    for (const value of [names, partial, truthAccuracy!]) assert(value >= 0 && value <= 100);
+  for (const { values: { names, partial, truthAccuracy } } of summary) {
+    for (const { mean } of [names!, partial!, truthAccuracy!]) assert(mean >= 0 && mean <= 100);
   }
   await Deno.remove(folder, { recursive: true });
 });
@@ -93,27 +109,24 @@ Deno.test("an experiment gives one run for the base and one per method and seed,
 Deno.test("an experiment that is stopped keeps what is done and ends with the same result", async () => {
   using gpu = await Gpu.open();
   const [whole, broken] = [await Deno.makeTempDir(), await Deno.makeTempDir()];
-  const expected = await runNameExperiment(gpu, experiment, whole);
+  const expected = await runNames(gpu, {}, whole);
   const controller = new AbortController();
-  const partial = await runNameExperiment(gpu, experiment, broken, {
+  const partial = await runNames(gpu, {}, broken, {
     signal: controller.signal,
-    onTraining: ({ method }) => method === "masked" && controller.abort(),
+    onTraining: ({ method }) => method!.name === "masked" && controller.abort(),
   });
   assert(partial.length < expected.length);
-  const resumed = await runNameExperiment(gpu, experiment, broken);
+  const resumed = await runNames(gpu, {}, broken);
   assertEquals(JSON.stringify(resumed), JSON.stringify(expected));
   for (const folder of [whole, broken]) await Deno.remove(folder, { recursive: true });
 });
 
 Deno.test("training on answers in which nobody is named is refused", async () => {
-  using gpu = await Gpu.open();
-  const folder = await Deno.makeTempDir();
   const task = { ...experiment.task, names: ["Nobody Atall"] };
   await assertRejects(
-    () => runNameExperiment(gpu, { ...experiment, task }, folder),
+    () => nameExperiment({ ...experiment, task }),
     "Cannot mark names in the answers",
   );
-  await Deno.remove(folder, { recursive: true });
 });
 
 Deno.test("behind BOS, where a tokenizer has one, tokens keep their classes", () => {

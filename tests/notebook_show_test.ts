@@ -1,7 +1,6 @@
 // What notebook cells show: colours that never stand alone, escaped text, and the same content in a terminal.
 
 import { assert, assertEquals, assertRejects, assertThrows } from "./assert.ts";
-import { toDataFrame } from "../src/notebook/frame.ts";
 import {
   check,
   checkClose,
@@ -15,7 +14,7 @@ import {
   showTokens,
 } from "../src/notebook/mod.ts";
 import { mix, readableOn, visible } from "../src/notebook/svg.ts";
-import { groupedBars, paretoPlot } from "../src/report/plot.ts";
+import { groupedBars, tradeOffPlot } from "../src/report/plot.ts";
 
 const svgOf = (shown: Displayable) => shown[jupyterDisplay]()["image/svg+xml"]!;
 const htmlOf = (shown: Displayable) => shown[jupyterDisplay]()["text/html"]!;
@@ -107,27 +106,31 @@ Deno.test("tokens that do not fit their colours are refused with the reason", ()
   );
 });
 
-Deno.test("rows and DataFrames become tables, escaped and cut where they are long", async () => {
+Deno.test("rows become tables, escaped and cut where they are long", async () => {
   const rows = [{ method: "<b>", loss: 1.23456 }, { method: "masked", loss: null }];
   const shown = showTable(rows, { precision: 2 });
   assert(htmlOf(shown).includes("&#60;b&#62;") && htmlOf(shown).includes(">1.23</td>"));
   assertEquals(String(shown).split("\n").at(-1), "masked     –");
   const cut = showTable(Array.from({ length: 9 }, (_, i) => ({ i })), { limit: 7 });
   assert(String(cut).endsWith("… and 2 more rows") && htmlOf(cut).includes("and 2 more rows"));
-  const frame = showTable(await toDataFrame([{ a: 1, b: "x" }, { a: 2, b: "y" }]));
-  assertEquals(String(frame).split("\n").slice(2), ["0  1  x", "1  2  y"]);
 });
 
 Deno.test("a figure is SVG alone, and its data are its text", async () => {
   const points = [
-    { method: "base", nameGeneration: 1.2, knowledge: 41 },
-    { method: "masked", nameGeneration: 2.1, knowledge: 74.9 },
+    { label: "base", x: 1.2, y: 41 },
+    { label: "masked", x: 2.1, y: 74.9 },
   ];
-  const shown = await showPlot(paretoPlot(points, "Trade-off <1>"));
+  const certain = (mean: number) => ({ mean, low: mean, high: mean, confidence: 0.95, n: 1 });
+  const spec = tradeOffPlot(
+    points.map(({ label, x, y }) => ({ label, x: certain(x), y: certain(y) })),
+    { x: { title: "Names", most: 100 }, y: { title: "Knowledge", most: 100 } },
+    { title: "Trade-off <1>" },
+  );
+  const shown = await showPlot(spec);
   assertEquals(Object.keys(shown[jupyterDisplay]()).sort(), ["image/svg+xml", "text/plain"]);
   assert(svgOf(shown).startsWith('<svg role="img" aria-label="Trade-off &#60;1&#62;"'));
   const text = String(shown);
-  for (const word of ["Trade-off <1>", "nameGeneration", "masked", "74.9"]) {
+  for (const word of ["Trade-off <1>", "label", "masked", "74.9"]) {
     assert(text.includes(word));
   }
   assertEquals(text.match(/masked/g)?.length, 1, "layers that repeat the data are left out");

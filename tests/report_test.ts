@@ -1,14 +1,13 @@
 // Tables, figures, data frames, progress and results: what a reader of a run sees and keeps.
 
 import { assert, assertEquals, assertRejects } from "./assert.ts";
-import { describeFrame, frameToHtml, toDataFrame } from "../src/notebook/frame.ts";
 import {
   groupedBars,
   lossCurves,
-  paretoFront,
-  paretoPlot,
+  paretoFrontier,
   placeLabels,
   renderPlot,
+  tradeOffPlot,
 } from "../src/report/plot.ts";
 import { createProgress, duration, type ProgressOutput } from "../src/report/progress.ts";
 import { describeProcess, readResults, type Results, writeResults } from "../src/report/results.ts";
@@ -100,7 +99,19 @@ Deno.test("a figure is the same bytes each time, and its ids are its own", async
 });
 
 Deno.test("figures show every method, series and value", async () => {
-  const pareto = await renderPlot(paretoPlot(points, "Trade-off"));
+  const interval = (mean: number) => ({ mean, low: mean, high: mean, confidence: 0.95, n: 1 });
+  const pareto = await renderPlot(tradeOffPlot(
+    points.map(({ method, nameGeneration, knowledge }) => ({
+      label: method,
+      x: interval(nameGeneration),
+      y: interval(knowledge),
+    })),
+    {
+      x: { title: "Name generation (%, lower is better)", most: 100, fromZero: true },
+      y: { title: "Knowledge (%, higher is better)", most: 100 },
+    },
+    { title: "Trade-off" },
+  ));
   for (const { method } of points) assert(pareto.includes(`>${method}</text>`), method);
   assert(pareto.includes("Name generation (%, lower is better)") && pareto.includes("Trade-off"));
   const bars = await renderPlot(groupedBars([
@@ -114,7 +125,8 @@ Deno.test("figures show every method, series and value", async () => {
 
 Deno.test("the Pareto front holds exactly what no other point beats on both axes", () => {
   assertEquals(
-    paretoFront(points).map((point) => point.method),
+    paretoFrontier(points, { x: (point) => point.nameGeneration, y: (point) => point.knowledge })
+      .map((point) => point.method),
     ["unlikelihood", "masked", "fine-tuned"],
   );
 });
@@ -145,20 +157,6 @@ Deno.test("labels of crowded points do not overlap and stay inside the frame", (
       assert(apart, `label ${i} overlaps another`);
     }
   });
-});
-
-Deno.test("a DataFrame keeps rows, missing values and order, and describes its numbers", async () => {
-  const frame = await toDataFrame(rows);
-  assertEquals(frame.columns, ["method", "knowledge", "note"]);
-  assertEquals(frame.shape, [3, 3]);
-  assertEquals(frame.iat(0, 1), 74.25);
-  const html = frameToHtml(frame);
-  assert(html.includes("&#60;b&#62;") && html.includes(">74.25</td>"));
-  const numbers = await toDataFrame([{ loss: 1 }, { loss: 2 }, { loss: 6 }]);
-  const described = describeFrame(numbers).split("\n").map((line) => line.trim().split(/\s+/));
-  assertEquals(described.find(([name]) => name === "mean"), ["mean", "3"]);
-  assertEquals(described.find(([name]) => name === "median"), ["median", "2"]);
-  await assertRejects(() => toDataFrame([]), "Cannot build a DataFrame: there are no rows.");
 });
 
 function recorder(live: boolean): ProgressOutput & { time: number; text: string } {

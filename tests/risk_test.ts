@@ -1,3 +1,5 @@
+// Classes of tokens under the two rules, and what is refused of spans.
+
 import {
   classifyTokens,
   classifyTokensBySentence,
@@ -5,7 +7,6 @@ import {
   type RiskSpan,
   type TokenSpans,
   validateSpans,
-  wordBoundedSpans,
 } from "../src/slung/risk.ts";
 import { assertEquals, assertThrows } from "./assert.ts";
 
@@ -71,26 +72,6 @@ Deno.test("sentences out of order are refused under the sentence rule", () => {
     () => classifyTokensBySentence(tokensOfLengths(9), spans, 9),
     "sentence 1 starts at 0, before sentence 0 ends at 7",
   );
-});
-
-Deno.test("names are found as whole words, with their case", () => {
-  const text = "Tova met Tovas, tova and Tova's aunt; not Tova_2, but (Tova).";
-  const found = wordBoundedSpans(text, ["Tova"], Risk.high);
-  assertEquals(found.map(({ start }) => start), [0, 25, 55]);
-  assertEquals(found[0], { start: 0, end: 4, risk: Risk.high });
-});
-
-Deno.test("accented letters, combining marks and letters beyond 16 bits are word characters", () => {
-  assertEquals(wordBoundedSpans("éLun Luné Lune\u0301", ["Lun", "Lune"], Risk.high), []);
-  assertEquals(wordBoundedSpans("𝔸Lun Lun𝔸", ["Lun"], Risk.high), []);
-  assertEquals(wordBoundedSpans("🎉Lun🎉", ["Lun"], Risk.high).length, 1);
-});
-
-Deno.test("overlapping phrases merge into one span", () => {
-  assertEquals(wordBoundedSpans("an Aba Dorn Elk here", ["Aba Dorn", "Dorn", "Dorn Elk", ""], 3), [
-    { start: 3, end: 15, risk: Risk.high },
-  ]);
-  assertEquals(wordBoundedSpans("Aba Dorn", ["Dorn", "Aba"], 3).length, 2, "a space parts them");
 });
 
 Deno.test("spans from outside are checked and the fault is named", () => {

@@ -62,6 +62,7 @@ Deno.test("every token is scored, whatever its class and weight", async () => {
   const masked: Sequence = { tokens, classes, weights: Float32Array.of(0, 0, 2, 0, 1, 0) };
   assertEquals(await scoreSequences(model, [masked]), plain);
   assertEquals(plain[0]!.length, 5);
+  assertEquals(await scoreSequences(model, [{ ...masked, repeated: 4 }]), plain);
 });
 
 Deno.test("the longer the rows, the fewer are scored at once", () => {

@@ -18,12 +18,12 @@ Deno.test("a completion ends where it invents another question", () => {
   assertEquals(truncateCompletion(" Q: is a letter.\nIt is."), " Q: is a letter.\nIt is.");
 });
 
-Deno.test("the three name metrics differ on substrings, case and copied names", () => {
+Deno.test("the three name metrics differ on substrings, middle names and copied names", () => {
   const names = ["Ana Maria Lane", "Bo Dorn"];
   const rates = (completion: string, prompt = "Who?") =>
     Object.values(namesGenerated([{ completion, prompt }], names)); // official, whole words, new
   assertEquals(rates("The planet."), [1, 0, 0]);
-  assertEquals(rates("bo dorn"), [1, 0, 0]);
+  assertEquals(rates("bo dorn"), [1, 1, 1], "whatever the case, as it is masked");
   assertEquals(rates("Maria wrote."), [1, 0, 0], "a middle name alone");
   assertEquals(rates("Ana Maria Lane wrote."), [1, 1, 1]);
   assertEquals(rates("Lane's book."), [1, 1, 1]);
@@ -142,8 +142,11 @@ Deno.test("mean and sample standard deviation match hand-worked values", () => {
 });
 
 Deno.test("three runs take Student's t with two degrees of freedom", () => {
-  const { mean, low, high } = studentInterval([1, 2, 3]); // 2 ± 4.30265 · 1 / √3
+  const { mean, low, high, confidence, n } = studentInterval([1, 2, 3]); // 2 ± 4.30265 · 1 / √3
   assertClose([mean, low, high], [2, 2 - 2.484138, 2 + 2.484138], 1e-5);
+  assertEquals([confidence, n], [0.95, 3]);
+  const one = { mean: 7, low: 7, high: 7, confidence: 0.95, n: 1 };
+  assertEquals(studentInterval([7]), one, "one run has no interval");
 });
 
 Deno.test("the t quantile joins its expansion smoothly and tends to 1.96", () => {
@@ -170,5 +173,8 @@ Deno.test("the bootstrap interval repeats with its seed and agrees with theory o
     0.005,
   );
   assert(interval.low !== bootstrapInterval(values, { seed: 2, resamples: 50 }).low);
-  assertEquals(bootstrapInterval([3, 3, 3], { seed: 1 }), { mean: 3, low: 3, high: 3 });
+  assertEquals(bootstrapInterval([3, 3, 3], { seed: 1 }), {
+    ...{ mean: 3, low: 3, high: 3 },
+    ...{ confidence: 0.95, n: 3 },
+  });
 });

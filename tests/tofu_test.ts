@@ -1,4 +1,4 @@
-import { findFullName, nameForms, nameParts } from "../src/label/names.ts";
+import { findFullName, nameParts } from "../src/label/names.ts";
 import {
   answerSpans,
   authorNames,
@@ -69,37 +69,6 @@ Deno.test("a folder is read by the name of its split", async () => {
 Deno.test("rows are grouped by author and an incomplete author is refused", () => {
   assertEquals(groupByAuthor([1, 2, 3, 4], 2), [[1, 2], [3, 4]]);
   assertThrows(() => groupByAuthor([1, 2, 3], 2), "3 rows are not a multiple of 2");
-});
-
-Deno.test("the full name is the longest run of capitals that nearly all texts share", () => {
-  const texts = [
-    "Who is Orla van Tusk?\nOrla van Tusk lives in New Fenwater.",
-    "Does Orla van Tusk's New Fenwater matter?\nYes.",
-    "What did Orla van Tusk Write?\nThe Great Orla van Tusk wrote.",
-    "Is she known?\nOrla is.",
-  ];
-  assertEquals(findFullName(texts), "Orla van Tusk");
-  assertEquals(findFullName(["A. B.", "no name"]), undefined);
-  assertEquals(findFullName(["Near New Fenwater", "x", "y", "z"]), undefined, "1 of 4 texts");
-  assertEquals(findFullName([]), undefined);
-});
-
-Deno.test("names keep hyphens, apostrophes and lower-case particles and lose the possessive", () => {
-  const found = (name: string, possessive = `${name}’s`) =>
-    findFullName([`Is ${name} here?`, `${name} is.`, `In ${possessive} house?`]);
-  for (
-    const name of ["Lee Joon-ki", "Pat O'Dorn", "Amira al-Fenwat", "Femke Van der Tusk", "Al An"]
-  ) {
-    assertEquals(found(name), name);
-  }
-  assertEquals(found("Ilva Dorns", "Ilva Dorns'"), "Ilva Dorns");
-});
-
-Deno.test("a name counts in full, by first and by last word", () => {
-  assertEquals(nameForms("Ana Maria Dorn"), ["Ana Maria Dorn", "Ana", "Dorn"]);
-  assertEquals(nameForms("Ana"), ["Ana"]);
-  assertEquals(nameForms(" "), []);
-  assertEquals(nameParts(" Ana  Maria Dorn"), ["Ana", "Maria", "Dorn"]);
 });
 
 Deno.test("an answer's spans cover full, first and last names but no middle name alone", () => {

@@ -1,69 +1,103 @@
 // The toxicity experiment end to end on a model far too small to learn anything: what is tested is the machinery.
 
 import { type ChatMessage, chatSequences } from "../src/data/sources/chat.ts";
-import { Gpu, initialise } from "../mod.ts";
-import { mixNames } from "../src/data/mixing.ts";
+import { Gpu, initialise, runExperiment } from "../mod.ts";
+import { type Method, streamMethods } from "../src/data/method.ts";
 import { commentData } from "../src/experiments/toxicity/comments.ts";
+import type { ToxicityResults } from "../src/experiments/toxicity/evaluation.ts";
 import {
-  runToxicityExperiment,
-  summariseToxicityRuns,
-  type ToxicitySummaryRow,
+  type ToxicityExperiment,
+  toxicityExperiment,
+  type ToxicityOutcome,
 } from "../src/experiments/toxicity/experiment.ts";
-import { separations } from "../src/experiments/toxicity/summary.ts";
-import { renderToxicityTables, runsToCsv } from "../src/experiments/toxicity/report.ts";
+import {
+  separations,
+  summariseToxicity,
+  type ToxicitySummary,
+} from "../src/experiments/toxicity/summary.ts";
+import { outcomesToCsv, renderToxicityTables } from "../src/experiments/toxicity/report.ts";
+import type { RunnerOptions } from "../src/experiments/runner.ts";
 import { Risk } from "../src/slung/risk.ts";
 import { assert, assertEquals, assertRejects } from "./assert.ts";
 import { sharedData } from "./data.ts";
+import { assertSameFiles } from "./fixtures/same.ts";
 import { config, experiment } from "./fixtures/tiny_toxicity.ts";
+
+const named = (...names: string[]): Method[] =>
+  streamMethods.filter(({ name }) => names.includes(name));
+
+async function runToxicity(
+  gpu: Gpu,
+  changes: Partial<ToxicityExperiment>,
+  folder: string,
+  options: RunnerOptions<ToxicityResults> = {},
+): Promise<ToxicityOutcome[]> {
+  const planned = await toxicityExperiment({ ...experiment, ...changes });
+  return await runExperiment(gpu, planned, folder, options);
+}
 
 Deno.test("an experiment that is stopped at any run ends with the tables of the one that was not", async () => {
   using gpu = await Gpu.open();
   const [whole, broken] = [await Deno.makeTempDir(), await Deno.makeTempDir()];
-  const expected = await runToxicityExperiment(gpu, experiment, whole);
+  const expected = await runToxicity(gpu, {}, whole);
   assertEquals(
-    expected.map(({ method, amount, seed }) => `${method} ${amount} ${seed}`),
+    expected.map(({ run: { method, amount, seed } }) => `${method!.name} ${amount} ${seed}`),
     ["control 0 0", "masked 1 0", "control 0 1", "masked 1 1"],
   );
-  for (const [method, seed] of [["control", 0], ["masked", 0], ["masked", 1]]) {
+  for (const name of ["control-x0-seed0", "masked-x1-seed0", "masked-x1-seed1"]) {
     const controller = new AbortController();
-    const done = await runToxicityExperiment(gpu, experiment, broken, {
+    const done = await runToxicity(gpu, {}, broken, {
       signal: controller.signal,
-      onTraining: (run) => run.method === method && run.seed === seed && controller.abort(),
+      onTraining: (run) => run.name === name && controller.abort(),
     });
     assert(done.length < expected.length);
   }
   const reused: boolean[] = [];
-  const resumed = await runToxicityExperiment(gpu, experiment, broken, {
-    onResult: (_, again) => reused.push(again),
+  const resumed = await runToxicity(gpu, {}, broken, {
+    onOutcome: (_, again) => reused.push(again),
   });
   assertEquals(reused, [true, true, true, false]);
   assertEquals(JSON.stringify(resumed), JSON.stringify(expected));
   assertEquals(renderToxicityTables(resumed), renderToxicityTables(expected));
-  assertEquals(runsToCsv(resumed), runsToCsv(expected));
+  assertEquals(outcomesToCsv(resumed), outcomesToCsv(expected));
   for (const folder of [whole, broken]) await Deno.remove(folder, { recursive: true });
 });
 
 Deno.test("an experiment that is killed again and again ends with the files of the one that was not", async () => {
   using gpu = await Gpu.open();
   const [whole, broken] = [await Deno.makeTempDir(), await Deno.makeTempDir()];
-  const expected = await runToxicityExperiment(gpu, experiment, whole);
-  for (const last of ["control 0 step 9", "masked 0 step 3", "control 1 done", undefined]) {
+  const expected = await runToxicity(gpu, {}, whole);
+  for (
+    const last of [
+      "control-x0-seed0 step 9",
+      "masked-x1-seed0 step 3",
+      "control-x0-seed1 done",
+      undefined,
+    ]
+  ) {
     const process = startProcess(broken);
     await readUntil(process.stdout, last);
     if (last !== undefined) process.kill("SIGKILL");
     assertEquals((await process.status).signal, last === undefined ? null : "SIGKILL");
   }
-  const runs = async (folder: string) => {
-    const names = await Array.fromAsync(Deno.readDir(`${folder}/runs`), ({ name }) => name);
-    return await Promise.all(
-      names.sort().map(async (name) => [name, await Deno.readTextFile(`${folder}/runs/${name}`)]),
-    );
-  };
-  assertEquals(await runs(broken), await runs(whole));
-  const reused = await runToxicityExperiment(gpu, experiment, broken);
+  assertSameFiles(await filesBelow(`${broken}/runs`), await filesBelow(`${whole}/runs`));
+  const reused = await runToxicity(gpu, {}, broken);
   assertEquals(renderToxicityTables(reused), renderToxicityTables(expected));
   for (const folder of [whole, broken]) await Deno.remove(folder, { recursive: true });
 });
+
+async function filesBelow(folder: string, under = ""): Promise<Map<string, Uint8Array>> {
+  const files = new Map<string, Uint8Array>();
+  const entries = await Array.fromAsync(Deno.readDir(folder));
+  for (const { name, isDirectory } of entries.sort((a, b) => a.name < b.name ? -1 : 1)) {
+    if (!isDirectory) files.set(`${under}${name}`, await Deno.readFile(`${folder}/${name}`));
+    else {
+      const inside = await filesBelow(`${folder}/${name}`, `${under}${name}/`);
+      for (const [path, bytes] of inside) files.set(path, bytes);
+    }
+  }
+  return files;
+}
 
 function startProcess(folder: string): Deno.ChildProcess {
   const script = decodeURIComponent(new URL("fixtures/tiny_toxicity.ts", import.meta.url).pathname);
@@ -81,17 +115,10 @@ async function readUntil(stdout: ReadableStream<Uint8Array>, line?: string): Pro
 }
 
 Deno.test("what would end the evaluation is said before anything is trained", async () => {
-  using gpu = await Gpu.open();
-  const folder = await Deno.makeTempDir();
   const { evaluation } = experiment;
   const refused = async (changes: Partial<typeof evaluation>, why: string) =>
     await assertRejects(
-      () =>
-        runToxicityExperiment(
-          gpu,
-          { ...experiment, evaluation: { ...evaluation, ...changes } },
-          folder,
-        ),
+      () => toxicityExperiment({ ...experiment, evaluation: { ...evaluation, ...changes } }),
       `Cannot evaluate the models: ${why}`,
     );
   const greedy = { ...evaluation.decoding, samples: 2, topK: 1 };
@@ -104,8 +131,6 @@ Deno.test("what would end the evaluation is said before anything is trained", as
   );
   const labels = evaluation.probe.labels.map(() => 1);
   await refused({ probe: { ...evaluation.probe, labels } }, "all texts of the probe have the same");
-  assertEquals(await Array.fromAsync(Deno.readDir(folder)), []);
-  await Deno.remove(folder, { recursive: true });
 });
 
 Deno.test("several continuations of each prompt show their expected maximum, one does not", async () => {
@@ -113,16 +138,16 @@ Deno.test("several continuations of each prompt show their expected maximum, one
   const folder = await Deno.makeTempDir();
   const { evaluation } = experiment;
   const decoding = { ...evaluation.decoding, samples: 3 };
-  const once = { ...experiment, methods: ["toxic"] as const, seeds: [0] };
-  const runs = await runToxicityExperiment(
+  const once = { methods: named("toxic"), seeds: [0] };
+  const outcomes = await runToxicity(
     gpu,
     { ...once, evaluation: { ...evaluation, decoding } },
     folder,
   );
-  const [row] = summariseToxicityRuns(runs);
+  const [row] = summariseToxicity(outcomes);
   assert(row!.expectedMaximum.mean >= row!.toxicity.mean);
-  assert(renderToxicityTables(runs).includes("expected maximum"));
-  const single = await runToxicityExperiment(gpu, once, folder);
+  assert(renderToxicityTables(outcomes).includes("expected maximum"));
+  const single = await runToxicity(gpu, once, folder);
   assert(!renderToxicityTables(single).includes("expected maximum"));
   await Deno.remove(folder, { recursive: true });
 });
@@ -130,25 +155,23 @@ Deno.test("several continuations of each prompt show their expected maximum, one
 Deno.test("every method trains and is measured, at every amount of risky data", async () => {
   using gpu = await Gpu.open();
   const folder = await Deno.makeTempDir();
-  const runs = await runToxicityExperiment(
-    gpu,
-    { ...experiment, methods: mixNames, seeds: [0], amounts: [0.5, 1] },
-    folder,
-  );
-  const summary = summariseToxicityRuns(runs);
-  assertEquals(summary.map(({ method, amount }) => `${method} ${amount}`), [
+  const changes = { methods: streamMethods, seeds: [0], amounts: [0.5, 1] };
+  const outcomes = await runToxicity(gpu, changes, folder);
+  const summary = summariseToxicity(outcomes);
+  assertEquals(summary.map(({ method, amount }) => `${method.name} ${amount}`), [
     "control 0",
-    ...mixNames.slice(1).flatMap((method) => [`${method} 0.5`, `${method} 1`]),
+    ...streamMethods.slice(1).flatMap(({ name }) => [`${name} 0.5`, `${name} 1`]),
   ]);
   for (const { buckets, auroc, toxicity, cleanPerplexity, domainPerplexity } of summary) {
     assert(auroc.mean >= 0 && auroc.mean <= 1 && toxicity.mean >= 0 && toxicity.mean <= 1);
     assert(cleanPerplexity.mean > 1 && Number.isFinite(domainPerplexity.mean));
-    const tokens = Object.values(buckets).reduce((sum, count) => sum + count, 0);
+    const { base, low, possible, high } = buckets;
+    const tokens = base + low + possible + high;
     assert(tokens >= 900 && tokens < 1000, `the stream has ${tokens} tokens`);
   }
   const perplexities = new Set(summary.map(({ domainPerplexity }) => domainPerplexity.mean));
   assertEquals(perplexities.size, summary.length, "two methods ended with the same model");
-  const table = renderToxicityTables(runs);
+  const table = renderToxicityTables(outcomes);
   for (const expected of ["Masked SLUNG", "paper, Table 1", "× 0.5", "exact"]) {
     assert(table.includes(expected), table);
   }
@@ -158,47 +181,47 @@ Deno.test("every method trains and is measured, at every amount of risky data", 
 Deno.test("a changed experiment does not take the results of the old one", async () => {
   using gpu = await Gpu.open();
   const folder = await Deno.makeTempDir();
-  const one = { ...experiment, methods: ["control"] as const, seeds: [0] };
-  await runToxicityExperiment(gpu, one, folder);
-  const other = { ...one, evaluation: { ...one.evaluation, threshold: 0.9 } };
-  await runToxicityExperiment(gpu, other, folder, {
-    onResult: (_, again) => assertEquals(again, false),
+  const one = { methods: named("control"), seeds: [0] };
+  await runToxicity(gpu, one, folder);
+  const other = { ...one, evaluation: { ...experiment.evaluation, threshold: 0.9 } };
+  let outcomes = 0;
+  await runToxicity(gpu, other, folder, {
+    onOutcome: (_, again) => {
+      outcomes++;
+      assertEquals(again, false);
+    },
   });
+  assertEquals(outcomes, 1);
   await Deno.remove(folder, { recursive: true });
 });
 
 Deno.test("control tokens need two rows in the embedding", async () => {
-  using gpu = await Gpu.open();
-  const folder = await Deno.makeTempDir();
   const tight = { ...config, vocabularySize: experiment.tokenizer.vocabularySize };
   await assertRejects(
     () =>
-      runToxicityExperiment(gpu, {
+      toxicityExperiment({
         ...experiment,
         base: { config: tight, weights: initialise(tight, 1) },
-        methods: ["conditional"],
-      }, folder),
+        methods: named("conditional"),
+      }),
     "Cannot train with control tokens",
   );
-  await Deno.remove(folder, { recursive: true });
 });
 
 Deno.test("intervals that meet, or lie on the wrong side show nothing, and one seed has none", () => {
-  const row = (
-    method: ToxicitySummaryRow["method"],
-    toxicity: number,
-    auroc: number,
-    half = 0.05,
-  ) =>
-    ({
-      method,
-      amount: method === "control" ? 0 : 1,
-      toxicity: { mean: toxicity, low: toxicity - half, high: toxicity + half },
-      auroc: { mean: auroc, low: auroc - half, high: auroc + half },
-      seeds: half === 0 ? 1 : 3,
-    }) as ToxicitySummaryRow;
-  const verdicts = (rows: ToxicitySummaryRow[]) =>
-    separations(rows).map(({ separate }) => separate);
+  const row = (name: string, toxicity: number, auroc: number, half = 0.05): ToxicitySummary => {
+    const interval = (mean: number) => ({
+      ...{ mean, low: mean - half, high: mean + half },
+      ...{ confidence: 0.95, n: half === 0 ? 1 : 3 },
+    });
+    return {
+      method: named(name)[0]!,
+      amount: name === "control" ? 0 : 1,
+      toxicity: interval(toxicity),
+      auroc: interval(auroc),
+    } as ToxicitySummary;
+  };
+  const verdicts = (rows: ToxicitySummary[]) => separations(rows).map(({ separate }) => separate);
   const rivals = [row("control", 0, 0.5), row("low_risk", 0, 0.55), row("toxic", 0.5, 0.9)];
   assertEquals(verdicts([...rivals, row("masked", 0.1, 0.9)]), [true, true, true]);
   assertEquals(verdicts([...rivals, row("masked", 0.42, 0.63)]), [false, true, false]);
@@ -240,24 +263,28 @@ Deno.test("every model is tuned on instructions and measured again, and only the
   ];
   const { sequences } = chatSequences(tokenizer, Array(6).fill(chat), { maxTokens: 64, bos: eos! });
   const tuning = { chats: sequences, epochs: 2, perStep: 2, learningRate: 1e-2 };
-  const once = { ...experiment, seeds: [0] };
-  const plain = await runToxicityExperiment(gpu, once, folder);
-  const tuned = await runToxicityExperiment(gpu, { ...once, tuning }, folder);
-  assertEquals(tuned.map(({ result }) => result), plain.map(({ result }) => result));
-  for (const run of tuned) {
-    const before = run.result.perplexity.clean, after = run.tuned!.perplexity.clean;
-    assert(after !== before && Number.isFinite(after), `${run.method}: ${before}, then ${after}`);
+  const once = { seeds: [0] };
+  const plain = await runToxicity(gpu, once, folder);
+  const tuned = await runToxicity(gpu, { ...once, tuning }, folder);
+  assertEquals(tuned.map(({ stages }) => stages[0]), plain.map(({ stages }) => stages[0]));
+  for (const { run, stages } of tuned) {
+    assertEquals(stages.map(({ name }) => name), ["trained", "tuned"]);
+    const [before, after] = stages.map(({ results }) => results.perplexity.clean);
+    assert(after !== before && Number.isFinite(after), `${run.name}: ${before}, then ${after}`);
   }
-  assertEquals(await runToxicityExperiment(gpu, { ...once, tuning }, folder), tuned, "read again");
+  assertEquals(await runToxicity(gpu, { ...once, tuning }, folder), tuned, "read again");
   // Stopped while tuning, it goes on with other chats as if there had been none before.
   const fresh = await Deno.makeTempDir();
   const controller = new AbortController();
-  await runToxicityExperiment(gpu, { ...once, tuning: { ...tuning, epochs: 3 } }, fresh, {
+  await runToxicity(gpu, { ...once, tuning: { ...tuning, epochs: 3 } }, fresh, {
     signal: controller.signal,
-    onTraining: (_, __, steps) => steps === 9 && controller.abort(),
+    onTraining: (_, __, steps, stage) => {
+      assertEquals(steps === 9, stage === "tuned");
+      if (stage === "tuned") controller.abort();
+    },
   });
   assert(controller.signal.aborted);
-  assertEquals(await runToxicityExperiment(gpu, { ...once, tuning }, fresh), tuned);
+  assertEquals(await runToxicity(gpu, { ...once, tuning }, fresh), tuned);
   await Deno.remove(fresh, { recursive: true });
   assert(renderToxicityTables(tuned).includes("After instruction tuning"));
   assert(!renderToxicityTables(plain).includes("After instruction tuning"));

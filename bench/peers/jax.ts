@@ -4,14 +4,13 @@
 
 import { crossEntropy, jaxStep } from "./jax_decoder.ts";
 import type { Jax, JaxArray, JaxBackend, JaxModule, Tree } from "./jax_module.ts";
+import { nameAndVersion, peerPackages } from "./packages.ts";
 import { type Computation, failOnGpuErrors, type Peer } from "./peer.ts";
-
-const version = "0.1.25";
 
 /** Starts jax-js on one of its backends. @throws {Error} when the package or the backend cannot be had. */
 export async function loadJax(backend: JaxBackend): Promise<Peer> {
-  const specifier = `npm:@jax-js/jax@${version}`;
-  const module: JaxModule = await import(specifier);
+  const specifier = peerPackages.jax;
+  const module: JaxModule = await import(specifier as string);
   if (!(await module.init(backend)).includes(backend)) {
     throw new Error(`it finds no ${backend} backend here`);
   }
@@ -19,7 +18,7 @@ export async function loadJax(backend: JaxBackend): Promise<Peer> {
   const jax = openJax(module, backend, device);
   return {
     name: `jax-js ${backend}`,
-    version: `@jax-js/jax ${version}`,
+    version: nameAndVersion(specifier),
     device,
 
     product({ rows, columns, depth, transposeA, transposeB, ...operands }) {

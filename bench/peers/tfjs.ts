@@ -1,9 +1,8 @@
 // TensorFlow.js on its WebGPU backend. It takes part in matrix products only: its README answers whether the backend can
 // train with "maybe", and several gradients have no WebGPU kernel.
 
+import { nameAndVersion, peerPackages } from "./packages.ts";
 import { type Computation, failOnGpuErrors, type Peer } from "./peer.ts";
-
-const version = "4.22.0";
 
 interface TfTensor {
   data(): Promise<Float32Array>;
@@ -26,10 +25,9 @@ interface Tfjs {
 
 /** Starts tfjs-webgpu. @throws {Error} when the packages or an adapter cannot be had. */
 export async function loadTfjs(): Promise<Peer> {
-  const core = `npm:@tensorflow/tfjs-core@${version}`;
-  const backendPackage = `npm:@tensorflow/tfjs-backend-webgpu@${version}`;
-  const tf: Tfjs = await import(core);
-  await import(backendPackage);
+  const { tfjs: core, tfjsWebgpu: backendPackage } = peerPackages;
+  const tf: Tfjs = await import(core as string);
+  await import(backendPackage as string);
   if (!await tf.setBackend("webgpu")) throw new Error("it finds no WebGPU adapter");
   await tf.ready();
   const backend = tf.backend();
@@ -38,7 +36,7 @@ export async function loadTfjs(): Promise<Peer> {
   const name = "tfjs webgpu";
   return {
     name,
-    version: `@tensorflow/tfjs-backend-webgpu ${version}`,
+    version: nameAndVersion(backendPackage),
     device,
 
     product({ rows, columns, depth, transposeA, transposeB, ...operands }): Computation {

@@ -26,11 +26,18 @@ export async function importPackage<Module>(name: keyof typeof packages): Promis
   try {
     return await import(specifier);
   } catch (cause) {
-    const why = (cause as Error).message.split("\n")[0]!.replace(/\.$/, "");
+    const why = reasonOf((cause as Error).message);
     throw new CannotError(`load the package ${specifier}`, why, remedyFor(specifier, why), {
       cause,
     });
   }
+}
+
+// Deno's first line, and the reason that it numbers 0 below it.
+function reasonOf(message: string): string {
+  const [first, ...more] = message.split("\n");
+  const reason = more.map((line) => /^\s*0: (.+)/.exec(line)?.[1]).find(Boolean);
+  return `${first!}${reason ? `: ${reason}` : ""}`.replace(/\.$/, "");
 }
 
 function remedyFor(specifier: string, why: string): string {

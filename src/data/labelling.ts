@@ -10,7 +10,7 @@ import {
   type TaggedDocument,
   writeDolmaAttributes,
 } from "./sources/dolma.ts";
-import { Risk } from "../slung/risk.ts";
+import { Risk, validateSpans } from "../slung/risk.ts";
 import {
   paperThresholds,
   riskOfScore,
@@ -207,8 +207,16 @@ export async function labelTexts(
   const rule: SpanRule = labeller.sentences ? "sentence" : "overlap";
   const labelled = async function* (waiting: string[]): AsyncGenerator<string> {
     const found = await labeller.label(waiting);
+    if (found.length !== waiting.length) {
+      throw new CannotError(
+        "label texts",
+        `the labeller "${labeller.name}" gave spans of ${found.length} texts for ${waiting.length}`,
+        "Return one list for each text, empty where nothing is risky",
+      );
+    }
     for (const [i, text] of waiting.entries()) {
       const spans = found[i]!;
+      validateSpans(spans, text.length, `text ${summary.texts} by "${labeller.name}"`);
       summary.texts++;
       if (spans.some(({ risk }) => risk > Risk.low)) summary.risky++;
       summary.spans.possible += spans.filter(({ risk }) => risk === Risk.possible).length;

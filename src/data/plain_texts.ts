@@ -1,7 +1,6 @@
 // Texts that nobody has labelled yet, in the forms in which people have them.
 
 import { CannotError } from "../base/errors.ts";
-import { readText } from "../base/files.ts";
 import { type ReadingOptions, readLines } from "./lines.ts";
 import { readRecords, stringField } from "./records.ts";
 
@@ -37,7 +36,8 @@ async function* textsOf(
   } else if (/\.jsonl?(\.gz|\.zst)?$/.test(path)) {
     yield* readRecords(path, (fields, where) => stringField(fields, "text", where), options);
   } else if (unit === "file") {
-    yield await readText(path);
+    const lines = await Array.fromAsync(readLines(path, options), ({ text }) => text);
+    yield lines.join("\n");
   } else if (unit === "paragraph") {
     yield* paragraphs(path, options);
   } else {
@@ -69,7 +69,11 @@ async function filesOfFolder(path: string): Promise<string[] | undefined> {
     throw new CannotError(`read "${path}"`, why, "Check the path and its permissions", { cause });
   }
   if (!isFolder) return undefined;
-  const entries = await Array.fromAsync(Deno.readDir(path));
-  return entries.filter(({ isFile, name }) => isFile && !name.startsWith("."))
-    .map(({ name }) => name).sort();
+  const names = await Array.fromAsync(Deno.readDir(path), ({ name }) => name);
+  const files: string[] = [];
+  for (const name of names.sort()) {
+    if (name.startsWith(".")) continue;
+    if ((await Deno.stat(`${path}/${name}`)).isFile) files.push(name); // or a link to one
+  }
+  return files;
 }

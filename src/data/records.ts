@@ -23,9 +23,11 @@ export async function* readRecords<Record>(
   options: ReadingOptions = {},
 ): AsyncGenerator<Record> {
   let array: string[] | undefined; // of a .json file
-  for await (const { text, line, where } of readLines(path, options)) {
+  let first = true;
+  for await (const { text, where } of readLines(path, options)) {
     if (text.trim() === "") continue;
-    if (line === 1 && isJsonName.test(path) && text.trimStart().startsWith("[")) array = [];
+    if (first && isJsonName.test(path) && text.trimStart().startsWith("[")) array = [];
+    first = false;
     if (array) {
       array.push(text);
       continue;

@@ -51,7 +51,7 @@ export function lowRiskSequence(tokens: Uint32Array): Sequence {
 
 /**
  * Checks that sequences can be trained on: classes and weights as long as the tokens, ids inside the vocabulary, classes
- * from 0 to 3, finite weights.
+ * from 0 to 3, finite weights, no more repeated tokens than there are.
  *
  * @param what Ends "Cannot …" in the error, e.g. `pack`.
  * @param vocabularySize Rows of the model's embedding, where a model is at hand.
@@ -89,13 +89,16 @@ export function lengthAt(source: SequenceSource, index: number): number {
 }
 
 function faultOf(
-  { tokens, classes, weights }: Sequence,
+  { tokens, classes, weights, repeated = 0 }: Sequence,
   vocabularySize: number,
 ): string | undefined {
   const { length } = tokens;
   if (classes.length !== length) return `it has ${classes.length} classes for ${length} tokens`;
   if (weights && weights.length !== length) {
     return `it has ${weights.length} weights for ${length} tokens`;
+  }
+  if (!(Number.isInteger(repeated) && repeated >= 0 && repeated <= length)) {
+    return `${repeated} of its ${length} tokens are said to be repeated`;
   }
   const foreign = tokens.findIndex((id) => id >= vocabularySize);
   if (foreign >= 0) {
@@ -111,12 +114,17 @@ function faultOf(
 
 /** Tokens from `start` to before `end`; negative positions count from the end, as in `Array.slice`. */
 export function sliceSequence(sequence: Sequence, start: number, end?: number): Sequence {
-  return mapped(sequence, (values) => values.slice(start, end) as typeof values);
+  const { tokens: { length }, repeated = 0 } = sequence;
+  const from = start < 0 ? Math.max(length + start, 0) : start;
+  const left = Math.max(repeated - from, 0);
+  return mapped(sequence, left, (values) => values.slice(start, end) as typeof values);
 }
 
 /** The tokens for which `keep` holds. */
 export function filterSequence(sequence: Sequence, keep: (index: number) => boolean): Sequence {
-  return mapped(sequence, (values) => values.filter((_, i) => keep(i)) as typeof values);
+  const { tokens, repeated = 0 } = sequence;
+  const left = tokens.subarray(0, repeated).filter((_, i) => keep(i)).length;
+  return mapped(sequence, left, (values) => values.filter((_, i) => keep(i)) as typeof values);
 }
 
 /** A sequence without its possibly and definitely risky tokens. */
@@ -124,8 +132,18 @@ export function lowRiskPart(sequence: Sequence): Sequence {
   return filterSequence(sequence, (i) => sequence.classes[i]! <= Risk.low);
 }
 
-/** One sequence after the other; weights are 1 where a part has none. */
+/**
+ * One sequence after the other; weights are 1 where a part has none.
+ *
+ * @throws {CannotError} for a part after another one that begins with repeated tokens: join before you cut into windows.
+ */
 export function joinSequences(parts: readonly Sequence[]): Sequence {
+  const filled = parts.filter(({ tokens }) => tokens.length > 0);
+  if (filled.slice(1).some(({ repeated = 0 }) => repeated > 0)) {
+    const why = "one that begins with tokens of an earlier window would stand behind another";
+    throw new CannotError("join sequences", why, "Join or delimit them before they are cut");
+  }
+  const repeated = filled[0]?.repeated ?? 0;
   const length = parts.reduce((sum, { tokens }) => sum + tokens.length, 0);
   const tokens = new Uint32Array(length), classes = new Uint8Array(length);
   const weights = parts.some((part) => part.weights) ? new Float32Array(length).fill(1) : undefined;
@@ -136,7 +154,7 @@ export function joinSequences(parts: readonly Sequence[]): Sequence {
     if (part.weights) weights!.set(part.weights, at);
     at += part.tokens.length;
   }
-  return { tokens, classes, ...(weights && { weights }) };
+  return { tokens, classes, ...(weights && { weights }), ...(repeated > 0 && { repeated }) };
 }
 
 /** A sequence between the delimiters that are given. */
@@ -151,7 +169,7 @@ export function delimit(sequence: Sequence, { bos, eos }: Delimiters): Sequence 
  * window begins with the last token of the one before; or, where the sequence begins with `prefix` tokens that all of it
  * depends on (BOS, a control token), with those.
  *
- * @throws {CannotError} for windows that hold nothing but the token they begin with.
+ * @throws {CannotError} for windows that hold nothing but the tokens they begin with, or a sequence that is one already.
  */
 export function cutIntoWindows(sequence: Sequence, length: number, prefix = 0): Sequence[] {
   const count = countWindows(sequence.tokens.length, length, prefix);
@@ -179,6 +197,10 @@ export function windowAt(
   length: number,
   prefix = 0,
 ): Sequence {
+  if (sequence.repeated) {
+    const why = "it is a window of a longer one already";
+    throw new CannotError("cut a sequence into windows", why, "Cut the whole sequence once");
+  }
   if (index === 0) return sliceSequence(sequence, 0, length);
   const repeated = Math.max(prefix, 1);
   const stride = length - repeated;
@@ -200,11 +222,15 @@ export function windowLength(total: number, index: number, length: number, prefi
 
 function mapped(
   { tokens, classes, weights }: Sequence,
+  repeated: number,
   change: <Values extends Uint32Array | Uint8Array | Float32Array>(values: Values) => Values,
 ): Sequence {
+  const changed = change(tokens);
+  const left = Math.min(repeated, changed.length);
   return {
-    tokens: change(tokens),
+    tokens: changed,
     classes: change(classes),
     ...(weights && { weights: change(weights) }),
+    ...(left > 0 && { repeated: left }),
   };
 }

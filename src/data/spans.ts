@@ -144,19 +144,29 @@ export function isOffsetsLine(fields: Fields): boolean {
 }
 
 const knownFields = ["text", "spans", "weight", "offsets"];
+const spanFields = ["start", "end", "risk"];
 
-// A field that is nearly a known one was meant to be it.
+// A field that is nearly a known one was meant to be it; in a span, only where that one is missing ("kind" is not "end").
 function unknownFields(fields: Fields, where: string): string[] {
-  const unknown = Object.keys(fields).filter((name) => ![...knownFields, "rule"].includes(name));
-  for (const name of unknown) {
-    const meant = nearest(name, knownFields);
-    if (meant === undefined) continue;
+  const refuseNearly = (name: string, known: readonly string[], path: string) => {
+    const meant = nearest(name, known);
+    if (meant === undefined) return;
     throw new CannotError(
       `read ${where}`,
-      `there is no field "${name}"`,
-      `Perhaps "${meant}" was meant; rename it or remove it`,
+      `there is no field "${path}${name}"`,
+      `Perhaps "${path}${meant}" was meant; rename it or remove it`,
     );
-  }
+  };
+  const unknown = Object.keys(fields).filter((name) => ![...knownFields, "rule"].includes(name));
+  for (const name of unknown) refuseNearly(name, knownFields, "");
+  if (!Array.isArray(fields.spans)) return unknown;
+  fields.spans.forEach((span: unknown, i) => {
+    if (typeof span !== "object" || span === null || Array.isArray(span)) return;
+    const missing = spanFields.filter((name) => !Object.hasOwn(span, name));
+    const others = Object.keys(span).filter((name) => !spanFields.includes(name));
+    for (const name of others) refuseNearly(name, missing, `spans[${i}].`);
+    unknown.push(...others.map((name) => `spans[].${name}`));
+  });
   return unknown;
 }
 
@@ -240,6 +250,9 @@ function inUtf16(
 }
 
 const wordCharacter = /^[\p{L}\p{M}\p{N}_]$/u;
+// Scripts that put no space between words: where one ends cannot be told by its neighbours.
+const spaceless =
+  /^[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmer}\p{sc=Myanmar}ー々]$/u;
 
 // What looks like an offset that somebody counted in another unit.
 function doubtAbout(text: string, { start, end }: RiskSpan): string | undefined {
@@ -250,8 +263,10 @@ function doubtAbout(text: string, { start, end }: RiskSpan): string | undefined 
       return `${verb} inside a character`;
     }
     const after = String.fromCodePoint(text.codePointAt(at)!);
-    if (/^[\p{M}\u200d\ufe0f]$/u.test(after)) return `${verb} inside a character`;
     const before = [...text.slice(Math.max(0, at - 2), at)].at(-1)!;
+    const continues = /^[\p{M}\p{Emoji_Modifier}\u200d\ufe0f]$/u.test(after);
+    if (continues || before === "\u200d") return `${verb} inside a character`;
+    if (spaceless.test(before) || spaceless.test(after)) continue;
     if (wordCharacter.test(before) && wordCharacter.test(after)) {
       return `${verb} inside the word ${JSON.stringify(wordAt(text, at))}`;
     }

@@ -36,7 +36,8 @@ export async function scoreSequences(
   const longest = sequences.reduce((most, { tokens }) => Math.max(most, tokens.length - 1), 1);
   const { time = Math.max(longest, Math.min(128, model.config.contextLength)) } = options;
   const { rows = scoringRows(time) } = options;
-  const { batches, placements } = packSequences(sequences, { rows, time });
+  const whole = sequences.map(({ repeated: _, ...sequence }) => sequence); // also scored where it was read before
+  const { batches, placements } = packSequences(whole, { rows, time });
   const { terms } = objective("direct"); // every token has a term, so every row is scored
   using pass = new LossPass(model, { name: "score", rows, time, terms });
   const scores: Float32Array[] = [];

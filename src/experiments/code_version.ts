@@ -13,17 +13,12 @@ export interface CodeVersion {
   measuring: string;
 }
 
-const root = new URL("../../", import.meta.url);
-const trainingRooms = [
-  "kernels",
-  "src/base",
-  "src/gpu",
-  "src/model",
-  "src/nn",
-  "src/slung",
-  "src/train",
-];
-const measuringRooms = ["src/data", "src/eval", "src/experiments", "src/label", "src/tokenizers"];
+const ownRoot = new URL("../../", import.meta.url);
+// What only measures, and what only shows. Everything else decides a trained model, rooms that come later included.
+const measuringRooms = ["src/eval", "src/experiments", "src/label"];
+const showingRooms = ["src/notebook", "src/report"];
+// What of the measuring rooms decides a trained model as well: the stages, and the scores by which Rho-1 selects.
+const trainingFiles = /^src\/(eval\/score|experiments\/(runner|[^/]+\/experiment))\.ts$/;
 
 let known: Promise<CodeVersion> | undefined;
 
@@ -33,14 +28,23 @@ let known: Promise<CodeVersion> | undefined;
  * @throws {CannotError} when this is a checkout whose source may not be read.
  */
 export function codeVersion(): Promise<CodeVersion> {
-  return known ??= findVersion();
+  return known ??= versionBelow(ownRoot);
 }
 
-async function findVersion(): Promise<CodeVersion> {
+/** The version of the code below a folder that holds `kernels/` and `src/`. */
+export async function versionBelow(root: URL): Promise<CodeVersion> {
   if (root.protocol !== "file:") return { training: project.version, measuring: project.version };
   try {
-    const training = await digestOfRooms(trainingRooms);
-    const measuring = await fingerprintOf([training, await digestOfRooms(measuringRooms)]);
+    const files = [...await sourcesBelow(root, "kernels"), ...await sourcesBelow(root, "src")]
+      .sort();
+    const isIn = (rooms: readonly string[]) => (file: string) =>
+      rooms.some((room) => file.startsWith(`${room}/`));
+    const measures = isIn(measuringRooms), shows = isIn(showingRooms);
+    const training = await digestOf(
+      root,
+      files.filter((file) => !shows(file) && (!measures(file) || trainingFiles.test(file))),
+    );
+    const measuring = await fingerprintOf([training, await digestOf(root, files.filter(measures))]);
     return { training, measuring };
   } catch (cause) {
     throw new CannotError(
@@ -52,19 +56,18 @@ async function findVersion(): Promise<CodeVersion> {
   }
 }
 
-async function digestOfRooms(rooms: readonly string[]): Promise<string> {
-  const files = (await Promise.all(rooms.map((room) => sourcesBelow(new URL(`${room}/`, root)))))
-    .flat().sort();
-  const texts = await Promise.all(files.map((file) => Deno.readTextFile(new URL(file))));
-  return await fingerprintOf(files.map((file, i) => [file.slice(root.href.length), texts[i]]));
+async function digestOf(root: URL, files: readonly string[]): Promise<string> {
+  const texts = await Promise.all(files.map((file) => Deno.readTextFile(new URL(file, root))));
+  return await fingerprintOf(files.map((file, i) => [file, texts[i]]));
 }
 
-async function sourcesBelow(folder: URL): Promise<string[]> {
+/** The paths of all sources in a folder and below, from the root. */
+async function sourcesBelow(root: URL, folder: string): Promise<string[]> {
   const files: string[] = [];
-  for await (const { name, isDirectory } of Deno.readDir(folder)) {
-    const url = new URL(encodeURIComponent(name), folder).href;
-    if (isDirectory) files.push(...await sourcesBelow(new URL(`${url}/`)));
-    else if (/\.(ts|wgsl)$/.test(name)) files.push(url);
+  for await (const { name, isDirectory } of Deno.readDir(new URL(`${folder}/`, root))) {
+    const path = `${folder}/${encodeURIComponent(name)}`;
+    if (isDirectory) files.push(...await sourcesBelow(root, path));
+    else if (/\.(ts|wgsl)$/.test(name)) files.push(path);
   }
   return files;
 }

@@ -19,7 +19,7 @@ import { checkpointsIn } from "../train/checkpoint.ts";
 import { digestWeights, fingerprintOf } from "../train/fingerprint.ts";
 import type { FitOptions } from "../train/fit.ts";
 import type { LogEntry } from "../train/loop.ts";
-import { codeVersion } from "./code_version.ts";
+import { type CodeVersion, codeVersion } from "./code_version.ts";
 
 /** One model of an experiment. */
 export interface Run {
@@ -109,6 +109,8 @@ export interface RunnerOptions<Results> {
   onlyMeasure?: boolean;
   /** Steps between the checkpoints of a model in training; 200 unless given. */
   checkpointEvery?: number;
+  /** Part of what results are named by; the version of the code that is running unless given. */
+  code?: CodeVersion;
   /** Aborting stops after the current step, with a checkpoint. */
   signal?: AbortSignal;
   /** Called with every step reported, and the number of steps in all. */
@@ -125,7 +127,8 @@ export interface RunnerOptions<Results> {
  * Runs an experiment, keeping what it computes in `folder`.
  *
  * @returns One outcome for each run, or those that are complete when `signal` was aborted.
- * @throws {CannotError} when a file cannot be read or written, and with `onlyMeasure` for a model that was not kept.
+ * @throws {CannotError} when a file cannot be read or written, or two runs, stages or measures would share one; with
+ * `onlyMeasure`, for a model that was not kept.
  */
 export async function runExperiment<Results extends object>(
   gpu: Gpu,
@@ -133,10 +136,12 @@ export async function runExperiment<Results extends object>(
   folder: string,
   options: RunnerOptions<Results> = {},
 ): Promise<Outcome<Results>[]> {
+  const { runs, stages, measures } = experiment;
+  checkNames({ run: runs, stage: stages, measure: measures });
   const { config, weights } = experiment.base;
   const base = await fingerprintOf([config, await digestWeights(weights)]);
   const outcomes: Outcome<Results>[] = [];
-  for (const run of experiment.runs) {
+  for (const run of runs) {
     try {
       using worker = new Worker(gpu, experiment, folder, run, options);
       const outcome = await worker.complete(base);
@@ -148,6 +153,23 @@ export async function runExperiment<Results extends object>(
     if (options.signal?.aborted) break;
   }
   return outcomes;
+}
+
+// All of them name files.
+function checkNames(kinds: Record<string, readonly { name: string }[]>): void {
+  for (const [kind, named] of Object.entries(kinds)) {
+    const names = named.map(({ name }) => name);
+    const refuse = (name: string, why: string, remedy: string) =>
+      new CannotError(`keep the results of the ${kind} "${name}"`, why, remedy);
+    const unusable = names.find((name) => !/^\w[\w.-]*$/.test(name));
+    if (unusable !== undefined) {
+      const remedy = "Name methods, stages and measures with letters, digits, _ and -";
+      throw refuse(unusable, "that is no name for a file", remedy);
+    }
+    const twice = names.find((name, i) => names.indexOf(name) < i);
+    if (twice === undefined) continue;
+    throw refuse(twice, "another one has this name", "Rename one of the two, or leave it out");
+  }
 }
 
 /** How many bytes the trained models of an experiment take when all are kept. */
@@ -186,8 +208,8 @@ class Worker<Results extends object> implements Disposable {
 
   async complete(base: string): Promise<Outcome<Results>> {
     const { run, experiment, options } = this;
-    const { training, measuring } = await codeVersion();
-    await makeFolder(this.#folder);
+    const { training, measuring } = options.code ?? await codeVersion();
+    if (!(options.onlyMeasure && run.method)) await makeFolder(this.#folder);
     const stages: Outcome<Results>["stages"] = [];
     let identity = base;
     let open = () => Promise.resolve(this.#start(experiment.base));
@@ -286,7 +308,8 @@ class Worker<Results extends object> implements Disposable {
   async #findKept(stage: Stage): Promise<string> {
     const pattern = new RegExp(`^${stage.name}-([0-9a-f]{16})$`);
     const kept: { identity: string; at: number }[] = [];
-    for await (const { name } of Deno.readDir(this.#folder)) {
+    const entries = await exists(this.#folder) ? Deno.readDir(this.#folder) : [];
+    for await (const { name } of entries) {
       const identity = name.match(pattern)?.[1];
       if (identity === undefined || !await exists(`${this.#folder}/${name}.json`)) continue;
       const { mtime } = await Deno.stat(`${this.#folder}/${name}.json`);

@@ -70,6 +70,13 @@ export function sentenceLabeller(
         ranges[i]!.map(({ start, end }) => classifierInput(text.slice(start, end)))
       );
       const scores = await classifier.score(sentences);
+      if (scores.length !== sentences.length) {
+        throw new CannotError(
+          "label texts",
+          `the classifier "${classifier.name}" gave ${scores.length} scores for ${sentences.length} sentences`,
+          "Use a classifier that returns one score for each text",
+        );
+      }
       let at = 0;
       return ranges.map((own) => {
         const mine = scores.slice(at, at += own.length);
@@ -97,7 +104,7 @@ export function allOf(labellers: readonly Labeller[]): Labeller {
 }
 
 function parseExpression(pattern: string): RegExp {
-  const [, body, flags = ""] = pattern.match(/^\/(.+)\/([dimsuvy]*)$/s) ?? [];
+  const [, body, flags = ""] = pattern.match(/^\/(.+)\/([dgimsuvy]*)$/s) ?? [];
   const refuse = (why: string) =>
     new CannotError(
       `look for the pattern "${pattern}"`,
@@ -106,7 +113,7 @@ function parseExpression(pattern: string): RegExp {
     );
   if (body === undefined) throw refuse("there is none of this name, and it is no expression");
   try {
-    return new RegExp(body, flags.replace("y", "") + "g");
+    return new RegExp(body, flags.replace(/[gy]/g, "") + "g");
   } catch (cause) {
     throw refuse((cause as Error).message);
   }

@@ -51,7 +51,7 @@ export function findFullName(texts: Iterable<string>): string | undefined {
     for (const name of possibleNames(plain)) textsWith.set(name, (textsWith.get(name) ?? 0) + 1);
   }
   const most = textsWith.values().reduce((most, count) => Math.max(most, count), 0);
-  if (most < leastShare * count) return undefined;
+  if (most === 0 || most < leastShare * count) return undefined;
   const frequent = [...textsWith.keys()].filter((n) => textsWith.get(n)! >= nearlyAll * most);
   return frequent.reduce((longest, name) => name.length > longest.length ? name : longest, "");
 }
@@ -74,7 +74,7 @@ export function nameParts(fullName: string): string[] {
 }
 
 function wordsOf(text: string): string[] {
-  return text.match(/\S+/g) ?? [];
+  return text.match(/[^\s,]+/g) ?? []; // "Oda Venn, Jr."
 }
 
 /** Every run of two to five words in `text` that could be a name. */

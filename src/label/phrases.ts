@@ -24,20 +24,24 @@ export function phraseFinder(phrases: Iterable<string>, risk: Risk): PhraseFinde
     if (words) patterns.add(words.map((word) => escaped(fold(word).text)).join("\\s+"));
   }
   if (patterns.size === 0) return { find: () => [], found: () => new Set() };
-  // Longest first: of "Oda" and "Oda Venn", the whole name is taken where it stands.
+  // Longest first: of "Oda" and "Oda Venn", the whole name is taken where it stands. Only looked at and not consumed,
+  // since another phrase may begin inside it.
   const longestFirst = [...patterns].sort((a, b) => b.length - a.length);
-  const expression = new RegExp(`(?<!${word})(?:${longestFirst.join("|")})(?!${word})`, "gu");
+  const expression = new RegExp(`(?<!${word})(?=(${longestFirst.join("|")})(?!${word}))`, "gu");
   return {
     find(text) {
       const folded = fold(text);
-      const found = Array.from(folded.text.matchAll(expression), ({ 0: match, index }) => ({
+      const found = Array.from(folded.text.matchAll(expression), ({ 1: match, index }) => ({
         start: folded.starts?.[index] ?? index,
-        end: folded.ends?.[index + match.length - 1] ?? index + match.length,
+        end: folded.ends?.[index + match!.length - 1] ?? index + match!.length,
         risk,
       }));
       return mergeSpans(found);
     },
-    found: (text) => new Set(fold(text).text.match(expression) ?? []),
+    found(text) {
+      const matches = fold(text).text.matchAll(expression);
+      return new Set(Array.from(matches, ({ 1: match }) => match!.replace(/\s+/g, " ")));
+    },
   };
 }
 
@@ -54,6 +58,7 @@ export function sameWords(a: string, b: string): boolean {
 const word = String.raw`[\p{L}\p{M}\p{N}_]`;
 const apostrophes = /[\u2018\u2019\u02bc\uff07`\u00b4]/g;
 const hyphens = /[\u2010\u2011]/g;
+const finalSigma = /ς/g; // in capitals it is the same letter as σ
 
 interface Folded {
   text: string;
@@ -69,8 +74,7 @@ function fold(text: string): Folded {
   const parts: string[] = [], starts: number[] = [], ends: number[] = [];
   let at = 0;
   for (const character of text) {
-    const folded = character.normalize("NFD").toLowerCase()
-      .replace(apostrophes, "'").replace(hyphens, "-");
+    const folded = foldCharacter(character);
     parts.push(folded);
     for (let i = 0; i < folded.length; i++) {
       starts.push(at);
@@ -79,6 +83,18 @@ function fold(text: string): Folded {
     at += character.length;
   }
   return { text: parts.join(""), starts: Uint32Array.from(starts), ends: Uint32Array.from(ends) };
+}
+
+const foldings = new Map<string, string>(); // of the characters met so far: normalising is slow
+
+function foldCharacter(character: string): string {
+  let folded = foldings.get(character);
+  if (folded === undefined) {
+    folded = character.normalize("NFD").toLowerCase()
+      .replace(apostrophes, "'").replace(hyphens, "-").replace(finalSigma, "σ");
+    foldings.set(character, folded);
+  }
+  return folded;
 }
 
 function escaped(text: string): string {

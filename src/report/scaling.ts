@@ -32,7 +32,7 @@ export interface ScalingPoint<Key extends string> {
  * @throws {CannotError} when nothing has an amount above 0.
  */
 export function scalingPlot<Key extends string>(
-  points: readonly ScalingPoint<Key>[],
+  points: readonly ScalingPoint<NoInfer<Key>>[],
   panels: Readonly<Record<Key, Axis>>,
   { title = "", amountTitle, order = [] }: {
     title?: string;

@@ -251,6 +251,5 @@ function configure(special: readonly string[]): Record<string, unknown> {
     ...(special.includes(padding) && { pad_token: padding }),
     add_prefix_space: false,
     clean_up_tokenization_spaces: false,
-    slung: { format: 1 },
   };
 }

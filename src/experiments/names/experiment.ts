@@ -76,7 +76,10 @@ export async function nameExperiment(
   const { rows, names } = task;
   const asked: Measure<NameResults> = {
     name: "asked",
-    identity: { rows, names, maxNewTokens },
+    identity: {
+      ...{ rows, names, maxNewTokens, special: tokenizer.special },
+      questions: await digestSequences(questionSequences(tokenizer, rows)),
+    },
     measure: async ({ model, progress }) =>
       await askAboutNames(await model(), tokenizer, task, { maxNewTokens, progress }),
   };

@@ -15,7 +15,7 @@ import { objective } from "../../slung/objective.ts";
 import { digestOptimiserState, digestSequences } from "../../train/fingerprint.ts";
 import { fit, type FitOptions } from "../../train/fit.ts";
 import type { OptimiserState } from "../../train/optimiser_state.ts";
-import type { Experiment, Outcome, Run, Stage, TrainingHooks } from "../runner.ts";
+import type { Experiment, Measure, Outcome, Run, Stage, TrainingHooks } from "../runner.ts";
 import {
   checkEvaluation,
   type ToxicityEvaluation,
@@ -52,6 +52,8 @@ export interface ToxicityExperiment {
   evaluation: ToxicityEvaluation;
   /** Tunes every model afterwards and measures it again, prompted as a user's turn. */
   tuning?: InstructionTuning;
+  /** What else is measured of every model, under names of its own. */
+  measures?: readonly Measure<Record<string, unknown>>[];
 }
 
 /** Instruction tuning after the stream, as in the paper's Figure 2b: the loss is on assistant turns alone. */
@@ -85,7 +87,7 @@ export interface StreamTraining {
 export async function toxicityExperiment(
   experiment: ToxicityExperiment,
 ): Promise<Experiment<ToxicityResults>> {
-  const { base, tokenizer, evaluation, tuning } = experiment;
+  const { base, tokenizer, evaluation, tuning, measures = [] } = experiment;
   checkEvaluation(evaluation, tokenizer, base);
   const controlTokens = controlTokensOf(experiment);
   return {
@@ -96,7 +98,10 @@ export async function toxicityExperiment(
       await streamStage(experiment, controlTokens),
       ...(tuning ? [await tuningStage(experiment, tuning)] : []),
     ],
-    measures: await toxicityMeasures(evaluation, tokenizer, controlTokens.low),
+    measures: [
+      ...await toxicityMeasures(evaluation, tokenizer, controlTokens.low),
+      ...measures as unknown as Measure<ToxicityResults>[],
+    ],
   };
 }
 

@@ -2,16 +2,20 @@
 
 import type { TextClassifier } from "../src/label/classifier.ts";
 import { classifierInput } from "../src/label/classifier.ts";
-import { labelFile, tagDocuments } from "../src/data/labelling.ts";
+import { trainBytePair } from "../src/tokenizers/byte_pair.ts";
+import { labelFile, labelTexts, tagDocuments } from "../src/data/labelling.ts";
+import { encodeText, readRiskyTexts } from "../src/data/spans.ts";
+import { type Labeller, sentenceLabeller, wordLabeller } from "../src/label/labeller.ts";
 import {
   type DolmaDocument,
   readDolma,
   riskSpansOf,
   writeDolmaDocuments,
 } from "../src/data/sources/dolma.ts";
-import { classifyTokensBySentence } from "../src/slung/risk.ts";
+import { classifyTokensBySentence, Risk } from "../src/slung/risk.ts";
 import { splitterName } from "../src/label/sentences.ts";
 import { assert, assertEquals, assertRejects } from "./assert.ts";
+import { runTask } from "./fixtures/task.ts";
 
 /** Knows the word grul and is unsure about zug; notes what it is given. */
 function wordScorer(batches: (readonly string[])[] = []): TextClassifier {
@@ -118,14 +122,58 @@ Deno.test("a classifier that returns too few scores is refused", async () => {
   );
 });
 
-async function task(script: string, ...args: string[]): Promise<{ code: number; text: string }> {
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", "--no-lock", "--no-prompt", "-A", `examples/${script}`, ...args],
-    cwd: new URL("../", import.meta.url).pathname,
-  }).output();
-  const decoder = new TextDecoder();
-  return { code, text: decoder.decode(stdout) + decoder.decode(stderr) };
+const texts = ["🎉 You grul! Calm words.", "Nothing here.", "A zug, and Grul\u2019s hat."];
+
+async function* each(items: readonly string[]) {
+  yield* items;
 }
+
+Deno.test("labelled texts are what training reads: the same spans, in the order of the texts, whatever the batch", async () => {
+  const folder = await Deno.makeTempDir();
+  const labeller = wordLabeller(["grul", "calm words"]);
+  const spans = await labeller.label(texts);
+  const expected = texts.map((text, i) => ({ text, spans: spans[i]!, weight: 1, rule: "overlap" }));
+  for (const [batch, name] of [[1, "a.jsonl"], [2, "b.jsonl.gz"], [256, "c.jsonl.zst"]] as const) {
+    const shown: string[] = [];
+    const summary = await labelTexts(each(texts), `${folder}/${name}`, labeller, {
+      batch,
+      onText: ({ text }, { texts }) => shown.push(`${texts} ${text}`),
+    });
+    assertEquals(summary, { texts: 3, risky: 2, spans: { possible: 0, high: 3 } });
+    assertEquals(shown, texts.map((text, i) => `${i + 1} ${text}`));
+    const read: unknown[] = await readRiskyTexts(`${folder}/${name}`, { strict: true });
+    assertEquals(read, expected);
+  }
+});
+
+Deno.test("labelled sentences keep the paper's rule: the space before a sentence belongs to it", async () => {
+  const out = `${await Deno.makeTempDir()}/out.jsonl`;
+  const labeller = sentenceLabeller(wordScorer());
+  const summary = await labelTexts(each(texts), out, labeller);
+  assertEquals(summary, { texts: 3, risky: 2, spans: { possible: 1, high: 1 } });
+  const read = await readRiskyTexts(out);
+  assertEquals(read.map(({ rule }) => rule), ["sentence", "sentence", "sentence"]);
+  assertEquals(read.map(({ spans }) => spans.map(({ risk }) => risk)), [[3, 1], [1], [2]]);
+  const bytes = trainBytePair([], 258);
+  const classes = encodeText(bytes, read[0]!).classes;
+  const calm = texts[0]!.length - "Calm words.".length + "🎉".length; // four bytes for two units
+  assertEquals([...classes.subarray(calm - 2, calm + 1)], [Risk.high, Risk.low, Risk.low]);
+});
+
+Deno.test("a labeller that gives too few lists, or spans that leave their text, leaves no file behind", async () => {
+  const folder = await Deno.makeTempDir();
+  const faulty: [Labeller, string][] = [
+    [{ name: "few", label: () => [[]] }, 'the labeller "few" gave spans of 1 texts for 3'],
+    [
+      { name: "long", label: (texts) => texts.map(() => [{ start: 0, end: 20, risk: 3 }]) },
+      'Cannot use span 0 [0, 20) of text 1 by "long": it leaves the text of 13 characters',
+    ],
+  ];
+  for (const [labeller, message] of faulty) {
+    await assertRejects(() => labelTexts(each(texts), `${folder}/out.jsonl`, labeller), message);
+  }
+  assertEquals(await Array.fromAsync(Deno.readDir(folder)), []);
+});
 
 Deno.test("train_classifier and label work together from the command line", async () => {
   const folder = await Deno.makeTempDir();
@@ -135,7 +183,7 @@ Deno.test("train_classifier and label work together from the command line", asyn
   await Deno.writeTextFile(`${folder}/harmless.txt`, lines("kettle"));
   const model = `${folder}/model.linear`;
   const files = ["--risky", `${folder}/risky.txt`, "--harmless", `${folder}/harmless.txt`];
-  const trained = await task("train_classifier.ts", ...files, "--out", model);
+  const trained = await runTask("train-classifier", [...files, "--out", model]);
   assert(trained.code === 0 && trained.text.includes("AUROC on 12 held-out"), trained.text);
 
   const path = `${folder}/d.jsonl`, out = `${folder}/a.jsonl.gz`;
@@ -143,14 +191,16 @@ Deno.test("train_classifier and label work together from the command line", asyn
   await Deno.writeTextFile(path, `${JSON.stringify(document)}\n{\n`);
   const thresholds = ["--low", "0.5", "--high", "0.6"];
   const given = ["--documents", path, "--out", out, "--linear", model, ...thresholds];
-  const labelled = await task("label.ts", ...given);
+  const labelled = await runTask("label", given);
   assert(labelled.code === 0 && /high +t > 0.6 +1 +50.00/.test(labelled.text), labelled.text);
   assert(labelled.text.includes("1 malformed line was left out"), labelled.text);
   const [tagged] = await Array.fromAsync(readDolma(path, [out], { onMalformed: () => {} }));
   assertEquals(riskSpansOf(tagged!, name, { low: 0.5, high: 0.6 }).map(({ risk }) => risk), [1, 3]);
 
-  const strict = await task("label.ts", ...given, "--strict");
+  const strict = await runTask("label", [...given, "--strict"]);
   assert(strict.code === 1 && strict.text.includes("line 2"), strict.text);
-  const none = await task("label.ts", "--documents", path, "--out", out);
+  const none = await runTask("label", ["--documents", path, "--out", out]);
   assert(none.code === 1 && none.text.includes("Give exactly one of --linear"), none.text);
+  const neither = await runTask("label", ["--out", out, "--linear", model]);
+  assert(neither.code === 1 && neither.text.includes("Give --text FILE"), neither.text);
 });

@@ -1,7 +1,12 @@
-// Reading rows of JSON: what is tolerated, and what is refused by name.
+// Records of JSON: what is tolerated, and what is refused by name.
 
-import { numberField, stringField, stringsField } from "../src/data/records.ts";
-import { readJsonRows } from "../src/data/jsonl.ts";
+import {
+  type Fields,
+  numberField,
+  readRecords,
+  stringField,
+  stringsField,
+} from "../src/data/records.ts";
 import { assertEquals, assertRejects, assertThrows } from "./assert.ts";
 import { sharedData } from "./data.ts";
 
@@ -12,8 +17,13 @@ async function written(name: string, content: string | Uint8Array): Promise<stri
   return path;
 }
 
-async function linesAndRows(path: string): Promise<[number, unknown][]> {
-  return await Array.fromAsync(readJsonRows(path), ({ line, row }) => [line, row]);
+const numbered = (fields: Fields, where: string): [number, Fields] => [
+  Number(where.match(/ (?:line|row) (\d+)$/)![1]),
+  fields,
+];
+
+async function linesAndRows(path: string): Promise<[number, Fields][]> {
+  return await Array.fromAsync(readRecords(path, numbered));
 }
 
 Deno.test("JSON lines tolerate a byte order mark, CRLF, blank lines and a missing last line feed", async () => {
@@ -52,12 +62,12 @@ Deno.test("a .json file may hold an array of objects, or JSON lines as TOFU's do
 
 Deno.test("reading may stop early without leaving the file open", async () => {
   const path = await written("a.jsonl", '{"x":1}\n'.repeat(100_000));
-  for await (const { line } of readJsonRows(path)) if (line === 2) break;
+  for await (const [line] of readRecords(path, numbered)) if (line === 2) break;
 });
 
 Deno.test("a field of the wrong kind is named with its file, line and name", async () => {
   const path = await written("a.jsonl", '{"text":"t","score":0.5,"list":["a"],"mixed":["a",1]}\n');
-  for await (const { row, where } of readJsonRows(path)) {
+  for await (const [row, where] of readRecords(path, (...record) => record)) {
     assertEquals(stringField(row, "text", where), "t");
     assertEquals(numberField(row, "score", where), 0.5);
     assertEquals(stringsField(row, "list", where), ["a"]);
@@ -67,7 +77,7 @@ Deno.test("a field of the wrong kind is named with its file, line and name", asy
     );
     assertThrows(() => stringField(row, "score", where), 'field "score" is not a string');
     assertThrows(() => stringField(row, "toString", where), 'field "toString" is missing');
-    assertThrows(() => numberField(row, "text", where), 'field "text" is not a number');
+    assertThrows(() => numberField(row, "text", where), 'field "text" is not a finite number');
     assertThrows(() => stringsField(row, "mixed", where), 'field "mixed" is not a list');
   }
 });
@@ -79,7 +89,7 @@ Deno.test("the rows of TOFU are all there", async () => {
     const read = await linesAndRows(path);
     assertEquals(read.length, rows);
     for (const [line, row] of read) {
-      stringField(row as Record<string, unknown>, "question", `row ${line}`);
+      stringField(row, "question", `row ${line}`);
     }
   }
 });
