@@ -20,6 +20,10 @@ export async function verifyPart(looked: Looked, part: number, digits: string): 
   if (!await checkTokens(looked, name, ends)) return;
   found.tokens += tokens;
   await checkMask(looked, part, tokens, name);
+  const { documents } = partFiles(part);
+  if (sizes.has(documents)) {
+    checkSum(looked, documents, await readValues(looked, documents, () => {}));
+  }
 }
 
 /** The ends of the documents in ascending order, where all is well with them. */

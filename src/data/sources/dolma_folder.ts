@@ -4,7 +4,7 @@
 
 import { CannotError } from "../../base/errors.ts";
 import type { ReadingOptions } from "../lines.ts";
-import { type DolmaDocument, readDolma, readDolmaDocuments, type TaggedDocument } from "./dolma.ts";
+import { readDolma, type TaggedDocument } from "./dolma.ts";
 
 /** A file of documents, and the files of what was said of them. */
 export interface TaggedFile {
