@@ -4,12 +4,7 @@
 import { CannotError } from "../../base/errors.ts";
 import { exists, readText } from "../../base/files.ts";
 import { Risk } from "../../slung/risk.ts";
-import {
-  manifestFile,
-  readManifest,
-  type ShardManifest,
-  type TokenType,
-} from "../shards/format.ts";
+import { manifestFile, readManifest, type TokenType } from "../shards/format.ts";
 import { listedFiles } from "./configurations.ts";
 import { exportedNames } from "./export.ts";
 import { type Looked, remedies, type Verification } from "./verification.ts";
