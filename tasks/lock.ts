@@ -1,15 +1,15 @@
 // deno task lock: writes the lock files anew, after a version has changed. Deno fetches all packages of a lock file as soon
 // as a program imports one of them, so those that weigh hundreds of megabytes are locked apart from the others:
-//   locks/light.lock      Vega, and what sources and tests import: for every task
+//   locks/light.lock      Vega, the writer of parquet files, and what sources and tests import: for every task
 //   locks/packages.lock   all optional packages: for the tasks that end in :transformers
 //   locks/bench.lock      what the bench measures against
 
 import { peerPackages } from "../bench/peers/packages.ts";
 import { packages } from "../src/base/packages.ts";
 
-const { vega, vegaLite } = packages;
+const { parquet, vega, vegaLite } = packages;
 
-await lock("locks/light.lock", [vega, vegaLite, "mod.ts", ...await importedBy("tests")]);
+await lock("locks/light.lock", [parquet, vega, vegaLite, "mod.ts", ...await importedBy("tests")]);
 await lock("locks/packages.lock", [...Object.values(packages), "mod.ts"]);
 await lock("locks/bench.lock", [...Object.values(peerPackages), "mod.ts"]);
 

@@ -10,6 +10,8 @@ export const packages = {
   transformers: "npm:@huggingface/transformers@4.3.1",
   /** DataFrames for notebooks: 300 MB with TensorFlow.js. */
   danfo: "npm:danfojs-node@1.1.2",
+  /** Parquet files: 0.4 MB. */
+  parquet: "npm:hyparquet-writer@0.17.0",
   /** Pictures, with the next: 30 MB. */
   vega: "npm:vega@6.4.0",
   /** Compiles what a picture says into what Vega draws. */
