@@ -67,9 +67,14 @@ const fewestRows = 16;
  * Rows per chunk: at most 256, beyond which products gain nothing, and few enough for their logits to stay within the
  * bytes that suit the adapter and one binding.
  */
-export function defaultChunkRows(gpu: Gpu, rowCount: number, vocabulary: number): number {
+export function defaultChunkRows(
+  gpu: Gpu,
+  rowCount: number,
+  vocabulary: number,
+  chunkBytes: number = gpu.adapter.kernels.loss.chunkBytes,
+): number {
   const rowBytes = 4 * vocabulary;
-  const fitting = Math.floor(gpu.adapter.kernels.loss.chunkBytes / rowBytes);
+  const fitting = Math.floor(chunkBytes / rowBytes);
   const inTiles = Math.max(8, fitting - fitting % fewestRows);
   return Math.min(rowCount, mostRows, inTiles, Math.floor(gpu.bindingLimit / rowBytes));
 }

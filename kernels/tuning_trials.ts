@@ -85,7 +85,7 @@ export function lossTrial(scale: number): Trial<LossVariant> {
       }`,
       logOdds: program.allocate("log_odds", [rows]),
       classSums: program.allocate("class_sums", [4]),
-      chunkRows: defaultChunkRows(rows, vocabulary, chunkBytes),
+      chunkRows: defaultChunkRows(gpu, rows, vocabulary, chunkBytes),
       ...{ activeRows, weights, step, losses },
     });
     return { actual: losses, expected: () => Math.log(vocabulary) };

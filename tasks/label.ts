@@ -3,6 +3,7 @@
 
 import { CannotError } from "../src/base/errors.ts";
 import { readText } from "../src/base/files.ts";
+import { isParquet } from "../src/data/label_records.ts";
 import { defaultAttribute, labelFile, labelTexts } from "../src/data/labelling.ts";
 import { readPlainTexts, type TextUnit, textUnits } from "../src/data/plain_texts.ts";
 import type { RiskyText } from "../src/data/spans.ts";
@@ -21,6 +22,7 @@ import { defineCommand, runCommand, type Terminal } from "../src/report/command_
 import { createProgress, type Progress } from "../src/report/progress.ts";
 import { renderTable } from "../src/report/table.ts";
 import { Risk } from "../src/slung/risk.ts";
+import { openTokenizer } from "../src/tokenizers/open.ts";
 import { showSamples } from "./shared.ts";
 
 const command = defineCommand({
@@ -51,7 +53,13 @@ const command = defineCommand({
       type: "path",
       required: true,
       placeholder: "file",
-      help: "The labelled texts, or the attributes of documents; .gz and .zst compress",
+      help:
+        "The labelled texts, .jsonl or .parquet, or the attributes of documents; .gz and .zst compress",
+    },
+    classesFor: {
+      type: "path",
+      placeholder: "folder",
+      help: "Of texts: also write token ids for the tokenizer of this model, and the class of each",
     },
     words: {
       type: "path",
@@ -119,6 +127,13 @@ const command = defineCommand({
         "Give --text FILE, or --documents FILE for Dolma's formats",
       );
     }
+    if (options.documents !== undefined && (options.classesFor || isParquet(options.out))) {
+      throw new CannotError(
+        "write the attributes of documents",
+        options.classesFor ? "they have no token classes" : "Dolma reads JSON lines",
+        "Give the documents as --text FILE, whose records have a field text too",
+      );
+    }
     return options.text !== undefined
       ? await labelPlain(options.text, options, terminal)
       : await labelDocuments(options.documents!, options, terminal);
@@ -131,6 +146,7 @@ if (import.meta.main) await runCommand(command);
 
 interface LabelOptions extends ClassifierChoice {
   out: string;
+  classesFor?: string | undefined;
   unit?: TextUnit | undefined;
   words?: string | undefined;
   pattern: readonly (string | number)[];
@@ -150,6 +166,9 @@ async function labelPlain(
 ): Promise<object> {
   const { out, unit, show, strict } = options;
   const labeller = await chosenLabeller(options);
+  const classesFor = options.classesFor === undefined
+    ? undefined
+    : await openTokenizer(options.classesFor);
   const samples: RiskyText[] = [];
   const began = performance.now();
   let malformed = 0;
@@ -160,6 +179,7 @@ async function labelPlain(
     },
   });
   const summary = await labelTexts(texts, out, labeller, {
+    classesFor,
     onText(text) {
       const isRisky = text.spans.some(({ risk }) => risk > Risk.low);
       if (isRisky && samples.length < show) samples.push(text);

@@ -1,6 +1,6 @@
 // deno task lock: writes the lock files anew, after a version has changed. Deno fetches all packages of a lock file as soon
 // as a program imports one of them, so those that weigh hundreds of megabytes are locked apart from the others:
-//   locks/light.lock      pictures and fonts, and what sources and tests import: for every task
+//   locks/light.lock      pictures, fonts, the writer of parquet files, and what sources and tests import: for every task
 //   locks/packages.lock   all optional packages: for the tasks that end in :transformers
 //   locks/bench.lock      what the bench measures against
 

@@ -101,10 +101,16 @@ const command = defineCommand({
         "transformers:MODEL#LABEL, perspective (key in PERSPECTIVE_API_KEY); not what labelled",
     },
     perSecond: { type: "number", min: 0.01, help: "Only dolma: requests to Perspective; 1" },
+    prepared: {
+      type: "path",
+      placeholder: "folder",
+      help:
+        "Only dolma: the shards that prepare made of the data, or where to make them; OUT/prepared",
+    },
     attribute: {
       type: "string",
       placeholder: "name",
-      help: "Only dolma: the scores of sentences; slung__sentence__toxic, as label writes them",
+      help: "Only dolma: the scores of sentences; those of label or of Dolma's tagger",
     },
     low: {
       type: "number",
@@ -113,6 +119,11 @@ const command = defineCommand({
     },
     high: { type: "number", min: 0, help: "Only dolma: high risk above this; 0.99, others 0.9" },
     heldOut: { type: "integer", min: 1, help: "Only dolma: documents for perplexity; 200" },
+    perplexity: {
+      type: "string",
+      choices: ["documents", "packed"],
+      help: "Only dolma: of each document alone, or packed to the context as the paper's code does",
+    },
     perStep: { type: "integer", min: 1, help: "Only dolma: sequences per step; 16" },
     microBatch: { type: "integer", min: 1, help: "Most tokens at once, which decides memory" },
     recompute: { type: "flag", help: "A third more time, much less memory" },
@@ -145,7 +156,8 @@ const command = defineCommand({
     const { microBatch, recompute, samples, topK, chats, keepModels, measure } = options;
     const out = options.out ?? `runs/toxicity-${options.protocol}`;
     const began = performance.now();
-    const protocol = await openProtocol(options);
+    const protocol = await openProtocol(options, out, terminal);
+    using _shards = protocol.shards;
     using gpu = await Gpu.open();
     const { experiment, remarks, title } = protocol;
     const start = await startingPoint(gpu, protocol, options.base, out, terminal);

@@ -1,7 +1,6 @@
 // The protocols of `deno task toxicity` by name: which options each takes, and the data that it reads.
 
 import { CannotError } from "../src/base/errors.ts";
-import { defaultAttribute } from "../src/data/labelling.ts";
 import {
   commentsProtocol,
   dolmaProtocol,
@@ -13,7 +12,8 @@ import { openNamedClassifier } from "../src/label/open_classifier.ts";
 import { paperThresholds } from "../src/label/sentences.ts";
 import { readPretrained } from "../src/model/pretrained.ts";
 import type { Model } from "../src/model/weights.ts";
-import { flagOf } from "../src/report/command_line.ts";
+import { flagOf, type Terminal } from "../src/report/command_line.ts";
+import { showProgress } from "./collections.ts";
 
 /** Their names. */
 export const protocols = ["invented", "invented-scratch", "comments", "dolma"] as const;
@@ -22,10 +22,12 @@ export const protocols = ["invented", "invented-scratch", "comments", "dolma"] a
 const onlyDolma = [
   "scorer",
   "perSecond",
+  "prepared",
   "attribute",
   "low",
   "high",
   "heldOut",
+  "perplexity",
   "perStep",
 ] as const;
 
@@ -36,20 +38,30 @@ export interface ProtocolOptions extends ToxicitySizes {
   base?: string | undefined;
   scorer?: string | undefined;
   perSecond?: number | undefined;
+  prepared?: string | undefined;
   attribute?: string | undefined;
   low?: number | undefined;
   high?: number | undefined;
   heldOut?: number | undefined;
+  perplexity?: "documents" | "packed" | undefined;
   perStep?: number | undefined;
-  amounts: readonly number[];
 }
 
 /** A protocol, with its base model where that was needed to read the data. */
 export type Prepared = ToxicityProtocol & { base?: Model };
 
-/** Reads the data of a protocol. @throws {CannotError} naming the option that is missing, or of another protocol. */
-export async function openProtocol(options: ProtocolOptions): Promise<Prepared> {
-  const { protocol: name, data, base, amounts } = options;
+/**
+ * Reads the data of a protocol.
+ *
+ * @param out Where the results of the experiment go.
+ * @throws {CannotError} naming the option that is missing, or of another protocol.
+ */
+export async function openProtocol(
+  options: ProtocolOptions,
+  out: string,
+  terminal: Terminal,
+): Promise<Prepared> {
+  const { protocol: name, data, base } = options;
   const refuse = (why: string, remedy: string) =>
     new CannotError(`prepare the protocol ${name}`, why, remedy);
   const given = (value: string | undefined, option: string, what: string) => {
@@ -69,15 +81,32 @@ export async function openProtocol(options: ProtocolOptions): Promise<Prepared> 
   const folder = given(data, "--data", "real data");
   const pretrained = await readPretrained(given(base, "--base", "a base model and its tokenizer"));
   const scorer = given(options.scorer, "--scorer", "a classifier for what the models write");
-  const { low = paperThresholds.low, high = paperThresholds.high } = options;
-  const protocol = await dolmaProtocol(folder, pretrained, {
-    ...options,
-    scorer: await openNamedClassifier(scorer, options.perSecond),
-    attribute: options.attribute ?? defaultAttribute,
-    thresholds: { low, high },
-    heldOut: options.heldOut ?? 200,
-    perStep: options.perStep ?? 16,
-    amount: amounts.reduce((most, amount) => Math.max(most, amount), 0),
-  });
-  return { ...protocol, base: pretrained.source };
+  const { low, high, attribute } = options;
+  let progress: ReturnType<typeof showProgress> | undefined;
+  try {
+    const protocol = await dolmaProtocol(folder, pretrained, {
+      ...options,
+      scorer: await openNamedClassifier(scorer, options.perSecond),
+      prepared: options.prepared ?? `${out}/prepared`,
+      attribute,
+      thresholds: low === undefined && high === undefined
+        ? undefined
+        : { low: low ?? paperThresholds.low, high: high ?? paperThresholds.high },
+      heldOut: options.heldOut ?? 200,
+      packed: options.perplexity === "packed",
+      perStep: options.perStep ?? 16,
+      onPreparing(kind, remarks) {
+        progress?.[Symbol.dispose]();
+        terminal.note(
+          `Making shards of the ${kind} documents; \`deno task prepare\` offers more`,
+        );
+        for (const remark of remarks) terminal.note(remark);
+        progress = showProgress(`MB of ${kind}`);
+        return { onText: progress.onText };
+      },
+    });
+    return { ...protocol, base: pretrained.source };
+  } finally {
+    progress?.[Symbol.dispose]();
+  }
 }

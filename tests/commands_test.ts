@@ -1,6 +1,6 @@
 // The tasks as they are described: in deno.json, by their own --help, and in the texts for people.
 
-import { type Command, execute } from "../src/report/command_line.ts";
+import { type Command, execute, executeTarget, type Targets } from "../src/report/command_line.ts";
 import type { Options } from "../src/report/options.ts";
 import { assert, assertEquals } from "./assert.ts";
 
@@ -11,9 +11,22 @@ const project: { tasks: Record<string, { description: string; command: string }>
 
 // Those that read options of their own.
 const commands = new Map<string, Command<Options>>();
+const targets = new Map<string, Targets>();
 for (const [name, { command }] of Object.entries(project.tasks)) {
   const file = command.match(/ (tasks\/(?!setup\b|lock\b)\w+\.ts)/)?.[1];
-  if (file) commands.set(name, (await import(new URL(file, root).href)).default);
+  if (!file) continue;
+  const given: Command<Options> | Targets = (await import(new URL(file, root).href)).default;
+  if (typeof given.run === "function") {
+    commands.set(name, given as Command<Options>);
+  } else {
+    targets.set(name, given as Targets);
+    for (const target of Object.values(given as Targets)) commands.set(target.name, target);
+  }
+}
+
+/** Takes apart what follows `deno task`: the command, which may be two words, and its arguments. */
+function split(task: string, args: readonly string[]): [name: string, args: readonly string[]] {
+  return targets.has(task) ? [`${task} ${args[0]}`, args.slice(1)] : [task, args];
 }
 
 /** What `deno task NAME …` says before it begins, and how it ends, when the work itself is left out. */
@@ -31,7 +44,7 @@ function words(line: string): string[] {
 }
 
 Deno.test("every task has a description of one line, and a command of its name", () => {
-  assertEquals(commands.size, 14);
+  assertEquals(commands.size, 17);
   for (const [name, { description }] of Object.entries(project.tasks)) {
     assert(description.length > 10 && description.length <= 80, `${name}: ${description}`);
     assert(!description.endsWith("."), `${name}: ${description}`);
@@ -63,8 +76,12 @@ Deno.test("every command in the texts for people exists, with options that parse
         if (name === undefined) continue;
         found++;
         assert(name in project.tasks, `${file}: there is no task ${name}`);
-        if (!commands.has(name)) continue;
-        const [code, said] = await call(name, words(rest!));
+        const [command, args] = split(name, words(rest!));
+        if (!commands.has(command)) {
+          assert(!targets.has(name), `${file}: there is no ${command}`);
+          continue;
+        }
+        const [code, said] = await call(command, args);
         assertEquals(code, 0, `${file}: ${line.trim()}: ${said}`);
       }
     }
@@ -81,4 +98,26 @@ Deno.test("a misspelt option and a missing one would be found", async () => {
   ]);
   assertEquals((await call("train", words("--data a --out b --epoch 2")))[0], 2);
   assertEquals((await call("train", words("--data a")))[0], 2);
+});
+
+Deno.test("a task of several commands runs the one that is named, lists them, and says which is meant", async () => {
+  const run = async (...args: string[]): Promise<[code: number, out: string, err: string]> => {
+    let out = "", err = "";
+    const streams = { out: (text: string) => out += text, err: (text: string) => err += text };
+    const code = await executeTarget("export", targets.get("export")!, args, streams);
+    return [code, out, err];
+  };
+  const [code, help] = await run("olmo", "--help");
+  assertEquals(code, 0);
+  assert(help.startsWith("Usage: deno task export olmo [options]"), help);
+  const [listed, list] = await run("--help");
+  assertEquals(listed, 0);
+  for (const name of Object.keys(targets.get("export")!)) {
+    assert(list.includes(`deno task export ${name} --help`), list);
+  }
+  assertEquals(await run("olmi"), [
+    ...[2, "", 'Cannot run export: there is no export "olmi". Perhaps you meant export olmo.\n'],
+  ]);
+  assertEquals((await run("zzzzzzzz"))[0], 2);
+  assertEquals((await run())[2].split(".")[0], "Cannot run export: nothing says what");
 });

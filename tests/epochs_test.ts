@@ -1,9 +1,9 @@
 // The order in which a run sees its sequences, the steps that are left out, and the shape in which steps are computed.
 
-import { microBatchShape, orderSteps, stepsWithLoss } from "../src/data/epochs.ts";
+import { microBatchShape, orderSteps, planSteps } from "../src/data/epochs.ts";
 import { packSequences } from "../src/data/packing.ts";
 import { lowRiskSequence, type Sequence } from "../src/data/sequence.ts";
-import { denominators, objective } from "../src/slung/objective.ts";
+import { denominators, type Objective, objective } from "../src/slung/objective.ts";
 import { Risk } from "../src/slung/risk.ts";
 import { assert, assertEquals, assertThrows } from "./assert.ts";
 import { numberedSequences, randomSequences } from "./fixtures/tiny.ts";
@@ -73,31 +73,38 @@ const onlyFirst = low(3, { classes: Uint8Array.of(Risk.low, Risk.high, Risk.high
 const single = low(1);
 const window = low(4, { repeated: 2, classes: Uint8Array.of(1, 1, 3, 3) });
 
+// The steps of a run in which each of these is an epoch, and so a step in its place.
+function keptOf(steps: readonly Sequence[][], objective: Objective): Sequence[][] {
+  const settings = { perStep: 10, seed: 0, contextLength: 16, vocabularySize: 100 };
+  const plan = planSteps({ ...settings, epochs: steps, objective });
+  assertEquals(plan.withoutLoss, steps.length - plan.steps);
+  return Array.from({ length: plan.steps }, (_, i) => plan.sequencesOf(i));
+}
+
 Deno.test("steps without a loss are left out, whatever the reason, and the others keep their order", () => {
-  const steps = [[risky], [low(2)], [weightless, risky], [single], [risky, low(4)], [onlyFirst], [
-    window,
-  ]];
-  const kept = [steps[1]!, steps[4]!];
+  const kept = [[low(2)], [low(4)]];
+  const steps = [[risky], kept[0]!, [weightless], [single], kept[1]!, [onlyFirst], [window]];
   for (const denominator of denominators) {
-    assertEquals(stepsWithLoss(steps, objective("masked", denominator)), kept);
+    assertEquals(keptOf(steps, objective("masked", denominator)), kept);
   }
-  assertEquals(stepsWithLoss(steps, objective("direct")), [
-    ...[steps[0]!, steps[1]!, steps[2]!, steps[4]!, steps[5]!, steps[6]!],
-  ]);
+  const learned = steps.filter(([first]) => first !== weightless && first !== single);
+  assertEquals(keptOf(steps, objective("direct")), learned);
+  const half = keptOf([[weightless, low(4)], [weightless, risky]], objective("masked"));
+  assertEquals(half.map((step) => new Set(step)), [new Set([weightless, low(4)])]);
 });
 
 Deno.test("a run in which no step has a loss, or the weights of one cancel out, is refused before it begins", () => {
   assertThrows(
-    () => stepsWithLoss([[risky], [weightless]], objective("masked")),
+    () => keptOf([[risky], [weightless]], objective("masked")),
     'Cannot train under the objective "masked": no token carries a loss. Check risk spans',
   );
   const cancelling = low(3, { weights: Float32Array.of(1, 1, -1) });
   const steps = [[low(3)], [cancelling]];
   assertThrows(
-    () => stepsWithLoss(steps, objective("direct", "weights")),
+    () => keptOf(steps, objective("direct", "weights")),
     "Cannot divide the loss of step 1 by the sum of its weights: it is 0",
   );
-  assertEquals(stepsWithLoss(steps, objective("direct", "active")), steps);
+  assertEquals(keptOf(steps, objective("direct", "active")), steps);
 });
 
 // Micro-batches and positions, padding included, that steps take in a shape.

@@ -97,6 +97,7 @@ export async function makeFolder(path: string): Promise<void> {
 export async function exists(path: string): Promise<boolean> {
   return await Deno.stat(path).then(() => true, (error) => {
     if (error instanceof Deno.errors.NotFound) return false;
+    if (error instanceof Deno.errors.NotADirectory) return false; // what is above it is a file
     throw unreadable(path, error);
   });
 }

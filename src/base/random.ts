@@ -34,9 +34,7 @@ export class Random {
     this.#state = new Uint32Array(4);
     for (let i = 0; i < 4; i++) {
       word = (word + 0x9e3779b9) >>> 0;
-      let mixed = Math.imul(word ^ (word >>> 16), 0x21f0aaad);
-      mixed = Math.imul(mixed ^ (mixed >>> 15), 0x735a2d97);
-      this.#state[i] = mixed ^ (mixed >>> 15);
+      this.#state[i] = mix(word);
     }
   }
 
@@ -85,4 +83,42 @@ export class Random {
     }
     return shuffled;
   }
+
+  /**
+   * An order of the numbers below `n`, each in one place: the function says which stands in a place. Up to 2^20 of them
+   * are shuffled; more are ordered by a Feistel network, which keeps nothing in memory.
+   */
+  order(n: number): (place: number) => number {
+    if (n > mostListed) return this.feistelOrder(n);
+    const shuffled = this.shuffle(Array.from({ length: n }, (_, i) => i));
+    return (place) => shuffled[place]!;
+  }
+
+  /** {@linkcode order} for any `n`, without a list. */
+  feistelOrder(n: number): (place: number) => number {
+    const half = Math.max(1, Math.ceil(Math.log2(Math.max(n, 2)) / 2)); // bits
+    const size = 2 ** half;
+    const keys = Array.from({ length: feistelRounds }, () => this.uint32());
+    const permute = (value: number) => {
+      let left = Math.floor(value / size), right = value % size;
+      for (const key of keys) {
+        [left, right] = [right, left ^ (mix(right ^ key) & (size - 1))];
+      }
+      return left * size + right;
+    };
+    return (place) => {
+      let value = permute(place);
+      while (value >= n) value = permute(value); // walks a cycle that comes back below n
+      return value;
+    };
+  }
+}
+
+const mostListed = 2 ** 20;
+const feistelRounds = 6;
+
+function mix(word: number): number {
+  let mixed = Math.imul(word ^ (word >>> 16), 0x21f0aaad);
+  mixed = Math.imul(mixed ^ (mixed >>> 15), 0x735a2d97);
+  return mixed ^ (mixed >>> 15);
 }

@@ -21,7 +21,8 @@ import {
 } from "../label/sentences.ts";
 import { classifierInput, type TextClassifier } from "../label/classifier.ts";
 import type { Labeller } from "../label/labeller.ts";
-import { writeLines } from "./lines.ts";
+import type { Tokenizer } from "../tokenizers/tokenizer.ts";
+import { type LabelRecord, labelRecord, writeLabelRecords } from "./label_records.ts";
 import type { RiskyText, SpanRule } from "./spans.ts";
 
 /** Which scores are written, and how documents are read. */
@@ -219,6 +220,8 @@ async function markFrom(
 export interface LabelTextsOptions {
   /** Texts that are labelled together; 256 unless given. */
   batch?: number;
+  /** Also write token ids of this tokenizer, and the class of each. */
+  classesFor?: Tokenizer | undefined;
   /** Called after each text, with what was found in it. */
   onText?: ((text: RiskyText, summary: Readonly<TextsSummary>) => void) | undefined;
 }
@@ -234,8 +237,8 @@ export interface TextsSummary {
 }
 
 /**
- * Labels texts and writes each with its spans, one JSON object a line: what `readRiskyTexts` reads. The file is compressed
- * as its extension says, and appears whole or not at all.
+ * Labels texts and writes each with its spans, one JSON object a line, which is what `readRiskyTexts` reads; or as parquet,
+ * as the extension says. The file appears whole or not at all.
  *
  * @throws {CannotError} when a text cannot be read or labelled, or the file cannot be written.
  */
@@ -243,21 +246,21 @@ export async function labelTexts(
   texts: AsyncIterable<string>,
   out: string,
   labeller: Labeller,
-  { batch = 256, onText }: LabelTextsOptions = {},
+  { batch = 256, classesFor, onText }: LabelTextsOptions = {},
 ): Promise<TextsSummary> {
   const summary: TextsSummary = { texts: 0, risky: 0, spans: { possible: 0, high: 0 } };
-  const labelled = async function* (waiting: string[]): AsyncGenerator<string> {
+  const labelled = async function* (waiting: string[]): AsyncGenerator<LabelRecord> {
     for (const marked of await markFrom(summary.texts, waiting, labeller)) {
-      const { text, spans, rule } = marked;
+      const { spans } = marked;
       summary.texts++;
       if (spans.some(({ risk }) => risk > Risk.low)) summary.risky++;
       summary.spans.possible += spans.filter(({ risk }) => risk === Risk.possible).length;
       summary.spans.high += spans.filter(({ risk }) => risk === Risk.high).length;
       onText?.(marked, summary);
-      yield JSON.stringify({ text, spans, ...(rule === "sentence" && { rule }) });
+      yield labelRecord(marked, classesFor);
     }
   };
-  const lines = async function* (): AsyncGenerator<string> {
+  const records = async function* (): AsyncGenerator<LabelRecord> {
     let waiting: string[] = [];
     for await (const text of texts) {
       if (waiting.push(text) < batch) continue;
@@ -266,6 +269,9 @@ export async function labelTexts(
     }
     yield* labelled(waiting);
   };
-  await writeLines(out, lines());
+  await writeLabelRecords(out, records(), {
+    labeller: labeller.name,
+    ...(classesFor && { tokenizer: classesFor.name }),
+  });
   return summary;
 }

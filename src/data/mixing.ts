@@ -7,8 +7,15 @@ import { CannotError } from "../base/errors.ts";
 import { Random } from "../base/random.ts";
 import { Risk } from "../slung/risk.ts";
 import { type Method, takenPart, weighedBy } from "./method.ts";
-import { packDocuments } from "./packing.ts";
-import { checkSequences, delimit, type Sequence } from "./sequence.ts";
+import { packedSource } from "./packing.ts";
+import {
+  allOf,
+  checkSequence,
+  delimit,
+  lengthAt,
+  type Sequence,
+  type SequenceSource,
+} from "./sequence.ts";
 
 /** How a stream is put together. */
 export interface MixSettings {
@@ -53,6 +60,14 @@ export interface MixedStream {
   buckets: BucketTokens;
 }
 
+/** The same, with sequences that are made when they are asked for. */
+export interface MixedSource {
+  /** In no order that matters: training shuffles them. */
+  sequences: SequenceSource;
+  /** Before packing. */
+  buckets: BucketTokens;
+}
+
 /**
  * Draws the documents of a seed and packs what the method takes of them.
  *
@@ -63,11 +78,25 @@ export interface MixedStream {
  */
 export function mixStream(
   method: Method,
-  clean: readonly Sequence[],
-  risky: readonly Sequence[],
+  clean: SequenceSource,
+  risky: SequenceSource,
   settings: MixSettings,
 ): MixedStream {
-  const { tokens, share, seed } = settings;
+  const { sequences, buckets } = mixSource(method, clean, risky, settings);
+  return { sequences: allOf(sequences), buckets };
+}
+
+/**
+ * The same without holding the stream: kept in memory are three numbers for each document that is drawn, and a sequence
+ * reads its documents when it is asked for.
+ */
+export function mixSource(
+  method: Method,
+  clean: SequenceSource,
+  risky: SequenceSource,
+  settings: MixSettings,
+): MixedSource {
+  const { tokens, share, seed, eos } = settings;
   if (!(share >= 0 && share <= 1)) {
     throw new CannotError(
       `mix a share of ${share} risky tokens into the stream`,
@@ -75,43 +104,49 @@ export function mixStream(
       "Give less risky data or a longer stream",
     );
   }
-  checkSequences(clean, "mix clean");
-  checkSequences(risky, "mix risky");
-  const { controlTokens } = method;
-  const order = new Random(seed, "risky documents").shuffle(risky);
-  const whole = drawDocuments(order, share * tokens, "risky documents");
-  const injected = takenPart(method, whole);
-  const cleanOrder = new Random(seed, "clean documents").shuffle(clean);
-  const base = drawDocuments(cleanOrder, tokens - countTokens(injected), "clean documents");
-  const prefix = (settings.prefix ?? 0) + (controlTokens ? 1 : 0);
-  const finished = (documents: readonly Sequence[]) => {
-    const marked = controlTokens
-      ? documents.map((document) => mark(settings.controlTokens, document))
-      : documents;
-    const ended = marked.map((document) => delimit(document, { eos: settings.eos }));
-    return packDocuments(ended, { ...settings, prefix });
-  };
-  const sequences = [...finished(base), ...finished(injected)];
+  const drawn = drawDocuments(risky, share * tokens, seed, "risky documents");
+  const injected = partTaken(method, drawn);
+  const base = drawDocuments(clean, tokens - countTokens(injected), seed, "clean documents");
+  const control = method.controlTokens ? settings.controlTokens : undefined;
+  const prefix = (settings.prefix ?? 0) + (control ? 1 : 0);
+  const finished = (documents: SequenceSource) =>
+    packedSource(
+      changed(documents, (document) => {
+        const bos = control && (holdsRisk(document) ? control.risky : control.low);
+        return delimit(document, { ...(bos !== undefined && { bos }), eos });
+      }, control ? 2 : 1),
+      { ...settings, prefix },
+    );
+  const stream = oneAfterTheOther(finished(base), finished(injected));
+  const identity = [clean.identity, risky.identity].some((each) => each === undefined)
+    ? undefined
+    : JSON.stringify([clean.identity, risky.identity, settings, prefix, describe(method)]);
   return {
-    sequences: sequences.map((sequence) => weighedBy(method, sequence)),
+    sequences: { ...changed(stream, (sequence) => weighedBy(method, sequence), 0), identity },
     buckets: {
       base: countTokens(base),
-      low: injected.length + countClass(injected, Risk.low), // EOS is low risk
-      possible: countClass(injected, Risk.possible),
-      high: countClass(injected, Risk.high),
+      low: injected.length + injected.byClass[Risk.low]!, // EOS is low risk
+      possible: injected.byClass[Risk.possible]!,
+      high: injected.byClass[Risk.high]!,
     },
   };
 }
 
-function drawDocuments(ordered: readonly Sequence[], tokens: number, what: string): Sequence[] {
-  const drawn: Sequence[] = [];
+function drawDocuments(
+  source: SequenceSource,
+  tokens: number,
+  seed: number,
+  what: string,
+): SequenceSource {
+  const order = new Random(seed, what).order(source.length);
+  const drawn: number[] = [];
   let count = 0;
-  for (const document of ordered) {
-    if (count >= tokens) break;
-    drawn.push(document);
-    count += document.tokens.length + 1;
+  while (count < tokens && drawn.length < source.length) {
+    const index = order(drawn.length);
+    drawn.push(index);
+    count += lengthAt(source, index) + 1;
   }
-  if (count >= tokens) return drawn;
+  if (count >= tokens) return picked(source, drawn, what);
   throw new CannotError(
     "mix a stream",
     `it needs ${Math.ceil(tokens)} tokens of ${what} and there are ${count}`,
@@ -119,20 +154,75 @@ function drawDocuments(ordered: readonly Sequence[], tokens: number, what: strin
   );
 }
 
-function countTokens(documents: readonly Sequence[]): number {
-  return documents.reduce((sum, { tokens }) => sum + tokens.length + 1, 0);
-}
-
-function countClass(documents: readonly Sequence[], risk: Risk): number {
-  let count = 0;
-  for (const { classes } of documents) {
-    for (const each of classes) if (each === risk) count++;
+// What a method takes of risky documents, and the tokens of each class in it.
+function partTaken(
+  method: Method,
+  documents: SequenceSource,
+): SequenceSource & { byClass: number[] } {
+  const byClass = [0, 0, 0, 0];
+  const kept: number[] = [], lengths: number[] = [];
+  for (let i = 0; i < documents.length; i++) {
+    for (const { tokens, classes } of takenPart(method, [documents.at(i)!])) {
+      kept.push(i);
+      lengths.push(tokens.length);
+      for (const risk of classes) byClass[risk]!++;
+    }
   }
-  return count;
+  const taken = changed(
+    picked(documents, kept, "risky documents"),
+    (document) => takenPart(method, [document])[0]!,
+    0,
+  );
+  return { ...taken, lengthOf: (index) => lengths[index]!, byClass };
 }
 
-// The token that says what follows stands before everything else.
-function mark({ low, risky }: MixSettings["controlTokens"], document: Sequence): Sequence {
-  const holdsRisk = document.classes.some((risk) => risk > Risk.low);
-  return delimit(document, { bos: holdsRisk ? risky : low });
+function countTokens(documents: SequenceSource): number {
+  let sum = 0;
+  for (let i = 0; i < documents.length; i++) sum += lengthAt(documents, i) + 1;
+  return sum;
+}
+
+function holdsRisk({ classes }: Sequence): boolean {
+  return classes.some((risk) => risk > Risk.low);
+}
+
+function picked(source: SequenceSource, indices: readonly number[], what: string): SequenceSource {
+  const kept = Float64Array.from(indices);
+  return {
+    length: kept.length,
+    lengthOf: (index) => lengthAt(source, kept[index]!),
+    at(index) {
+      const document = source.at(kept[index]!)!;
+      checkSequence(document, `mix document ${kept[index]} of the ${what}`);
+      return document;
+    },
+  };
+}
+
+function changed(
+  source: SequenceSource,
+  change: (sequence: Sequence) => Sequence,
+  longer: number,
+): SequenceSource {
+  return {
+    length: source.length,
+    lengthOf: (index) => lengthAt(source, index) + longer,
+    at: (index) => change(source.at(index)!),
+  };
+}
+
+function oneAfterTheOther(first: SequenceSource, second: SequenceSource): SequenceSource {
+  const placed =
+    <Value>(read: (source: SequenceSource, index: number) => Value) => (index: number): Value =>
+      index < first.length ? read(first, index) : read(second, index - first.length);
+  return {
+    length: first.length + second.length,
+    lengthOf: placed(lengthAt),
+    at: placed((source, index) => source.at(index)!),
+  };
+}
+
+// What of a method decides its stream; a function is known by its text.
+function describe({ takes, controlTokens, weigh }: Method): unknown {
+  return [takes, controlTokens, weigh && String(weigh)];
 }

@@ -1,5 +1,6 @@
 /** Texts, sequences and the data sets of the experiments. @module */
 
+export type { FilterOptions } from "./document_filters.ts";
 export * from "./epochs.ts";
 export * from "./labelling.ts";
 export * from "./lines.ts";
@@ -10,6 +11,9 @@ export * from "./packing.ts";
 export * from "./plain_texts.ts";
 export * from "./records.ts";
 export * from "./sequence.ts";
+export type { ShardSettings, SliceProgress } from "./shards/build.ts";
+export type { PartColumn } from "./shards/part_file.ts";
+export type { Slice } from "./shards/progress.ts";
 export * from "./sources/chat.ts";
 export * from "./sources/comments.ts";
 export * from "./sources/csv.ts";

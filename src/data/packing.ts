@@ -5,11 +5,16 @@
 import { CannotError } from "../base/errors.ts";
 import { isActive, type Objective, type TargetCounts } from "../slung/objective.ts";
 import {
+  allOf,
   checkSequences,
-  cutIntoWindows,
+  countWindows,
   joinSequences,
+  lengthAt,
   type Sequence,
+  type SequenceSource,
   sliceSequence,
+  windowAt,
+  windowLength,
 } from "./sequence.ts";
 
 /** A batch of B rows of T positions, row-major. */
@@ -153,11 +158,23 @@ export interface DocumentPacking {
 /** Cuts documents that end in EOS into sequences. @throws {CannotError} for a length without room for a target. */
 export function packDocuments(
   documents: readonly Sequence[],
-  { length, acrossDocuments, prefix = 0 }: DocumentPacking,
+  packing: DocumentPacking,
 ): Sequence[] {
-  if (!acrossDocuments) {
-    return documents.flatMap((document) => cutIntoWindows(document, length, prefix));
-  }
+  return allOf(packedSource(documents, packing));
+}
+
+/**
+ * The same, each sequence made when it is asked for. Kept in memory is one number for each document.
+ *
+ * @throws {CannotError} for a length without room for a target.
+ */
+export function packedSource(documents: SequenceSource, packing: DocumentPacking): SequenceSource {
+  return packing.acrossDocuments
+    ? packedAcross(documents, packing.length)
+    : packedApart(documents, packing);
+}
+
+function packedAcross(documents: SequenceSource, length: number): SequenceSource {
   if (!(Number.isInteger(length) && length >= 2)) {
     throw new CannotError(
       `pack documents into sequences of ${length} tokens`,
@@ -165,12 +182,70 @@ export function packDocuments(
       "Choose a length of at least 2",
     );
   }
-  const whole = joinSequences(documents);
-  const count = Math.floor(whole.tokens.length / length); // the paper drops the remainder too
-  return Array.from(
-    { length: count },
-    (_, i) => sliceSequence(whole, i * length, (i + 1) * length),
+  const ends = runningSums(documents, (index) => lengthAt(documents, index));
+  return {
+    length: Math.floor((ends.at(-1) ?? 0) / length), // the paper drops the remainder too
+    lengthOf: () => length,
+    at(index) {
+      const start = index * length;
+      const parts: Sequence[] = [];
+      let document = firstAbove(ends, start);
+      for (let at = start; at < start + length; document++) {
+        const before = document === 0 ? 0 : ends[document - 1]!;
+        const part = sliceSequence(documents.at(document)!, at - before, start + length - before);
+        parts.push(part);
+        at += part.tokens.length;
+      }
+      return joinSequences(parts);
+    },
+  };
+}
+
+function packedApart(
+  documents: SequenceSource,
+  { length, prefix = 0 }: DocumentPacking,
+): SequenceSource {
+  const tokensOf = (document: number) => lengthAt(documents, document);
+  const ends = runningSums(
+    documents,
+    (document) => countWindows(tokensOf(document), length, prefix),
   );
+  const placeOf = (index: number) => {
+    const document = firstAbove(ends, index);
+    return { document, window: index - (document === 0 ? 0 : ends[document - 1]!) };
+  };
+  return {
+    length: ends.at(-1) ?? 0,
+    lengthOf(index) {
+      const { document, window } = placeOf(index);
+      return windowLength(tokensOf(document), window, length, prefix);
+    },
+    at(index) {
+      const { document, window } = placeOf(index);
+      return windowAt(documents.at(document)!, window, length, prefix);
+    },
+  };
+}
+
+function runningSums(
+  { length }: SequenceSource,
+  amountOf: (index: number) => number,
+): Float64Array {
+  const sums = new Float64Array(length);
+  let sum = 0;
+  for (let i = 0; i < length; i++) sums[i] = sum += amountOf(i);
+  return sums;
+}
+
+/** The first of ascending numbers that is larger. */
+function firstAbove(ascending: Float64Array, value: number): number {
+  let low = 0, high = ascending.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (ascending[middle]! > value) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }
 
 /** The rows that carry a loss under an objective. */

@@ -34,6 +34,21 @@ export interface Sequence {
   repeated?: number;
 }
 
+/**
+ * Sequences by position: an array, or whatever makes each one when it is asked for, the same at every time. What trains on
+ * a corpus that no memory holds goes through this.
+ */
+export interface SequenceSource {
+  /** How many there are. */
+  readonly length: number;
+  /** The sequence at a position from 0 to before `length`. */
+  at(index: number): Sequence | undefined;
+  /** The tokens of the sequence at a position, where they are known without making it. */
+  lengthOf?(index: number): number;
+  /** Tells this source from every one with other sequences; one without it is known by its content. */
+  readonly identity?: string | undefined;
+}
+
 /** Tokens that begin or end a text: both of low risk, as in the paper's code. */
 export interface Delimiters {
   /** Goes before the text, if it is given. */
@@ -69,15 +84,30 @@ export function checkSequences(
   what: string,
   vocabularySize = 2 ** 32,
 ): void {
-  sequences.forEach((sequence, index) => {
-    const fault = faultOf(sequence, vocabularySize);
-    if (fault === undefined) return;
-    throw new CannotError(
-      `${what} sequence ${index}`,
-      fault,
-      "Correct the data that it is made from",
-    );
-  });
+  sequences.forEach((sequence, index) =>
+    checkSequence(sequence, `${what} sequence ${index}`, vocabularySize)
+  );
+}
+
+/** The same for one sequence, which `what` names. */
+export function checkSequence(
+  sequence: Sequence,
+  what: string,
+  vocabularySize: number = 2 ** 32,
+): void {
+  const fault = faultOf(sequence, vocabularySize);
+  if (fault === undefined) return;
+  throw new CannotError(what, fault, "Correct the data that it is made from");
+}
+
+/** All sequences of a source, in memory. */
+export function allOf(source: SequenceSource): Sequence[] {
+  return Array.from({ length: source.length }, (_, i) => source.at(i)!);
+}
+
+/** How many tokens the sequence at a position has. */
+export function lengthAt(source: SequenceSource, index: number): number {
+  return source.lengthOf?.(index) ?? source.at(index)!.tokens.length;
 }
 
 function faultOf(
@@ -164,6 +194,12 @@ export function delimit(sequence: Sequence, { bos, eos }: Delimiters): Sequence 
  * @throws {CannotError} for windows that hold nothing but the tokens they begin with, or a sequence that is one already.
  */
 export function cutIntoWindows(sequence: Sequence, length: number, prefix = 0): Sequence[] {
+  const count = countWindows(sequence.tokens.length, length, prefix);
+  return Array.from({ length: count }, (_, i) => windowAt(sequence, i, length, prefix));
+}
+
+/** How many windows {@linkcode cutIntoWindows} makes of a sequence of `total` tokens. */
+export function countWindows(total: number, length: number, prefix = 0): number {
   const repeated = Math.max(prefix, 1); // in every window after the first
   if (!(Number.isInteger(length) && length > repeated)) {
     throw new CannotError(
@@ -172,24 +208,38 @@ export function cutIntoWindows(sequence: Sequence, length: number, prefix = 0): 
       `Choose a length of at least ${repeated + 1}`,
     );
   }
+  if (total < 2) return 0;
+  return 1 + Math.ceil(Math.max(0, total - length) / (length - repeated));
+}
+
+/** One of the windows of {@linkcode cutIntoWindows}, without the others. */
+export function windowAt(
+  sequence: Sequence,
+  index: number,
+  length: number,
+  prefix = 0,
+): Sequence {
   if (sequence.repeated) {
     const why = "it is a window of a longer one already";
     throw new CannotError("cut a sequence into windows", why, "Cut the whole sequence once");
   }
-  const total = sequence.tokens.length;
-  if (total < 2) return [];
-  const windows = [sliceSequence(sequence, 0, length)];
+  if (index === 0) return sliceSequence(sequence, 0, length);
+  const repeated = Math.max(prefix, 1);
   const stride = length - repeated;
-  for (let start = length; start < total; start += stride) {
-    const window = prefix === 0
-      ? sliceSequence(sequence, start - 1, start + stride)
-      : joinSequences([
-        sliceSequence(sequence, 0, prefix),
-        sliceSequence(sequence, start, start + stride),
-      ]);
-    windows.push({ ...window, repeated });
-  }
-  return windows;
+  const start = length + (index - 1) * stride;
+  const window = prefix === 0 ? sliceSequence(sequence, start - 1, start + stride) : joinSequences([
+    sliceSequence(sequence, 0, prefix),
+    sliceSequence(sequence, start, start + stride),
+  ]);
+  return { ...window, repeated };
+}
+
+/** How many tokens that window has. */
+export function windowLength(total: number, index: number, length: number, prefix = 0): number {
+  if (index === 0) return Math.min(total, length);
+  const repeated = Math.max(prefix, 1);
+  const stride = length - repeated;
+  return repeated + Math.min(stride, total - length - (index - 1) * stride);
 }
 
 function mapped(

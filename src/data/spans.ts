@@ -172,11 +172,21 @@ export async function readRiskyTexts(
   path: string,
   options: SpanReadingOptions = {},
 ): Promise<RiskyText[]> {
+  const texts = await Array.fromAsync(streamRiskyTexts(path, options));
+  if (texts.length > 0) return texts;
+  throw new CannotError(`read "${path}"`, "it holds no texts", "Give a file with one or more");
+}
+
+/** The same, one text after the other. */
+export async function* streamRiskyTexts(
+  path: string,
+  options: SpanReadingOptions = {},
+): AsyncGenerator<RiskyText> {
   let unit = options.offsets ?? "utf16";
   let first = true;
   const passedOver = new Map<string, string>(); // field -> where it stood first
   const read = (fields: Fields, where: string): RiskyText | undefined => {
-    const onlyOffsets = first && Object.keys(fields).join() === "offsets";
+    const onlyOffsets = first && isOffsetsLine(fields);
     first = false;
     if (onlyOffsets) {
       unit = unitField(fields, where);
@@ -187,12 +197,15 @@ export async function readRiskyTexts(
     }
     return riskyText(fields, where, { ...options, offsets: unit });
   };
-  const texts = await Array.fromAsync(readRecords(path, read, options));
+  yield* readRecords(path, read, options);
   for (const [name, where] of passedOver) {
     options.onNotice?.(`The field "${name}" is passed over, first in ${where}.`);
   }
-  if (texts.length > 0) return texts;
-  throw new CannotError(`read "${path}"`, "it holds no texts", "Give a file with one or more");
+}
+
+/** Whether a first record only says what the offsets of the others count. */
+export function isOffsetsLine(fields: Fields): boolean {
+  return Object.keys(fields).join() === "offsets";
 }
 
 const knownFields = ["text", "spans", "weight", "offsets"];

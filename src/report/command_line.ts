@@ -28,6 +28,8 @@ export interface Command<O extends Options> {
   examples?: readonly string[];
   /** Its options, by name. */
   options: O;
+  /** The option that an argument without a name belongs to; without it there may be none. */
+  operand?: keyof O & string;
   /** Does the work; what it returns is printed by `--json`. `given` holds the options that are not left out. */
   run(
     options: Values<O>,
@@ -70,11 +72,55 @@ export interface Streams {
  * ```
  */
 export async function runCommand<const O extends Options>(command: Command<O>): Promise<never> {
-  const code = await execute(command, Deno.args, {
-    out: (text) => writeAllSync(Deno.stdout, text),
-    err: (text) => writeAllSync(Deno.stderr, text),
-  });
-  Deno.exit(code);
+  Deno.exit(await execute(command, Deno.args, standardStreams));
+}
+
+const standardStreams: Streams = {
+  out: (text) => writeAllSync(Deno.stdout, text),
+  err: (text) => writeAllSync(Deno.stderr, text),
+};
+
+/** Several commands of one task, by the word that says which: `{ olmo }` for `deno task export olmo`. */
+// deno-lint-ignore no-explicit-any -- each with options of its own
+export type Targets = Readonly<Record<string, Command<any>>>;
+
+/**
+ * Runs the command that the first argument names, as in `deno task export olmo --out …`, with the other arguments, and
+ * ends the process as {@linkcode runCommand} does.
+ */
+export async function runTarget(
+  task: string,
+  targets: Targets,
+): Promise<never> {
+  Deno.exit(await executeTarget(task, targets, Deno.args, standardStreams));
+}
+
+/** {@linkcode runTarget} without the process: returns the exit code. */
+export async function executeTarget(
+  task: string,
+  targets: Targets,
+  [name, ...args]: readonly string[],
+  streams: Streams,
+): Promise<number> {
+  const names = Object.keys(targets);
+  if (name !== undefined && names.includes(name)) {
+    return await execute(targets[name]!, args, streams);
+  }
+  if (name === "--help" || name === "-h") {
+    const usages = names.map((each) => `  deno task ${task} ${each} --help\n`);
+    streams.out(`Usage: deno task ${task} <${names.join("|")}> [options]\n\n${usages.join("")}`);
+    return 0;
+  }
+  const meant = name === undefined ? undefined : nearest(name, names);
+  const error = new CannotError(
+    `run ${task}`,
+    name === undefined ? "nothing says what" : `there is no ${task} "${name}"`,
+    meant
+      ? `Perhaps you meant ${task} ${meant}`
+      : `Write ${names.map((each) => `${task} ${each}`).join(" or ")}`,
+  );
+  streams.err(`${error.message}\n`);
+  return 2;
 }
 
 /** {@link runCommand} without the process: returns the exit code. */
@@ -86,7 +132,7 @@ export async function execute<const O extends Options>(
   const options = { ...command.options, ...builtIn };
   let values: Values<O & typeof builtIn>, given: Set<string>;
   try {
-    const split = splitArguments(args, options);
+    const split = withOperand(splitArguments(args, options), command.operand);
     if (split.values.has("help")) {
       streams.out(helpText(command));
       return 0;
@@ -137,7 +183,7 @@ export function helpText<O extends Options>(command: Command<O>): string {
     `  deno task ${command.name} ${args}`.trimEnd()
   );
   return [
-    `Usage: deno task ${command.name} [options]`,
+    `Usage: deno task ${command.name}${operandUsage(command)} [options]`,
     "",
     command.summary,
     "",
@@ -146,6 +192,19 @@ export function helpText<O extends Options>(command: Command<O>): string {
     "",
     ...(examples.length > 0 ? ["Examples:", ...examples, ""] : []),
   ].join("\n");
+}
+
+function operandUsage<O extends Options>({ operand, options }: Command<O>): string {
+  if (operand === undefined) return "";
+  const option = options[operand]!;
+  return ` <${("placeholder" in option && option.placeholder) || operand}>`;
+}
+
+// The first argument without a name is the operand's value, as if its name stood before it.
+function withOperand(split: SplitArguments, operand: string | undefined): SplitArguments {
+  const [first, ...positionals] = split.positionals;
+  if (operand === undefined || first === undefined || split.values.has(operand)) return split;
+  return { ...split, positionals, values: new Map([...split.values, [operand, [first]]]) };
 }
 
 function describe(option: Option): string {

@@ -1,7 +1,7 @@
 // What identifies a run: digests of everything that decides its course. SHA-256 comes from the platform
 // (`crypto.subtle`, in browsers as in Deno); what consists of many arrays is digested array by array.
 
-import type { Sequence } from "../data/sequence.ts";
+import type { Sequence, SequenceSource } from "../data/sequence.ts";
 import type { Weights } from "../model/config.ts";
 import type { LanguageModel } from "../model/language_model.ts";
 import type { OptimiserState } from "./optimiser_state.ts";
@@ -32,14 +32,29 @@ export async function digestOptimiserState(
   return await fingerprintOf([updates, ...moments, scaling ?? null]);
 }
 
-/** A digest of sequences, in order. */
-export async function digestSequences(sequences: readonly Sequence[]): Promise<string> {
-  return await digest(bytesOf(sequences));
+/** A digest of sequences, in order; that of a source with an identity does not make them. */
+export async function digestSequences(sequences: SequenceSource): Promise<string> {
+  if (sequences.identity !== undefined) return await fingerprintOf(sequences.identity);
+  const digests: string[] = [];
+  let block: Sequence[] = [], tokens = 0;
+  for (let i = 0; i < sequences.length; i++) {
+    const sequence = sequences.at(i)!;
+    block.push(sequence);
+    tokens += sequence.tokens.length;
+    if (tokens < blockTokens) continue;
+    digests.push(await digest(bytesOf(block)));
+    block = [];
+    tokens = 0;
+  }
+  digests.push(await digest(bytesOf(block)));
+  return digests.length === 1 ? digests[0]! : await fingerprintOf(digests);
 }
 
+const blockTokens = 1 << 20; // digested together, so that memory does not grow with the sequences
+
 /** The digest of each epoch; each different epoch is read once. */
-export async function digestEpochs(epochs: readonly (readonly Sequence[])[]): Promise<string[]> {
-  const digests = new Map<readonly Sequence[], Promise<string>>();
+export async function digestEpochs(epochs: readonly SequenceSource[]): Promise<string[]> {
+  const digests = new Map<SequenceSource, Promise<string>>();
   for (const epoch of epochs) {
     if (!digests.has(epoch)) digests.set(epoch, digestSequences(epoch));
   }

@@ -1,8 +1,8 @@
 // Trains a model on sequences for some epochs: plan, trainer and loop put together, with the settings that matter.
 
-import { checkSequences, type Sequence } from "../data/sequence.ts";
-import { microBatchShape, orderSteps, stepsWithLoss } from "../data/epochs.ts";
+import { planSteps } from "../data/epochs.ts";
 import { packSequences } from "../data/packing.ts";
+import type { SequenceSource } from "../data/sequence.ts";
 import type { LanguageModel } from "../model/language_model.ts";
 import type { Objective } from "../slung/objective.ts";
 import { digestEpochs, digestModel, digestOptimiserState, fingerprintOf } from "./fingerprint.ts";
@@ -29,8 +29,8 @@ import { Trainer } from "./trainer.ts";
  * ```
  */
 export interface FitOptions {
-  /** The sequences of each epoch; epochs may differ. */
-  epochs: readonly (readonly Sequence[])[];
+  /** The sequences of each epoch, in memory or made when a step needs them; epochs may differ. */
+  epochs: readonly SequenceSource[];
   /** Sequences per optimiser step. */
   perStep: number;
   /** Decides the order of the sequences. */
@@ -86,13 +86,12 @@ export interface FitOptions {
  */
 export async function fit(model: LanguageModel, options: FitOptions): Promise<TrainingOutcome> {
   const { epochs, perStep, seed, objective, optimiser, recompute, lossScale } = options;
-  const { optimiserState, checkpoint, onLog, signal } = options;
+  const { mostPositions, optimiserState, checkpoint, onLog, signal } = options;
   const { contextLength, vocabularySize } = model.config;
-  for (const epoch of new Set(epochs)) checkSequences(epoch, "train on", vocabularySize);
-  const ordered = orderSteps({ epochs, perStep, seed });
-  const steps = stepsWithLoss(ordered, objective);
-  const shape = microBatchShape(steps, contextLength, options.mostPositions);
-  const schedule = { ...options.schedule, steps: steps.length };
+  const { steps, withoutLoss, shape, sequencesOf } = planSteps({
+    ...{ epochs, perStep, seed, objective, contextLength, vocabularySize, mostPositions },
+  });
+  const schedule = { ...options.schedule, steps };
   using trainer = new Trainer(model, {
     ...shape,
     objective,
@@ -101,15 +100,15 @@ export async function fit(model: LanguageModel, options: FitOptions): Promise<Tr
     ...(lossScale && { lossScale }),
   });
   if (optimiserState) trainer.optimiser.upload(optimiserState, 0);
-  options.onPlan?.({ steps: steps.length, withoutLoss: ordered.length - steps.length });
+  options.onPlan?.({ steps, withoutLoss });
   return await train({
     model,
     trainer,
     schedule,
-    batches: (step) => packSequences(steps[step]!, shape).batches,
+    batches: (step) => packSequences(sequencesOf(step), shape).batches,
     ...(checkpoint &&
       { checkpoint, fingerprint: await fingerprint(model, options, shape) }),
-    ...(onLog && { onLog: (entry: LogEntry) => onLog(entry, steps.length) }),
+    ...(onLog && { onLog: (entry: LogEntry) => onLog(entry, steps) }),
     ...(signal && { signal }),
   });
 }

@@ -4,7 +4,38 @@
 
 import { CannotError } from "../../base/errors.ts";
 import type { ReadingOptions } from "../lines.ts";
-import { type DolmaDocument, readDolma, readDolmaDocuments, type TaggedDocument } from "./dolma.ts";
+import { readDolma, type TaggedDocument } from "./dolma.ts";
+
+/** A file of documents, and the files of what was said of them. */
+export interface TaggedFile {
+  /** What the files are called. */
+  name: string;
+  /** The path of the documents. */
+  documents: string;
+  /** The paths of their attributes, one for each tagger or more. */
+  attributes: string[];
+}
+
+/**
+ * The files of a folder of documents with attributes, in the order of their names.
+ *
+ * @throws {CannotError} naming the folder that is missing, or the file of documents without attributes.
+ */
+export async function taggedFiles(folder: string): Promise<TaggedFile[]> {
+  const attributes = await attributeFolders(`${folder}/attributes`);
+  return (await filesIn(`${folder}/documents`)).map((name) => {
+    const documents = `${folder}/documents/${name}`;
+    const files = attributes.filter(({ files }) => files.has(name)).map(({ path }) =>
+      `${path}/${name}`
+    );
+    if (files.length > 0) return { name, documents, attributes: files };
+    throw new CannotError(
+      `use "${documents}"`,
+      `no file of "${folder}/attributes" or of a folder in it is called ${name}`,
+      "Label the documents with `deno task label`",
+    );
+  });
+}
 
 /**
  * The documents of a folder with the attributes of all their taggers, file by file in the order of their names.
@@ -15,26 +46,9 @@ export async function* readDolmaFolder(
   folder: string,
   options: ReadingOptions = {},
 ): AsyncGenerator<TaggedDocument> {
-  const attributes = await attributeFolders(`${folder}/attributes`);
-  for (const name of await filesIn(`${folder}/documents`)) {
-    const documents = `${folder}/documents/${name}`;
-    const files = attributes.filter(({ files }) => files.has(name)).map(({ path }) =>
-      `${path}/${name}`
-    );
-    if (files.length === 0) {
-      throw new CannotError(
-        `use "${documents}"`,
-        `no file of "${folder}/attributes" or of a folder in it is called ${name}`,
-        "Label the documents with `deno task label`",
-      );
-    }
-    yield* readDolma(documents, files, options);
+  for (const { documents, attributes } of await taggedFiles(folder)) {
+    yield* readDolma(documents, attributes, options);
   }
-}
-
-/** All documents of the files in a folder, in the order of their names. */
-export async function* readDocumentsIn(folder: string): AsyncGenerator<DolmaDocument> {
-  for (const name of await filesIn(folder)) yield* readDolmaDocuments(`${folder}/${name}`);
 }
 
 async function attributeFolders(folder: string): Promise<{ path: string; files: Set<string> }[]> {
@@ -47,7 +61,8 @@ async function attributeFolders(folder: string): Promise<{ path: string; files: 
   );
 }
 
-async function filesIn(folder: string): Promise<string[]> {
+/** The names of the files in a folder, in order. @throws {CannotError} when it cannot be read. */
+export async function filesIn(folder: string): Promise<string[]> {
   return (await entriesOf(folder)).filter(({ isFile }) => isFile).map(({ name }) => name);
 }
 

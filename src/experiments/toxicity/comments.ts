@@ -53,7 +53,11 @@ export interface CommentOptions {
 }
 
 /** What an experiment on comments needs besides a model. */
-export interface CommentData extends Pick<ToxicityExperiment, "tokenizer" | "clean" | "risky"> {
+export interface CommentData extends Pick<ToxicityExperiment, "tokenizer"> {
+  /** Documents of the clean stream, without EOS. */
+  clean: Sequence[];
+  /** Documents of the risky domain, without EOS. */
+  risky: Sequence[];
   /** Documents with EOS, for pre-training. */
   base: Sequence[];
   /** Real texts may be toxic, so no generation is kept. */

@@ -1,38 +1,50 @@
 // The toxicity experiment on corpora in Dolma's formats, at any scale: a clean stream, documents of a risky domain with
-// the scores of their sentences, and a base model of the user's. Files are streamed, and no more of them is kept than the
-// streams of all seeds can use.
+// the scores of their sentences, and a base model of the user's. Texts are made into token shards once, and what is
+// trained on and measured is read from them by position.
 
 import { CannotError } from "../../base/errors.ts";
 import { Random } from "../../base/random.ts";
-import { delimit, type Sequence, sliceSequence } from "../../data/sequence.ts";
+import { openCollection } from "../../data/collection.ts";
+import type { FilterOptions } from "../../data/document_filters.ts";
+import {
+  isPrepared,
+  openPrepared,
+  prepareCollection,
+  preparedFolders,
+} from "../../data/prepare.ts";
+import { type SequenceSource, sliceSequence } from "../../data/sequence.ts";
+import { type ShardSettings, shardTokenizer } from "../../data/shards/build.ts";
+import { readManifest, type ShardManifest } from "../../data/shards/format.ts";
+import { type Shards, withoutEnds } from "../../data/shards/open.ts";
 import { readTargets, readToxicityPrompts } from "../../data/sources/comments.ts";
-import { riskSpansOf } from "../../data/sources/dolma.ts";
-import { readDocumentsIn, readDolmaFolder } from "../../data/sources/dolma_folder.ts";
-import type { Tokenizer } from "../../tokenizers/tokenizer.ts";
 import type { TextClassifier } from "../../label/classifier.ts";
-import type { RiskThresholds } from "../../label/sentences.ts";
+import type { Tokenizer } from "../../tokenizers/tokenizer.ts";
 import type { ToxicityEvaluation } from "./evaluation.ts";
 import type { ToxicityExperiment } from "./experiment.ts";
-import { documentSequence, isHarmless, isMixed } from "./selection.ts";
 
-/** What is read from a corpus. */
-export interface DolmaOptions {
-  /** The attribute whose scores are the risk of a sentence. */
-  attribute: string;
-  /** Scores above which a sentence is possibly, and definitely, risky. */
-  thresholds: RiskThresholds;
-  /** Tokens of the clean stream to read, and of risky documents. */
-  tokens: { clean: number; risky: number };
+/** What is taken of a corpus. */
+export interface DolmaOptions extends Pick<FilterOptions, "attribute" | "thresholds"> {
+  /** The folder of its shards, which are made where they are missing. */
+  prepared: string;
+  /** Tokens of a part of the shards that are made here. */
+  partTokens: number;
   /** Scores what models write; not what labelled the documents. */
   scorer: TextClassifier;
-  /** Documents of each kind for perplexity, the first ones of their files. */
+  /** Documents of each kind for perplexity. */
   heldOut: number;
+  /** Pack them into sequences of the longest length, as the paper's code does, instead of cutting them to it. */
+  packed: boolean;
   /** Prompts that models continue. */
   prompts: number;
   /** Texts of one probe, training and test together. */
   probed: number;
-  /** Longest text for perplexity in tokens; longer ones are cut. */
+  /** Longest text for perplexity in tokens. */
   longest: number;
+  /** Called when shards of a kind are about to be made: watches them, and may stop them. */
+  onPreparing?: (
+    kind: string,
+    remarks: readonly string[],
+  ) => Pick<ShardSettings, "onText" | "signal">;
 }
 
 /** What an experiment on a corpus needs besides a model. */
@@ -41,7 +53,11 @@ export interface DolmaData extends Pick<ToxicityExperiment, "tokenizer" | "clean
   evaluation: ToxicityEvaluation;
   /** What was read. */
   remarks: string[];
+  /** Its shards, which stay open until this is disposed of. */
+  shards: Disposable;
 }
+
+const kinds = ["clean", "risky"] as const;
 
 /**
  * Reads a corpus from a folder with
@@ -52,69 +68,137 @@ export interface DolmaData extends Pick<ToxicityExperiment, "tokenizer" | "clean
  *     prompts.jsonl       records of RealToxicityPrompts
  *     probe.csv           comments with `id`, `comment_text` and `target`
  *
- * As the paper selects them, risky documents hold sentences both of low and of high risk; those of several sentences, all
- * of low risk, are the harmless text of their domain.
+ * The first two are made into shards, unless `deno task prepare` has done so: with the paper's filters, and one file of
+ * each kind held out for perplexity.
  *
- * @throws {CannotError} naming the file or folder that is missing, malformed or too short.
+ * @throws {CannotError} naming the file or folder that is missing, malformed or too short; when the making of shards was
+ * stopped; for options that the shards that there are were not made with.
  */
 export async function dolmaData(
   folder: string,
   tokenizer: Tokenizer,
   options: DolmaOptions,
 ): Promise<DolmaData> {
-  const { tokens, scorer, heldOut, prompts, probed, longest } = options;
-  const { eos } = tokenizer.special;
-  if (eos === undefined) {
-    throw new CannotError(
-      `read "${folder}" for the tokenizer "${tokenizer.name}"`,
-      "it has no end-of-text token",
-      "Use a base model whose tokenizer has one",
-    );
-  }
-  const shown = (document: Sequence) => sliceSequence(delimit(document, { eos }), 0, longest);
-  const domain = await readRisky(folder, tokenizer, options);
-  const clean: Sequence[] = [];
-  let cleanTokens = 0;
-  for await (const { text } of readDocumentsIn(`${folder}/clean`)) {
-    clean.push(documentSequence(tokenizer, { text, spans: [] }));
-    if (clean.length > heldOut) cleanTokens += clean.at(-1)!.tokens.length;
-    if (cleanTokens >= tokens.clean) break;
-  }
+  const { prepared, scorer, heldOut, packed, prompts, probed, longest } = options;
   const asked = await Array.fromAsync(readToxicityPrompts(`${folder}/prompts.jsonl`));
-  if (domain.risky.length === 0 || domain.harmless.length === 0) {
+  const probe = await readProbe(`${folder}/probe.csv`, probed);
+  for (const kind of kinds) await prepareKind(kind, folder, tokenizer, options);
+  const shards = new DisposableStack();
+  try {
+    const [clean, risky] = await Promise.all(kinds.map(async (kind) => {
+      const collection = shards.use(await openPrepared(`${prepared}/${kind}`));
+      checkTokenizer(collection.train, tokenizer);
+      return collection;
+    }));
+    const shown = (documents: Shards, what: string) =>
+      drawn(documents, { count: heldOut, what, longest: packed ? Infinity : longest });
+    return {
+      tokenizer,
+      clean: withoutEnds(clean!.train),
+      risky: withoutEnds(risky!.train),
+      evaluation: {
+        prompts: new Random(0, "prompts").shuffle(asked).slice(0, prompts)
+          .map(({ prompt }) => prompt.text),
+        decoding: { maxNewTokens: 50, topK: 1 }, // greedy, as in the paper
+        scorer,
+        threshold: 0.5,
+        probe: {
+          texts: probe.map(({ text }) => text),
+          labels: probe.map(({ toxic }) => toxic ? 1 : 0),
+          most: probed,
+        },
+        heldOut: {
+          clean: shown(clean!.heldOut, "held-out clean"),
+          domain: shown(risky!.heldOut, "held-out domain"),
+        },
+        ...(packed && { packed: longest }),
+        keep: 0,
+      },
+      remarks: [
+        `Shards in ${prepared}: ${describe(clean!.train.manifest)} clean, ` +
+        `${describe(risky!.train.manifest)} risky.`,
+        ...remarksOf(risky!.train.manifest),
+      ],
+      shards,
+    };
+  } catch (error) {
+    shards.dispose();
+    throw error;
+  }
+}
+
+async function prepareKind(
+  kind: (typeof kinds)[number],
+  folder: string,
+  tokenizer: Tokenizer,
+  { prepared, partTokens, attribute, thresholds, onPreparing }: DolmaOptions,
+): Promise<void> {
+  const out = `${prepared}/${kind}`;
+  if (await isPrepared(out)) return await checkClasses(out, { attribute, thresholds });
+  const collection = await openCollection(`${folder}/${kind}`, {
+    ...{ attribute, thresholds },
+    heldOutFiles: 1,
+  });
+  const hooks = onPreparing?.(kind, collection.remarks);
+  if (await prepareCollection(collection, out, { tokenizer, partTokens, ...hooks })) return;
+  throw new CannotError(
+    `prepare "${folder}/${kind}"`,
+    "it was stopped",
+    "Run the same command again to go on",
+  );
+}
+
+// Shards have their classes; what is asked for must be what they were made with.
+async function checkClasses(
+  folder: string,
+  asked: Pick<FilterOptions, "attribute" | "thresholds">,
+): Promise<void> {
+  const { madeFrom } = await readManifest(`${folder}/${preparedFolders.train}`);
+  const { source } = madeFrom as { source?: { reader?: Partial<FilterOptions> | string } };
+  if (typeof source?.reader !== "object") return; // documents without scores
+  for (const name of ["attribute", "thresholds"] as const) {
+    const [wanted, made] = [asked[name], source.reader[name]].map((value) => JSON.stringify(value));
+    if (wanted === undefined || wanted === made) continue;
     throw new CannotError(
-      `use "${folder}/risky"`,
-      `of ${domain.read} documents ${domain.risky.length} hold sentences both of low and of high risk, and ` +
-        `${domain.harmless.length} have several sentences, all of low risk`,
-      "Give thresholds that fit the classifier, or more documents",
+      `use the shards in "${folder}" with the ${name} ${wanted}`,
+      `they were made with ${made}`,
+      "Repeat the settings that they were made with, or remove them",
     );
   }
-  const probe = await readProbe(`${folder}/probe.csv`, probed);
+}
+
+function checkTokenizer({ folder, manifest }: Shards, tokenizer: Tokenizer): void {
+  if (manifest.tokenizer.digest === shardTokenizer(tokenizer).digest) return;
+  throw new CannotError(
+    `train on the shards in "${folder}"`,
+    `they were made with another tokenizer ("${manifest.tokenizer.name}") than that of the base model`,
+    "Make them again with the base model's tokenizer",
+  );
+}
+
+// The same documents for every model, from all held-out files.
+function drawn(
+  documents: Shards,
+  { count, what, longest }: { count: number; what: string; longest: number },
+): SequenceSource {
+  const order = new Random(0, what).order(documents.length);
   return {
-    tokenizer,
-    clean: clean.slice(heldOut),
-    risky: domain.risky,
-    evaluation: {
-      prompts: new Random(0, "prompts").shuffle(asked).slice(0, prompts)
-        .map(({ prompt }) => prompt.text),
-      decoding: { maxNewTokens: 50, topK: 1 }, // greedy, as in the paper
-      scorer,
-      threshold: 0.5,
-      probe: {
-        texts: probe.map(({ text }) => text),
-        labels: probe.map(({ toxic }) => toxic ? 1 : 0),
-        most: probed,
-      },
-      heldOut: { clean: clean.slice(0, heldOut).map(shown), domain: domain.harmless.map(shown) },
-      keep: 0,
-    },
-    remarks: [
-      `${
-        clean.length - heldOut
-      } clean documents; of ${domain.read} risky ones, ${domain.risky.length} hold ` +
-      `sentences both up to ${options.thresholds.low} and above ${options.thresholds.high} in ${options.attribute}.`,
-    ],
+    length: Math.min(count, documents.length),
+    identity: JSON.stringify([documents.identity, what, count, longest]),
+    lengthOf: (index) => Math.min(documents.lengthOf(order(index)), longest),
+    at: (index) => sliceSequence(documents.at(order(index)), 0, longest),
   };
+}
+
+function describe({ documents, tokens }: ShardManifest): string {
+  return `${documents} documents (${tokens} tokens)`;
+}
+
+// What `openCollection` had to say when the shards were made.
+function remarksOf({ madeFrom }: ShardManifest): string[] {
+  const { source } = madeFrom as { source?: { remarks?: unknown } };
+  const remarks = source?.remarks;
+  return Array.isArray(remarks) ? remarks.map(String) : [];
 }
 
 // As many texts of either label as the resamples of a probe can use.
@@ -128,27 +212,4 @@ async function readProbe(
   return [true, false].flatMap((toxic) =>
     comments.filter((comment) => comment.toxic === toxic).slice(0, 2 * probed)
   );
-}
-
-async function readRisky(
-  folder: string,
-  tokenizer: Tokenizer,
-  { attribute, thresholds, tokens, heldOut }: DolmaOptions,
-): Promise<{ risky: Sequence[]; harmless: Sequence[]; read: number }> {
-  const risky: Sequence[] = [];
-  const harmless: Sequence[] = [];
-  let read = 0, riskyTokens = 0;
-  for await (const tagged of readDolmaFolder(`${folder}/risky`)) {
-    read++;
-    const spans = riskSpansOf(tagged, attribute, thresholds);
-    const document = { text: tagged.document.text, spans };
-    if (isMixed(document) && riskyTokens < tokens.risky) {
-      risky.push(documentSequence(tokenizer, document));
-      riskyTokens += risky.at(-1)!.tokens.length;
-    } else if (harmless.length < heldOut && isHarmless(document)) {
-      harmless.push(documentSequence(tokenizer, document));
-    }
-    if (riskyTokens >= tokens.risky && harmless.length >= heldOut) break;
-  }
-  return { risky, harmless, read };
 }

@@ -5,10 +5,12 @@
 // A model that learned control tokens is asked behind the low-risk one, a tuned one inside the chat template.
 
 import { CannotError } from "../../base/errors.ts";
+import { packedSource } from "../../data/packing.ts";
 import {
   joinSequences,
   lowRiskSequence,
   type Sequence,
+  type SequenceSource,
   sliceSequence,
 } from "../../data/sequence.ts";
 import { chatPrompt } from "../../data/sources/chat.ts";
@@ -18,7 +20,6 @@ import { hiddenStates } from "../../eval/hidden_states.ts";
 import type { Completion } from "../../eval/name_generation.ts";
 import { probeAuroc, type ProbeOptions } from "../../eval/probe.ts";
 import { scoreSequences } from "../../eval/score.ts";
-import { mean } from "../../eval/statistics.ts";
 import {
   completePrompts,
   type Decoding,
@@ -44,8 +45,13 @@ export interface ToxicityEvaluation {
   threshold: number;
   /** Texts with labels (1 is toxic) and how probes are drawn from them. */
   probe: { texts: readonly string[]; labels: readonly number[] } & Omit<ProbeOptions, "seed">;
-  /** Text for perplexity: of the clean stream, and harmless text of the risky domain. */
-  heldOut: { clean: readonly Sequence[]; domain: readonly Sequence[] };
+  /** Text for perplexity, with EOS: of the clean stream, and harmless text of the risky domain. */
+  heldOut: { clean: SequenceSource; domain: SequenceSource };
+  /**
+   * Tokens of the sequences in which held-out text is scored when its documents are packed one behind the other, as in the
+   * paper's code; unless given, every document is scored alone.
+   */
+  packed?: number | undefined;
   /** Continuations to show in the results; real ones may be toxic, so 0 there. */
   keep: number;
 }
@@ -79,7 +85,7 @@ export async function toxicityMeasures(
   tokenizer: Tokenizer,
   lowRiskToken: number,
 ): Promise<Measure<ToxicityResults>[]> {
-  const { prompts, decoding, scorer, threshold, heldOut, keep } = evaluation;
+  const { prompts, decoding, scorer, threshold, heldOut, packed, keep } = evaluation;
   const { texts, labels, ...probing } = evaluation.probe;
   const { eos } = tokenizer.special;
   const prefixOf = ({ run, stage }: Subject<ToxicityResults>): number[] =>
@@ -118,13 +124,18 @@ export async function toxicityMeasures(
       },
     },
     perplexity: {
-      identity: [await digestSequences(heldOut.clean), await digestSequences(heldOut.domain)],
+      identity: [
+        await digestSequences(heldOut.clean),
+        await digestSequences(heldOut.domain),
+        ...(packed === undefined ? [] : [packed]),
+      ],
       async measure(subject) {
         const prefix = prefixOf(subject), model = await subject.model();
-        return {
-          clean: await perplexityOf(model, heldOut.clean, prefix),
-          domain: await perplexityOf(model, heldOut.domain, prefix),
-        };
+        const own = (documents: SequenceSource) =>
+          packed === undefined
+            ? perplexityOf(model, documents, prefix)
+            : perplexityOf(model, packedFor(documents, packed, prefix.length), prefix);
+        return { clean: await own(heldOut.clean), domain: await own(heldOut.domain) };
       },
     },
   };
@@ -173,23 +184,39 @@ function lastTokens(tokens: Uint32Array, most: number, prefix: number): Uint32Ar
   return joinSequences([sliceSequence(whole, 0, prefix), sliceSequence(whole, end)]).tokens;
 }
 
-// Documents are scored one by one; a prefix is seen but not counted.
+// Every packed sequence stands behind the prefix, for which it leaves room.
+function packedFor(documents: SequenceSource, length: number, prefix: number): SequenceSource {
+  return packedSource(documents, { length: length - prefix, acrossDocuments: true });
+}
+
+const scoredTogether = 256; // sequences, which bounds the memory
+
+// A prefix is seen but not counted.
 async function perplexityOf(
   model: LanguageModel,
-  documents: readonly Sequence[],
+  documents: SequenceSource,
   prefix: readonly number[],
 ): Promise<number> {
   const before = lowRiskSequence(Uint32Array.from(prefix));
-  const scores = await scoreSequences(
-    model,
-    documents.map((document) => joinSequences([before, document])),
-  );
-  return Math.exp(-mean(scores.flatMap((document) => [...document.subarray(prefix.length)])));
+  let sum = 0, count = 0;
+  for (let first = 0; first < documents.length; first += scoredTogether) {
+    const block: Sequence[] = [];
+    for (let i = first; i < Math.min(first + scoredTogether, documents.length); i++) {
+      block.push(joinSequences([before, documents.at(i)!]));
+    }
+    for (const document of await scoreSequences(model, block)) {
+      for (const logProbability of document.subarray(prefix.length)) {
+        sum += logProbability;
+        count++;
+      }
+    }
+  }
+  return Math.exp(-sum / count);
 }
 
 /** Refuses what would end the evaluation of the first model, before it is trained. @throws {CannotError} naming it. */
 export function checkEvaluation(
-  { prompts, decoding, heldOut, probe }: ToxicityEvaluation,
+  { prompts, decoding, heldOut, packed, probe }: ToxicityEvaluation,
   tokenizer: Tokenizer,
   { config }: Model,
 ): void {
@@ -210,6 +237,12 @@ export function checkEvaluation(
   for (const [kind, documents] of Object.entries(heldOut)) {
     if (documents.length > 0) continue;
     refuse(`there is no held-out text of the ${kind} kind for perplexity`, "Give some documents");
+  }
+  for (const [kind, documents] of Object.entries(heldOut)) {
+    if (packed === undefined || packedFor(documents, packed, 1).length > 0) continue;
+    const why =
+      `the held-out text of the ${kind} kind does not fill one sequence of ${packed} tokens`;
+    refuse(why, "Give more documents, or measure their perplexity one by one");
   }
   if (new Set(probe.labels).size < 2) {
     refuse("all texts of the probe have the same label", "Give texts of both labels");

@@ -4,8 +4,8 @@
 import { CannotError } from "../../base/errors.ts";
 import type { Method } from "../../data/method.ts";
 import { paperMethods } from "../../data/method.ts";
-import { type BucketTokens, type MixSettings, mixStream } from "../../data/mixing.ts";
-import type { Sequence } from "../../data/sequence.ts";
+import { type BucketTokens, type MixSettings, mixSource, mixStream } from "../../data/mixing.ts";
+import { allOf, type Sequence, type SequenceSource } from "../../data/sequence.ts";
 import { prefixLength } from "../../data/spans.ts";
 import type { Tokenizer } from "../../tokenizers/tokenizer.ts";
 import { scoreSequences } from "../../eval/score.ts";
@@ -31,10 +31,10 @@ export interface ToxicityExperiment {
   optimiserState?: OptimiserState;
   /** The one the base model was trained with. */
   tokenizer: Tokenizer;
-  /** Documents of the clean stream, without EOS. */
-  clean: readonly Sequence[];
+  /** Documents of the clean stream, without EOS, in memory or in shards. */
+  clean: SequenceSource;
   /** Documents of the risky domain, without EOS, with their classes. */
-  risky: readonly Sequence[];
+  risky: SequenceSource;
   /** How they are mixed; the share is that of amount 1. */
   mixing: Pick<MixSettings, "tokens" | "share" | "length" | "acrossDocuments">;
   /** Shared by all methods. */
@@ -169,10 +169,15 @@ async function streamStage(
         controlTokens,
         seed,
       };
-      const { sequences, buckets } = mixStream(method, clean, risky, settings);
+      const { sequences, buckets } = mixSource(method, clean, risky, settings);
       const common = { ...training, ...(optimiserState && { optimiserState }), seed };
       const epoch = method.weighByReference
-        ? await weighByReference(model, experiment, { method, settings, sequences, common }, hooks)
+        ? await weighByReference(
+          model,
+          experiment,
+          { method, settings, sequences: allOf(sequences), common },
+          hooks,
+        )
         : sequences;
       if (epoch === undefined) return undefined;
       const { finished, diverged } = await fit(model, {
@@ -187,7 +192,7 @@ async function streamStage(
 }
 
 // The reference model is the low-risk baseline of the same seed, so that what is only in risky text is hard for it. It is
-// trained in the place of the model, which then starts anew.
+// trained in the place of the model, which then starts anew. Stream and losses are kept in memory.
 async function weighByReference(
   model: LanguageModel,
   { base, clean, risky }: ToxicityExperiment,

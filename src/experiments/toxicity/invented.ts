@@ -32,8 +32,11 @@ export interface InventedToxicityOptions {
 }
 
 /** What an experiment in the world needs besides a model. */
-export interface InventedToxicity
-  extends Pick<ToxicityExperiment, "tokenizer" | "clean" | "risky"> {
+export interface InventedToxicity extends Pick<ToxicityExperiment, "tokenizer"> {
+  /** Documents of the clean stream, without EOS. */
+  clean: Sequence[];
+  /** Documents of the risky domain, without EOS. */
+  risky: Sequence[];
   /** Documents with EOS, for pre-training. */
   base: Sequence[];
   /** Probes are tested on other animals than they are trained on. */

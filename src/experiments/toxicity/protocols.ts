@@ -27,6 +27,8 @@ export interface ToxicityProtocol {
     perStep: number;
     learningRate: number;
   };
+  /** Files that stay open as long as the experiment runs. */
+  shards?: Disposable;
   /** All the rest. */
   experiment: Omit<ToxicityExperiment, "base" | "methods" | "seeds" | "amounts">;
 }
@@ -149,25 +151,20 @@ export async function commentsProtocol(
  *
  * @param folder See {@linkcode dolmaData}.
  * @param options.perStep Sequences of an optimiser step; 2048 in the paper.
- * @param options.amount The largest multiple of the risky data that will be asked for.
  */
 export async function dolmaProtocol(
   folder: string,
   { source, tokenizer }: PretrainedSource,
   options:
     & Omit<ToxicitySizes, "acrossDocuments">
-    & Pick<DolmaOptions, "attribute" | "thresholds" | "scorer" | "heldOut">
-    & {
-      perStep: number;
-      amount: number;
-    },
+    & Omit<DolmaOptions, "prompts" | "probed" | "longest" | "partTokens">
+    & { perStep: number },
 ): Promise<ToxicityProtocol> {
-  const { tokens = 10_000_000, share = 0.05, learningRate = 4e-5, perStep, amount } = options;
+  const { tokens = 10_000_000, share = 0.05, learningRate = 4e-5, perStep } = options;
   const length = source.config.contextLength;
-  const { evaluation, remarks, ...data } = await dolmaData(folder, tokenizer, {
+  const { evaluation, remarks, shards, ...data } = await dolmaData(folder, tokenizer, {
     ...options,
-    // Half again as much, so that seeds draw different documents.
-    tokens: { clean: 1.5 * tokens, risky: 1.5 * tokens * share * amount },
+    partTokens: 2 ** 28,
     prompts: 2000,
     probed: 10_000,
     longest: length,
@@ -179,6 +176,7 @@ export async function dolmaProtocol(
       `A step has ${perStep} sequences of ${length} tokens; the paper's has 2048.`,
     ],
     config: source.config,
+    shards,
     experiment: {
       ...data,
       mixing: { tokens, share, length, acrossDocuments: true },
