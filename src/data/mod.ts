@@ -12,7 +12,7 @@ export * from "./plain_texts.ts";
 export * from "./records.ts";
 export * from "./sequence.ts";
 export type { ShardSettings, SliceProgress } from "./shards/build.ts";
-export type { PartColumn } from "./shards/part_file.ts";
+export type { PartColumn, PartDocument } from "./shards/part_file.ts";
 export type { Slice } from "./shards/progress.ts";
 export * from "./sources/chat.ts";
 export * from "./sources/comments.ts";
