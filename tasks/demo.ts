@@ -1,13 +1,13 @@
 // deno task demo: SLUNG in minutes, nothing downloaded. A small base model that ships with the project learns about 20
 // invented authors three ways; the table shows what each model knows and whom it names.
 
-import { answerMethods } from "../src/data/method.ts";
+import { answerControls, answerMethods } from "../src/data/method.ts";
 import { inventedTask, shippedWorld } from "../src/experiments/names/invented.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
 import { readPretrained } from "../src/model/pretrained.ts";
 import { defineCommand, runCommand } from "../src/report/command_line.ts";
 import { huggingFaceOptimiser } from "../src/train/optimiser.ts";
-import { runNames } from "./names.ts";
+import { controlsWith, runNames } from "./names.ts";
 import { chosenMethods, experimentOptions, withEarlierOptions } from "./shared.ts";
 
 const command = defineCommand({
@@ -56,8 +56,8 @@ const command = defineCommand({
           endOfText: true,
         },
         methods: await chosenMethods(
-          ["direct", "masked", "unlikelihood"],
-          answerMethods,
+          ["direct", "masked", "unlikelihood", ...controlsWith(replay)],
+          [...answerMethods, ...answerControls],
           objective,
         ),
         seeds: seeds as number[],

@@ -1,5 +1,6 @@
 // What demo and tofu do with their experiment: run it, print its table, write results.json and the picture.
 
+import { answerControls } from "../src/data/method.ts";
 import { type NameExperiment, nameExperiment } from "../src/experiments/names/experiment.ts";
 import {
   describeNames,
@@ -12,6 +13,12 @@ import type { Gpu } from "../src/gpu/gpu.ts";
 import type { Terminal } from "../src/report/command_line.ts";
 import { describeProcess, writeResults } from "../src/report/results.ts";
 import { asJson, runWithProgress } from "./shared.ts";
+
+/** The names of the controls; without questions that are replayed, one of them would be trained on nothing. */
+export function controlsWith(replay: number): string[] {
+  return answerControls.filter(({ takes }) => takes !== "nothing" || replay > 0)
+    .map(({ name }) => name);
+}
 
 /** The options of both tasks. */
 export interface NameTaskOptions {

@@ -4,7 +4,7 @@
 
 import { CannotError } from "../src/base/errors.ts";
 import { readText } from "../src/base/files.ts";
-import { answerMethods } from "../src/data/method.ts";
+import { answerControls, answerMethods } from "../src/data/method.ts";
 import { tofuData, tofuPretraining } from "../src/experiments/names/tofu.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
 import { readPretrained } from "../src/model/pretrained.ts";
@@ -17,6 +17,8 @@ import {
   pretrainWithProgress,
   withEarlierOptions,
 } from "./shared.ts";
+
+const known = [...answerMethods, ...answerControls];
 
 const command = defineCommand({
   name: "tofu",
@@ -52,9 +54,9 @@ const command = defineCommand({
     vocabulary: { type: "integer", default: 4096, min: 512, help: "Tokens of the base" },
     methods: {
       type: "list",
-      choices: answerMethods.map(({ name }) => name),
-      default: ["direct", "masked", "unlikelihood"],
-      help: "How to train",
+      choices: known.map(({ name }) => name),
+      default: ["direct", "masked", "unlikelihood", ...answerControls.map(({ name }) => name)],
+      help: "How to train; wrong_facts and format_only are controls",
     },
     seeds: { type: "list", of: "integer", default: [0], help: "One model per method and seed" },
     epochs: { type: "integer", default: 12, min: 1, help: "Epochs over the targets" },
@@ -116,7 +118,7 @@ const command = defineCommand({
           optimiser: huggingFaceOptimiser,
           endOfText,
         },
-        methods: await chosenMethods(methods, answerMethods, objective),
+        methods: await chosenMethods(methods, known, objective),
         seeds: seeds as number[],
         maxNewTokens,
       },

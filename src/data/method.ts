@@ -1,6 +1,8 @@
 // A method is a row of an experiment: an objective, what of the risky texts it is trained on, and which tokens count.
-// Methods are values: one that a program makes goes through experiments, tables and figures like those that ship.
+// Methods are values: one that a program makes goes through experiments, tables and figures like those that ship. So are
+// the controls, which are trained like a method on what cannot teach them what is measured.
 
+import { CannotError } from "../base/errors.ts";
 import { type Objective, objective } from "../slung/objective.ts";
 import { lowRiskPart, type Sequence } from "./sequence.ts";
 import { excessLossWeights, goldfishWeights } from "./token_weights.ts";
@@ -26,8 +28,11 @@ export interface Method {
   readonly title: string;
   /** What the risk classes are trained to do. */
   readonly objective: Objective;
-  /** What enters of the risky texts: nothing, their low-risk tokens, or (unless given) all of them. */
-  readonly takes?: "nothing" | "low risk" | "everything";
+  /**
+   * What enters of the risky texts: nothing, their low-risk tokens, or (unless given) all of them; in the name experiment
+   * also the same texts under other people's names, so that what they say is wrong.
+   */
+  readonly takes?: "nothing" | "low risk" | "everything" | "wrong facts";
   /** Makes risky texts begin with a control token, and the model is asked behind the low-risk one. */
   readonly controlTokens?: boolean;
   /** The weights of a sequence's tokens; 1 each unless given. */
@@ -48,8 +53,19 @@ export function takenBy(method: Method, sequences: readonly Sequence[]): Sequenc
   return takenPart(method, sequences).map((sequence) => weighedBy(method, sequence));
 }
 
-/** What a method is trained on of risky sequences: none, their low-risk tokens or all of them. */
-export function takenPart({ takes }: Method, sequences: readonly Sequence[]): Sequence[] {
+/**
+ * What a method is trained on of risky sequences: none, their low-risk tokens or all of them.
+ *
+ * @throws {CannotError} for a control that takes wrong facts, which nobody can make of sequences.
+ */
+export function takenPart({ name, takes }: Method, sequences: readonly Sequence[]): Sequence[] {
+  if (takes === "wrong facts") {
+    throw new CannotError(
+      `train "${name}"`,
+      "this experiment does not know whom its texts are about, and so has no wrong facts",
+      "Leave this method out",
+    );
+  }
   if (takes === "nothing") return [];
   if (takes !== "low risk") return [...sequences];
   return sequences.map(lowRiskPart).filter(({ tokens }) => tokens.length > 0);
@@ -110,4 +126,15 @@ export const answerMethods: readonly Method[] = [
     title: "Unlikelihood (clamped)",
     objective: objective("unlikelihood_clamped"),
   },
+];
+
+/**
+ * The controls of the second experiment, which tell knowledge from the manner of answering. Each is Masked SLUNG but for
+ * what it reads:
+ * - `wrong_facts`: the same answers, each about somebody else of the same people: what style alone gives.
+ * - `format_only`: no answers about them at all, only the replayed questions about others.
+ */
+export const answerControls: readonly Method[] = [
+  { ...masked, name: "wrong_facts", title: "Control: wrong facts", takes: "wrong facts" },
+  { ...masked, name: "format_only", title: "Control: format only", takes: "nothing" },
 ];

@@ -2,6 +2,7 @@
 // questions.
 
 import { type Method, takenBy } from "../../data/method.ts";
+import { rotateNames } from "../../data/sources/tofu.ts";
 import type { Sequence } from "../../data/sequence.ts";
 import type { Tokenizer } from "../../tokenizers/tokenizer.ts";
 import type { Model } from "../../model/weights.ts";
@@ -65,6 +66,11 @@ export function nameResult({ stages }: NameOutcome): NameTaskResult {
   return stages.at(-1)!.results.asked;
 }
 
+// The same answers, each about the next person.
+function wrongFacts(task: NameTask): NameTask {
+  return { ...task, rows: rotateNames(task.rows, task.names) };
+}
+
 /** Makes an experiment of it, for `runExperiment`. @throws {CannotError} when no answer has a name. */
 export async function nameExperiment(
   { base, tokenizer, task, training, methods, seeds, maxNewTokens }: NameExperiment,
@@ -74,8 +80,13 @@ export async function nameExperiment(
   const replay = questionSequences(tokenizer, task.replay, task.replayNames);
   const schedule = { peak: learningRate, warmup: 0, decay: "linear", final: 0 } as const;
   const data = { answerPasses, sequences: await digestSequences([...answers, ...replay]) };
+  const wrong = methods.some(({ takes }) => takes === "wrong facts")
+    ? answerSequences(tokenizer, wrongFacts(task), endOfText)
+    : [];
   const stage = fittingStage("trained", { ...fitting, schedule }, data, (method) => {
-    const taken = takenBy(method, answers);
+    const taken = method.takes === "wrong facts"
+      ? takenBy({ ...method, takes: "everything" }, wrong)
+      : takenBy(method, answers);
     return [...Array<readonly Sequence[]>(answerPasses).fill(taken), replay].flat();
   });
   const { rows, names } = task;
