@@ -1,6 +1,7 @@
 /** Measures: each takes a model and texts, and gives numbers. @module */
 
 export * from "./auroc.ts";
+export * from "./comparison.ts";
 export * from "./fact_grader.ts";
 export * from "./gradient_flow.ts";
 export * from "./hidden_states.ts";
