@@ -1,11 +1,13 @@
 // What demo and tofu do with their experiment: run it, print its table, write results.json and the picture.
 
 import { answerControls } from "../src/data/method.ts";
+import { compareNames } from "../src/experiments/names/comparison.ts";
 import { type NameExperiment, nameExperiment } from "../src/experiments/names/experiment.ts";
 import {
   describeNames,
   drawNames,
   nameGenerations,
+  renderNameComparisons,
   renderNameTable,
   summariseNames,
 } from "../src/experiments/names/report.ts";
@@ -40,19 +42,20 @@ export async function runNames(
     keepModels,
     onlyMeasure: measure !== undefined,
   });
-  const summary = summariseNames(outcomes);
+  const summary = summariseNames(outcomes), comparisons = compareNames(outcomes);
   terminal.print(renderNameTable(summary));
+  if (comparisons.length > 0) terminal.print(`\n${renderNameComparisons(comparisons, summary)}\n`);
   if (gpu.adapter.software) terminal.print(`Computed on a software adapter (${gpu.adapter.name}).`);
   const results = await writeResults(out, {
     ...describeProcess(),
     config: asJson({ ...options }),
     seeds: Object.fromEntries(experiment.seeds.map((seed) => [`seed ${seed}`, seed])),
     adapter: gpu.adapter,
-    metrics: Object.fromEntries(summary.map(({ method, values }) => [method, asJson(values)])),
+    metrics: asJson({ summary, comparisons }),
     generations: nameGenerations(outcomes),
     timing: { seconds: Math.round((performance.now() - began) / 100) / 10 },
   });
   const plot = await drawNames(out, summary);
   terminal.print(`Every answer is in ${results}, the picture in ${plot}`);
-  return { summary, results, plot };
+  return { summary, comparisons, results, plot };
 }

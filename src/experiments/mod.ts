@@ -5,6 +5,7 @@ export * from "./runner.ts";
 export * from "./small_olmo.ts";
 export * from "./texts.ts";
 export * from "./titles.ts";
+export * from "./names/comparison.ts";
 export * from "./names/experiment.ts";
 export * from "./names/invented.ts";
 export * from "./names/report.ts";
