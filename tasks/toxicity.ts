@@ -7,6 +7,7 @@ import { CannotError } from "../src/base/errors.ts";
 import { paperMethods, streamMethods } from "../src/data/method.ts";
 import { chatSequences, readChats } from "../src/data/sources/chat.ts";
 import type { Tokenizer } from "../src/tokenizers/tokenizer.ts";
+import { compareToxicity } from "../src/experiments/toxicity/comparison.ts";
 import {
   type InstructionTuning,
   type ToxicityExperiment,
@@ -18,7 +19,7 @@ import {
   toxicityGenerations,
   writeToxicityFigures,
 } from "../src/experiments/toxicity/report.ts";
-import { separations, summariseToxicity } from "../src/experiments/toxicity/summary.ts";
+import { summariseToxicity } from "../src/experiments/toxicity/summary.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
 import { initialise } from "../src/model/initialise.ts";
 import { readPretrained } from "../src/model/pretrained.ts";
@@ -204,7 +205,7 @@ const command = defineCommand({
       config: asJson(options),
       seeds: Object.fromEntries(options.seeds.map((seed) => [`seed ${seed}`, Number(seed)])),
       adapter: gpu.adapter,
-      metrics: asJson({ summary, separations: separations(summary), remarks }),
+      metrics: asJson({ summary, comparisons: compareToxicity(outcomes), remarks }),
       generations: toxicityGenerations(outcomes),
       timing: { seconds: Math.round((performance.now() - began) / 100) / 10 },
     });

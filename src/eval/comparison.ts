@@ -33,7 +33,7 @@ export interface TestedDifference extends Difference {
 }
 
 /** What {@linkcode testDifferences} does, in words for tables. */
-export const differenceTest =
+export const differenceTest: string =
   "paired by seed and item: sign-flip test over groups of items, Holm-corrected, p < 0.05, and 0 outside Student's " +
   "95 % interval over seeds";
 

@@ -8,6 +8,7 @@ export * from "./hidden_states.ts";
 export * from "./name_generation.ts";
 export * from "./perplexity.ts";
 export * from "./probe.ts";
+export * from "./probe_samples.ts";
 export * from "./rouge.ts";
 export { type ScoreOptions, scoreSequences, scoringRows } from "./score.ts";
 export * from "./statistics.ts";

@@ -12,6 +12,7 @@ export * from "./names/report.ts";
 export * from "./names/task.ts";
 export * from "./names/tofu.ts";
 export * from "./toxicity/comments.ts";
+export * from "./toxicity/comparison.ts";
 export * from "./toxicity/dolma.ts";
 export * from "./toxicity/evaluation.ts";
 export * from "./toxicity/experiment.ts";

@@ -134,7 +134,7 @@ export function renderNameTable(summary: readonly NameSummary[]): string {
 }
 
 /** What ± means in tables of this experiment. */
-export const intervalsExplained =
+export const intervalsExplained: string =
   "± is a 95 % interval: Student's over seeds, or for one model a bootstrap over the people asked about.";
 
 /** A value of a row with its interval. */
