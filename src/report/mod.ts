@@ -2,6 +2,7 @@
 
 export * from "./command_line.ts";
 export * from "./interrupt.ts";
+export * from "./kept_results.ts";
 export * from "./options.ts";
 export * from "./printable.ts";
 export * from "./progress.ts";

@@ -19,7 +19,10 @@ export type QuestionMeasure =
   | "truthAccuracyWithoutNames"
   | "truthRatioWithoutNames";
 
-/** The measure of knowledge that leads: of all, the one that wrong facts move least for what true ones give. */
+/**
+ * The measure of knowledge that leads: controls move it by a fifth of what true facts do, where they move "some facts" by
+ * more than half, and it reads no generated text, so that it needs no grader.
+ */
 export const knowledge: QuestionMeasure = "truthAccuracyWithoutNames";
 
 const share = (holds: boolean) => holds ? 100 : 0;
@@ -94,10 +97,11 @@ function plannedComparisons(
   const against = (first: string, second: string, ...on: QuestionMeasure[]) =>
     first !== second && has(second) ? on.map((measure) => ({ first, second, on: measure })) : [];
   return trained.flatMap(({ name, isControl }) =>
-    isControl ? against(name, "base", "names", knowledge, "partial") : [
+    isControl ? against(name, "base", "names", knowledge, "full", "partial") : [
       ...against(name, "base", "names", knowledge, "partial"),
       ...against(name, "direct", "names", knowledge, "partial"),
-      ...against(name, "wrong_facts", knowledge, "partial"),
+      ...against(name, "wrong_facts", knowledge, "full", "partial"),
+      ...(name === "unlikelihood" ? against(name, "masked", "names", knowledge) : []),
     ]
   );
 }

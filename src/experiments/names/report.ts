@@ -1,5 +1,5 @@
 // What the name experiment prints and writes: the paper's Table 4 with its controls, the comparisons of methods, names
-// against knowledge as a picture, and results.json. Knowledge is led by the measure that controls move least: which answer a
+// against knowledge as a picture, and results.json. Knowledge is led by a measure that controls hardly move: which answer a
 // model prefers where names don't count. "Some facts" comes last: half of what it gains is the manner of answering.
 
 import { writeFileAtomic } from "../../base/files.ts";
@@ -144,12 +144,17 @@ export function nameCell(
 ): string {
   const value = values[measure];
   if (!value) return "–";
-  const { low, high } = value.n > 1 ? value : overPeople[measure as QuestionMeasure] ?? value;
-  return high > low ? plusMinus(value.mean, (high - low) / 2) : value.mean.toFixed(1);
+  const interval = value.n > 1 ? value : overPeople[measure as QuestionMeasure];
+  if (!interval) return value.mean.toFixed(1);
+  return plusMinus(value.mean, (interval.high - interval.low) / 2);
 }
 
 function plusMinus(mean: number, half: number): string {
-  return `${mean.toFixed(1)} ± ${half.toFixed(1)}`;
+  return `${signed(mean)} ± ${half.toFixed(1)}`;
+}
+
+function signed(value: number): string {
+  return value.toFixed(1).replace("-", "−");
 }
 
 const measured: Record<QuestionMeasure, string> = {
@@ -174,7 +179,7 @@ export function nameComparisonRows(
     on: measured[on],
     difference: difference.n > 1
       ? plusMinus(difference.mean, difference.high - difference.mean)
-      : difference.mean.toFixed(1),
+      : signed(difference.mean),
     p: adjusted < 0.001 ? "< 0.001" : adjusted.toFixed(3),
     differs: separates === null ? "one seed" : separates ? "yes" : "not shown",
   }));
