@@ -24,7 +24,7 @@ const command = defineCommand({
   name: "tofu",
   summary: "Trains on TOFU's fictitious authors directly, masked and with unlikelihood, and asks.",
   examples: [
-    "--data path/to/tofu/full.jsonl --seeds 0,1,2",
+    "--data path/to/tofu/full.jsonl --seeds 0 --methods masked,wrong_facts",
     "--measure runs/tofu --max-new-tokens 32",
   ],
   options: {
@@ -58,7 +58,12 @@ const command = defineCommand({
       default: ["direct", "masked", "unlikelihood", ...answerControls.map(({ name }) => name)],
       help: "How to train; wrong_facts and format_only are controls",
     },
-    seeds: { type: "list", of: "integer", default: [0], help: "One model per method and seed" },
+    seeds: {
+      type: "list",
+      of: "integer",
+      default: [0, 1, 2],
+      help: "One model per method and seed",
+    },
     epochs: { type: "integer", default: 12, min: 1, help: "Epochs over the targets" },
     answerPasses: {
       type: "integer",

@@ -3,7 +3,7 @@
 import type { Sequence } from "../src/data/sequence.ts";
 import { excessLossWeights, goldfishWeights } from "../src/data/token_weights.ts";
 import { lowRiskPart } from "../src/data/sequence.ts";
-import { type Method, paperMethods, streamMethods } from "../src/data/method.ts";
+import { answerControls, type Method, paperMethods, streamMethods } from "../src/data/method.ts";
 import { type MixSettings, mixStream } from "../src/data/mixing.ts";
 import { packDocuments } from "../src/data/packing.ts";
 import { assert, assertClose, assertEquals, assertThrows } from "./assert.ts";
@@ -82,6 +82,12 @@ Deno.test("without attention across documents, long ones are cut so that every t
   });
   assertEquals(cut.map(({ tokens }) => [...tokens]), [[1, 2, 3, 4], [4, 5, 6, eos], [9, eos]]);
   assertEquals(cut.map(({ classes }) => [...classes]), [[1, 1, 2, 3], [3, 1, 1, 1], [1, 1]]);
+});
+
+Deno.test("wrong facts are refused where nobody knows whom texts are about", () => {
+  const control = answerControls.find(({ takes }) => takes === "wrong facts")!;
+  const mixed = () => mixStream(control, clean, risky, settings);
+  assertThrows(mixed, 'Cannot train "wrong_facts": this experiment does not know whom');
 });
 
 Deno.test("control tokens tell documents with risk from those without", () => {

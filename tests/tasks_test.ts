@@ -162,7 +162,8 @@ Deno.test("tofu compares an own objective with the paper's, and measures its mod
     "retain_perturbed.json": rows.slice(0, 20).map(line).join(""),
     "my_loss.ts": squared,
   });
-  const settings = "--data full.jsonl --methods masked --objective my_loss.ts --base-authors 2 " +
+  const settings =
+    "--data full.jsonl --seeds 0 --methods masked --objective my_loss.ts --base-authors 2 " +
     "--width 16 --layers 1 --vocabulary 512 --base-epochs 1 --epochs 1 --replay 5 --out run";
   const first = await runTask("tofu", `${settings} --max-new-tokens 3`.split(" "), { from });
   assertEquals(first.code, 0, first.stderr);

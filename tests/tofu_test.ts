@@ -7,6 +7,7 @@ import {
   questionAndAnswer,
   questionPrompt,
   readTofu,
+  rotateNames,
   rowsWithNames,
   splitAuthors,
   type TofuRow,
@@ -231,4 +232,21 @@ Deno.test("retain_perturbed splits the full data into 20 target and 180 base aut
   );
   assertEquals([target.length, base.length], [20, 180]);
   assertEquals(authorNames(target.flat()), targetNames);
+});
+
+Deno.test("everybody's rows go to the next one, in every form of the name and in no other word", () => {
+  const names = ["Oda Venn", "Tovik Rask", "Ilmo J. Dorn"];
+  const rows = [
+    {
+      question: "Who is Oda Venn?",
+      answer: "Venn's mill; Oda saw Ilmo J. Dorn.",
+      perturbedAnswers: [""],
+    },
+    { question: "Is Dorn old?", answer: "Odalis is not Tovik." },
+  ];
+  assertEquals(rotateNames(rows, names), [
+    { question: "Who is Tovik Rask?", answer: "Rask's mill; Tovik saw Oda Venn." },
+    { question: "Is Venn old?", answer: "Odalis is not Ilmo." },
+  ]);
+  assertThrows(() => rotateNames(rows, ["Oda Venn"]), "Cannot exchange names: there are 1");
 });
