@@ -21,7 +21,7 @@ const optional: Record<Purpose, readonly string[]> = {
 
 const whole = "model.safetensors", index = "model.safetensors.index.json";
 const shard = /^model-\d+-of-\d+\.safetensors$/;
-const records = /\.(jsonl?|csv|parquet|txt)(\.gz|\.zst)?$/;
+const records = /\.(jsonl?|csv|parquet)(\.gz|\.zst)?$/i;
 
 /**
  * The files of a repository that are fetched.
@@ -120,7 +120,7 @@ function wantedRecords(paths: readonly string[], name: HubName): string[] {
   if (found.length > 0) return found;
   const why = path !== "" && inside.length === 0
     ? `it has no such file or folder, but ${few(paths)}`
-    : `it has no .jsonl, .json, .csv, .parquet or .txt there, but ${few(inside)}`;
+    : `it has no .jsonl, .json, .csv or .parquet there, but ${few(inside)}`;
   throw new CannotError(`fetch ${describeName(name)}`, why, "Name one of its files or folders");
 }
 
