@@ -9,6 +9,7 @@ import { decodeContinuation } from "../src/tokenizers/tokenizer.ts";
 import { generate } from "../src/model/generate.ts";
 import { openModel } from "../src/model/pretrained.ts";
 import { defineCommand, flagOf, runCommand } from "../src/report/command_line.ts";
+import { fetchNamed } from "./hub.ts";
 import { modelOptions } from "./shared.ts";
 
 const command = defineCommand({
@@ -16,7 +17,7 @@ const command = defineCommand({
   summary: "Continues one or several prompts with a language model.",
   examples: [
     '--model models/invented-base --prompt "Question:" --tokens 40',
-    "--model path/to/model --prompts prompts.txt --top-k 50 --temperature 0.8",
+    "--model allenai/OLMo-1B-hf@step737000-tokens3093B --prompts prompts.txt --top-k 50 --temperature 0.8",
   ],
   options: {
     ...modelOptions,
@@ -43,7 +44,8 @@ const command = defineCommand({
     },
     seed: { type: "integer", min: 0, max: 2 ** 32 - 1, help: "Of the draws; 0 unless given" },
   },
-  async run(options, terminal) {
+  async run(given, terminal) {
+    const options = await fetchNamed(given, terminal);
     const { temperature, topK, topP, seed } = options;
     const decoding = { temperature, topK, topP, seed };
     const unused = withoutEffect(decoding);
