@@ -42,6 +42,12 @@ export async function fetchNamed<Chosen extends object>(
   return { ...options, ...paths };
 }
 
+/** A file beside another one, where that is named on the hub and must be named as well; undefined for paths. */
+export function besideOnHub(name: string | undefined, file: string): string | undefined {
+  if (name === undefined || !isDatasetName(name) || isHere(name)) return undefined;
+  return name.replace(/[^/]*$/, file);
+}
+
 async function fetchOne(name: string, purpose: Purpose, terminal: Terminal): Promise<string> {
   let progress: Progress | undefined;
   const megabytes = (bytes: number) => Math.ceil(bytes / 1e6);

@@ -10,7 +10,7 @@ import { Gpu } from "../src/gpu/gpu.ts";
 import { readPretrained } from "../src/model/pretrained.ts";
 import { defineCommand, runCommand } from "../src/report/command_line.ts";
 import { huggingFaceOptimiser } from "../src/train/optimiser.ts";
-import { fetchNamed, orDatasetName, orModelName } from "./hub.ts";
+import { besideOnHub, fetchNamed, orDatasetName, orModelName } from "./hub.ts";
 import { runNames } from "./names.ts";
 import {
   chosenMethods,
@@ -24,6 +24,7 @@ const command = defineCommand({
   summary: "Trains on TOFU's fictitious authors directly, masked and with unlikelihood, and asks.",
   examples: [
     "--data path/to/tofu/full.jsonl --seeds 0,1,2",
+    "--data datasets/locuslab/TOFU/full.json --base allenai/OLMo-1B-hf",
     "--measure runs/tofu --max-new-tokens 32",
   ],
   options: {
@@ -83,7 +84,11 @@ const command = defineCommand({
     ...experimentOptions,
   },
   async run(now, terminal, given) {
-    const options = await fetchNamed(await withEarlierOptions(now, given), terminal);
+    const chosen = await withEarlierOptions(now, given);
+    const options = await fetchNamed({
+      ...chosen,
+      targets: chosen.targets ?? besideOnHub(chosen.data, "retain_perturbed.json"),
+    }, terminal);
     const { out, seeds, perStep, methods, objective } = options;
     const { epochs, answerPasses, learningRate, endOfText, maxNewTokens } = options;
     if (options.data === undefined) {
