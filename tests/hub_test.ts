@@ -385,6 +385,10 @@ Deno.test("a hub that is asked too often is waited for as long as it says, but n
   trial.hub.fault = () => answers.shift();
   await trial.fetch("oda/mill");
   assertEquals(trial.waits, [7000, 55_000, 4000, 8000]);
+  assertEquals(
+    trial.notices[0],
+    "Trying oda/mill again in 7 s: the hub asks to send fewer requests (HTTP 429).",
+  );
 
   trial.hub.fault = () => refusal(429, undefined, { "retry-after": "3600" });
   await assertRejects(
@@ -431,6 +435,7 @@ Deno.test("without a network what was fetched does, whole and said so; what was 
   assertEquals(trial.asked(), []);
   trial.hub.fault = () => refusal(502);
   assertEquals(await trial.fetch("oda/mill"), folder);
+  assertEquals(trial.waits, [1000], "it is not waited for long where there is something to use");
   assertEquals(
     trial.notices.at(-1),
     `oda/mill is as fetched earlier (${commit.slice(0, 12)}), since the hub cannot be reached.`,

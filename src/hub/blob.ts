@@ -93,7 +93,9 @@ async function fill(path: string, file: HubFile, source: BlobSource): Promise<bo
     }
     if (size < file.size) throw new Interrupted("the connection ended too early");
   };
-  await persistently(describeFile(file.path, name), surroundings, attempt, () => furthest);
+  await persistently(describeFile(file.path, name), surroundings, attempt, {
+    progress: () => furthest,
+  });
   await partial.sync();
   return isContinued;
 }

@@ -15,6 +15,8 @@ export interface Surroundings {
   sleep?: (milliseconds: number) => Promise<void>;
   /** Milliseconds that a connection may be silent; a minute. */
   patience?: number;
+  /** Gets what a person should know: what is fetched, or why it is waited. */
+  onNotice?(notice: string): void;
 }
 
 /** A file of a repository. */
@@ -42,13 +44,14 @@ export class Unreachable extends CannotError {}
 export class Interrupted extends Error {}
 
 /** Attempts at one request before giving up. */
-export const attempts = 5;
+const attempts = 5;
 
 const longestWait = 300; // seconds that the hub may ask to wait
 
 /**
  * Asks which commit a revision is, and which files it has.
  *
+ * @param tries Attempts before giving up.
  * @throws {CannotError} when there is no such repository or revision, or it may not be read.
  * @throws {Unreachable} when the hub cannot be reached.
  */
@@ -56,6 +59,7 @@ export async function repositoryState(
   name: HubName,
   settings: HubSettings,
   surroundings: Surroundings,
+  tries = attempts,
 ): Promise<RepositoryState> {
   const { kind, repo, revision } = name;
   const path = `api/${kind}s/${repo}/revision/${encodeURIComponent(revision)}?blobs=true`;
@@ -66,7 +70,7 @@ export async function repositoryState(
       throw new Interrupted(reasonOf(error, settings));
     }).finally(done);
     return readState(text, name);
-  });
+  }, { tries });
 }
 
 /** The bytes of a file from one of them on, and what ends the waiting for more. */
@@ -123,13 +127,14 @@ export function describeFile(path: string, name: HubName): string {
  * Repeats what is {@linkcode Interrupted}, after longer and longer waits.
  *
  * @param progress What has been reached: an attempt that got further does not count as a failed one.
+ * @param tries Attempts before giving up.
  * @throws {Unreachable} after the last attempt.
  */
 export async function persistently<Result>(
   what: string,
-  { sleep = wait }: Surroundings,
+  { sleep = wait, onNotice }: Surroundings,
   attempt: () => Promise<Result>,
-  progress: () => number = () => 0,
+  { progress = () => 0, tries = attempts }: { progress?: () => number; tries?: number } = {},
 ): Promise<Result> {
   for (let tried = 1, reached = progress();; tried++) {
     try {
@@ -138,14 +143,16 @@ export async function persistently<Result>(
       if (!(error instanceof Interrupted)) throw error;
       if (progress() > reached) tried = 1;
       reached = progress();
-      if (tried === attempts) {
+      if (tried === tries) {
         throw new Unreachable(
           `fetch ${what}`,
-          `${error.message}, ${attempts} times`,
+          `${error.message}, ${tries} times`,
           "Try again later: what is here already is kept and continued",
         );
       }
-      await sleep(error instanceof Busy ? error.milliseconds : 1000 * 2 ** (tried - 1));
+      const milliseconds = error instanceof Busy ? error.milliseconds : 1000 * 2 ** (tried - 1);
+      onNotice?.(`Trying ${what} again in ${milliseconds / 1000} s: ${error.message}.`);
+      await sleep(milliseconds);
     }
   }
 }

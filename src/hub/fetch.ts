@@ -24,8 +24,6 @@ export interface FetchOptions extends Surroundings {
   settings?: HubSettings;
   /** Gets the bytes that are here, of those that are needed. */
   onProgress?(done: number, total: number): void;
-  /** Gets what a person should know: what is fetched, or why it is not. */
-  onNotice?(notice: string): void;
 }
 
 /**
@@ -61,11 +59,12 @@ export async function fetchFromHub(
   if (isCommit(parsed.revision) && await isAllHere(request)) {
     return await placeIn(request, parsed.revision);
   }
+  const hasEarlier = await isUsable(request);
   let state: RepositoryState;
   try {
-    state = await repositoryState(parsed, settings, options);
+    state = await repositoryState(parsed, settings, options, hasEarlier ? 2 : undefined);
   } catch (error) {
-    if (!(error instanceof Unreachable) || !await isUsable(request)) throw error;
+    if (!(error instanceof Unreachable) || !hasEarlier) throw error;
     return await fromCache(request, "the hub cannot be reached");
   }
   return await fetchState(request, state);
@@ -108,10 +107,11 @@ async function fetchState(request: Request, { commit, files }: RepositoryState):
 }
 
 async function fetchBlobs(
-  { name, cache, settings, options: { onProgress, onNotice, ...surroundings } }: Request,
+  { name, cache, settings, options }: Request,
   files: readonly HubFile[],
   commit: string,
 ): Promise<void> {
+  const { onProgress, onNotice } = options;
   const total = files.reduce((sum, { size }) => sum + size, 0);
   const here: number[] = [];
   for (const file of files) here.push(await bytesHere(file, cache));
@@ -135,7 +135,7 @@ async function fetchBlobs(
   }
   for (const [i, file] of files.entries()) {
     await fetchBlob(file, {
-      ...{ name, commit, cache, settings, surroundings },
+      ...{ name, commit, cache, settings, surroundings: options },
       onBytes(bytes) {
         here[i] = bytes;
         if (needed > 0) onProgress?.(here.reduce((sum, each) => sum + each, 0), total);
