@@ -1,7 +1,8 @@
 import { describeBytes } from "../src/base/bytes.ts";
-import { readJson, readText } from "../src/base/files.ts";
+import { freeSpace, readJson, readText } from "../src/base/files.ts";
 import { parseJson } from "../src/base/json.ts";
 import { assertEquals, assertRejects, assertThrows } from "./assert.ts";
+import { smallDisk } from "./fixtures/small_disk.ts";
 
 const folder = await Deno.makeTempDir();
 globalThis.addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
@@ -55,4 +56,11 @@ Deno.test("bytes are given in the largest unit that there is one of", () => {
     "64 GiB",
     "444.1 PiB",
   ]);
+});
+
+Deno.test("free space is that of the disk on which a folder will be", async () => {
+  await using disk = await smallDisk("200k");
+  if (!disk) return;
+  assertEquals(await freeSpace(disk.path), 200 * 1024);
+  assertEquals(await freeSpace(`${disk.path}/not/there/yet`), 200 * 1024);
 });

@@ -94,14 +94,18 @@ Deno.test("of several formats of the same weights one is wanted, and of tokenize
     index,
     ...shards,
   ]);
-  assertEquals(wanted("config.json", "tok512.bin", "vocab.json", "merges.txt", "a.safetensors"), [
-    ...["config.json", "tok512.bin", "vocab.json", "a.safetensors"],
-  ]);
-  assertThrows(() => wanted("a.safetensors"), "it has no config.json, but a.safetensors");
-  assertThrows(() => wanted(), "it has no safetensors, but no files");
+  assertEquals(
+    wanted("config.json", "tok512.bin", "vocab.json", "merges.txt", index, "1.safetensors"),
+    [
+      ...["config.json", "tok512.bin", "vocab.json", index, "1.safetensors"],
+    ],
+  );
+  assertThrows(() => wanted("model.safetensors"), "it has no config.json, but model.safetensors");
+  assertThrows(() => wanted("config.json", "a.safetensors"), "it has no model.safetensors");
+  assertThrows(() => wanted(), "it has no model.safetensors, whole or in shards, but no files");
   assertThrows(
     () => wanted(..."abcdefgh"),
-    "it has no safetensors, but a, b, c, d, e, f and 2 more.",
+    "it has no model.safetensors, whole or in shards, but a, b, c, d, e, f and 2 more.",
   );
   assertThrows(
     () => wantedFiles(["a"], "tokenizer", mill),
@@ -144,6 +148,9 @@ Deno.test("what a folder lacks is named: a shard of the index, a configuration, 
   assertEquals(await known([]), "generation_config.json");
   assertEquals(await known(["generation_config.json", "tokenizer_config.json"]), "tokenizer.json");
   assertEquals(await missingIn(folder, "tokenizer"), "tokenizer.json");
+  assertEquals(await missingIn(`${folder}/nowhere`, "tokenizer"), "tokenizer.json");
+  await add("tok512.bin");
+  assertEquals(await missingIn(folder, "tokenizer"), undefined);
   assertEquals(await missingIn(folder, "adapter"), "adapter_config.json");
   await add("adapter_config.json");
   assertEquals(await missingIn(folder, "adapter"), "adapter_model.safetensors");

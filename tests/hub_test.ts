@@ -6,6 +6,7 @@ import { fetchFromHub, type FetchOptions } from "../src/hub/fetch.ts";
 import { type HubSettings, readHubSettings } from "../src/hub/settings.ts";
 import type { Purpose } from "../src/hub/wanted.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "./assert.ts";
+import { smallDisk } from "./fixtures/small_disk.ts";
 import {
   type Files,
   gitDigest,
@@ -236,6 +237,20 @@ Deno.test("a store that serves no parts is read from the start, and a silent con
   const folder = await trial.fetch("oda/mill");
   assertEquals(await Deno.readFile(`${folder}/model.safetensors`), weights);
 
+  trial.hub.commit("oda/shifted", { ...model, "model.safetensors": weights.slice(7) });
+  let answers = 0;
+  trial.hub.fault = ({ route }) => {
+    if (route !== "store" || ++answers > 2) return undefined;
+    if (answers === 1) return { cutAfter: 100_000 };
+    return new Response(weights.slice(5), {
+      status: 206,
+      headers: { "content-range": "bytes 5-" },
+    });
+  };
+  const shifted = await trial.fetch("oda/shifted");
+  assertEquals(await Deno.readFile(`${shifted}/model.safetensors`), weights.slice(7));
+  assertEquals(trial.hub.seen.at(-3)!.range, "bytes=100000-", "the wrong part was not written");
+
   await assertRejects(
     () =>
       trial.fetch("oda/silent", "model", {}, {
@@ -280,6 +295,10 @@ Deno.test("a damaged file is refused and not kept, and a damaged beginning is fe
     const folder = await trial.fetch("oda/mill");
     assertEquals(await Deno.readFile(`${folder}/model.safetensors`), weights);
   }
+  await Deno.rename(`${blobs}/${sha256(weights)}`, `${blobs}/${sha256(weights)}.incomplete`);
+  trial.asked();
+  await trial.fetch("oda/mill");
+  assertEquals(trial.asked(), ["state oda/mill"], "what is complete is only checked");
 });
 
 const refusals: [what: string, answer: () => Response, token: string | undefined, said: string][] =
@@ -361,7 +380,7 @@ Deno.test("the hub's refusals become sentences with what to do, asked once and w
   trial.hub.commit("oda/pickled", { "config.json": "{}", "pytorch_model.bin": "x" });
   await assertRejects(
     () => trial.fetch("oda/pickled"),
-    "Cannot fetch oda/pickled: it has no safetensors, but config.json, pytorch_model.bin. Name a revision",
+    "Cannot fetch oda/pickled: it has no model.safetensors, whole or in shards, but config.json, pytorch_model.bin. Name a revision",
   );
   await assertRejects(
     () => trial.fetch("oda"),
@@ -484,6 +503,24 @@ Deno.test("what Python has fetched is found, and nothing is asked where a commit
   trial.asked();
   assertEquals(await trial.fetch(`oda/mill@${commit}`), folder);
   assertEquals(trial.asked(), []);
+});
+
+Deno.test("a disk that is too small or cannot be written is named before anything is fetched", async () => {
+  await using disk = await smallDisk("200k");
+  if (!disk) return;
+  await using trial = new Trial();
+  trial.hub.commit("oda/mill", model);
+  const cache = `${disk.path}/hub`;
+  await assertRejects(
+    () => trial.fetch("oda/mill", "model", { cache }),
+    "Cannot fetch oda/mill: it takes 293 KiB, and 200 KiB are free at",
+  );
+  assertEquals(trial.asked(), ["state oda/mill"]);
+  await disk.remount("ro");
+  await assertRejects(
+    () => trial.fetch("oda/mill", "tokenizer", { cache }),
+    `Cannot make the folder "${cache}`,
+  );
 });
 
 Deno.test("two who ask at once fetch a file once", async () => {

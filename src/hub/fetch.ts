@@ -54,7 +54,7 @@ export async function fetchFromHub(
   }
   const settings = options.settings ?? readHubSettings();
   const cache = repositoryCache(settings.cache, parsed);
-  const request: Request = { name: parsed, purpose, cache, settings, options };
+  const request: Errand = { name: parsed, purpose, cache, settings, options };
   if (settings.offline) return await fromCache(request, "HF_HUB_OFFLINE is set");
   if (isCommit(parsed.revision) && await isAllHere(request)) {
     return await placeIn(request, parsed.revision);
@@ -70,7 +70,7 @@ export async function fetchFromHub(
   return await fetchState(request, state);
 }
 
-interface Request {
+interface Errand {
   name: HubName;
   purpose: Purpose;
   cache: RepositoryCache;
@@ -79,7 +79,7 @@ interface Request {
 }
 
 // Links appear only when all of their files are there: a folder never holds a part of what was fetched for one purpose.
-async function fetchState(request: Request, { commit, files }: RepositoryState): Promise<string> {
+async function fetchState(request: Errand, { commit, files }: RepositoryState): Promise<string> {
   const { name, purpose, cache, options } = request;
   const paths = files.map(({ path }) => path);
   const wanted = new Set(wantedFiles(paths, purpose, name));
@@ -107,7 +107,7 @@ async function fetchState(request: Request, { commit, files }: RepositoryState):
 }
 
 async function fetchBlobs(
-  { name, cache, settings, options }: Request,
+  { name, cache, settings, options }: Errand,
   files: readonly HubFile[],
   commit: string,
 ): Promise<void> {
@@ -144,7 +144,7 @@ async function fetchBlobs(
   }
 }
 
-async function fromCache(request: Request, why: string): Promise<string> {
+async function fromCache(request: Errand, why: string): Promise<string> {
   const { name, purpose, cache, settings, options } = request;
   const commit = await cache.commitOf(name.revision);
   const missing = commit && await missingIn(folderOf(request, commit), purpose);
@@ -162,7 +162,7 @@ async function fromCache(request: Request, why: string): Promise<string> {
 }
 
 /** Whether all that would be read of a commit is in the cache, or known not to exist. */
-async function isAllHere(request: Request): Promise<boolean> {
+async function isAllHere(request: Errand): Promise<boolean> {
   const { name: { revision, path }, purpose, cache } = request;
   if (purpose === "data" && !await isFile(folderOf(request, revision))) return false;
   const isKnown = (file: string) =>
@@ -170,19 +170,19 @@ async function isAllHere(request: Request): Promise<boolean> {
   return await missingIn(folderOf(request, revision), purpose, isKnown) === undefined;
 }
 
-async function isUsable(request: Request): Promise<boolean> {
+async function isUsable(request: Errand): Promise<boolean> {
   const commit = await request.cache.commitOf(request.name.revision);
   return commit !== undefined &&
     await missingIn(folderOf(request, commit), request.purpose) === undefined;
 }
 
-function folderOf({ name: { path }, cache }: Request, commit: string): string {
+function folderOf({ name: { path }, cache }: Errand, commit: string): string {
   return path === "" ? cache.snapshot(commit) : `${cache.snapshot(commit)}/${path}`;
 }
 
 /** What a name means in a commit: of data in a single file, that file. */
 async function placeIn(
-  request: Request,
+  request: Errand,
   commit: string,
   fetched?: readonly string[],
 ): Promise<string> {

@@ -71,7 +71,10 @@ export async function missingIn(
     if (!await has(file) && !await isKnown!(file)) return file;
   }
   if (purpose === "data") return await exists(folder) ? undefined : "it";
-  if (purpose === "tokenizer") return await has("tokenizer.json") ? undefined : "tokenizer.json";
+  if (purpose === "tokenizer") {
+    const names = await namesIn(folder);
+    return typeof chosen.tokenizer(names) === "string" ? "tokenizer.json" : undefined;
+  }
   if (purpose === "adapter") return await firstWithout(has, adapterFiles);
   if (!await has("config.json")) return "config.json";
   if (await has(whole)) return undefined;
@@ -98,7 +101,7 @@ const chosen: Record<Exclude<Purpose, "data">, (paths: readonly string[]) => str
     const configs = paths.filter((path) => /^(generation_)?config\.json$/.test(path));
     const tokenizer = chosen.tokenizer(paths);
     const weights = weightsOf(paths);
-    if (weights.length === 0) return "no safetensors";
+    if (weights.length === 0) return "no model.safetensors, whole or in shards";
     if (!configs.includes("config.json")) return "no config.json";
     return [...configs, ...(typeof tokenizer === "string" ? [] : tokenizer), ...weights];
   },
@@ -106,8 +109,10 @@ const chosen: Record<Exclude<Purpose, "data">, (paths: readonly string[]) => str
 
 function weightsOf(paths: readonly string[]): string[] {
   if (paths.includes(whole)) return [whole];
-  if (paths.includes(index)) return [index, ...paths.filter((path) => shard.test(path))];
-  return paths.filter((path) => path.endsWith(".safetensors"));
+  if (!paths.includes(index)) return [];
+  const shards = paths.filter((path) => shard.test(path));
+  const others = paths.filter((path) => path.endsWith(".safetensors"));
+  return [index, ...(shards.length > 0 ? shards : others)];
 }
 
 function wantedRecords(paths: readonly string[], name: HubName): string[] {
@@ -130,6 +135,14 @@ async function firstWithout(
 ): Promise<string | undefined> {
   for (const file of files) if (!await has(file)) return file;
   return undefined;
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
+  } catch {
+    return []; // nothing was fetched yet
+  }
 }
 
 function few(paths: readonly string[]): string {
