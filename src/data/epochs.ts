@@ -88,7 +88,7 @@ export function planSteps(settings: PlanSettings): StepPlan {
     total += length;
   }
   const placeOf = (number: number) => {
-    const epoch = starts.findLastIndex((start) => start <= number);
+    const epoch = lastAtMost(starts, number);
     return { source: epochs[epoch]!, index: number - starts[epoch]! };
   };
   const numbers = epochs.map(({ length }, epoch) =>
@@ -127,6 +127,17 @@ export function planSteps(settings: PlanSettings): StepPlan {
         return source.at(index)!;
       }),
   };
+}
+
+// The index of the last of ascending numbers that is at most `most`; the first of them is.
+function lastAtMost(ascending: readonly number[], most: number): number {
+  let low = 0, high = ascending.length;
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    if (ascending[middle]! <= most) low = middle;
+    else high = middle;
+  }
+  return low;
 }
 
 /** For each sequence of a source, what decides steps and shape. */
