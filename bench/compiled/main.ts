@@ -2,6 +2,7 @@
 // Mesa's driver compiles for a null device of any family; the program that presents such a device to Deno is not part
 // of this project and is named on the command line.
 
+import { fileURLToPath } from "node:url";
 import { CannotError } from "../../mod.ts";
 import { writeFileAtomic } from "../../src/base/files.ts";
 import { runCommand } from "../../src/report/command_line.ts";
@@ -51,7 +52,7 @@ async function compileFor(family: string, shape: Shape, device: string): Promise
   const raw = await Deno.makeTempFile();
   try {
     const { width, heads, time, precision } = shape;
-    const step = new URL("step.ts", import.meta.url).pathname;
+    const step = fileURLToPath(new URL("step.ts", import.meta.url));
     const run = new Deno.Command(device, {
       args: [
         "deno",
