@@ -282,6 +282,7 @@ const command = defineCommand({
     limit: {
       type: "integer",
       min: 1,
+      max: 2e6, // in milliseconds, a timer ends at 2^31
       placeholder: "seconds",
       help: "What a notebook may take; 600 unless given, or a day with --full",
     },

@@ -49,7 +49,12 @@ const command = defineCommand({
     },
     config: { type: "path", placeholder: "file", help: "Start one as in this config.json" },
     tokenizer: { type: "path", placeholder: "folder", help: "Its tokenizer, if not with it" },
-    vocabulary: { type: "integer", min: 258, help: "Train a tokenizer of this size on the texts" },
+    vocabulary: {
+      type: "integer",
+      min: 258,
+      max: 2 ** 24,
+      help: "Train a tokenizer of this size on the texts",
+    },
     offsets: {
       type: "string",
       choices: offsetUnits,
@@ -84,6 +89,7 @@ const command = defineCommand({
       type: "integer",
       default: spanTrainingDefaults.epochs,
       min: 1,
+      max: 1e6,
       help: "Passes over the texts",
     },
     perStep: {
@@ -97,6 +103,7 @@ const command = defineCommand({
       type: "integer",
       default: spanTrainingDefaults.seed,
       min: 0,
+      max: 2 ** 32 - 1,
       help: "Of fresh weights and of the order",
     },
     maxLength: {

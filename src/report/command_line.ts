@@ -396,18 +396,24 @@ function convertItem(
       `Choose one of ${choices.join(", ")}${meant ? `, perhaps ${meant}` : ""}`,
     );
   }
-  const value = text.trim() === "" ? NaN : Number(text);
+  const value = decimal.test(text) ? Number(text) + 0 : NaN; // −0 is 0
   if (!Number.isFinite(value)) {
     throw reject(`${flag} must be a number, not "${text}"`, `Write e.g. ${flag} 10`);
   }
   if (type === "integer" && !Number.isSafeInteger(value)) {
     throw reject(`${flag} must be a whole number, not "${text}"`, `Write e.g. ${flag} 10`);
   }
-  const { min = -Infinity, max = Infinity } = option as Ranged;
+  const most = type === "integer" ? mostOfIntegers : mostOfNumbers;
+  const { min = -most, max = most } = option as Ranged;
   if (value < min) throw reject(`${flag} must be at least ${min}, not ${value}`, "Raise it");
   if (value > max) throw reject(`${flag} must be at most ${max}, not ${value}`, "Lower it");
   return value;
 }
+
+// What people write: "0x10", "1_000" and "" are no numbers here. What is larger than these is beyond any use, and beyond
+// the integers and floats of a GPU, unless an option says otherwise.
+const decimal = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i;
+const mostOfIntegers = 2 ** 31 - 1, mostOfNumbers = 1e30;
 
 function itemType(
   option: Exclude<Option, FlagOption>,
