@@ -10,6 +10,7 @@ import { paperThresholds } from "../src/label/sentences.ts";
 import type { Terminal } from "../src/report/command_line.ts";
 import type { Options, Values } from "../src/report/options.ts";
 import { createProgress } from "../src/report/progress.ts";
+import { specialOption } from "./special.ts";
 
 /** Options that say which documents are taken, and how shards are cut. */
 export const collectionOptions = {
@@ -75,12 +76,7 @@ export const collectionOptions = {
     default: "utf16",
     help: "What the offsets of spans count, where the texts do not say",
   },
-  special: {
-    type: "string",
-    choices: ["tokens", "text"],
-    default: "tokens",
-    help: "What a special token becomes that is spelt out in a text",
-  },
+  ...specialOption,
   strict: { type: "flag", help: "End at the first malformed line instead of leaving it out" },
 } as const satisfies Options;
 

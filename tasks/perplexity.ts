@@ -8,6 +8,7 @@ import { openModel } from "../src/model/pretrained.ts";
 import { defineCommand, runCommand } from "../src/report/command_line.ts";
 import { createProgress, type Progress } from "../src/report/progress.ts";
 import { modelOptions } from "./shared.ts";
+import { noteSpeltOut, specialOption } from "./special.ts";
 
 const command = defineCommand({
   name: "perplexity",
@@ -19,6 +20,7 @@ const command = defineCommand({
   options: {
     ...modelOptions,
     text: { type: "path", required: true, placeholder: "file", help: "The text, UTF-8" },
+    ...specialOption,
     tokens: {
       type: "integer",
       min: 2,
@@ -26,14 +28,17 @@ const command = defineCommand({
       help: "Only the first n tokens, BOS included",
     },
   },
-  async run({ model: folder, tokenizer: tokenizerFolder, adapter, text, tokens }, terminal) {
+  async run(options, terminal) {
+    const { model: folder, tokenizer: tokenizerFolder, adapter, text, tokens, special } = options;
     using gpu = await Gpu.open();
     const { model, tokenizer, description } = await openModel(gpu, folder, {
       tokenizer: tokenizerFolder,
       adapter,
     });
     terminal.note(`${description}; ${gpu.adapter.name}`);
-    const ids = encodePrompt(tokenizer, await readText(text)).slice(0, tokens);
+    const content = await readText(text);
+    noteSpeltOut(tokenizer, [content], special, terminal);
+    const ids = encodePrompt(tokenizer, content, { special }).slice(0, tokens);
     let progress: Progress | undefined;
     const result = await perplexity(model, ids, {
       progress(done, total) {
