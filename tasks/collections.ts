@@ -10,15 +10,16 @@ import { paperThresholds } from "../src/label/sentences.ts";
 import type { Terminal } from "../src/report/command_line.ts";
 import type { Options, Values } from "../src/report/options.ts";
 import { createProgress } from "../src/report/progress.ts";
+import { orModelName } from "./hub.ts";
 import { specialOption } from "./special.ts";
 
 /** Options that say which documents are taken, and how shards are cut. */
 export const collectionOptions = {
   tokenizer: {
-    type: "path",
+    ...orModelName,
     required: true,
-    placeholder: "folder",
-    help: "The tokenizer, or the model whose tokenizer it is",
+    placeholder: "model",
+    help: "The tokenizer, or the model whose tokenizer it is: a folder or a name on the hub",
   },
   part: {
     type: "string",

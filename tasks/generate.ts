@@ -10,6 +10,7 @@ import { generate } from "../src/model/generate.ts";
 import { openModel } from "../src/model/pretrained.ts";
 import { defineCommand, flagOf, runCommand } from "../src/report/command_line.ts";
 import { printableLines } from "../src/report/printable.ts";
+import { fetchNamed } from "./hub.ts";
 import { modelOptions } from "./shared.ts";
 import { noteSpeltOut, specialOption } from "./special.ts";
 
@@ -18,7 +19,7 @@ const command = defineCommand({
   summary: "Continues one or several prompts with a language model.",
   examples: [
     '--model models/invented-base --prompt "Question:" --tokens 40',
-    "--model path/to/model --prompts prompts.txt --top-k 50 --temperature 0.8",
+    "--model allenai/OLMo-1B-hf@step737000-tokens3093B --prompts prompts.txt --top-k 50 --temperature 0.8",
   ],
   options: {
     ...modelOptions,
@@ -46,7 +47,8 @@ const command = defineCommand({
     },
     seed: { type: "integer", min: 0, max: 2 ** 32 - 1, help: "Of the draws; 0 unless given" },
   },
-  async run(options, terminal) {
+  async run(given, terminal) {
+    const options = await fetchNamed(given, terminal);
     const { temperature, topK, topP, seed, special } = options;
     const decoding = { temperature, topK, topP, seed };
     const unused = withoutEffect(decoding);

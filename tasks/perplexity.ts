@@ -7,6 +7,7 @@ import { Gpu } from "../src/gpu/gpu.ts";
 import { openModel } from "../src/model/pretrained.ts";
 import { defineCommand, runCommand } from "../src/report/command_line.ts";
 import { createProgress, type Progress } from "../src/report/progress.ts";
+import { fetchNamed } from "./hub.ts";
 import { modelOptions } from "./shared.ts";
 import { noteSpeltOut, specialOption } from "./special.ts";
 
@@ -15,7 +16,7 @@ const command = defineCommand({
   summary: "Measures how well a language model predicts a text.",
   examples: [
     "--model models/invented-base --text README.md",
-    "--model path/to/model --text held_out.txt --tokens 4096",
+    "--model allenai/OLMo-1B-hf --text held_out.txt --tokens 4096",
   ],
   options: {
     ...modelOptions,
@@ -29,7 +30,8 @@ const command = defineCommand({
     },
   },
   async run(options, terminal) {
-    const { model: folder, tokenizer: tokenizerFolder, adapter, text, tokens, special } = options;
+    const { model: folder, tokenizer: tokenizerFolder, adapter, text, tokens, special } =
+      await fetchNamed(options, terminal);
     using gpu = await Gpu.open();
     const { model, tokenizer, description } = await openModel(gpu, folder, {
       tokenizer: tokenizerFolder,

@@ -10,6 +10,7 @@ import { Gpu } from "../src/gpu/gpu.ts";
 import { readPretrained } from "../src/model/pretrained.ts";
 import { defineCommand, runCommand } from "../src/report/command_line.ts";
 import { huggingFaceOptimiser } from "../src/train/optimiser.ts";
+import { besideOnHub, fetchNamed, orDatasetName, orModelName } from "./hub.ts";
 import { runNames } from "./names.ts";
 import {
   chosenMethods,
@@ -23,12 +24,17 @@ const command = defineCommand({
   summary: "Trains on TOFU's fictitious authors directly, masked and with unlikelihood, and asks.",
   examples: [
     "--data path/to/tofu/full.jsonl --seeds 0,1,2",
+    "--data datasets/locuslab/TOFU/full.json --base allenai/OLMo-1B-hf",
     "--measure runs/tofu --max-new-tokens 32",
   ],
   options: {
-    data: { type: "path", placeholder: "file", help: "TOFU's full.jsonl" },
+    data: {
+      ...orDatasetName,
+      placeholder: "file",
+      help: "TOFU's full.json, e.g. datasets/locuslab/TOFU/full.json on the hub",
+    },
     targets: {
-      type: "path",
+      ...orDatasetName,
       placeholder: "file",
       help: "Rows of the target authors; retain_perturbed.json beside the data",
     },
@@ -38,7 +44,7 @@ const command = defineCommand({
       help: "The targets' full names, one a line; found from the data if left out",
     },
     out: { type: "path", default: "runs/tofu", placeholder: "folder", help: "Where results go" },
-    base: { type: "path", placeholder: "folder", help: "A base model; trained here if left out" },
+    base: { ...orModelName, placeholder: "model", help: "A base model; trained here if left out" },
     baseAuthors: {
       type: "integer",
       default: 180,
@@ -91,7 +97,11 @@ const command = defineCommand({
     ...experimentOptions,
   },
   async run(now, terminal, given) {
-    const options = await withEarlierOptions(now, given);
+    const chosen = await withEarlierOptions(now, given);
+    const options = await fetchNamed({
+      ...chosen,
+      targets: chosen.targets ?? besideOnHub(chosen.data, "retain_perturbed.json"),
+    }, terminal);
     const { out, seeds, perStep, methods, objective } = options;
     const { epochs, answerPasses, learningRate, endOfText, maxNewTokens } = options;
     if (options.data === undefined) {

@@ -26,6 +26,7 @@ import type { Model } from "../src/model/weights.ts";
 import { defineCommand, runCommand, type Terminal } from "../src/report/command_line.ts";
 import { describeProcess, writeResults } from "../src/report/results.ts";
 import { loadOptimiserState } from "../src/train/optimiser_state.ts";
+import { fetchNamed, orDatasetName, orModelName } from "./hub.ts";
 import {
   asJson,
   chosenMethods,
@@ -47,13 +48,13 @@ const command = defineCommand({
   options: {
     protocol: { type: "string", choices: protocols, default: "invented", help: "Data and sizes" },
     data: {
-      type: "path",
+      ...orDatasetName,
       placeholder: "folder",
       help: "Real data, for comments and dolma; docs/corpora.md lists their files",
     },
     out: { type: "path", placeholder: "folder", help: "Where results go; runs/toxicity-PROTOCOL" },
     base: {
-      type: "path",
+      ...orModelName,
       placeholder: "folder",
       help:
         "A base model; dolma takes any, the other protocols one of their own, made here if left out",
@@ -161,7 +162,7 @@ const command = defineCommand({
     ...experimentOptions,
   },
   async run(now, terminal, given) {
-    const options = await withEarlierOptions(now, given);
+    const options = await fetchNamed(await withEarlierOptions(now, given), terminal);
     const { microBatch, recompute, samples, topK, chats, keepModels, measure } = options;
     const out = options.out ?? `runs/toxicity-${options.protocol}`;
     const began = performance.now();

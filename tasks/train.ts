@@ -19,6 +19,7 @@ import {
   trainOnSpans,
 } from "../src/train/span_training.ts";
 import { modelSizes } from "../src/train/starting_model.ts";
+import { fetchNamed, orDatasetName, orModelName } from "./hub.ts";
 import { chosenObjective } from "./objective.ts";
 import { showSamples } from "./shared.ts";
 import { describeSpeltOut, specialOption } from "./special.ts";
@@ -31,24 +32,26 @@ const command = defineCommand({
   examples: [
     "--data labelled.jsonl --model olmo20M --vocabulary 4096 --max-length 256 --out runs/mine",
     "--data labelled.jsonl --model path/to/model --objective my_loss.ts --learning-rate 5e-5 --out runs/mine",
-    "--data labelled.jsonl --model path/to/model --lora 8 --precision f16 --out runs/mine",
+    "--data labelled.jsonl --model allenai/OLMo-1B-hf --lora 8 --precision f16 --out runs/mine",
   ],
   options: {
     data: {
-      type: "path",
+      ...orDatasetName,
       required: true,
-      placeholder: "file",
-      help: "The texts, JSON lines, or a folder with documents/ and attributes/",
+      placeholder: "path",
+      help: "The texts, .jsonl, .csv or .parquet, a folder of them, one with documents/ and " +
+        "attributes/, or datasets/owner/name@revision/path on the hub",
     },
     out: { type: "path", required: true, placeholder: "folder", help: "Where all results go" },
     model: {
-      type: "path",
+      ...orModelName,
       names: modelSizes,
-      placeholder: "folder",
-      help: `Train this model further, or start one of the size ${modelSizes.join(", ")}`,
+      placeholder: "model",
+      help: "Train this model further, a folder or owner/name@revision on the hub, or start one " +
+        `of the size ${modelSizes.join(", ")}`,
     },
     config: { type: "path", placeholder: "file", help: "Start one as in this config.json" },
-    tokenizer: { type: "path", placeholder: "folder", help: "Its tokenizer, if not with it" },
+    tokenizer: { ...orModelName, placeholder: "model", help: "Its tokenizer, if not with it" },
     vocabulary: {
       type: "integer",
       min: 258,
@@ -112,7 +115,8 @@ const command = defineCommand({
       help: "Tokens of a window; the model's context if left out",
     },
   },
-  async run(options, terminal, given) {
+  async run(chosen, terminal, given) {
+    const options = await fetchNamed(chosen, terminal);
     const { objective: name, denominator, loraAlpha: _, loraTargets: __, ...others } = options;
     const { show, offsets, strict, attribute, low, high, ...settings } = others;
     const { out, special } = settings;

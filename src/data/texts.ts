@@ -1,11 +1,12 @@
-// What can be trained on, in whatever form it comes: a file of texts with spans, or a folder of labelled documents.
+// What can be trained on, in whatever form it comes: texts with spans in a file or a folder of files, or a folder of labelled
+// documents.
 
 import { CannotError } from "../base/errors.ts";
 import { checkOptions, object, text } from "../base/options.ts";
 import { paperThresholds, type RiskThresholds } from "../label/sentences.ts";
 import { defaultAttribute } from "./labelling.ts";
 import { riskSpansOf } from "./sources/dolma.ts";
-import { readDolmaFolder } from "./sources/dolma_folder.ts";
+import { readDolmaFolder, textFilesIn } from "./sources/dolma_folder.ts";
 import {
   allowedSpanReading,
   readRiskyTexts,
@@ -22,8 +23,8 @@ export interface TextReadingOptions extends SpanReadingOptions {
 }
 
 /**
- * Reads texts with risky spans: a file as `readRiskyTexts` takes it, or a folder with `documents/` and `attributes/` in
- * Dolma's formats.
+ * Reads texts with risky spans: a file as `readRiskyTexts` takes it, a folder of such files, or a folder with `documents/`
+ * and `attributes/` in Dolma's formats.
  *
  * @throws {CannotError} naming file, line and field.
  */
@@ -39,6 +40,9 @@ export async function readTexts(
   const { attribute = defaultAttribute, thresholds = paperThresholds, ...reading } = options;
   if (!await isFolder(path)) return await readRiskyTexts(path, reading);
   const texts: RiskyText[] = [];
+  const files = await isFolder(`${path}/documents`) ? [] : await textFilesIn(path);
+  for (const name of files) texts.push(...await readRiskyTexts(`${path}/${name}`, reading));
+  if (files.length > 0) return texts;
   for await (const tagged of readDolmaFolder(path, options)) {
     const { text: content } = tagged.document;
     if (content === "") continue;

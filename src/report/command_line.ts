@@ -385,7 +385,8 @@ function convertItem(
 ): string | number {
   const type = itemType(option);
   if (option.type === "path") {
-    return option.names?.includes(text) ? text : fromWhereTheUserStands(text);
+    const isName = option.names?.includes(text) || option.isName?.(text);
+    return isName ? text : fromWhereTheUserStands(text);
   }
   if (type === "string") {
     const choices = "choices" in option ? option.choices : undefined;

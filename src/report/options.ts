@@ -39,6 +39,8 @@ export interface PathOption extends Valued {
   type: "path";
   /** Words that are allowed as well and are no paths. */
   names?: readonly string[];
+  /** Whether a word is a name of another kind and no path, e.g. one on the hub. */
+  isName?: (text: string) => boolean;
   /** The value when the option is left out; a relative one counts from the project's root. */
   default?: string;
 }
