@@ -9,8 +9,10 @@ import { decodeContinuation } from "../src/tokenizers/tokenizer.ts";
 import { generate } from "../src/model/generate.ts";
 import { openModel } from "../src/model/pretrained.ts";
 import { defineCommand, flagOf, runCommand } from "../src/report/command_line.ts";
+import { printableLines } from "../src/report/printable.ts";
 import { fetchNamed } from "./hub.ts";
 import { modelOptions } from "./shared.ts";
+import { noteSpeltOut, specialOption } from "./special.ts";
 
 const command = defineCommand({
   name: "generate",
@@ -23,6 +25,7 @@ const command = defineCommand({
     ...modelOptions,
     prompt: { type: "string", default: "", placeholder: "text", help: "What to continue" },
     prompts: { type: "path", placeholder: "file", help: "A file with one prompt a line instead" },
+    ...specialOption,
     tokens: { type: "integer", default: 100, min: 1, placeholder: "n", help: "New tokens" },
     temperature: {
       type: "number",
@@ -46,7 +49,7 @@ const command = defineCommand({
   },
   async run(given, terminal) {
     const options = await fetchNamed(given, terminal);
-    const { temperature, topK, topP, seed } = options;
+    const { temperature, topK, topP, seed, special } = options;
     const decoding = { temperature, topK, topP, seed };
     const unused = withoutEffect(decoding);
     if (unused.length > 0) {
@@ -59,7 +62,8 @@ const command = defineCommand({
       adapter: options.adapter,
     });
     terminal.note(`${description}; ${gpu.adapter.name}`);
-    const encoded = prompts.map((prompt) => encodePrompt(tokenizer, prompt));
+    noteSpeltOut(tokenizer, prompts, special, terminal);
+    const encoded = prompts.map((prompt) => encodePrompt(tokenizer, prompt, { special }));
     const continuations = await generate(model, encoded, {
       ...decoding,
       maxNewTokens: options.tokens,
@@ -69,7 +73,10 @@ const command = defineCommand({
       prompt,
       completion: decodeContinuation(tokenizer, encoded[i]!, continuations[i]!),
     }));
-    for (const { prompt, completion } of generations) terminal.print(prompt + completion + "\n");
+    for (const { prompt, completion } of generations) {
+      const text = `${prompt}${completion}\n`;
+      terminal.print(terminal.isTerminal ? printableLines(text) : text);
+    }
     return { model: options.model, adapter: gpu.adapter.name, generations };
   },
 });

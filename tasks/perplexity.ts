@@ -9,6 +9,7 @@ import { defineCommand, runCommand } from "../src/report/command_line.ts";
 import { createProgress, type Progress } from "../src/report/progress.ts";
 import { fetchNamed } from "./hub.ts";
 import { modelOptions } from "./shared.ts";
+import { noteSpeltOut, specialOption } from "./special.ts";
 
 const command = defineCommand({
   name: "perplexity",
@@ -20,6 +21,7 @@ const command = defineCommand({
   options: {
     ...modelOptions,
     text: { type: "path", required: true, placeholder: "file", help: "The text, UTF-8" },
+    ...specialOption,
     tokens: {
       type: "integer",
       min: 2,
@@ -28,17 +30,17 @@ const command = defineCommand({
     },
   },
   async run(options, terminal) {
-    const { model: folder, tokenizer: tokenizerFolder, adapter, text, tokens } = await fetchNamed(
-      options,
-      terminal,
-    );
+    const { model: folder, tokenizer: tokenizerFolder, adapter, text, tokens, special } =
+      await fetchNamed(options, terminal);
     using gpu = await Gpu.open();
     const { model, tokenizer, description } = await openModel(gpu, folder, {
       tokenizer: tokenizerFolder,
       adapter,
     });
     terminal.note(`${description}; ${gpu.adapter.name}`);
-    const ids = encodePrompt(tokenizer, await readText(text)).slice(0, tokens);
+    const content = await readText(text);
+    noteSpeltOut(tokenizer, [content], special, terminal);
+    const ids = encodePrompt(tokenizer, content, { special }).slice(0, tokens);
     let progress: Progress | undefined;
     const result = await perplexity(model, ids, {
       progress(done, total) {

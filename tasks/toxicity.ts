@@ -69,6 +69,8 @@ const command = defineCommand({
       type: "list",
       of: "integer",
       default: [0, 1, 2],
+      min: 0,
+      max: 2 ** 32 - 1,
       help: "One model per method and seed",
     },
     amounts: {
@@ -93,6 +95,7 @@ const command = defineCommand({
     learningRate: {
       type: "number",
       min: 0,
+      max: 1e6,
       help: "Peak; 2e-3, 2e-3, 1e-3 falling to 0, and 4e-5 throughout",
     },
     scorer: {
@@ -144,8 +147,14 @@ const command = defineCommand({
       placeholder: "file",
       help: "Tulu-format chats: tune every model on them and measure again (Figure 2b)",
     },
-    chatEpochs: { type: "integer", default: 1, min: 1, help: "Passes over the chats" },
-    chatLearningRate: { type: "number", default: 5e-4, min: 0, help: "Peak; the paper's is 2e-6" },
+    chatEpochs: { type: "integer", default: 1, min: 1, max: 1e6, help: "Passes over the chats" },
+    chatLearningRate: {
+      type: "number",
+      default: 5e-4,
+      min: 0,
+      max: 1e6,
+      help: "Peak; the paper's is 2e-6",
+    },
     acrossDocuments: {
       type: "flag",
       help: "Pack documents that see each other, as the paper does, and dolma always",

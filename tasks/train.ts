@@ -22,6 +22,7 @@ import { modelSizes } from "../src/train/starting_model.ts";
 import { fetchNamed, orDatasetName, orModelName } from "./hub.ts";
 import { chosenObjective } from "./objective.ts";
 import { showSamples } from "./shared.ts";
+import { describeSpeltOut, specialOption } from "./special.ts";
 import { chosenLearned, learnedOptions, memoryOptions, speedOptions } from "./training_options.ts";
 
 const command = defineCommand({
@@ -51,13 +52,19 @@ const command = defineCommand({
     },
     config: { type: "path", placeholder: "file", help: "Start one as in this config.json" },
     tokenizer: { ...orModelName, placeholder: "model", help: "Its tokenizer, if not with it" },
-    vocabulary: { type: "integer", min: 258, help: "Train a tokenizer of this size on the texts" },
+    vocabulary: {
+      type: "integer",
+      min: 258,
+      max: 2 ** 24,
+      help: "Train a tokenizer of this size on the texts",
+    },
     offsets: {
       type: "string",
       choices: offsetUnits,
       default: "utf16",
       help: "What the offsets of spans count, where the data does not say",
     },
+    ...specialOption,
     strict: { type: "flag", help: "Refuse spans that cut a word, instead of reporting them" },
     attribute: {
       type: "string",
@@ -85,6 +92,7 @@ const command = defineCommand({
       type: "integer",
       default: spanTrainingDefaults.epochs,
       min: 1,
+      max: 1e6,
       help: "Passes over the texts",
     },
     perStep: {
@@ -98,6 +106,7 @@ const command = defineCommand({
       type: "integer",
       default: spanTrainingDefaults.seed,
       min: 0,
+      max: 2 ** 32 - 1,
       help: "Of fresh weights and of the order",
     },
     maxLength: {
@@ -108,16 +117,17 @@ const command = defineCommand({
   },
   async run(chosen, terminal, given) {
     const options = await fetchNamed(chosen, terminal);
-    const { out, show } = options;
-    const objective = await chosenObjective(options.objective, options.denominator);
+    const { objective: name, denominator, loraAlpha: _, loraTargets: __, ...others } = options;
+    const { show, offsets, strict, attribute, low, high, ...settings } = others;
+    const { out, special } = settings;
+    const objective = await chosenObjective(name, denominator);
     using gpu = await Gpu.open();
     const { note } = choosePrecision(gpu, options.precision);
     if (note) terminal.note(note);
     using stop = onInterrupt(terminal);
     let progress: Progress | undefined;
-    const { low, high, offsets, strict, attribute } = options;
     const { step, finished, log, diverged } = await trainOnSpans(gpu, {
-      ...options,
+      ...settings,
       ...chosenLearned(options, given),
       objective,
       reading: {
@@ -130,7 +140,8 @@ const command = defineCommand({
     }, {
       signal: stop.signal,
       onPlan(plan) {
-        terminal.note(`${describe(plan)}; ${gpu.adapter.name}`);
+        const spelt = describeSpeltOut(plan.speltOut, special);
+        terminal.note(`${describe(plan)}; ${spelt && `${spelt}; `}${gpu.adapter.name}`);
         showSamples(plan.texts, show, terminal);
       },
       onLog({ step, lossByClass, gradientNorm, tokensPerSecond }, steps) {

@@ -23,6 +23,18 @@ export * from "./sources/invented_authors.ts";
 export * from "./sources/invented_notes.ts";
 export * from "./sources/invented_toxicity.ts";
 export * from "./sources/tofu.ts";
-export * from "./spans.ts";
+export {
+  encodeIntoWindows,
+  encodePrompt,
+  encodeText,
+  type EncodingOptions,
+  isOffsetsLine,
+  prefixLength,
+  readRiskyTexts,
+  type RiskyText,
+  type SpanReadingOptions,
+  type SpanRule,
+  streamRiskyTexts,
+} from "./spans.ts";
 export * from "./texts.ts";
 export * from "./token_weights.ts";

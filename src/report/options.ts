@@ -17,9 +17,9 @@ export interface Valued extends Described {
 
 /** The limits of a number, both allowed. */
 export interface Ranged {
-  /** The smallest value allowed. */
+  /** The smallest value allowed; −2^31 + 1 of integers and −1e30 of numbers unless given. */
   min?: number;
-  /** The largest value allowed. */
+  /** The largest value allowed; 2^31 − 1 of integers and 1e30 of numbers unless given. */
   max?: number;
 }
 
