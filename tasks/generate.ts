@@ -46,7 +46,11 @@ const command = defineCommand({
     },
     seed: { type: "integer", min: 0, max: 2 ** 32 - 1, help: "Of the draws; 0 unless given" },
   },
-  async run(options, terminal) {
+  async run(options, terminal, given) {
+    if (given.has("prompt") && given.has("prompts")) {
+      const why = "--prompt and --prompts are both given";
+      throw new CannotError("continue prompts", why, "Leave one of them out");
+    }
     const { temperature, topK, topP, seed, special } = options;
     const decoding = { temperature, topK, topP, seed };
     const unused = withoutEffect(decoding);
