@@ -47,8 +47,12 @@ const command = defineCommand({
     },
     seed: { type: "integer", min: 0, max: 2 ** 32 - 1, help: "Of the draws; 0 unless given" },
   },
-  async run(given, terminal) {
-    const options = await fetchNamed(given, terminal);
+  async run(chosen, terminal, given) {
+    if (given.has("prompt") && given.has("prompts")) {
+      const why = "--prompt and --prompts are both given";
+      throw new CannotError("continue prompts", why, "Leave one of them out");
+    }
+    const options = await fetchNamed(chosen, terminal);
     const { temperature, topK, topP, seed, special } = options;
     const decoding = { temperature, topK, topP, seed };
     const unused = withoutEffect(decoding);

@@ -47,7 +47,13 @@ const command = defineCommand({
       ...await labelled(harmless, false),
     ]);
     const cut = Math.round(texts.length * (1 - heldOut));
-    const held = texts.slice(cut);
+    // A copy in the training part would be an answer key.
+    const known = new Set(texts.slice(0, cut).map(({ text }) => text));
+    const held = texts.slice(cut).filter(({ text }) => !known.has(text));
+    const copies = texts.length - cut - held.length;
+    if (copies > 0) {
+      terminal.note(`${copies} held-out sentences were also among the others, and are left out`);
+    }
     const began = performance.now();
     const name = `trained on ${fileName(risky)} and ${fileName(harmless)}`;
     const model = trainLinearClassifier(name, texts.slice(0, cut), { seed, epochs, bits });

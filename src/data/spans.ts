@@ -198,6 +198,10 @@ export async function* streamRiskyTexts(
   checkOptions<SpanReadingOptions>("read texts", options, allowedSpanReading);
   let unit = options.offsets ?? "utf16";
   let first = true;
+  let doubts = 0;
+  const onNotice = (notice: string) => {
+    if (++doubts <= mostDoubts) options.onNotice?.(notice);
+  };
   const passedOver = new Map<string, string>(); // field -> where it stood first
   const read = (fields: Fields, where: string): RiskyText | undefined => {
     const onlyOffsets = first && isOffsetsLine(fields);
@@ -209,13 +213,19 @@ export async function* streamRiskyTexts(
     for (const name of unknownFields(fields, where)) {
       if (!passedOver.has(name)) passedOver.set(name, where);
     }
-    return riskyText(fields, where, { ...options, offsets: unit });
+    return riskyText(fields, where, { ...options, offsets: unit, onNotice });
   };
   yield* readRecords(path, read, options);
+  if (doubts > mostDoubts) {
+    options.onNotice?.(`${doubts - mostDoubts} more spans of "${path}" cut a word or a character.`);
+  }
   for (const [name, where] of passedOver) {
     options.onNotice?.(`The field "${name}" is passed over, first in ${where}.`);
   }
 }
+
+// Reported one by one: a file in another unit holds as many as it has lines, and the next notice would be missed.
+const mostDoubts = 5;
 
 /** Whether a first record only says what the offsets of the others count. */
 export function isOffsetsLine(fields: Fields): boolean {
@@ -279,7 +289,13 @@ function riskyText(
     onNotice?.(`In ${where}, ${why}.`);
   }
   const weight = fields.weight === undefined ? 1 : numberField(fields, "weight", where);
-  if (weight < 0) throw refuse(`field "weight" is ${weight}`, "Give 0 or more; 1 is the default");
+  const stored = Math.fround(weight); // as sequences hold it
+  if (!(weight >= 0 && stored < Infinity && (stored > 0 || weight === 0))) {
+    throw refuse(
+      `field "weight" is ${weight}`,
+      "Give 0 or more, within 1e-45 to 3e38; 1 is the default",
+    );
+  }
   const { rule = "overlap" } = fields;
   if (rule !== "overlap" && rule !== "sentence") {
     throw refuse(`field "rule" is ${JSON.stringify(rule)}`, 'Write "overlap" or "sentence"');
@@ -343,14 +359,25 @@ function doubtAbout(text: string, { start, end }: RiskSpan): string | undefined 
     }
     const after = String.fromCodePoint(text.codePointAt(at)!);
     const before = [...text.slice(Math.max(0, at - 2), at)].at(-1)!;
-    const continues = /^[\p{M}\p{Emoji_Modifier}\u200d\ufe0f]$/u.test(after);
-    if (continues || before === "\u200d") return `${verb} inside a character`;
+    const halvesFlag = isFlagLetter.test(after) && lettersBefore(text, at) % 2 === 1;
+    if (continuesCharacter.test(after) || before === "\u200d" || halvesFlag) {
+      return `${verb} inside a character`;
+    }
     if (spaceless.test(before) || spaceless.test(after)) continue;
     if (wordCharacter.test(before) && wordCharacter.test(after)) {
       return `${verb} inside the word ${JSON.stringify(wordAt(text, at))}`;
     }
   }
   return undefined;
+}
+
+const continuesCharacter = /^[\p{M}\p{Emoji_Modifier}\u200d\ufe0f\u{e0020}-\u{e007f}]$/u;
+const isFlagLetter = /^\p{Regional_Indicator}$/u; // two of them are a flag
+
+function lettersBefore(text: string, at: number): number {
+  let count = 0;
+  while (isFlagLetter.test(text.slice(at - 2 * count - 2, at - 2 * count))) count++;
+  return count;
 }
 
 function wordAt(text: string, at: number): string {
