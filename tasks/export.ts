@@ -1,10 +1,12 @@
 // deno task export TARGET …: what other programs read.
 //   olmo   labelled texts as token shards and masks for OLMo's trainers; see src/data/olmo/export.ts
+//   onnx   a model for transformers.js; see src/model/formats/onnx/folder.ts
 
 import { runTarget } from "../src/report/command_line.ts";
 import { exportToOlmo } from "./export_olmo.ts";
+import { exportToOnnx } from "./export_onnx.ts";
 
-const targets = { olmo: exportToOlmo };
+const targets = { olmo: exportToOlmo, onnx: exportToOnnx };
 
 export default targets;
 
