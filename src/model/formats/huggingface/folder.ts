@@ -123,8 +123,8 @@ export interface SaveModelOptions {
 }
 
 /**
- * Writes `model.safetensors`, `generation_config.json` and `config.json`, which `transformers` reads, the tensors in the
- * order of its own files.
+ * Writes `model.safetensors`, `config.json` and, where token ids are known, `generation_config.json`, as `transformers`
+ * reads them, the tensors in the order of its own files.
  * Hugging Face pairs rotary entries in halves, so the query and key rows of an interleaved model are
  * permuted on the way out; it computes the same, and {@linkcode openHuggingFace} gives it as a `half` model.
  *
@@ -169,7 +169,10 @@ export async function saveHuggingFace(
   const metadata = { format: "pt" };
   const { dtype } = options;
   await writeSafetensors(`${folder}/model.safetensors`, tensors, { dtype, metadata });
-  await writeJson(`${folder}/generation_config.json`, generationConfig(json));
+  const ids = generationConfig(json);
+  if (Object.values(ids).some((id) => id !== null)) {
+    await writeJson(`${folder}/generation_config.json`, ids);
+  }
   // Last, because a folder without it is no model: an interrupted first save is not taken for one.
   await writeJson(`${folder}/config.json`, json);
 }
