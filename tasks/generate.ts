@@ -9,6 +9,7 @@ import { decodeContinuation } from "../src/tokenizers/tokenizer.ts";
 import { generate } from "../src/model/generate.ts";
 import { openModel } from "../src/model/pretrained.ts";
 import { defineCommand, flagOf, runCommand } from "../src/report/command_line.ts";
+import { printableLines } from "../src/report/printable.ts";
 import { modelOptions } from "./shared.ts";
 
 const command = defineCommand({
@@ -67,7 +68,10 @@ const command = defineCommand({
       prompt,
       completion: decodeContinuation(tokenizer, encoded[i]!, continuations[i]!),
     }));
-    for (const { prompt, completion } of generations) terminal.print(prompt + completion + "\n");
+    const shown = Deno.stdout.isTerminal() ? printableLines : String;
+    for (const { prompt, completion } of generations) {
+      terminal.print(shown(prompt + completion) + "\n");
+    }
     return { model: options.model, adapter: gpu.adapter.name, generations };
   },
 });

@@ -13,3 +13,9 @@ export function printable(text: string): string {
     return code < 0x100 ? `\\x${code.toString(16).padStart(2, "0")}` : `\\u${code.toString(16)}`;
   });
 }
+
+/** The same for a text of several lines, which keeps them, and its tabs. */
+export function printableLines(text: string): string {
+  const parts = text.split(/(\r\n|\n|\t)/);
+  return parts.map((part, i) => i % 2 === 0 ? printable(part) : part.replace("\r", "")).join("");
+}
