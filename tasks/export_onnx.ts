@@ -5,6 +5,7 @@ import { saveOnnx } from "../src/model/formats/onnx/folder.ts";
 import type { OnnxPrecision } from "../src/model/formats/onnx/decoder.ts";
 import { openFolder } from "../src/model/pretrained.ts";
 import { defineCommand } from "../src/report/command_line.ts";
+import { fetchNamed } from "./hub.ts";
 import { modelOptions } from "./shared.ts";
 
 /** The command. */
@@ -25,7 +26,8 @@ export const exportToOnnx = defineCommand({
       help: "Of weights and activations: f32, f16 or both, the first one unless a program asks",
     },
   },
-  async run({ model, tokenizer, adapter, out, precision }, terminal) {
+  async run(options, terminal) {
+    const { model, tokenizer, adapter, out, precision } = await fetchNamed(options, terminal);
     const opened = await openFolder(model, tokenizer, adapter);
     terminal.note(opened.description);
     const precisions = precision.filter(isPrecision);

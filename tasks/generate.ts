@@ -10,19 +10,22 @@ import { generate } from "../src/model/generate.ts";
 import { openModel } from "../src/model/pretrained.ts";
 import { defineCommand, flagOf, runCommand } from "../src/report/command_line.ts";
 import { printableLines } from "../src/report/printable.ts";
+import { fetchNamed } from "./hub.ts";
 import { modelOptions } from "./shared.ts";
+import { noteSpeltOut, specialOption } from "./special.ts";
 
 const command = defineCommand({
   name: "generate",
   summary: "Continues one or several prompts with a language model.",
   examples: [
     '--model models/invented-base --prompt "Question:" --tokens 40',
-    "--model path/to/model --prompts prompts.txt --top-k 50 --temperature 0.8",
+    "--model allenai/OLMo-1B-hf@step737000-tokens3093B --prompts prompts.txt --top-k 50 --temperature 0.8",
   ],
   options: {
     ...modelOptions,
     prompt: { type: "string", default: "", placeholder: "text", help: "What to continue" },
     prompts: { type: "path", placeholder: "file", help: "A file with one prompt a line instead" },
+    ...specialOption,
     tokens: { type: "integer", default: 100, min: 1, placeholder: "n", help: "New tokens" },
     temperature: {
       type: "number",
@@ -44,8 +47,9 @@ const command = defineCommand({
     },
     seed: { type: "integer", min: 0, max: 2 ** 32 - 1, help: "Of the draws; 0 unless given" },
   },
-  async run(options, terminal) {
-    const { temperature, topK, topP, seed } = options;
+  async run(given, terminal) {
+    const options = await fetchNamed(given, terminal);
+    const { temperature, topK, topP, seed, special } = options;
     const decoding = { temperature, topK, topP, seed };
     const unused = withoutEffect(decoding);
     if (unused.length > 0) {
@@ -58,7 +62,8 @@ const command = defineCommand({
       adapter: options.adapter,
     });
     terminal.note(`${description}; ${gpu.adapter.name}`);
-    const encoded = prompts.map((prompt) => encodePrompt(tokenizer, prompt));
+    noteSpeltOut(tokenizer, prompts, special, terminal);
+    const encoded = prompts.map((prompt) => encodePrompt(tokenizer, prompt, { special }));
     const continuations = await generate(model, encoded, {
       ...decoding,
       maxNewTokens: options.tokens,
@@ -68,9 +73,9 @@ const command = defineCommand({
       prompt,
       completion: decodeContinuation(tokenizer, encoded[i]!, continuations[i]!),
     }));
-    const shown = Deno.stdout.isTerminal() ? printableLines : String;
     for (const { prompt, completion } of generations) {
-      terminal.print(shown(prompt + completion) + "\n");
+      const text = `${prompt}${completion}\n`;
+      terminal.print(terminal.isTerminal ? printableLines(text) : text);
     }
     return { model: options.model, adapter: gpu.adapter.name, generations };
   },

@@ -31,9 +31,15 @@ const command = defineCommand({
       placeholder: "share",
       help: "Share of the sentences to measure on; the classifier never sees them",
     },
-    epochs: { type: "integer", default: 5, min: 1, help: "Passes over the sentences" },
+    epochs: { type: "integer", default: 5, min: 1, max: 1e6, help: "Passes over the sentences" },
     bits: { type: "integer", default: 18, min: 8, max: 26, help: "log2 of the number of weights" },
-    seed: { type: "integer", default: 0, min: 0, help: "Of the held-out sentences and the order" },
+    seed: {
+      type: "integer",
+      default: 0,
+      min: 0,
+      max: 2 ** 32 - 1,
+      help: "Of the held-out sentences and the order",
+    },
   },
   async run({ risky, harmless, out, heldOut, epochs, bits, seed }, terminal) {
     const texts = new Random(seed, "held out").shuffle([

@@ -1,6 +1,5 @@
 // What tasks may touch: that SECURITY.md says what deno.json grants, and what those grants come to.
 
-import { printableLines } from "../src/report/printable.ts";
 import { assert, assertEquals } from "./assert.ts";
 
 const root = new URL("../", import.meta.url);
@@ -110,14 +109,15 @@ async function possibleUnder(flags: readonly string[]): Promise<string[]> {
   }
 }
 
-Deno.test("under train's permissions files can be read and written, and nothing leaves the machine", async () => {
-  assertEquals(await possibleUnder(flagsOf("train")), ["read", "write"]);
+Deno.test("under train's permissions only the hub can be reached: no other host, no program, no library", async () => {
+  const { flags } = granted.find(({ name }) => name === "train")!;
+  assertEquals(cell(flags, "net"), "`huggingface.co` `*.huggingface.co` `*.hf.co`");
+  assertEquals(await possibleUnder(flags), ["read", "write", "home"]); // HOME, for the hub's cache
 });
 
-Deno.test("under those of generate, perplexity and verify nothing can be written", async () => {
-  for (const task of ["generate", "perplexity", "verify"]) {
-    assertEquals(await possibleUnder(flagsOf(task)), ["read"], task);
-  }
+Deno.test("under those of verify nothing can be written, under those of demo nothing leaves the machine", async () => {
+  assertEquals(await possibleUnder(flagsOf("verify")), ["read"]);
+  assertEquals(await possibleUnder(flagsOf("demo")), ["read", "write"]);
 });
 
 Deno.test("the probe does find what is allowed", async () => {
@@ -150,11 +150,4 @@ Deno.test("train within named folders reads nothing beside them, and says so", a
   assert(/^Cannot read .*Requires read access/m.test(said), said);
   assert(!said.includes("by the mill"), said);
   await Deno.remove(folder, { recursive: true });
-});
-
-Deno.test("what a model says moves no cursor and sets no title; its lines stay lines", () => {
-  assertEquals(
-    printableLines("one\ttwo\r\n\n\x1b]0;owned\x07\x1b[2Jthree\u202e\n"),
-    "one\ttwo\n\n\\x1b]0;owned\\x07\\x1b[2Jthree\\u202e\n",
-  );
 });

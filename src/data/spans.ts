@@ -6,6 +6,7 @@
 
 import { CannotError } from "../base/errors.ts";
 import { nearest } from "../base/nearest.ts";
+import { type AllowedOptions, callback, checkOptions, flag, oneOf } from "../base/options.ts";
 import {
   classifyTokens,
   classifyTokensBySentence,
@@ -60,6 +61,15 @@ export interface SpanReadingOptions extends ReadingOptions {
   strict?: boolean;
 }
 
+/** What each of {@linkcode SpanReadingOptions} may be. */
+export const allowedSpanReading: AllowedOptions<SpanReadingOptions> = {
+  offsets: oneOf(...offsetUnits),
+  onNotice: callback,
+  strict: flag,
+  onMalformed: callback,
+  onRead: callback,
+};
+
 /** How {@linkcode encodeText} reads a text, and what it puts around the tokens. */
 export interface EncodingOptions extends EncodeOptions {
   /** End in EOS, where the tokenizer has one; true unless given. */
@@ -86,16 +96,18 @@ export interface EncodingOptions extends EncodeOptions {
 export function encodeText(
   tokenizer: Tokenizer,
   { text, spans, weight = 1, rule = "overlap" }: RiskyText,
-  { end = true, ...options }: EncodingOptions = {},
+  encoding: EncodingOptions = {},
 ): Sequence {
+  checkOptions("encode a text", encoding, { end: flag, special: oneOf("tokens", "text") });
+  const { end = true, ...options } = encoding;
   validateSpans(spans, text.length, "a text");
-  const encoding = tokenizer.encode(text, options);
+  const encoded = tokenizer.encode(text, options);
   const classes = rule === "overlap"
-    ? classifyTokens(encoding, spans)
-    : classifyTokensBySentence(encoding, spans, text.length);
-  const [bos] = missingBos(tokenizer.special, encoding.ids);
+    ? classifyTokens(encoded, spans)
+    : classifyTokensBySentence(encoded, spans, text.length);
+  const [bos] = missingBos(tokenizer.special, encoded.ids);
   const { eos } = tokenizer.special;
-  const sequence = delimit({ tokens: encoding.ids, classes }, {
+  const sequence = delimit({ tokens: encoded.ids, classes }, {
     ...(bos !== undefined && { bos }),
     ...(end && eos !== undefined && { eos }),
   });
@@ -141,8 +153,9 @@ export function encodeIntoWindows(
   tokenizer: Tokenizer,
   text: RiskyText,
   length: number,
+  options: EncodingOptions = {},
 ): Sequence[] {
-  return cutIntoWindows(encodeText(tokenizer, text), length, prefixLength(tokenizer));
+  return cutIntoWindows(encodeText(tokenizer, text, options), length, prefixLength(tokenizer));
 }
 
 /** How many tokens stand before every text of a tokenizer: `cutIntoWindows` repeats them in each window. */
@@ -182,6 +195,7 @@ export async function* streamRiskyTexts(
   path: string,
   options: SpanReadingOptions = {},
 ): AsyncGenerator<RiskyText> {
+  checkOptions<SpanReadingOptions>("read texts", options, allowedSpanReading);
   let unit = options.offsets ?? "utf16";
   let first = true;
   const passedOver = new Map<string, string>(); // field -> where it stood first

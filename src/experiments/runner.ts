@@ -11,6 +11,7 @@
 import { CannotError } from "../base/errors.ts";
 import { exists, makeFolder, readJson, writeFileAtomic } from "../base/files.ts";
 import type { Interval } from "../base/interval.ts";
+import { callback, checkOptions, flag, object, wholeNumber } from "../base/options.ts";
 import type { Method } from "../data/method.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import type { Gpu } from "../gpu/gpu.ts";
@@ -250,6 +251,17 @@ export async function runExperiment<Results extends object>(
   folder: string,
   options: RunnerOptions<Results> = {},
 ): Promise<Outcome<Results>[]> {
+  checkOptions("run the experiment", options, {
+    keepModels: flag,
+    onlyMeasure: flag,
+    checkpointEvery: wholeNumber({ min: 1 }),
+    code: object,
+    signal: object,
+    onTraining: callback,
+    onMeasuring: callback,
+    onModel: callback,
+    onOutcome: callback,
+  });
   const { runs, stages, measures } = experiment;
   checkNames({ run: runs, stage: stages, measure: measures });
   const { config, weights } = experiment.base;
