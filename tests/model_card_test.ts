@@ -90,6 +90,10 @@ Deno.test("what a model may still say follows from what was done to it", () => {
   const pushed = modelCard(facts(objective("unlikelihood")));
   says(pushed, "Tokens of possible risk were learned like harmless ones");
   silent(pushed, "A prompt that begins a risky text");
+  const without = modelCard(
+    facts(objective("unlikelihood"), { data: { name: "d", targets: [0, 9, 0, 1] } }),
+  );
+  silent(without, "Tokens of possible risk were learned");
   const data = { name: "d", targets: [0, 9, 0, 0] };
   const harmless = modelCard(facts(objective("masked"), { data, base: undefined }));
   says(harmless, "No token of its data was marked as risky");

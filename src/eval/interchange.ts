@@ -36,12 +36,11 @@ export interface InterchangeOptions {
 
 /** The models of a results.json, in its order. */
 export function textsByModel(generations: readonly WrittenText[]): ModelTexts[] {
-  const nameOf = ({ method, seed, stage, amount }: WrittenText) =>
+  const nameOf = ({ method, seed, amount }: WrittenText) =>
     [
       plain(method) ?? "model",
       ...(typeof amount === "number" ? [`amount${amount}`] : []),
       ...(typeof seed === "number" ? [`seed${seed}`] : []),
-      ...(plain(stage) ?? "" ? [plain(stage)!] : []),
     ].join("-").replace(/[^\w.-]+/g, "_");
   return [...Map.groupBy(generations, nameOf)].map(([model, texts]) => ({ model, texts }));
 }
@@ -150,7 +149,7 @@ interface Metric {
   value_by_index: Record<number, object>;
 }
 
-const notScores = new Set(["prompt", "text", "gold", "method", "seed", "stage", "amount"]);
+const notScores = new Set(["prompt", "text", "gold", "method", "seed", "amount"]);
 
 // Every number and truth value beside the text.
 function ownScores(text: WrittenText): Record<string, number> {
