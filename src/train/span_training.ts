@@ -38,6 +38,7 @@ import { allowedOptimiser, olmoOptimiser } from "./optimiser.ts";
 import { openLog } from "./run_log.ts";
 import { allowedSchedule, type Schedule } from "./schedule.ts";
 import { openStartingModel, type StartingChoice } from "./starting_model.ts";
+import { type CardFacts, digestTexts } from "./model_card.ts";
 import { checkSaving, saveTrained } from "./trained_model.ts";
 
 /**
@@ -270,8 +271,44 @@ export async function trainOnSpans(
     ...(signal && { signal }),
   });
   if (!outcome.finished) return outcome;
-  await saveTrained(out, model, start, { merge });
+  await saveTrained(out, model, start, {
+    merge,
+    card: {
+      title: lastName(out),
+      description: start.description,
+      objective,
+      data: {
+        name: lastName(data),
+        digest: digestTexts(texts),
+        targets: counts.targets,
+        notes: [`${texts.length} texts in ${sequences.length} windows of at most ${length} tokens`],
+      },
+      settings: settingsOf({ ...all, precision, maxLength: length }),
+      adapter: gpu.adapter.name,
+    },
+  });
   return outcome;
+}
+
+// The last part of a path; the rest of it is nobody's business.
+function lastName(path: string): string {
+  return path.split(/[/\\]/).filter((part) => part !== "").at(-1) ?? path;
+}
+
+const decisive = [
+  ...["model", "config", "tokenizer", "vocabulary", "maxLength", "epochs", "perStep"],
+  ...["learningRate", "warmup", "decay", "weightDecay", "maxGradientNorm"],
+  ...["precision", "lora", "merge", "freeze", "seed"],
+];
+
+function settingsOf(all: Readonly<Record<string, unknown>>): CardFacts["settings"] {
+  return Object.fromEntries(decisive.flatMap((name) => {
+    const value = all[name];
+    if (value === undefined || value === null || value === false) return [];
+    const isPath = ["model", "config", "tokenizer"].includes(name);
+    if (isPath) return [[name, lastName(String(value))]];
+    return [[name, typeof value === "object" ? JSON.stringify(value) : value as string | number]];
+  }));
 }
 
 function windowsOf(
