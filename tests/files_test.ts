@@ -64,6 +64,8 @@ Deno.test("free space is that of the disk on which a folder will be", async () =
   if (!disk) return;
   assertEquals(await freeSpace(disk.path), 200 * 1024);
   assertEquals(await freeSpace(`${disk.path}/not/there/yet`), 200 * 1024);
+});
+
 Deno.test("text with NULs, which is UTF-16 without its mark, is refused with file and line", async () => {
   const path = `${await Deno.makeTempDir()}/text.txt`;
   const units = Uint16Array.from("The\nold mill", (character) => character.charCodeAt(0));
