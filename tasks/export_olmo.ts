@@ -5,11 +5,12 @@ import { exportOlmo, trainedClasses } from "../src/data/olmo/export.ts";
 import { describeCounts } from "../src/data/prepare.ts";
 import { defineCommand } from "../src/report/command_line.ts";
 import { onInterrupt } from "../src/report/interrupt.ts";
-import { riskNames } from "../src/slung/objective.ts";
 import { openTokenizer } from "../src/tokenizers/open.ts";
 import {
   collectionOptions,
+  describeShards,
   documentChoice,
+  endIfUnfinished,
   partTokens,
   showProgress,
   sliceOf,
@@ -75,24 +76,12 @@ export const exportToOlmo = defineCommand({
         signal: stop.signal,
       });
     })();
-    if (stop.signal.aborted) {
-      terminal.note(`Stopped. Run the same command again to go on in ${out}`);
-      Deno.exit(130);
-    }
-    if (manifest === undefined) {
-      terminal.print(`Part ${options.part} of ${out} is finished; other parts are not yet.`);
-      return {};
-    }
+    endIfUnfinished(manifest, { stop: stop.signal, part: options.part, out }, terminal);
+    if (manifest === undefined) return {};
     const { documents, tokens, tokensByClass, parts, dtype, leftOut } = manifest;
     const seconds = (performance.now() - began) / 1000;
-    const classes = tokensByClass.flatMap((count, risk) =>
-      count === 0 ? [] : [`${count} ${riskNames[risk]}`]
-    );
     terminal.print(
-      `${documents} documents, ${tokens} tokens (${
-        classes.join(", ")
-      }) in ${parts.length} parts of ${dtype}, ` +
-        `in ${out}, with olmo.yaml and olmo_core_dataset.json.`,
+      `${describeShards(manifest)}, in ${out}, with olmo.yaml and olmo_core_dataset.json.`,
     );
     if (Object.keys(leftOut).length > 0) {
       terminal.print(`Left out: ${describeCounts(leftOut)}.`);

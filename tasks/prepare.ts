@@ -7,13 +7,14 @@ import { describeCounts, prepareCollection, type PreparedCollection } from "../s
 import type { ShardManifest } from "../src/data/shards/format.ts";
 import { defineCommand, runCommand, type Terminal } from "../src/report/command_line.ts";
 import { onInterrupt } from "../src/report/interrupt.ts";
-import { riskNames } from "../src/slung/objective.ts";
 import { openTokenizer } from "../src/tokenizers/open.ts";
 import type { Tokenizer } from "../src/tokenizers/tokenizer.ts";
 import {
   type CollectionChoice,
   collectionOptions,
+  describeShards,
   documentChoice,
+  endIfUnfinished,
   partTokens,
   showProgress,
   sliceOf,
@@ -91,14 +92,8 @@ async function prepareOne(
       signal: stop.signal,
     });
   })();
-  if (stop.signal.aborted) {
-    terminal.note(`Stopped. Run the same command again to go on in ${out}`);
-    Deno.exit(130);
-  }
-  if (prepared === undefined) {
-    terminal.print(`Part ${options.part} of ${out} is finished; other parts are not yet.`);
-    return undefined;
-  }
+  endIfUnfinished(prepared, { stop: stop.signal, part: options.part, out }, terminal);
+  if (prepared === undefined) return undefined;
   terminal.print(`Training, in ${out}/train: ${describe(prepared.train)}`);
   if (prepared.heldOut) {
     terminal.print(`Held out, in ${out}/held_out: ${describe(prepared.heldOut)}`);
@@ -106,15 +101,7 @@ async function prepareOne(
   return prepared;
 }
 
-function describe(
-  { documents, tokens, tokensByClass, parts, dtype, leftOut }: ShardManifest,
-): string {
-  const classes = tokensByClass.flatMap((count, risk) =>
-    count === 0 ? [] : [`${count} ${riskNames[risk]}`]
-  );
-  const aside = describeCounts(leftOut);
-  return `${documents} documents, ${tokens} tokens (${
-    classes.join(", ")
-  }) in ${parts.length} parts of ` +
-    `${dtype}${aside ? `; left out: ${aside}` : ""}.`;
+function describe(shards: ShardManifest): string {
+  const aside = describeCounts(shards.leftOut);
+  return `${describeShards(shards)}${aside ? `; left out: ${aside}` : ""}.`;
 }

@@ -13,7 +13,7 @@ import { type Gpu, megabytes } from "../src/gpu/gpu.ts";
 import type { LoadedModel } from "../src/model/weights.ts";
 import type { Terminal } from "../src/report/command_line.ts";
 import { onInterrupt } from "../src/report/interrupt.ts";
-import type { Options } from "../src/report/options.ts";
+import type { Option, Options } from "../src/report/options.ts";
 import { createProgress, type Progress } from "../src/report/progress.ts";
 import { renderSample } from "../src/report/samples.ts";
 import { Risk } from "../src/slung/risk.ts";
@@ -34,6 +34,16 @@ export const modelOptions = {
   tokenizer: { ...orModelName, placeholder: "model", help: "The tokenizer, if not with the model" },
   adapter: { ...orModelName, placeholder: "model", help: "LoRA of this model, as PEFT keeps it" },
 } as const satisfies Options;
+
+/** The seeds of an experiment. */
+export const seedsOption = {
+  type: "list",
+  of: "integer",
+  default: [0],
+  min: 0,
+  max: 2 ** 32 - 1,
+  help: "One model per method and seed",
+} as const satisfies Option;
 
 /** Options of tasks that run an experiment. */
 export const experimentOptions = {

@@ -16,6 +16,7 @@ import {
   chosenMethods,
   experimentOptions,
   pretrainWithProgress,
+  seedsOption,
   withEarlierOptions,
 } from "./shared.ts";
 
@@ -68,14 +69,7 @@ const command = defineCommand({
       default: ["direct", "masked", "unlikelihood"],
       help: "How to train",
     },
-    seeds: {
-      type: "list",
-      of: "integer",
-      default: [0],
-      min: 0,
-      max: 2 ** 32 - 1,
-      help: "One model per method and seed",
-    },
+    seeds: seedsOption,
     epochs: { type: "integer", default: 12, min: 1, max: 1e6, help: "Epochs over the targets" },
     answerPasses: {
       type: "integer",

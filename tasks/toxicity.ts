@@ -33,6 +33,7 @@ import {
   experimentOptions,
   pretrainWithProgress,
   runWithProgress,
+  seedsOption,
   withEarlierOptions,
 } from "./shared.ts";
 import { openProtocol, type Prepared, protocols } from "./toxicity_protocol.ts";
@@ -65,14 +66,7 @@ const command = defineCommand({
       default: paperMethods.map(({ name }) => name),
       help: "How to train on risky text",
     },
-    seeds: {
-      type: "list",
-      of: "integer",
-      default: [0, 1, 2],
-      min: 0,
-      max: 2 ** 32 - 1,
-      help: "One model per method and seed",
-    },
+    seeds: { ...seedsOption, default: [0, 1, 2] },
     amounts: {
       type: "list",
       of: "number",

@@ -97,9 +97,6 @@ export const speedOptions = {
   },
 } as const satisfies Options;
 
-/** All of them. */
-export const trainingOptions = { ...memoryOptions, ...learnedOptions, ...speedOptions } as const;
-
 /** What a model learns, as the options say it. */
 export interface Learned {
   /** LoRA, if it is wanted. */

@@ -1,6 +1,7 @@
 // Files are written whole or not at all: first beside the target, flushed, then renamed over it.
 
 import { statfs } from "node:fs/promises";
+import { createHash, type Hash } from "node:crypto";
 import { dirname, resolve } from "node:path";
 import { describeBytes } from "./bytes.ts";
 import { CannotError } from "./errors.ts";
@@ -101,6 +102,21 @@ export async function makeFolder(path: string): Promise<void> {
       cause,
     });
   });
+}
+
+/**
+ * The digest of all bytes of a file in hexadecimal digits, read piece by piece.
+ *
+ * @param hash Which one, and what it begins with; SHA-256 unless given.
+ */
+export async function contentDigest(
+  path: string,
+  hash: Hash = createHash("sha256"),
+): Promise<string> {
+  using file = await Deno.open(path);
+  const piece = new Uint8Array(1 << 20);
+  for (let count; (count = await file.read(piece)) !== null;) hash.update(piece.subarray(0, count));
+  return hash.digest("hex");
 }
 
 /** Whether a file or folder exists. */

@@ -1,9 +1,9 @@
 // One file from the hub into the cache: continued where an earlier attempt ended, its digest checked before it appears
 // under its name, and fetched once however many processes ask for it.
 
-import { createHash, type Hash } from "node:crypto";
+import { createHash } from "node:crypto";
 import { CannotError } from "../base/errors.ts";
-import { exists, makeFolder } from "../base/files.ts";
+import { contentDigest, exists, makeFolder } from "../base/files.ts";
 import { openToWrite, type RepositoryCache, unwritable } from "./cache.ts";
 import {
   describeFile,
@@ -101,15 +101,10 @@ async function fill(path: string, file: HubFile, source: BlobSource): Promise<bo
 }
 
 async function isIntact(path: string, { size, digest }: HubFile): Promise<boolean> {
-  const hash: Hash = digest.length === 64
+  const hash = digest.length === 64
     ? createHash("sha256")
     : createHash("sha1").update(`blob ${size}\0`); // as Git does
-  using file = await Deno.open(path);
-  const chunk = new Uint8Array(1 << 20);
-  for (let length; (length = await file.read(chunk)) !== null;) {
-    hash.update(chunk.subarray(0, length));
-  }
-  return hash.digest("hex") === digest;
+  return await contentDigest(path, hash) === digest;
 }
 
 async function writeAll(file: Deno.FsFile, bytes: Uint8Array, path: string): Promise<void> {

@@ -26,9 +26,6 @@ export const hubVariables = [
   "USERPROFILE",
 ] as const;
 
-/** The hosts that files come from, besides those of an endpoint of one's own. */
-export const hubHosts: readonly string[] = ["huggingface.co", "*.huggingface.co", "*.hf.co"];
-
 /**
  * Reads the settings from the environment: `HF_ENDPOINT`, `HF_TOKEN` (or the file `token` that logging in leaves in
  * `HF_HOME`), `HF_HUB_CACHE` or `HF_HOME`, and `HF_HUB_OFFLINE`.

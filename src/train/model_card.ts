@@ -4,7 +4,7 @@
 
 import { createHash } from "node:crypto";
 import type { Interval } from "../base/interval.ts";
-import { exists, readText, writeFileAtomic } from "../base/files.ts";
+import { contentDigest, exists, readText, writeFileAtomic } from "../base/files.ts";
 import type { RiskyText } from "../data/spans.ts";
 import { type Objective, riskNames } from "../slung/objective.ts";
 import { Risk } from "../slung/risk.ts";
@@ -123,7 +123,7 @@ export async function baseFacts(folder: string): Promise<BaseFacts> {
   const files = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
   for (const file of files.sort()) {
     if (!/\.(safetensors|bin)$/.test(file) || /^(tok|optimiser)/.test(file)) continue;
-    notes.push(`base weights \`${file}\`, SHA-256 \`${await digestFile(`${folder}/${file}`)}\``);
+    notes.push(`base weights \`${file}\`, SHA-256 \`${await contentDigest(`${folder}/${file}`)}\``);
   }
   const card = `${folder}/${cardFile}`;
   const licence = await exists(card) ? licenceIn(await readText(card)) : undefined;
@@ -163,14 +163,6 @@ function isInterval(value: unknown): value is Interval {
 export function licenceIn(card: string): string | undefined {
   const [, front] = /^---\r?\n([\s\S]*?)\r?\n---/.exec(card) ?? [];
   return front && /^license:[ \t]*["']?([\w.+-]+)["']?[ \t]*$/m.exec(front)?.[1];
-}
-
-async function digestFile(path: string): Promise<string> {
-  const hash = createHash("sha256");
-  using file = await Deno.open(path);
-  const bytes = new Uint8Array(1 << 20);
-  for (let count; (count = await file.read(bytes)) !== null;) hash.update(bytes.subarray(0, count));
-  return hash.digest("hex");
 }
 
 function frontMatter({ base, isAdapter = false, objective }: CardFacts): string {
