@@ -1,6 +1,8 @@
 // Files are written whole or not at all: first beside the target, flushed, then renamed over it.
 
 import { statfs } from "node:fs/promises";
+import { createHash, type Hash } from "node:crypto";
+import { dirname, resolve } from "node:path";
 import { describeBytes } from "./bytes.ts";
 import { CannotError } from "./errors.ts";
 import { parseJson } from "./json.ts";
@@ -65,6 +67,15 @@ export async function readJson(path: string, longest = 256 * 2 ** 20): Promise<u
  */
 export async function readText(path: string): Promise<string> {
   const bytes = await readBytes(path);
+  const zero = bytes.indexOf(0);
+  if (zero >= 0) {
+    const line = bytes.subarray(0, zero).reduce(
+      (lines, byte) => byte === 0x0a ? lines + 1 : lines,
+      1,
+    );
+    const why = "it holds a NUL, as UTF-16 and binary files do";
+    throw new CannotError(`read "${path}" line ${line}`, why, "Save the file as UTF-8");
+  }
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (cause) {
@@ -91,6 +102,21 @@ export async function makeFolder(path: string): Promise<void> {
       cause,
     });
   });
+}
+
+/**
+ * The digest of all bytes of a file in hexadecimal digits, read piece by piece.
+ *
+ * @param hash Which one, and what it begins with; SHA-256 unless given.
+ */
+export async function contentDigest(
+  path: string,
+  hash: Hash = createHash("sha256"),
+): Promise<string> {
+  using file = await Deno.open(path);
+  const piece = new Uint8Array(1 << 20);
+  for (let count; (count = await file.read(piece)) !== null;) hash.update(piece.subarray(0, count));
+  return hash.digest("hex");
 }
 
 /** Whether a file or folder exists. */
@@ -121,13 +147,13 @@ function firstBadLine(bytes: Uint8Array): number {
 
 /** Bytes that may still be written where a folder is or will be; undefined where the system does not tell. */
 export async function freeSpace(path: string): Promise<number | undefined> {
-  for (let folder = path;; folder = `${folder}/..`) {
+  for (let folder = resolve(path);; folder = dirname(folder)) {
     try {
       const { bavail, bsize } = await statfs(folder);
       return bavail * bsize;
     } catch (error) {
       if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) return undefined;
-      if (folder.length > path.length + 60) return undefined;
+      if (folder === dirname(folder)) return undefined;
     }
   }
 }

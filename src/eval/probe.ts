@@ -4,6 +4,7 @@
 // method solves it in float64 to far below what can move an AUROC, so the result does not depend on a stopping rule.
 
 import { CannotError } from "../base/errors.ts";
+import { checkOptions, number } from "../base/options.ts";
 
 /** Rows of features with binary labels. */
 export interface ProbeExamples {
@@ -37,6 +38,7 @@ const mostIterations = 100;
  * @throws {CannotError} for features that do not fit the labels or are not finite, or labels of one kind only.
  */
 export function trainProbe(examples: ProbeExamples, options: { l2?: number } = {}): Probe {
+  checkOptions("train a probe", options, { l2: number() });
   const { l2 = 1 } = options;
   if (!(l2 > 0)) {
     throw new CannotError(

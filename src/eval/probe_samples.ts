@@ -3,13 +3,16 @@
 //   groups      examples about one thing (an insult) on one side only: probes are tested on things they never saw
 //   strata      kinds of groups, each divided in the same share: else the kind that is in the majority in training is in the
 //               minority in test, and a model that knows nothing scores less than chance
-//   duplicates  a text that stands there twice, but for case and punctuation, is used once
+//   duplicates  a text that stands there twice, but for case and punctuation, is used once; rows with the same features are
+//               on one side
 // Two controls tell what is due to all this: labels of the training examples exchanged at random, and other features.
 
 import { CannotError } from "../base/errors.ts";
+import { checkOptions, flag, number, object, required, seedNumber } from "../base/options.ts";
 import { Random } from "../base/random.ts";
 import { auroc, placements } from "./auroc.ts";
 import { checkProbeExamples, type ProbeExamples, probeScores, trainProbe } from "./probe.ts";
+import { unitsOf, withoutDuplicates } from "./probe_units.ts";
 import { mean } from "./statistics.ts";
 
 /** How {@linkcode probeAuroc} draws its samples. */
@@ -54,7 +57,18 @@ export interface ProbeResult {
  * @throws {CannotError} when a sample would have no positive or no negative example to train or to test on.
  */
 export function probeAuroc(examples: ProbeExamples, options: ProbeOptions): ProbeResult {
-  const { seed, resamples = 3, trainFraction = 0.8, groups, strata, texts, l2 = 1 } = options;
+  checkOptions("probe hidden states", options, {
+    seed: required(seedNumber),
+    resamples: number({ max: 1e6 }), // too few are refused with their reason
+    trainFraction: number(),
+    most: number({ min: 2 }),
+    groups: object,
+    strata: object,
+    texts: object,
+    shuffleLabels: flag,
+    l2: number(),
+  });
+  const { seed, resamples = 3, trainFraction = 0.8, strata, texts, l2 = 1 } = options;
   const { width } = checkProbeExamples(examples);
   if (!(resamples >= 1) || !(trainFraction > 0 && trainFraction < 1)) {
     throw new CannotError(
@@ -72,6 +86,7 @@ export function probeAuroc(examples: ProbeExamples, options: ProbeOptions): Prob
   for (let k = 0; k < resamples; k++) {
     const random = new Random(seed, `probe sample ${k}`);
     const shuffled = withoutDuplicates(random.shuffle(Array.from(labels, (_, i) => i)), texts);
+    const groups = unitsOf(shuffled, { features: examples.features, width }, options.groups);
     const limits = { train: most * trainFraction, test: most * (1 - trainFraction) };
     const { train, test } = groups
       ? splitByGroup(shuffled, labels, { random, trainFraction, limits, groups, strata })
@@ -102,11 +117,6 @@ export function probeAuroc(examples: ProbeExamples, options: ProbeOptions): Prob
   };
 }
 
-/** A text as it is compared with others: words and numbers alone, in lower case. */
-export function normalisedText(text: string): string {
-  return text.normalize("NFKC").toLowerCase().replace(/[^\p{L}\p{M}\p{N}]+/gu, " ").trim();
-}
-
 function rowsOf(
   features: ArrayLike<number>,
   width: number,
@@ -117,16 +127,6 @@ function rowsOf(
     for (let j = 0; j < width; j++) rows[k * width + j] = features[index * width + j]!;
   });
   return rows;
-}
-
-// The first of each, in the order given.
-function withoutDuplicates(indices: number[], texts: ArrayLike<string> | undefined): number[] {
-  if (!texts) return indices;
-  const seen = new Set<string>();
-  return indices.filter((i) => {
-    const text = normalisedText(texts[i]!);
-    return !seen.has(text) && seen.add(text);
-  });
 }
 
 interface Split {

@@ -4,6 +4,7 @@
 
 import { CannotError } from "../base/errors.ts";
 import type { Interval } from "../base/interval.ts";
+import { checkOptions, object, required, seedNumber, wholeNumber } from "../base/options.ts";
 import { Random } from "../base/random.ts";
 
 export type { Interval } from "../base/interval.ts";
@@ -56,6 +57,11 @@ export function bootstrapInterval(
   values: readonly number[],
   options: { seed: number; resamples?: number; groups?: readonly unknown[] },
 ): Interval {
+  checkOptions("compute a bootstrap interval", options, {
+    seed: required(seedNumber),
+    resamples: wholeNumber({ min: 1, max: 1e7 }),
+    groups: object,
+  });
   needValues(values, 2, "bootstrap interval");
   const { groups } = options;
   const drawn = groups
