@@ -6,6 +6,7 @@
 
 import { CannotError } from "../base/errors.ts";
 import { nearest } from "../base/nearest.ts";
+import { show } from "../base/show.ts";
 import {
   classifyTokens,
   classifyTokensBySentence,
@@ -259,16 +260,19 @@ function riskyText(
   for (const span of spans) {
     const doubt = doubtAbout(text, span);
     if (doubt === undefined) continue;
-    const covered = JSON.stringify(text.slice(span.start, span.end));
+    const covered = show(text.slice(span.start, span.end));
     const why = `the span ${covered} ${doubt}; its offsets were taken as ${unit}`;
     if (strict) throw refuse(why, "Correct it, or say what it counts with --offsets");
     onNotice?.(`In ${where}, ${why}.`);
   }
   const weight = fields.weight === undefined ? 1 : numberField(fields, "weight", where);
-  if (weight < 0) throw refuse(`field "weight" is ${weight}`, "Give 0 or more; 1 is the default");
+  if (!(weight >= 0 && weight <= largestWeight)) {
+    const remedy = `Give a number from 0 to ${largestWeight}; 1 is the default`;
+    throw refuse(`field "weight" is ${weight}`, remedy);
+  }
   const { rule = "overlap" } = fields;
   if (rule !== "overlap" && rule !== "sentence") {
-    throw refuse(`field "rule" is ${JSON.stringify(rule)}`, 'Write "overlap" or "sentence"');
+    throw refuse(`field "rule" is ${show(rule)}`, 'Write "overlap" or "sentence"');
   }
   return { text, spans, weight, rule };
 }
@@ -276,7 +280,7 @@ function riskyText(
 function unitField(fields: Fields, where: string): OffsetUnit {
   const unit = offsetUnits.find((each) => each === fields.offsets);
   if (unit) return unit;
-  const why = `field "offsets" is ${JSON.stringify(fields.offsets)}`;
+  const why = `field "offsets" is ${show(fields.offsets)}`;
   throw new CannotError(`read ${where}`, why, `Write one of ${offsetUnits.join(", ")}`);
 }
 
@@ -314,6 +318,7 @@ function inUtf16(
   });
 }
 
+const largestWeight = 1e6; // far beyond any use, and far from the end of f32
 const wordCharacter = /^[\p{L}\p{M}\p{N}_]$/u;
 // Scripts that put no space between words: where one ends cannot be told by its neighbours.
 const spaceless =

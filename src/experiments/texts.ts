@@ -2,6 +2,7 @@
 // too, for the experiments that train on more than that.
 
 import { CannotError } from "../base/errors.ts";
+import { repeatEpoch } from "../data/epochs.ts";
 import { type Method, takenBy } from "../data/method.ts";
 import type { Sequence } from "../data/sequence.ts";
 import { encodeIntoWindows, type RiskyText } from "../data/spans.ts";
@@ -152,7 +153,7 @@ export function fittingStage(
       const { step, finished, diverged } = await fit(model, {
         ...decisive,
         ...(recompute && { recompute }),
-        epochs: Array<readonly Sequence[]>(epochs).fill(epochOf(method!)),
+        epochs: repeatEpoch(epochOf(method!), epochs),
         seed,
         objective: method!.objective,
         ...hooks.fitting,

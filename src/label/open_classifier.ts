@@ -2,6 +2,7 @@
 
 import { createHash } from "node:crypto";
 import { CannotError } from "../base/errors.ts";
+import { openToRead } from "../base/files.ts";
 import type { TextClassifier } from "./classifier.ts";
 import { fastTextClassifier } from "./fasttext.ts";
 import { linearClassifier, loadLinearModel } from "./linear_classifier.ts";
@@ -40,7 +41,7 @@ export async function openClassifier(
 
 async function digestOf(file: string): Promise<string> {
   const hash = createHash("sha256");
-  using opened = await Deno.open(file);
+  using opened = await openToRead(file);
   for await (const bytes of opened.readable) hash.update(bytes);
   return `SHA-256 ${hash.digest("hex").slice(0, 8)}`;
 }

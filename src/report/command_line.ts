@@ -6,6 +6,7 @@
 import { parseArgs as parseNodeArgs } from "node:util";
 import { CannotError } from "../base/errors.ts";
 import { nearest } from "../base/nearest.ts";
+import { printableLines, printableMessage } from "./printable.ts";
 import type { FlagOption, Option, Options, Ranged, Values } from "./options.ts";
 
 /** Where a command writes. */
@@ -119,7 +120,7 @@ export async function executeTarget(
       ? `Perhaps you meant ${task} ${meant}`
       : `Write ${names.map((each) => `${task} ${each}`).join(" or ")}`,
   );
-  streams.err(`${error.message}\n`);
+  streams.err(`${printableMessage(error.message)}\n`);
   return 2;
 }
 
@@ -141,15 +142,15 @@ export async function execute<const O extends Options>(
     given = new Set(split.values.keys());
   } catch (error) {
     if (!(error instanceof CannotError)) throw error;
-    streams.err(`${error.message}\n`);
+    streams.err(`${printableMessage(error.message)}\n`);
     return 2;
   }
   const { json } = values;
   const say = (text: string) => text.endsWith("\n") ? text : `${text}\n`;
   const terminal: Terminal = {
     json,
-    print: (text) => json ? streams.err(say(text)) : streams.out(say(text)),
-    note: (text) => streams.err(say(text)),
+    print: (text) => streams[json ? "err" : "out"](say(printableLines(text))),
+    note: (text) => streams.err(say(printableMessage(text))),
   };
   const restore = json ? silenceConsole() : () => {};
   try {
@@ -157,7 +158,8 @@ export async function execute<const O extends Options>(
     if (json) streams.out(`${JSON.stringify(result ?? {}, null, 2)}\n`);
     return 0;
   } catch (error) {
-    streams.err(error instanceof CannotError ? `${error.message}\n` : `${Deno.inspect(error)}\n`);
+    const said = error instanceof CannotError ? error.message : Deno.inspect(error);
+    streams.err(`${printableMessage(said)}\n`);
     return 1;
   } finally {
     restore();

@@ -6,6 +6,7 @@
 import { createHash } from "node:crypto";
 import { CannotError } from "../base/errors.ts";
 import { exists, readJson, writeFileAtomic } from "../base/files.ts";
+import { show } from "../base/show.ts";
 import { readSafetensorsHeader } from "../model/formats/safetensors.ts";
 import { writeSafetensors } from "../model/formats/tensor_data.ts";
 import type { LanguageModel } from "../model/language_model.ts";
@@ -175,7 +176,7 @@ async function readState(path: string): Promise<CheckpointState> {
   const state = await readJson(file) as Partial<CheckpointState> | null;
   const { step, fingerprint, files } = state ?? {};
   const fault = step !== Number(path.match(/\d+$/)![0])
-    ? `its step is ${JSON.stringify(step)}, which is not that of the folder`
+    ? `its step is ${show(step)}, which is not that of the folder`
     : typeof fingerprint !== "string"
     ? "it has no fingerprint"
     : typeof files !== "object" || files === null

@@ -4,10 +4,10 @@
 
 import { describeBytes } from "../../base/bytes.ts";
 import { CannotError } from "../../base/errors.ts";
-import { readJson } from "../../base/files.ts";
+import { openToRead, readJson } from "../../base/files.ts";
 import { parseJson } from "../../base/json.ts";
 import { show } from "../../base/show.ts";
-import { openToRead, readFully } from "./read_fully.ts";
+import { readFully } from "./read_fully.ts";
 
 /** Bytes of an element, by its type in a file. */
 export const dtypeBytes = {

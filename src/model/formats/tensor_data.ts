@@ -2,10 +2,10 @@
 // and little more, and becomes float32 whatever its type. The host is taken to be little-endian, as WebGPU's are.
 
 import { CannotError } from "../../base/errors.ts";
-import { writeFileAtomic } from "../../base/files.ts";
+import { openToRead, writeFileAtomic } from "../../base/files.ts";
 import { show } from "../../base/show.ts";
 import type { HostTensor } from "../config.ts";
-import { openToRead, readFully } from "./read_fully.ts";
+import { readFully } from "./read_fully.ts";
 import { dtypeBytes, type StoredDtype, type TensorEntry } from "./safetensors.ts";
 
 /** The element types of weights: read from files, and written. */
