@@ -56,3 +56,14 @@ Deno.test("bytes are given in the largest unit that there is one of", () => {
     "444.1 PiB",
   ]);
 });
+
+Deno.test("JSON of millions of empty lists is refused before it takes fifty times its size", () => {
+  const lists = (count: number) => `[${"[],".repeat(count - 2)}[]]`;
+  assertThrows(() => parseJson(lists(4_000_001)), "more than 4000000 objects and lists");
+  assertEquals((parseJson(lists(1000)) as unknown[]).length, 999);
+});
+
+Deno.test("a device that never ends is read up to the limit and refused", async () => {
+  if (Deno.build.os !== "linux") return;
+  await assertRejects(() => readText("/dev/zero", 2 ** 20), 'read "/dev/zero": it has more');
+});

@@ -17,10 +17,10 @@ import type { Gpu } from "../gpu/gpu.ts";
 import { LanguageModel } from "../model/language_model.ts";
 import { loadModel, type Model, saveModel, withPairingOf } from "../model/weights.ts";
 import { checkpointsIn } from "../train/checkpoint.ts";
+import { type CodeVersion, codeVersion } from "../train/code_version.ts";
 import { digestWeights, fingerprintOf } from "../train/fingerprint.ts";
 import type { FitOptions } from "../train/fit.ts";
 import type { LogEntry } from "../train/loop.ts";
-import { type CodeVersion, codeVersion } from "./code_version.ts";
 import { readSealed, writeSealed } from "./sealed.ts";
 
 /**
