@@ -1,5 +1,6 @@
 // What several tasks share: options, the adapter, pre-training and experiments with progress that can be stopped safely.
 
+import { CannotError } from "../src/base/errors.ts";
 import { freeSpace } from "../src/base/files.ts";
 import type { Method } from "../src/data/method.ts";
 import {
@@ -11,7 +12,8 @@ import {
 import { baseTitle } from "../src/experiments/titles.ts";
 import { type Gpu, megabytes } from "../src/gpu/gpu.ts";
 import type { LoadedModel } from "../src/model/weights.ts";
-import type { Terminal } from "../src/report/command_line.ts";
+import { show } from "../src/base/show.ts";
+import { flagOf, type Terminal } from "../src/report/command_line.ts";
 import { onInterrupt } from "../src/report/interrupt.ts";
 import type { Option, Options } from "../src/report/options.ts";
 import { createProgress, type Progress } from "../src/report/progress.ts";
@@ -183,9 +185,21 @@ export async function withEarlierOptions<Values extends { measure: string | unde
 ): Promise<Values> {
   if (options.measure === undefined) return options;
   const { config } = await readResults(options.measure);
+  const now = options as Record<string, unknown>;
   const earlier = Object.entries(config).filter(([name, value]) =>
-    value !== null && name in options && !given.has(name)
+    value !== null && Object.hasOwn(options, name) && !given.has(name)
   );
+  for (const [name, value] of earlier) {
+    const isKind = now[name] === undefined
+      ? typeof value === "string" || typeof value === "number" || Array.isArray(value)
+      : typeof value === typeof now[name] && Array.isArray(value) === Array.isArray(now[name]);
+    if (isKind) continue;
+    throw new CannotError(
+      `use the options in "${options.measure}/results.json"`,
+      `"${name}" is ${show(value)}`,
+      `Correct it, or give ${flagOf(name)}`,
+    );
+  }
   return { ...options, ...Object.fromEntries(earlier), out: options.measure };
 }
 

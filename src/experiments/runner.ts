@@ -1,7 +1,7 @@
 // Every experiment is this: from one base model, one model for each method and seed, trained in one or several stages and
 // measured after each. What is finished is a file, named by the digest of all that decided it: a trained model, and every
 // measure apart from the others. So an experiment that was interrupted goes on where it stopped and ends with the same
-// bytes, and another scorer or more prompts cost no training.
+// bytes, and another scorer or more prompts cost no training. Each file has a checksum: what was edited by hand is refused.
 //
 //   folder/runs/<run>/<stage>-<identity>/        the trained model, a Hugging Face folder with its tokenizer
 //   folder/runs/<run>/<stage>-<identity>.json    what the training tells about itself
@@ -9,8 +9,9 @@
 //   folder/checkpoints/<run>-<stage>-<identity>/  of a model in training
 
 import { CannotError } from "../base/errors.ts";
-import { exists, makeFolder, readJson, writeFileAtomic } from "../base/files.ts";
+import { exists, makeFolder } from "../base/files.ts";
 import type { Interval } from "../base/interval.ts";
+import { holdFolder } from "../base/lock.ts";
 import { callback, checkOptions, flag, object, wholeNumber } from "../base/options.ts";
 import type { Method } from "../data/method.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
@@ -19,11 +20,12 @@ import { LanguageModel } from "../model/language_model.ts";
 import { countParameters } from "../model/parameter_shapes.ts";
 import { loadModel, type Model, saveModel, withPairingOf } from "../model/weights.ts";
 import { checkpointsIn } from "../train/checkpoint.ts";
+import { type CodeVersion, codeVersion } from "../train/code_version.ts";
 import { digestWeights, fingerprintOf } from "../train/fingerprint.ts";
 import type { FitOptions } from "../train/fit.ts";
 import type { LogEntry } from "../train/loop.ts";
 import { type Fact, flatFacts, writeCard } from "../train/model_card.ts";
-import { type CodeVersion, codeVersion } from "./code_version.ts";
+import { readSealed, writeSealed } from "./sealed.ts";
 
 /**
  * One model of an experiment.
@@ -264,6 +266,8 @@ export async function runExperiment<Results extends object>(
   });
   const { runs, stages, measures } = experiment;
   checkNames({ run: runs, stage: stages, measure: measures });
+  await makeFolder(folder);
+  using _held = await holdFolder(folder);
   const { config, weights } = experiment.base;
   const base = await fingerprintOf([config, await digestWeights(weights)]);
   const outcomes: Outcome<Results>[] = [];
@@ -368,7 +372,7 @@ class Worker<Results extends object> implements Disposable {
       let opened: Promise<LanguageModel> | undefined;
       open = () => opened ??= this.#open(stage, path, before);
       if (!await exists(`${path}.json`)) await open();
-      const told = await readJson(`${path}.json`) as object;
+      const told = await readSealed(`${path}.json`) as object;
       const results = await this.#measureAll(stage, `${path}-`, measuring, open);
       if (await exists(`${path}/config.json`)) await this.#writeCard(stage, path, base, results);
       stages.push({ name: stage.name, training: told, results });
@@ -416,7 +420,7 @@ class Worker<Results extends object> implements Disposable {
         await saveModel(path, model.config, await model.download(), { special });
       }
     }
-    await writeFileAtomic(`${path}.json`, JSON.stringify(told));
+    await writeSealed(`${path}.json`, told);
     return model;
   }
 
@@ -440,10 +444,10 @@ class Worker<Results extends object> implements Disposable {
           progress: (done, total) => options.onMeasuring?.(run, name, done, total),
         });
         this.worked = true;
-        await writeFileAtomic(file, JSON.stringify(result));
+        await writeSealed(file, result);
         if (options.signal?.aborted) throw new Stopped();
       }
-      results[name] = await readJson(file) as Results[typeof name];
+      results[name] = await readSealed(file) as Results[typeof name];
     }
     return results as Results;
   }

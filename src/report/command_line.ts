@@ -6,15 +6,13 @@
 import { parseArgs as parseNodeArgs } from "node:util";
 import { CannotError } from "../base/errors.ts";
 import { nearest } from "../base/nearest.ts";
-import { printableLines } from "./printable.ts";
+import { printableLines, printableMessage } from "./printable.ts";
 import type { FlagOption, Option, Options, Ranged, Values } from "./options.ts";
 
 /** Where a command writes. */
 export interface Terminal {
   /** Whether the result will be printed as JSON. */
   readonly json: boolean;
-  /** Whether what is printed reaches a terminal, on which control characters would be obeyed. */
-  readonly isTerminal: boolean;
   /** Prints the command's own rendering: on standard output, or with `--json` on standard error. */
   print(text: string): void;
   /** Says something on standard error. */
@@ -52,8 +50,6 @@ export interface Streams {
   out(text: string): void;
   /** Writes to standard error. */
   err(text: string): void;
-  /** Which of them are terminals; none unless given. */
-  terminals?: { readonly out: boolean; readonly err: boolean };
 }
 
 /**
@@ -83,7 +79,6 @@ export async function runCommand<const O extends Options>(command: Command<O>): 
 const standardStreams: Streams = {
   out: (text) => writeAllSync(Deno.stdout, text),
   err: (text) => writeAllSync(Deno.stderr, text),
-  terminals: { out: Deno.stdout.isTerminal(), err: Deno.stderr.isTerminal() },
 };
 
 /** Several commands of one task, by the word that says which: `{ olmo }` for `deno task export olmo`. */
@@ -125,7 +120,7 @@ export async function executeTarget(
       ? `Perhaps you meant ${task} ${meant}`
       : `Write ${names.map((each) => `${task} ${each}`).join(" or ")}`,
   );
-  streams.err(`${error.message}\n`);
+  streams.err(`${printableMessage(error.message)}\n`);
   return 2;
 }
 
@@ -147,22 +142,15 @@ export async function execute<const O extends Options>(
     given = new Set(split.values.keys());
   } catch (error) {
     if (!(error instanceof CannotError)) throw error;
-    streams.err(`${printableLines(error.message)}\n`);
+    streams.err(`${printableMessage(error.message)}\n`);
     return 2;
   }
   const { json, help: _, ...own } = values;
   const say = (text: string) => text.endsWith("\n") ? text : `${text}\n`;
-  const isTerminal = streams.terminals?.[json ? "err" : "out"] ?? false;
-  const safe = (text: string) => printableLines(text, { colours: true });
   const terminal: Terminal = {
     json,
-    isTerminal,
-    print(text) {
-      const shown = say(isTerminal ? safe(text) : text);
-      if (json) streams.err(shown);
-      else streams.out(shown);
-    },
-    note: (text) => streams.err(say(safe(text))),
+    print: (text) => streams[json ? "err" : "out"](say(printableLines(text))),
+    note: (text) => streams.err(say(printableMessage(text))),
   };
   const restore = json ? silenceConsole() : () => {};
   try {
@@ -171,7 +159,7 @@ export async function execute<const O extends Options>(
     return 0;
   } catch (error) {
     const said = error instanceof CannotError ? error.message : Deno.inspect(error);
-    streams.err(`${printableLines(said)}\n`);
+    streams.err(`${printableMessage(said)}\n`);
     return 1;
   } finally {
     restore();

@@ -5,6 +5,7 @@
 import project from "../../deno.json" with { type: "json" };
 import { CannotError } from "../base/errors.ts";
 import { readJson, writeFileAtomic } from "../base/files.ts";
+import { show } from "../base/show.ts";
 
 /** Anything JSON can hold. */
 export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
@@ -90,20 +91,34 @@ export async function writeResults(folder: string, results: Results): Promise<st
 /**
  * Reads `results.json` from a folder.
  *
- * @throws {CannotError} naming the file, and the field that is missing.
+ * @throws {CannotError} naming the file, and the field that is missing or of another kind.
  */
 export async function readResults(folder: string): Promise<Results> {
   const path = `${folder}/${fileName}`;
-  const value = await readJson(path);
+  const value = Object(await readJson(path)) as Record<string, unknown>;
   for (const field of fields) {
-    if (typeof value === "object" && value !== null && field in value) continue;
+    const found = value[field];
+    const isSound = Object.hasOwn(value, field) &&
+      (lists.has(field)
+        ? Array.isArray(found)
+        : field === "adapter" && found === null || isRecord(found));
+    if (isSound) continue;
+    const why = !Object.hasOwn(value, field)
+      ? "is missing"
+      : `is ${show(found)}, not ${lists.has(field) ? "a list" : "an object"}`;
     throw new CannotError(
       `read "${path}"`,
-      `field "${field}" is missing`,
+      `field "${field}" ${why}`,
       "Run the task again to write the file anew",
     );
   }
-  return value as Results;
+  return value as unknown as Results;
+}
+
+const lists: ReadonlySet<string> = new Set<keyof Results>(["commandLine", "generations"]);
+
+function isRecord(value: unknown): boolean {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function sortKeys(value: unknown): unknown {

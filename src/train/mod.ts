@@ -1,6 +1,7 @@
 /** Training: steps, optimiser, checkpoints, and whole runs. @module */
 
 export * from "./checkpoint.ts";
+export * from "./code_version.ts";
 export * from "./fingerprint.ts";
 export * from "./fit.ts";
 export * from "./loop.ts";

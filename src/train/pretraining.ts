@@ -2,7 +2,8 @@
 // Face folder with its tokenizer. Interrupted, it goes on from its last checkpoint.
 
 import { CannotError } from "../base/errors.ts";
-import { exists, readJson, writeFileAtomic } from "../base/files.ts";
+import { exists, makeFolder, readJson, writeFileAtomic } from "../base/files.ts";
+import { holdFolder } from "../base/lock.ts";
 import {
   callback,
   checkOptions,
@@ -13,6 +14,7 @@ import {
   seedNumber,
   wholeNumber,
 } from "../base/options.ts";
+import { repeatEpoch } from "../data/epochs.ts";
 import type { Sequence } from "../data/sequence.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import type { Gpu } from "../gpu/gpu.ts";
@@ -87,7 +89,7 @@ export async function pretrain(
   const checkpoints = `${folder}/checkpoints`;
   const plan = typeof sequences === "function"
     ? Array.from({ length: epochs }, (_, epoch) => sequences(epoch))
-    : Array<readonly Sequence[]>(epochs).fill(sequences);
+    : repeatEpoch(sequences, epochs);
   const data = [...new Set(await digestEpochs(plan))];
   const settings = {
     ...{ config, data, epochs, perStep, learningRate, seed, dtype: dtype ?? "F32" },
@@ -103,6 +105,8 @@ export async function pretrain(
       "Choose another folder, or remove the model",
     );
   }
+  await makeFolder(folder);
+  using _held = await holdFolder(folder);
   using model = new LanguageModel(gpu, config, initialise(config, seed), { gradients: true });
   const { finished } = await fit(model, {
     epochs: plan,

@@ -3,6 +3,7 @@
 
 import { CannotError } from "../base/errors.ts";
 import { makeFolder } from "../base/files.ts";
+import { holdFolder } from "../base/lock.ts";
 import {
   type AllowedOptions,
   checkOptions,
@@ -16,6 +17,7 @@ import {
   text,
   wholeNumber,
 } from "../base/options.ts";
+import { repeatEpoch } from "../data/epochs.ts";
 import type { Sequence } from "../data/sequence.ts";
 import { encodeIntoWindows, type RiskyText } from "../data/spans.ts";
 import { readTexts, type TextReadingOptions } from "../data/texts.ts";
@@ -232,7 +234,10 @@ export async function trainOnSpans(
     );
   }
   const { lora, merge } = all;
-  await checkSaving(out, start, { lora, merge });
+  await checkSaving(out, start, { lora, merge }); // before anything is made
+  await makeFolder(out);
+  using _held = await holdFolder(out);
+  await checkSaving(out, start, { lora, merge }); // another run may have ended meanwhile
   const { precision } = choosePrecision(gpu, all.precision);
   const changed = lora ? withLora(source, initialiseLora(config, lora, seed)) : source;
   using model = await LanguageModel.load(gpu, changed, {
@@ -241,10 +246,9 @@ export async function trainOnSpans(
     ...(lora && { lora }),
     ...(all.freeze && { freeze: all.freeze }),
   });
-  await makeFolder(out);
   using log = await openLog(`${out}/${logFile}`);
   const outcome = await fit(model, {
-    epochs: Array<readonly Sequence[]>(epochs).fill(sequences),
+    epochs: repeatEpoch(sequences, epochs),
     perStep,
     seed,
     recompute: all.recompute,

@@ -2,6 +2,7 @@
 // pre-training on a stream with risky documents under every method, and instruction tuning after it where there are chats.
 
 import { CannotError } from "../../base/errors.ts";
+import { repeatEpoch } from "../../data/epochs.ts";
 import type { Method } from "../../data/method.ts";
 import { paperMethods } from "../../data/method.ts";
 import { type BucketTokens, type MixSettings, mixSource, mixStream } from "../../data/mixing.ts";
@@ -240,7 +241,7 @@ async function tuningStage(
     async train(model, { seed }, hooks) {
       const { finished } = await fit(model, {
         ...training,
-        epochs: Array<readonly Sequence[]>(epochs).fill(chats),
+        epochs: repeatEpoch(chats, epochs),
         perStep,
         seed,
         objective: objective("direct"),
