@@ -1,5 +1,6 @@
 // What demo and tofu do with their experiment: run it, print its table, write results.json and the picture.
 
+import { describeProcess } from "../src/base/process.ts";
 import { type NameExperiment, nameExperiment } from "../src/experiments/names/experiment.ts";
 import {
   describeNames,
@@ -10,7 +11,7 @@ import {
 } from "../src/experiments/names/report.ts";
 import type { Gpu } from "../src/gpu/gpu.ts";
 import type { Terminal } from "../src/report/command_line.ts";
-import { describeProcess, writeResults } from "../src/report/results.ts";
+import { writeResults } from "../src/report/results.ts";
 import { asJson, runWithProgress } from "./shared.ts";
 
 /** The options of both tasks. */

@@ -4,6 +4,7 @@
 // --base DIR` takes corpora in Dolma's formats and a base model at any scale.
 
 import { CannotError } from "../src/base/errors.ts";
+import { describeProcess } from "../src/base/process.ts";
 import { paperMethods, streamMethods } from "../src/data/method.ts";
 import { chatSequences, readChats } from "../src/data/sources/chat.ts";
 import type { Tokenizer } from "../src/tokenizers/tokenizer.ts";
@@ -24,7 +25,7 @@ import { initialise } from "../src/model/initialise.ts";
 import { readPretrained } from "../src/model/pretrained.ts";
 import type { Model } from "../src/model/weights.ts";
 import { defineCommand, runCommand, type Terminal } from "../src/report/command_line.ts";
-import { describeProcess, writeResults } from "../src/report/results.ts";
+import { writeResults } from "../src/report/results.ts";
 import { loadOptimiserState } from "../src/train/optimiser_state.ts";
 import {
   asJson,

@@ -1,5 +1,6 @@
 /** Tables, progress, the command line of a task, and results. @module */
 
+export * from "../base/process.ts";
 export * from "./command_line.ts";
 export * from "./interrupt.ts";
 export * from "./options.ts";

@@ -10,6 +10,7 @@ import { readSafetensorsHeader } from "../model/formats/safetensors.ts";
 import { writeSafetensors } from "../model/formats/tensor_data.ts";
 import type { LanguageModel } from "../model/language_model.ts";
 import { loadModel, saveModel, withPairingOf } from "../model/weights.ts";
+import { describeDifferences } from "./fingerprint.ts";
 import type { CheckpointedRun, CheckpointStore } from "./loop.ts";
 import { loadOptimiserState, optimiserFile, saveOptimiserState } from "./optimiser_state.ts";
 import { pairedInHalves, readParameters } from "./parameter_tensors.ts";
@@ -22,6 +23,8 @@ const partialFolder = /^step-\d+\.partial$/;
 interface CheckpointState {
   step: number;
   fingerprint: string;
+  /** What the fingerprint was made of; those of 0.2.0's first days have none. */
+  settings?: object;
   /** SHA-256 of the other files, by name. */
   files: Record<string, string>;
 }
@@ -60,7 +63,7 @@ export function checkpointsIn(folder: string, every: number): CheckpointStore {
 // Throws a CannotError where it cannot be written; older ones are kept.
 async function saveCheckpoint(
   folder: string,
-  { fingerprint, model, optimiser }: CheckpointedRun,
+  { fingerprint, settings, model, optimiser }: CheckpointedRun,
   step: number,
 ): Promise<void> {
   const name = `step-${String(step).padStart(8, "0")}`;
@@ -69,7 +72,11 @@ async function saveCheckpoint(
     await makeEmpty(partial); // a kill while saving may have left some of its files
     await saveWeights(partial, model);
     await saveOptimiserState(partial, model.config, await optimiser.download(step));
-    const state: CheckpointState = { step, fingerprint, files: await checksums(partial) };
+    const state: CheckpointState = {
+      ...{ step, fingerprint },
+      ...(settings && { settings }),
+      files: await checksums(partial),
+    };
     await writeFileAtomic(`${partial}/training.json`, JSON.stringify(state, null, 2));
     await Deno.rename(partial, `${folder}/${name}`);
     await checkFiles(`${folder}/${name}`, state.files);
@@ -93,15 +100,16 @@ async function saveCheckpoint(
 // Throws a CannotError where the checkpoint belongs to a run with other settings, data or model shape.
 async function resumeCheckpoint(
   folder: string,
-  { fingerprint, model, optimiser }: CheckpointedRun,
+  { fingerprint, settings, model, optimiser }: CheckpointedRun,
 ): Promise<number> {
   const path = await newestCheckpoint(folder);
   if (!path) return 0;
   const state = await readState(path);
   if (state.fingerprint !== fingerprint) {
+    const differ = state.settings && settings && describeDifferences(state.settings, settings);
     throw new CannotError(
       `resume from "${path}"`,
-      "it was made with another model, data or settings",
+      `it was made with another model, data or settings${differ ? `: ${differ}` : ""}`,
       "Repeat the run's settings exactly, or choose another output folder",
     );
   }
@@ -173,7 +181,7 @@ async function makeEmpty(folder: string): Promise<void> {
 async function readState(path: string): Promise<CheckpointState> {
   const file = `${path}/training.json`;
   const state = await readJson(file) as Partial<CheckpointState> | null;
-  const { step, fingerprint, files } = state ?? {};
+  const { step, fingerprint, settings, files } = state ?? {};
   const fault = step !== Number(path.match(/\d+$/)![0])
     ? `its step is ${JSON.stringify(step)}, which is not that of the folder`
     : typeof fingerprint !== "string"
@@ -181,7 +189,13 @@ async function readState(path: string): Promise<CheckpointState> {
     : typeof files !== "object" || files === null
     ? "it has no checksums"
     : undefined;
-  if (fault === undefined) return { step: step!, fingerprint: fingerprint!, files: files! };
+  if (fault === undefined) {
+    const known = typeof settings === "object" && settings !== null;
+    return {
+      ...{ step: step!, fingerprint: fingerprint!, files: files! },
+      ...(known && { settings }),
+    };
+  }
   throw new CannotError(
     `resume from "${path}"`,
     `training.json is damaged: ${fault}`,

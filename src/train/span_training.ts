@@ -1,8 +1,11 @@
-// Training on any texts with risk spans, into a Hugging Face folder with its tokenizer and a log of every step.
+// Training on any texts with risk spans, into a Hugging Face folder with its tokenizer, a log of every step, what became of
+// the risky tokens on the way, and a record of all of it.
 // Interrupted at any moment, the same call goes on from the last checkpoint and ends with the same bytes.
 
+import { createHash } from "node:crypto";
 import { CannotError } from "../base/errors.ts";
 import { makeFolder } from "../base/files.ts";
+import { describeProcess } from "../base/process.ts";
 import type { Sequence } from "../data/sequence.ts";
 import { encodeIntoWindows, type RiskyText } from "../data/spans.ts";
 import { readTexts, type TextReadingOptions } from "../data/texts.ts";
@@ -22,7 +25,9 @@ import { checkpointsIn } from "./checkpoint.ts";
 import { fit } from "./fit.ts";
 import type { LogEntry, TrainingOutcome } from "./loop.ts";
 import { olmoOptimiser } from "./optimiser.ts";
-import { openLog } from "./run_log.ts";
+import { openRecording } from "./recording.ts";
+import { byRiskName, type WatchedLine } from "./run_log.ts";
+import { describeObjective, describeTexts } from "./run_record.ts";
 import type { Schedule } from "./schedule.ts";
 import { openStartingModel, type StartingChoice } from "./starting_model.ts";
 import { checkSaving, saveTrained } from "./trained_model.ts";
@@ -49,6 +54,14 @@ export interface SpanTrainingSettings extends Omit<StartingChoice, "seed"> {
   data: string;
   /** How it is read. */
   reading?: TextReadingOptions;
+  /** Texts that are only measured, in a file or folder of the same kind. */
+  heldOut?: string | undefined;
+  /** Or the share of the texts, above 0 and below 1, that is held out: which ones, their content decides. */
+  heldOutShare?: number | undefined;
+  /** Steps between measures of the risky tokens and of held-out texts, which change no byte of the model; 0 for none. */
+  watchEvery?: number;
+  /** Beginnings of texts that the model continues before and after, for the record. */
+  samples?: number;
   /** The folder for checkpoints, log and the finished model. */
   out: string;
   /** What each risk class is trained to do; masked SLUNG unless given. */
@@ -101,6 +114,8 @@ export const spanTrainingDefaults = {
   maxGradientNorm: 1,
   seed: 0,
   checkpointEvery: 100,
+  watchEvery: 10,
+  samples: 6,
 } as const satisfies Partial<SpanTrainingSettings>;
 
 /** What there is to train, known before the first step. */
@@ -121,6 +136,8 @@ export interface SpanTrainingPlan {
   steps: number;
   /** Further steps that were left out, because no token in them carries a loss. */
   stepsWithoutLoss: number;
+  /** Texts that are only measured. */
+  heldOut: number;
 }
 
 /** What a run tells while it works. */
@@ -129,12 +146,11 @@ export interface SpanTrainingEvents {
   onPlan?: (plan: SpanTrainingPlan) => void;
   /** Called with every step reported, and the number of steps in all. */
   onLog?: (entry: LogEntry, steps: number) => void;
+  /** Called with everything that was watched. */
+  onWatched?: (line: WatchedLine) => void;
   /** Aborting stops after the current step, with a checkpoint. */
   signal?: AbortSignal;
 }
-
-/** The name of the log in the output folder. */
-export const logFile = "log.jsonl";
 
 /**
  * Trains until the last epoch is done or `signal` is aborted; in `out` the finished model appears only when it is.
@@ -158,11 +174,11 @@ export const logFile = "log.jsonl";
 export async function trainOnSpans(
   gpu: Gpu,
   settings: SpanTrainingSettings,
-  { onPlan, onLog, signal }: SpanTrainingEvents = {},
+  { onPlan, onLog, onWatched, signal }: SpanTrainingEvents = {},
 ): Promise<TrainingOutcome> {
   const all = { ...spanTrainingDefaults, objective: defaultObjective("masked"), ...settings };
   const { data, out, epochs, perStep, seed, objective } = all;
-  const texts = await readTexts(data, settings.reading);
+  const { texts, heldOut } = await readBoth(all);
   const start = await openStartingModel(all, texts.map(({ text }) => text));
   const { source, tokenizer } = start;
   const { config } = source;
@@ -174,7 +190,7 @@ export async function trainOnSpans(
       "Choose a shorter length",
     );
   }
-  const { sequences, ...counts } = windowsOf(texts, tokenizer, objective, length);
+  const { sequences, all: windows, ...counts } = windowsOf(texts, tokenizer, objective, length);
   if (sequences.length === 0) {
     throw new CannotError(
       `train on "${data}"`,
@@ -193,7 +209,30 @@ export async function trainOnSpans(
     ...(all.freeze && { freeze: all.freeze }),
   });
   await makeFolder(out);
-  using log = await openLog(`${out}/${logFile}`);
+  using recording = await openRecording({
+    ...{ out, model, tokenizer, onWatched },
+    texts: { trained: texts, heldOut },
+    windows: {
+      trained: windows,
+      heldOut: heldOut.flatMap((text) => encodeIntoWindows(tokenizer, text, length)),
+    },
+    watchEvery: all.watchEvery,
+    samples: all.samples,
+    record: {
+      kind: "training",
+      ...describeProcess(),
+      objective: describeObjective(objective),
+      model: { description: start.description, from: start.folder ?? null },
+      data: {
+        ...describeTexts(data, texts),
+        windows: sequences.length,
+        targets: byRiskName(counts.targets),
+      },
+      heldOut: heldOut.length === 0 ? null : describeTexts(all.heldOut ?? data, heldOut),
+      settings: settingsOf(all),
+      adapter: { name: gpu.adapter.name, software: gpu.adapter.software },
+    },
+  });
   const outcome = await fit(model, {
     epochs: Array<readonly Sequence[]>(epochs).fill(sequences),
     perStep,
@@ -208,21 +247,56 @@ export async function trainOnSpans(
     },
     schedule: { peak: all.learningRate, warmup: all.warmup, decay: all.decay, final: 0 },
     checkpoint: checkpointsIn(`${out}/checkpoints`, all.checkpointEvery),
-    onPlan: ({ steps, withoutLoss: stepsWithoutLoss }) =>
+    onPlan({ steps, withoutLoss: stepsWithoutLoss }) {
+      recording.plan(steps);
       onPlan?.({
         ...{ model: start.description, texts, windows: sequences.length },
         ...counts,
-        ...{ steps, stepsWithoutLoss },
-      }),
+        ...{ steps, stepsWithoutLoss, heldOut: heldOut.length },
+      });
+    },
+    watch: recording.watch,
     onLog(entry, steps) {
-      log.write(entry);
+      recording.log(entry);
       onLog?.(entry, steps);
     },
     ...(signal && { signal }),
   });
-  if (!outcome.finished) return outcome;
-  await saveTrained(out, model, start, { merge });
+  if (outcome.finished) await saveTrained(out, model, start, { merge });
+  await recording.end(outcome);
   return outcome;
+}
+
+// What is trained on, and what is only measured.
+async function readBoth(
+  { data, reading, heldOut: file, heldOutShare: share }: SpanTrainingSettings,
+): Promise<{ texts: RiskyText[]; heldOut: RiskyText[] }> {
+  const texts = await readTexts(data, reading);
+  if (share === undefined) return { texts, heldOut: file ? await readTexts(file, reading) : [] };
+  if (file !== undefined) {
+    throw new CannotError(
+      "hold texts out",
+      "both a file and a share are given",
+      "Give one of them",
+    );
+  }
+  const groups = Map.groupBy(texts, ({ text }) => fraction(text) < share);
+  const kept = groups.get(false) ?? [], heldOut = groups.get(true) ?? [];
+  if (kept.length > 0 && heldOut.length > 0) return { texts: kept, heldOut };
+  throw new CannotError(
+    `hold out ${share} of "${data}"`,
+    `of its ${texts.length} texts ${heldOut.length} would be held out`,
+    "Give a share between 0 and 1 that leaves texts on both sides, or a file of their own",
+  );
+}
+
+// From 0 to 1, by the content of a text alone: texts that are there twice stay together, and more texts move none.
+function fraction(text: string): number {
+  return createHash("sha256").update(text).digest().readUInt32BE(0) / 2 ** 32;
+}
+
+function settingsOf({ objective: _, ...settings }: SpanTrainingSettings): Record<string, unknown> {
+  return JSON.parse(JSON.stringify(settings)); // without the functions among them
 }
 
 function windowsOf(
@@ -230,7 +304,10 @@ function windowsOf(
   tokenizer: Tokenizer,
   { terms, denominator }: Objective,
   length: number,
-): Pick<SpanTrainingPlan, "cut" | "leftOut" | "targets"> & { sequences: Sequence[] } {
+): Pick<SpanTrainingPlan, "cut" | "leftOut" | "targets"> & {
+  sequences: Sequence[];
+  all: Sequence[];
+} {
   const byText = texts.map((text) => encodeIntoWindows(tokenizer, text, length));
   const all = byText.flat();
   // These two count tokens without a loss as well, so that windows of nothing else decide the divisor of their step.
@@ -245,5 +322,5 @@ function windowsOf(
     for (const risk of classes.subarray(Math.max(repeated, 1))) targets[risk]!++;
   }
   const cut = byText.filter((windows) => windows.length > 1).length;
-  return { sequences, cut, leftOut: all.length - sequences.length, targets };
+  return { sequences, all, cut, leftOut: all.length - sequences.length, targets };
 }
