@@ -121,6 +121,7 @@ const command = defineCommand({
         maxNewTokens,
       },
       options,
+      base,
       terminal,
     );
   },

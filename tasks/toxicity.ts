@@ -5,6 +5,7 @@
 
 import { CannotError } from "../src/base/errors.ts";
 import { describeProcess } from "../src/base/process.ts";
+import { recordExperiment } from "../src/experiments/record.ts";
 import { paperMethods, streamMethods } from "../src/data/method.ts";
 import { chatSequences, readChats } from "../src/data/sources/chat.ts";
 import type { Tokenizer } from "../src/tokenizers/tokenizer.ts";
@@ -168,6 +169,7 @@ const command = defineCommand({
         epochs: options.chatEpochs,
         learningRate: options.chatLearningRate,
       });
+    const methods = await chosenMethods(options.methods, streamMethods, options.objective);
     const planned = await toxicityExperiment({
       ...experiment,
       ...start,
@@ -185,9 +187,14 @@ const command = defineCommand({
           samples,
         },
       },
-      methods: await chosenMethods(options.methods, streamMethods, options.objective),
+      methods,
       seeds: options.seeds as number[],
       amounts: options.amounts as number[],
+    });
+    await recordExperiment(out, {
+      base: options.base ?? (protocol.pretraining && `${out}/base`),
+      prompt: "{question}",
+      methods,
     });
     const outcomes = await runWithProgress(gpu, planned, out, terminal, {
       describe: describeToxicity,

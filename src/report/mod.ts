@@ -2,8 +2,10 @@
 
 export * from "../base/process.ts";
 export * from "./command_line.ts";
+export * from "./html.ts";
 export * from "./interrupt.ts";
 export * from "./options.ts";
+export * from "./page.ts";
 export * from "./printable.ts";
 export * from "./progress.ts";
 export * from "./results.ts";

@@ -295,8 +295,26 @@ function fraction(text: string): number {
   return createHash("sha256").update(text).digest().readUInt32BE(0) / 2 ** 32;
 }
 
-function settingsOf({ objective: _, ...settings }: SpanTrainingSettings): Record<string, unknown> {
-  return JSON.parse(JSON.stringify(settings)); // without the functions among them
+const recorded = [
+  ...[
+    "data",
+    "heldOut",
+    "heldOutShare",
+    "reading",
+    "out",
+    "model",
+    "config",
+    "tokenizer",
+    "vocabulary",
+  ],
+  ...["epochs", "perStep", "maxLength", "learningRate", "warmup", "decay", "weightDecay"],
+  ...["maxGradientNorm", "lora", "merge", "freeze", "precision", "recompute", "microBatch", "seed"],
+  ...["checkpointEvery", "watchEvery", "samples"],
+] as const satisfies readonly (keyof SpanTrainingSettings)[];
+
+function settingsOf(settings: SpanTrainingSettings): Record<string, unknown> {
+  const chosen = Object.fromEntries(recorded.map((name) => [name, settings[name]]));
+  return JSON.parse(JSON.stringify(chosen)); // without the functions among them
 }
 
 function windowsOf(
