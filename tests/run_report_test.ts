@@ -42,7 +42,11 @@ Deno.test("marked texts colour what is risky, whatever the spans' order and over
 
 Deno.test("numbers with and without an interval stand right, other columns left", () => {
   const { markup } = pageTable(["a", "b", "c"], [["x", "1.0 ± 0.2", 3], ["1", "–", "−2.5"]]);
-  assertEquals(markup.match(/<th( [^>]*)?>/g), ["<th>", '<th class="number">', '<th class="number">']);
+  assertEquals(markup.match(/<th( [^>]*)?>/g), [
+    "<th>",
+    '<th class="number">',
+    '<th class="number">',
+  ]);
   const interval = { mean: -1, low: -1.25, high: -0.75, confidence: 0.95, n: 3 };
   assertEquals(intervalCell(interval, 2), "−1.00 ± 0.25");
   assertEquals(intervalCell({ ...interval, n: 1 }, 1), "−1.0");
