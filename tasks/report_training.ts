@@ -1,7 +1,6 @@
 // What `report` shows of training runs: what became of the risky tokens and of the others, what the models write, and in
 // what the runs differ.
 
-import type { Interval } from "../src/base/interval.ts";
 import { studentInterval } from "../src/eval/statistics.ts";
 import { type Html, html, type HtmlPart } from "../src/report/html.ts";
 import { markedText, pageCode, type PageSection, pageTable } from "../src/report/page.ts";

@@ -2,7 +2,7 @@
 // models are asked, and what is risky in what they say.
 
 import { exists, makeFolder, readJson, writeFileAtomic } from "../base/files.ts";
-import { type Method } from "../data/method.ts";
+import type { Method } from "../data/method.ts";
 import { runFile, writePhrases } from "../train/run_record.ts";
 
 /** What `run.json` holds of an experiment. */
