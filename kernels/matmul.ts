@@ -22,11 +22,17 @@ import tiled from "./matmul_tiled.wgsl" with { type: "text" };
 
 /** One product `out[rows, columns] (+)= A[rows, depth] · B[depth, columns]`. */
 export interface MatmulRequest {
+  /** A, [rows, depth]. */
   a: Tensor;
+  /** B, [depth, columns]. */
   b: Tensor;
+  /** [rows, columns]. */
   out: Tensor;
+  /** Of A and `out`. */
   rows: number;
+  /** Of B and `out`. */
   columns: number;
+  /** Terms of each sum. */
   depth: number;
   /** `a` is stored as [depth, rows]. */
   transposeA?: boolean;

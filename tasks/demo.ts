@@ -37,9 +37,8 @@ const command = defineCommand({
     const options = await withEarlierOptions(now, given);
     const { epochs, learningRate, replay, seeds, objective } = options;
     using gpu = await Gpu.open();
-    const { tokenizer, description, source } = await readPretrained(
-      `${import.meta.dirname}/../models/invented-base`,
-    );
+    const base = `${import.meta.dirname}/../models/invented-base`;
+    const { tokenizer, description, source } = await readPretrained(base);
     terminal.note(`${description}; ${gpu.adapter.name}`);
     return await runNames(
       gpu,
@@ -64,6 +63,7 @@ const command = defineCommand({
         maxNewTokens: 32,
       },
       options,
+      base,
       terminal,
     );
   },

@@ -1,5 +1,7 @@
 // What demo and tofu do with their experiment: run it, print its table, write results.json and the picture.
 
+import { describeProcess } from "../src/base/process.ts";
+import { questionPrompt } from "../src/data/sources/tofu.ts";
 import { type NameExperiment, nameExperiment } from "../src/experiments/names/experiment.ts";
 import {
   describeNames,
@@ -8,9 +10,11 @@ import {
   renderNameTable,
   summariseNames,
 } from "../src/experiments/names/report.ts";
+import { recordExperiment } from "../src/experiments/record.ts";
 import type { Gpu } from "../src/gpu/gpu.ts";
+import { nameForms } from "../src/label/names.ts";
 import type { Terminal } from "../src/report/command_line.ts";
-import { describeProcess, writeResults } from "../src/report/results.ts";
+import { writeResults } from "../src/report/results.ts";
 import { asJson, runWithProgress } from "./shared.ts";
 
 /** The options of both tasks. */
@@ -20,14 +24,21 @@ export interface NameTaskOptions {
   measure?: string | undefined;
 }
 
+/** @param base The folder of the model that every run starts from. */
 export async function runNames(
   gpu: Gpu,
   experiment: NameExperiment,
   options: NameTaskOptions,
+  base: string,
   terminal: Terminal,
 ): Promise<object> {
   const { out, keepModels, measure } = options;
   const began = performance.now();
+  await recordExperiment(
+    out,
+    { base, prompt: questionPrompt("{question}"), methods: experiment.methods },
+    experiment.task.names.flatMap(nameForms),
+  );
   const outcomes = await runWithProgress(gpu, await nameExperiment(experiment), out, terminal, {
     describe: describeNames,
     keepModels,

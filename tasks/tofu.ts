@@ -138,6 +138,7 @@ const command = defineCommand({
         maxNewTokens,
       },
       options,
+      base,
       terminal,
     );
   },

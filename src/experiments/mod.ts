@@ -1,5 +1,6 @@
 /** The experiments, and the runner that they stand on. @module */
 
+export * from "./record.ts";
 export * from "./runner.ts";
 export * from "./small_olmo.ts";
 export * from "./texts.ts";

@@ -2,9 +2,9 @@
 // Keys are sorted and numbers printed by JSON alone, so equal results are equal bytes and two files
 // can be compared with diff. The file appears whole or not at all.
 
-import project from "../../deno.json" with { type: "json" };
 import { CannotError } from "../base/errors.ts";
 import { readJson, writeFileAtomic } from "../base/files.ts";
+import type { ProcessRecord } from "../base/process.ts";
 import { show } from "../base/show.ts";
 
 /** Anything JSON can hold. */
@@ -33,17 +33,13 @@ export interface Generation {
 }
 
 /** Everything `results.json` holds. */
-export interface Results {
+export interface Results extends ProcessRecord {
   /** Every option of the run, defaults included. */
   config: { [option: string]: Json };
   /** The seed of each random stream, by label. */
   seeds: { [label: string]: number };
   /** The adapter, or `null` when the run used none. */
   adapter: AdapterRecord | null;
-  /** Of Deno, its V8 and this project. */
-  versions: { deno: string; v8: string; project: string };
-  /** The script and its arguments, as typed. */
-  commandLine: string[];
   /** Numbers that came out, possibly nested; one that is not finite is written as `null`. */
   metrics: { [name: string]: Json };
   /** What the model wrote. */
@@ -63,15 +59,6 @@ const fields = [
   "generations",
   "timing",
 ] as const satisfies readonly (keyof Results)[];
-
-/** The part of {@link Results} that the process itself knows. */
-export function describeProcess(): Pick<Results, "versions" | "commandLine"> {
-  const script = decodeURIComponent(new URL(Deno.mainModule).pathname.split("/").at(-1)!);
-  return {
-    versions: { deno: Deno.version.deno, v8: Deno.version.v8, project: project.version },
-    commandLine: [script, ...Deno.args],
-  };
-}
 
 /**
  * Writes `results.json` into a folder, which is made if it does not exist.

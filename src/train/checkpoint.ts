@@ -10,6 +10,7 @@ import { readSafetensorsHeader } from "../model/formats/safetensors.ts";
 import { writeSafetensors } from "../model/formats/tensor_data.ts";
 import type { LanguageModel } from "../model/language_model.ts";
 import { loadModel, saveModel, withPairingOf } from "../model/weights.ts";
+import { describeDifferences } from "./fingerprint.ts";
 import type { CheckpointedRun, CheckpointStore } from "./loop.ts";
 import { codeVersion } from "./code_version.ts";
 import { loadOptimiserState, optimiserFile, saveOptimiserState } from "./optimiser_state.ts";
@@ -26,6 +27,8 @@ interface CheckpointState {
   fingerprint: string;
   /** The version of the code that made it. */
   code: string;
+  /** What the fingerprint was made of; those of 0.2.0's first days have none. */
+  settings?: object;
   /** SHA-256 of the other files, by name. */
   files: Record<string, string>;
 }
@@ -64,7 +67,7 @@ export function checkpointsIn(folder: string, every: number): CheckpointStore {
 // Throws a CannotError where it cannot be written; older ones are kept.
 async function saveCheckpoint(
   folder: string,
-  { fingerprint, model, optimiser }: CheckpointedRun,
+  { fingerprint, settings, model, optimiser }: CheckpointedRun,
   step: number,
 ): Promise<void> {
   const name = `step-${String(step).padStart(8, "0")}`;
@@ -74,7 +77,11 @@ async function saveCheckpoint(
     await saveWeights(partial, model);
     await saveOptimiserState(partial, model.config, await optimiser.download(step));
     const { training: code } = await codeVersion();
-    const state: CheckpointState = { step, fingerprint, code, files: await checksums(partial) };
+    const state: CheckpointState = {
+      ...{ step, fingerprint, code },
+      ...(settings && { settings }),
+      files: await checksums(partial),
+    };
     await writeFileAtomic(`${partial}/${stateFile}`, JSON.stringify(state, null, 2));
     await Deno.rename(partial, `${folder}/${name}`);
     await checkFiles(`${folder}/${name}`, state.files);
@@ -98,15 +105,16 @@ async function saveCheckpoint(
 // Throws a CannotError where the checkpoint belongs to a run with other settings, data or model shape.
 async function resumeCheckpoint(
   folder: string,
-  { fingerprint, model, optimiser }: CheckpointedRun,
+  { fingerprint, settings, model, optimiser }: CheckpointedRun,
 ): Promise<number> {
   const path = await newestCheckpoint(folder);
   if (!path) return 0;
   const state = await readState(path);
   if (state.fingerprint !== fingerprint) {
+    const differ = state.settings && settings && describeDifferences(state.settings, settings);
     throw new CannotError(
       `resume from "${path}"`,
-      "it was made with another model, data or settings",
+      `it was made with another model, data or settings${differ ? `: ${differ}` : ""}`,
       "Repeat the run's settings exactly, or choose another output folder",
     );
   }
@@ -185,7 +193,7 @@ async function makeEmpty(folder: string): Promise<void> {
 async function readState(path: string): Promise<CheckpointState> {
   const file = `${path}/${stateFile}`;
   const state = await readJson(file) as Partial<CheckpointState> | null;
-  const { step, fingerprint, code, files } = state ?? {};
+  const { step, fingerprint, code, settings, files } = state ?? {};
   const fault = step !== Number(path.match(/\d+$/)![0])
     ? `its step is ${show(step)}, which is not that of the folder`
     : typeof fingerprint !== "string"
@@ -195,7 +203,13 @@ async function readState(path: string): Promise<CheckpointState> {
     : typeof files !== "object" || files === null
     ? "it has no checksums"
     : undefined;
-  if (fault === undefined) return state as CheckpointState;
+  if (fault === undefined) {
+    const known = typeof settings === "object" && settings !== null;
+    return {
+      ...{ step: step!, fingerprint: fingerprint!, code: code!, files: files! },
+      ...(known && { settings }),
+    };
+  }
   throw new CannotError(
     `resume from "${path}"`,
     `training.json is damaged: ${fault}`,

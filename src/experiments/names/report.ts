@@ -72,7 +72,8 @@ export function summariseNames(outcomes: readonly NameOutcome[]): NameSummary[] 
   });
 }
 
-const columnTitles: Partial<Record<NameMeasure, string>> = {
+/** The measures that tables show, in their order, and their headings. */
+export const nameColumnTitles: Partial<Record<NameMeasure, string>> = {
   names: "Names said",
   namesWholeWord: "whole word",
   namesNotInPrompt: "not in question",
@@ -85,7 +86,7 @@ const columnTitles: Partial<Record<NameMeasure, string>> = {
 
 /** The table as text for the terminal. */
 export function renderNameTable(summary: readonly NameSummary[]): string {
-  const shown = Object.entries(columnTitles) as [NameMeasure, string][];
+  const shown = Object.entries(nameColumnTitles) as [NameMeasure, string][];
   const columns: Column<Record<string, string>>[] = [
     { key: "method", title: "Method" },
     ...shown.map(([key, title]) => ({ key, title, unit: "%", align: "right" } as const)),
