@@ -3,6 +3,7 @@
 
 import { CannotError } from "../base/errors.ts";
 import { makeFolder } from "../base/files.ts";
+import { planSteps } from "../data/epochs.ts";
 import type { Sequence } from "../data/sequence.ts";
 import { encodeIntoWindows, type RiskyText } from "../data/spans.ts";
 import { readTexts, type TextReadingOptions } from "../data/texts.ts";
@@ -20,6 +21,7 @@ import {
 } from "../slung/objective.ts";
 import { checkpointsIn } from "./checkpoint.ts";
 import { fit } from "./fit.ts";
+import { expectFitting } from "./fitting_memory.ts";
 import type { LogEntry, TrainingOutcome } from "./loop.ts";
 import { olmoOptimiser } from "./optimiser.ts";
 import { openLog } from "./run_log.ts";
@@ -185,21 +187,30 @@ export async function trainOnSpans(
   const { lora, merge } = all;
   await checkSaving(out, start, { lora, merge });
   const { precision } = choosePrecision(gpu, all.precision);
+  const mostPositions = all.microBatch;
+  const passes = Array<readonly Sequence[]>(epochs).fill(sequences);
+  const { shape } = planSteps({
+    epochs: passes,
+    ...{ perStep, seed, objective, mostPositions },
+    ...{ contextLength: config.contextLength, vocabularySize: config.vocabularySize },
+  });
+  const { recompute, freeze } = all;
+  expectFitting(gpu, { config, precision, ...shape, recompute, lora, freeze });
   const changed = lora ? withLora(source, initialiseLora(config, lora, seed)) : source;
   using model = await LanguageModel.load(gpu, changed, {
     gradients: true,
     precision,
     ...(lora && { lora }),
-    ...(all.freeze && { freeze: all.freeze }),
+    ...(freeze && { freeze }),
   });
   await makeFolder(out);
   using log = await openLog(`${out}/${logFile}`);
   const outcome = await fit(model, {
-    epochs: Array<readonly Sequence[]>(epochs).fill(sequences),
+    epochs: passes,
     perStep,
     seed,
-    recompute: all.recompute,
-    ...(all.microBatch !== undefined && { mostPositions: all.microBatch }),
+    recompute,
+    ...(mostPositions !== undefined && { mostPositions }),
     objective,
     optimiser: {
       ...olmoOptimiser,
