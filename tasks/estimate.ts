@@ -2,15 +2,10 @@
 
 import { measureCeiling } from "../kernels/ceiling.ts";
 import { describeBytes } from "../src/base/bytes.ts";
-import { readJson } from "../src/base/files.ts";
 import { microBatchShape } from "../src/data/epochs.ts";
 import { lowRiskSequence } from "../src/data/sequence.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
-import type { DecoderConfig } from "../src/model/config.ts";
-import { presets } from "../src/model/families.ts";
-import { fromHuggingFace } from "../src/model/formats/huggingface/config.ts";
 import { countParameters } from "../src/model/parameter_shapes.ts";
-import { openModelFiles } from "../src/model/weights.ts";
 import { defineCommand, runCommand } from "../src/report/command_line.ts";
 import { renderTable } from "../src/report/table.ts";
 import {
@@ -29,9 +24,8 @@ import {
 import type { StepShape } from "../src/train/recorded_step.ts";
 import { modelSizes } from "../src/train/starting_model.ts";
 import { measureStepSpeed, type StepSpeed } from "../src/train/step_speed.ts";
+import { readConfig } from "./shared.ts";
 import { chosenLearned, learnedOptions, memoryOptions } from "./training_options.ts";
-
-const { merge: _, ...learned } = learnedOptions;
 
 const command = defineCommand({
   name: "estimate",
@@ -52,7 +46,7 @@ const command = defineCommand({
     batch: { type: "integer", default: 1, min: 1, help: "Windows of an optimiser step" },
     seq: { type: "integer", min: 1, help: "Tokens of a window; the model's context if left out" },
     ...memoryOptions,
-    ...learned,
+    ...learnedOptions,
     memory: {
       type: "number",
       min: 0.001,
@@ -69,7 +63,7 @@ const command = defineCommand({
     const window = lowRiskSequence(new Uint32Array(seq + 1));
     const windows = new Array(batch).fill(window);
     const { rows, time } = microBatchShape([windows], config.contextLength, microBatch);
-    const { lora, freeze } = chosenLearned({ ...options, merge: false }, given);
+    const { lora, freeze } = chosenLearned(options, given);
     const shape: StepShape = { config, precision, rows, time, recompute, lora, freeze };
     const memory = options.memory === undefined ? adapterMemory(gpu) : options.memory * 2 ** 30;
     const step = estimateStep(gpu, shape);
@@ -117,15 +111,6 @@ interface Report extends StepEstimate {
   /** Of the adapter's arithmetic ceiling. */
   share?: number;
   seconds?: number;
-}
-
-async function readConfig(model: string): Promise<DecoderConfig> {
-  if (modelSizes.includes(model)) return presets[model as keyof typeof presets];
-  if (model.endsWith(".json")) return fromHuggingFace(await readJson(model), model);
-  const file = `${model}/config.json`;
-  const isHuggingFace = await Deno.stat(file).then(({ isFile }) => isFile, () => false);
-  if (isHuggingFace) return fromHuggingFace(await readJson(file), file);
-  return (await openModelFiles(model)).config;
 }
 
 function render(report: Report, { config, precision, recompute, lora, freeze }: StepShape): string {

@@ -21,7 +21,13 @@ import {
 import { modelSizes } from "../src/train/starting_model.ts";
 import { chosenObjective } from "./objective.ts";
 import { showSamples } from "./shared.ts";
-import { chosenLearned, learnedOptions, memoryOptions, speedOptions } from "./training_options.ts";
+import {
+  chosenLearned,
+  learnedOptions,
+  memoryOptions,
+  mergeOptions,
+  speedOptions,
+} from "./training_options.ts";
 
 const command = defineCommand({
   name: "train",
@@ -78,6 +84,7 @@ const command = defineCommand({
     },
     ...memoryOptions,
     ...learnedOptions,
+    ...mergeOptions,
     epochs: {
       type: "integer",
       default: spanTrainingDefaults.epochs,

@@ -2,7 +2,7 @@
 
 import { describeBytes } from "../base/bytes.ts";
 import { CannotError } from "../base/errors.ts";
-import { hostMemory } from "../base/host_memory.ts";
+import { hostMemory } from "./host_memory.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { estimateStep, memoryParts, type StepEstimate } from "./estimate.ts";
 import type { StepShape } from "./recorded_step.ts";

@@ -23,7 +23,7 @@ import { checkpointsIn } from "./checkpoint.ts";
 import { fit } from "./fit.ts";
 import { expectFitting } from "./fitting_memory.ts";
 import type { LogEntry, TrainingOutcome } from "./loop.ts";
-import { olmoOptimiser } from "./optimiser.ts";
+import { olmoOptimiser, optimiserOf } from "./optimiser.ts";
 import { openLog } from "./run_log.ts";
 import type { Schedule } from "./schedule.ts";
 import { openStartingModel, type StartingChoice } from "./starting_model.ts";
@@ -75,8 +75,14 @@ export interface SpanTrainingSettings extends Omit<StartingChoice, "seed"> {
   learningRate?: number;
   /** Steps of linear warm-up. */
   warmup?: number;
-  /** How the learning rate falls, to 0, after the warm-up. */
+  /** How the learning rate falls after the warm-up. */
   decay?: Schedule["decay"];
+  /** The share of the peak that is left after the last step. */
+  finalRate?: number;
+  /** Decay of AdamW's first and second moment. */
+  betas?: readonly number[];
+  /** Added to the root of AdamW's second moment. */
+  epsilon?: number;
   /** Decoupled, of matrices only. */
   weightDecay?: number;
   /** Gradients are scaled down to this global norm; 0 never does. */
@@ -99,6 +105,9 @@ export const spanTrainingDefaults = {
   learningRate: 3e-4,
   warmup: 0,
   decay: "cosine",
+  finalRate: 0,
+  betas: olmoOptimiser.betas,
+  epsilon: olmoOptimiser.epsilon,
   weightDecay: 0.1,
   maxGradientNorm: 1,
   seed: 0,
@@ -212,12 +221,10 @@ export async function trainOnSpans(
     recompute,
     ...(mostPositions !== undefined && { mostPositions }),
     objective,
-    optimiser: {
-      ...olmoOptimiser,
-      weightDecay: all.weightDecay,
-      maxGradientNorm: all.maxGradientNorm,
+    optimiser: optimiserOf(all),
+    schedule: {
+      ...{ peak: all.learningRate, warmup: all.warmup, decay: all.decay, final: all.finalRate },
     },
-    schedule: { peak: all.learningRate, warmup: all.warmup, decay: all.decay, final: 0 },
     checkpoint: checkpointsIn(`${out}/checkpoints`, all.checkpointEvery),
     onPlan: ({ steps, withoutLoss: stepsWithoutLoss }) =>
       onPlan?.({
