@@ -130,6 +130,8 @@ Deno.test("keys and values are counted as generation allocates them", async () =
   };
   await generate(model, [Uint32Array.of(1, 2), Uint32Array.of(3)], { maxNewTokens: 7 });
   assertEquals(estimateCache(gpu, shape, { batch: 2, length: 9 }), seen);
+  using narrow = await Gpu.open({ bindingLimit: 2 ** 10 }); // what it refuses is told all the same
+  assertEquals(estimateCache(narrow, shape, { batch: 2, length: 9 }), seen);
 });
 
 Deno.test("what the adapter refuses is estimated all the same, with its words", async () => {

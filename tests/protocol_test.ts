@@ -5,7 +5,7 @@ import { initialise } from "../src/model/initialise.ts";
 import { loadModel, saveModel } from "../src/model/weights.ts";
 import { smallOlmo } from "../src/experiments/small_olmo.ts";
 import { trainBytePair } from "../src/tokenizers/byte_pair.ts";
-import { withProtocol } from "../tasks/paper_values.ts";
+import { tofuPaperValues, withProtocol } from "../tasks/paper_values.ts";
 import { assert, assertEquals } from "./assert.ts";
 import { runTask } from "./fixtures/task.ts";
 
@@ -102,4 +102,15 @@ Deno.test("the paper's protocol asks for its base, and a value that is given cou
   assertEquals(code, 1);
   assert(text.includes("it starts from allenai/OLMo-1B-hf. Give the folder"), text);
   assertEquals(withProtocol({ a: 1, b: 2 }, { a: 3, b: 4 }, new Set(["b"])), { a: 3, b: 2 });
+});
+
+Deno.test("the paper's values are those of the authors' configuration", () => {
+  // configs/training/train_hf_tofu_configs.yaml and the evaluation's, with the Hugging Face Trainer's defaults
+  assertEquals<object>(tofuPaperValues, {
+    ...{ seeds: [0, 1, 2], epochs: 3, answerPasses: 1, replay: 0, perStep: 32 },
+    ...{ learningRate: 5e-5, warmup: 0, decay: "linear", finalRate: 0 },
+    ...{ betas: [0.9, 0.999], epsilon: 1e-8, weightDecay: 0, maxGradientNorm: 1 },
+    ...{ precision: "f16", answers: "bare", maxNewTokens: 100 },
+    checkpointEvery: 13, // an epoch
+  });
 });
