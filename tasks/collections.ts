@@ -10,14 +10,16 @@ import { paperThresholds } from "../src/label/sentences.ts";
 import type { Terminal } from "../src/report/command_line.ts";
 import type { Options, Values } from "../src/report/options.ts";
 import { createProgress } from "../src/report/progress.ts";
+import { orModelName } from "./hub.ts";
+import { specialOption } from "./special.ts";
 
 /** Options that say which documents are taken, and how shards are cut. */
 export const collectionOptions = {
   tokenizer: {
-    type: "path",
+    ...orModelName,
     required: true,
-    placeholder: "folder",
-    help: "The tokenizer, or the model whose tokenizer it is",
+    placeholder: "model",
+    help: "The tokenizer, or the model whose tokenizer it is: a folder or a name on the hub",
   },
   part: {
     type: "string",
@@ -75,12 +77,7 @@ export const collectionOptions = {
     default: "utf16",
     help: "What the offsets of spans count, where the texts do not say",
   },
-  special: {
-    type: "string",
-    choices: ["tokens", "text"],
-    default: "tokens",
-    help: "What a special token becomes that is spelt out in a text",
-  },
+  ...specialOption,
   strict: { type: "flag", help: "End at the first malformed line instead of leaving it out" },
 } as const satisfies Options;
 

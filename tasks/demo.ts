@@ -23,8 +23,15 @@ const command = defineCommand({
   examples: ["", "--seeds 0,1,2 --out runs/demo-seeds"],
   options: {
     out: { type: "path", default: "runs/demo", placeholder: "folder", help: "Where results go" },
-    seeds: { type: "list", of: "integer", default: [0], help: "One model per method and seed" },
-    epochs: { type: "integer", default: 10, min: 1, help: "Epochs over the targets" },
+    seeds: {
+      type: "list",
+      of: "integer",
+      default: [0],
+      min: 0,
+      max: 2 ** 32 - 1,
+      help: "One model per method and seed",
+    },
+    epochs: { type: "integer", default: 10, min: 1, max: 1e6, help: "Epochs over the targets" },
     replay: {
       type: "integer",
       default: 200,

@@ -14,6 +14,7 @@ import {
   showProgress,
   sliceOf,
 } from "./collections.ts";
+import { fetchNamed, orDatasetName } from "./hub.ts";
 import { chosenObjective } from "./objective.ts";
 
 /** The command. */
@@ -23,14 +24,15 @@ export const exportToOlmo = defineCommand({
     "Writes labelled texts as token shards and masks for OLMo's trainers. Interrupted, the same command goes on.",
   examples: [
     "--data labelled.jsonl --tokenizer path/to/olmo --out exported",
-    "--data corpus --tokenizer path/to/olmo --root s3://bucket/exported --out exported",
+    "--data corpus --tokenizer allenai/OLMo-1B-hf --root s3://bucket/exported --out exported",
   ],
   options: {
     data: {
-      type: "path",
+      ...orDatasetName,
       required: true,
       placeholder: "path",
-      help: "A folder with documents/ and attributes/, or a file or folder of texts with spans",
+      help: "A folder with documents/ and attributes/, a file or folder of texts with spans, or " +
+        "datasets/owner/name@revision/path on the hub",
     },
     out: { type: "path", required: true, placeholder: "folder", help: "Where the shards go" },
     objective: {
@@ -53,7 +55,8 @@ export const exportToOlmo = defineCommand({
     },
     ...collectionOptions,
   },
-  async run(options, terminal) {
+  async run(given, terminal) {
+    const options = await fetchNamed(given, terminal);
     const { data, out, sequenceLength, root } = options;
     const objective = await chosenObjective(options.objective, "active");
     trainedClasses(objective); // refuses before anything is read

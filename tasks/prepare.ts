@@ -18,6 +18,7 @@ import {
   showProgress,
   sliceOf,
 } from "./collections.ts";
+import { fetchNamed, orDatasetName } from "./hub.ts";
 
 const command = defineCommand({
   name: "prepare",
@@ -25,16 +26,17 @@ const command = defineCommand({
     "Makes texts into token shards, which training reads by position. Interrupted, the same command goes on.",
   examples: [
     "--data corpus --tokenizer path/to/model --out prepared",
-    "--data labelled.jsonl --tokenizer path/to/model --out prepared --held-out-files 0",
+    "--data datasets/owner/name/data --tokenizer allenai/OLMo-1B-hf --out prepared",
   ],
   options: {
     data: {
-      type: "path",
+      ...orDatasetName,
       required: true,
       placeholder: "path",
       help:
         "A folder with documents/ and attributes/, a folder of files of documents, one file of " +
-        "documents or of texts with spans, or a folder with clean/ and risky/ of these",
+        "documents or of texts with spans, a folder with clean/ and risky/ of these, or " +
+        "datasets/owner/name@revision/path on the hub",
     },
     out: { type: "path", required: true, placeholder: "folder", help: "Where the shards go" },
     heldOutFiles: {
@@ -45,7 +47,8 @@ const command = defineCommand({
     },
     ...collectionOptions,
   },
-  async run(options, terminal) {
+  async run(given, terminal) {
+    const options = await fetchNamed(given, terminal);
     const tokenizer = await openTokenizer(options.tokenizer);
     const both = await exists(`${options.data}/clean`) && await exists(`${options.data}/risky`);
     const results: Record<string, PreparedCollection> = {};

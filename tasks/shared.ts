@@ -23,15 +23,21 @@ import { type Denominator, denominators } from "../src/slung/objective.ts";
 import { Risk } from "../src/slung/risk.ts";
 import type { RiskyText } from "../src/data/spans.ts";
 import { type Json, readResults } from "../src/report/results.ts";
+import { orModelName } from "./hub.ts";
 import { readObjective } from "./objective.ts";
 import { pretrain, type PretrainingOptions } from "../src/train/pretraining.ts";
 import { modelSizes } from "../src/train/starting_model.ts";
 
 /** Options of tasks that use a model as it is. */
 export const modelOptions = {
-  model: { type: "path", required: true, placeholder: "folder", help: "The model" },
-  tokenizer: { type: "path", placeholder: "folder", help: "The tokenizer, if not with the model" },
-  adapter: { type: "path", placeholder: "folder", help: "LoRA of this model, as PEFT keeps it" },
+  model: {
+    ...orModelName,
+    required: true,
+    placeholder: "model",
+    help: "The model: a folder, or a name on the hub, owner/name@revision",
+  },
+  tokenizer: { ...orModelName, placeholder: "model", help: "The tokenizer, if not with the model" },
+  adapter: { ...orModelName, placeholder: "model", help: "LoRA of this model, as PEFT keeps it" },
 } as const satisfies Options;
 
 /** Options of tasks that run an experiment. */

@@ -21,6 +21,7 @@ import { defineCommand, runCommand, type Terminal } from "../src/report/command_
 import type { Options, Values } from "../src/report/options.ts";
 import { openTokenizer } from "../src/tokenizers/open.ts";
 import { checkVocabulary } from "../src/tokenizers/tokenizer.ts";
+import { besideOnHub, fetchNamed, orDatasetName, orModelName } from "./hub.ts";
 import { nameStep, nameTraining, runNames } from "./names.ts";
 import { paperModel, tofuPaperChoices, tofuPaperValues, withProtocol } from "./paper_values.ts";
 import { showPlan } from "./plan.ts";
@@ -48,9 +49,13 @@ const tofuOptions = {
     help: `Sizes: small trains a base of its own; paper has the paper's values, for ${paperModel}`,
   },
   dryRun: { type: "flag", help: "Print the plan, with memory and time, and do nothing" },
-  data: { type: "path", placeholder: "file", help: "TOFU's full.jsonl" },
+  data: {
+    ...orDatasetName,
+    placeholder: "file",
+    help: "TOFU's full.json, e.g. datasets/locuslab/TOFU/full.json on the hub",
+  },
   targets: {
-    type: "path",
+    ...orDatasetName,
     placeholder: "file",
     help: "Rows of the target authors; retain_perturbed.json beside the data",
   },
@@ -64,26 +69,39 @@ const tofuOptions = {
     placeholder: "folder",
     help: "Where results go; runs/tofu, or runs/tofu-paper",
   },
-  base: { type: "path", placeholder: "folder", help: "A base model; trained here if left out" },
+  base: { ...orModelName, placeholder: "model", help: "A base model; trained here if left out" },
   baseAuthors: {
     type: "integer",
     default: 180,
     min: 1,
     help: "Other authors to train the base on",
   },
-  baseEpochs: { type: "integer", default: 8, min: 1, help: "Epochs of the base" },
-  baseLearningRate: { type: "number", default: 2e-3, min: 0, help: "Peak of the base" },
-  width: { type: "integer", default: 128, min: 16, help: "Width of the base" },
-  layers: { type: "integer", default: 3, min: 1, help: "Layers of the base" },
-  vocabulary: { type: "integer", default: 4096, min: 512, help: "Tokens of the base" },
+  baseEpochs: { type: "integer", default: 8, min: 1, max: 1e6, help: "Epochs of the base" },
+  baseLearningRate: { type: "number", default: 2e-3, min: 0, max: 1e6, help: "Peak of the base" },
+  width: { type: "integer", default: 128, min: 16, max: 65536, help: "Width of the base" },
+  layers: { type: "integer", default: 3, min: 1, max: 1000, help: "Layers of the base" },
+  vocabulary: {
+    type: "integer",
+    default: 4096,
+    min: 512,
+    max: 2 ** 24,
+    help: "Tokens of the base",
+  },
   methods: {
     type: "list",
     choices: answerMethods.map(({ name }) => name),
     default: ["direct", "masked", "unlikelihood"],
     help: "How to train",
   },
-  seeds: { type: "list", of: "integer", default: [0], help: "One model per method and seed" },
-  epochs: { type: "integer", default: 12, min: 1, help: "Epochs over the targets" },
+  seeds: {
+    type: "list",
+    of: "integer",
+    default: [0],
+    min: 0,
+    max: 2 ** 32 - 1,
+    help: "One model per method and seed",
+  },
+  epochs: { type: "integer", default: 12, min: 1, max: 1e6, help: "Epochs over the targets" },
   answerPasses: {
     type: "integer",
     default: 2,
@@ -111,12 +129,13 @@ const command = defineCommand({
   summary: "Trains on TOFU's fictitious authors directly, masked and with unlikelihood, and asks.",
   examples: [
     "--data path/to/tofu/full.jsonl --seeds 0,1,2",
+    "--data datasets/locuslab/TOFU/full.json --base allenai/OLMo-1B-hf",
     "--measure runs/tofu --max-new-tokens 32",
     "--protocol paper --data path/to/tofu/full.jsonl --base path/to/OLMo-1B-hf --dry-run",
   ],
   options: tofuOptions,
   async run(now, terminal, given) {
-    const options = await chosenOptions(now, given);
+    const options = await chosenOptions(now, given, terminal);
     const { out, seeds, methods, objective, denominator, maxNewTokens } = options;
     if (options.data === undefined) {
       throw new CannotError("run tofu", "--data is missing", "Give TOFU's full.jsonl");
@@ -171,20 +190,25 @@ type Chosen = Values<typeof tofuOptions>;
 async function chosenOptions(
   now: Chosen,
   given: ReadonlySet<string>,
+  terminal: Terminal,
 ): Promise<Chosen & { out: string }> {
   const isPaper = now.protocol === "paper";
   if (isPaper && now.base === undefined && now.measure === undefined) {
     throw new CannotError(
       "run tofu by the paper's protocol",
       `it starts from ${paperModel}`,
-      "Give the folder of that model with --base",
+      "Give it with --base, by its name on the hub or as a folder",
     );
   }
   const earlier = await withEarlierOptions(now, given);
   const options = isPaper && now.measure === undefined
     ? withProtocol(earlier, tofuPaperValues, given)
     : earlier;
-  return { ...options, out: options.out ?? (isPaper ? "runs/tofu-paper" : "runs/tofu") };
+  return await fetchNamed({
+    ...options,
+    targets: options.targets ?? besideOnHub(options.data, "retain_perturbed.json"),
+    out: options.out ?? (isPaper ? "runs/tofu-paper" : "runs/tofu"),
+  }, terminal);
 }
 
 async function showTofuPlan(

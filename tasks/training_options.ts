@@ -42,6 +42,7 @@ export const learnedOptions = {
   loraAlpha: {
     type: "number",
     min: 1e-6,
+    max: 1e6,
     placeholder: "a",
     help: "They are scaled by a / r; 2 r if left out",
   },
@@ -117,6 +118,7 @@ export const speedOptions = {
     type: "number",
     default: defaults.maxGradientNorm,
     min: 0,
+    max: 1e30,
     help: "Gradients are scaled down to this norm; 0 never does",
   },
   checkpointEvery: {

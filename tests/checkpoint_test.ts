@@ -1,6 +1,7 @@
 // Checkpoints: a run that was killed or stopped and goes on ends in the same bytes as one that never stopped, a
 // checkpoint that does not fit is refused, and a disk that fills up leaves the previous checkpoint whole.
 
+import { fileURLToPath } from "node:url";
 import { Gpu } from "../src/gpu/gpu.ts";
 import type { DecoderConfig } from "../src/model/config.ts";
 import { loadModel } from "../src/model/weights.ts";
@@ -14,7 +15,7 @@ import { adamw, olmo, pairings, randomSequences, trainable } from "./fixtures/ti
 import { assertSame, assertSameFiles } from "./fixtures/same.ts";
 import { runSteps, trainingRun } from "./fixtures/training_run.ts";
 
-const script = decodeURIComponent(new URL("fixtures/training_run.ts", import.meta.url).pathname);
+const script = fileURLToPath(new URL("fixtures/training_run.ts", import.meta.url));
 
 async function temporaryFolder(): Promise<AsyncDisposable & { path: string }> {
   const path = await Deno.makeTempDir();

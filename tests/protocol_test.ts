@@ -100,7 +100,7 @@ Deno.test("the paper's protocol takes its two steps with the paper's values, and
 Deno.test("the paper's protocol asks for its base, and a value that is given counts more than the protocol's", async () => {
   const { code, text } = await runTask("tofu", ["--protocol", "paper", "--data", "x.jsonl"]);
   assertEquals(code, 1);
-  assert(text.includes("it starts from allenai/OLMo-1B-hf. Give the folder"), text);
+  assert(text.includes("it starts from allenai/OLMo-1B-hf. Give it with --base"), text);
   assertEquals(withProtocol({ a: 1, b: 2 }, { a: 3, b: 4 }, new Set(["b"])), { a: 3, b: 2 });
 });
 

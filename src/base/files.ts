@@ -1,6 +1,7 @@
 // Files are written whole or not at all: first beside the target, flushed, then renamed over it.
 
 import { statfs } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
 import { describeBytes } from "./bytes.ts";
 import { CannotError } from "./errors.ts";
 import { parseJson } from "./json.ts";
@@ -65,6 +66,15 @@ export async function readJson(path: string, longest = 256 * 2 ** 20): Promise<u
  */
 export async function readText(path: string): Promise<string> {
   const bytes = await readBytes(path);
+  const zero = bytes.indexOf(0);
+  if (zero >= 0) {
+    const line = bytes.subarray(0, zero).reduce(
+      (lines, byte) => byte === 0x0a ? lines + 1 : lines,
+      1,
+    );
+    const why = "it holds a NUL, as UTF-16 and binary files do";
+    throw new CannotError(`read "${path}" line ${line}`, why, "Save the file as UTF-8");
+  }
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (cause) {
@@ -121,13 +131,13 @@ function firstBadLine(bytes: Uint8Array): number {
 
 /** Bytes that may still be written where a folder is or will be; undefined where the system does not tell. */
 export async function freeSpace(path: string): Promise<number | undefined> {
-  for (let folder = path;; folder = `${folder}/..`) {
+  for (let folder = resolve(path);; folder = dirname(folder)) {
     try {
       const { bavail, bsize } = await statfs(folder);
       return bavail * bsize;
     } catch (error) {
       if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) return undefined;
-      if (folder.length > path.length + 60) return undefined;
+      if (folder === dirname(folder)) return undefined;
     }
   }
 }

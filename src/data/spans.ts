@@ -6,6 +6,7 @@
 
 import { CannotError } from "../base/errors.ts";
 import { nearest } from "../base/nearest.ts";
+import { type AllowedOptions, callback, checkOptions, flag, oneOf } from "../base/options.ts";
 import {
   classifyTokens,
   classifyTokensBySentence,
@@ -60,6 +61,15 @@ export interface SpanReadingOptions extends ReadingOptions {
   strict?: boolean;
 }
 
+/** What each of {@linkcode SpanReadingOptions} may be. */
+export const allowedSpanReading: AllowedOptions<SpanReadingOptions> = {
+  offsets: oneOf(...offsetUnits),
+  onNotice: callback,
+  strict: flag,
+  onMalformed: callback,
+  onRead: callback,
+};
+
 /** How {@linkcode encodeText} reads a text, and what it puts around the tokens. */
 export interface EncodingOptions extends EncodeOptions {
   /** End in EOS, where the tokenizer has one; true unless given. */
@@ -86,16 +96,18 @@ export interface EncodingOptions extends EncodeOptions {
 export function encodeText(
   tokenizer: Tokenizer,
   { text, spans, weight = 1, rule = "overlap" }: RiskyText,
-  { end = true, ...options }: EncodingOptions = {},
+  encoding: EncodingOptions = {},
 ): Sequence {
+  checkOptions("encode a text", encoding, { end: flag, special: oneOf("tokens", "text") });
+  const { end = true, ...options } = encoding;
   validateSpans(spans, text.length, "a text");
-  const encoding = tokenizer.encode(text, options);
+  const encoded = tokenizer.encode(text, options);
   const classes = rule === "overlap"
-    ? classifyTokens(encoding, spans)
-    : classifyTokensBySentence(encoding, spans, text.length);
-  const [bos] = missingBos(tokenizer.special, encoding.ids);
+    ? classifyTokens(encoded, spans)
+    : classifyTokensBySentence(encoded, spans, text.length);
+  const [bos] = missingBos(tokenizer.special, encoded.ids);
   const { eos } = tokenizer.special;
-  const sequence = delimit({ tokens: encoding.ids, classes }, {
+  const sequence = delimit({ tokens: encoded.ids, classes }, {
     ...(bos !== undefined && { bos }),
     ...(end && eos !== undefined && { eos }),
   });
@@ -141,8 +153,9 @@ export function encodeIntoWindows(
   tokenizer: Tokenizer,
   text: RiskyText,
   length: number,
+  options: EncodingOptions = {},
 ): Sequence[] {
-  return cutIntoWindows(encodeText(tokenizer, text), length, prefixLength(tokenizer));
+  return cutIntoWindows(encodeText(tokenizer, text, options), length, prefixLength(tokenizer));
 }
 
 /** How many tokens stand before every text of a tokenizer: `cutIntoWindows` repeats them in each window. */
@@ -182,8 +195,13 @@ export async function* streamRiskyTexts(
   path: string,
   options: SpanReadingOptions = {},
 ): AsyncGenerator<RiskyText> {
+  checkOptions<SpanReadingOptions>("read texts", options, allowedSpanReading);
   let unit = options.offsets ?? "utf16";
   let first = true;
+  let doubts = 0;
+  const onNotice = (notice: string) => {
+    if (++doubts <= mostDoubts) options.onNotice?.(notice);
+  };
   const passedOver = new Map<string, string>(); // field -> where it stood first
   const read = (fields: Fields, where: string): RiskyText | undefined => {
     const onlyOffsets = first && isOffsetsLine(fields);
@@ -195,13 +213,19 @@ export async function* streamRiskyTexts(
     for (const name of unknownFields(fields, where)) {
       if (!passedOver.has(name)) passedOver.set(name, where);
     }
-    return riskyText(fields, where, { ...options, offsets: unit });
+    return riskyText(fields, where, { ...options, offsets: unit, onNotice });
   };
   yield* readRecords(path, read, options);
+  if (doubts > mostDoubts) {
+    options.onNotice?.(`${doubts - mostDoubts} more spans of "${path}" cut a word or a character.`);
+  }
   for (const [name, where] of passedOver) {
     options.onNotice?.(`The field "${name}" is passed over, first in ${where}.`);
   }
 }
+
+// Reported one by one: a file in another unit holds as many as it has lines, and the next notice would be missed.
+const mostDoubts = 5;
 
 /** Whether a first record only says what the offsets of the others count. */
 export function isOffsetsLine(fields: Fields): boolean {
@@ -265,7 +289,13 @@ function riskyText(
     onNotice?.(`In ${where}, ${why}.`);
   }
   const weight = fields.weight === undefined ? 1 : numberField(fields, "weight", where);
-  if (weight < 0) throw refuse(`field "weight" is ${weight}`, "Give 0 or more; 1 is the default");
+  const stored = Math.fround(weight); // as sequences hold it
+  if (!(weight >= 0 && stored < Infinity && (stored > 0 || weight === 0))) {
+    throw refuse(
+      `field "weight" is ${weight}`,
+      "Give 0 or more, within 1e-45 to 3e38; 1 is the default",
+    );
+  }
   const { rule = "overlap" } = fields;
   if (rule !== "overlap" && rule !== "sentence") {
     throw refuse(`field "rule" is ${JSON.stringify(rule)}`, 'Write "overlap" or "sentence"');
@@ -329,14 +359,25 @@ function doubtAbout(text: string, { start, end }: RiskSpan): string | undefined 
     }
     const after = String.fromCodePoint(text.codePointAt(at)!);
     const before = [...text.slice(Math.max(0, at - 2), at)].at(-1)!;
-    const continues = /^[\p{M}\p{Emoji_Modifier}\u200d\ufe0f]$/u.test(after);
-    if (continues || before === "\u200d") return `${verb} inside a character`;
+    const halvesFlag = isFlagLetter.test(after) && lettersBefore(text, at) % 2 === 1;
+    if (continuesCharacter.test(after) || before === "\u200d" || halvesFlag) {
+      return `${verb} inside a character`;
+    }
     if (spaceless.test(before) || spaceless.test(after)) continue;
     if (wordCharacter.test(before) && wordCharacter.test(after)) {
       return `${verb} inside the word ${JSON.stringify(wordAt(text, at))}`;
     }
   }
   return undefined;
+}
+
+const continuesCharacter = /^[\p{M}\p{Emoji_Modifier}\u200d\ufe0f\u{e0020}-\u{e007f}]$/u;
+const isFlagLetter = /^\p{Regional_Indicator}$/u; // two of them are a flag
+
+function lettersBefore(text: string, at: number): number {
+  let count = 0;
+  while (isFlagLetter.test(text.slice(at - 2 * count - 2, at - 2 * count))) count++;
+  return count;
 }
 
 function wordAt(text: string, at: number): string {

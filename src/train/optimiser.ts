@@ -5,7 +5,7 @@ import { adamw } from "../../kernels/adamw.ts";
 import { gradientNorm, statusLength } from "../../kernels/gradient_norm.ts";
 import { scalingOf, writeScaling } from "../../kernels/step.ts";
 import { CannotError } from "../base/errors.ts";
-import { checkOptions, listOf, number, required } from "../base/options.ts";
+import { type AllowedOptions, checkOptions, listOf, number, required } from "../base/options.ts";
 import { Program } from "../gpu/program.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import type { LanguageModel } from "../model/language_model.ts";
@@ -67,15 +67,21 @@ export const huggingFaceOptimiser: OptimiserSettings = {
   maxGradientNorm: 1,
 };
 
+/** What each of {@linkcode OptimiserSettings} may be. */
+export const allowedOptimiser: AllowedOptions<OptimiserSettings> = {
+  betas: required(listOf(number({ min: 0, below: 1 }), 2)),
+  epsilon: required(number({ above: 0, max: 1 })),
+  weightDecay: required(number({ min: 0, max: largestRate })),
+  maxGradientNorm: required(number({ min: 0, max: 3e38 })),
+};
+
 /** Settings whose betas are a list of any length, as options give them. @throws {CannotError} unless there are two. */
 export function optimiserOf(
   { betas, epsilon, weightDecay, maxGradientNorm }: Omit<OptimiserSettings, "betas"> & {
     betas: readonly number[];
   },
 ): OptimiserSettings {
-  checkOptions("optimise", { betas }, {
-    betas: required(listOf(number({ min: 0, below: 1 }), 2)),
-  });
+  checkOptions("optimise", { betas }, { betas: allowedOptimiser.betas });
   return { betas: [betas[0]!, betas[1]!], epsilon, weightDecay, maxGradientNorm };
 }
 
@@ -119,12 +125,7 @@ export class Optimiser {
   ) {
     const program = new Program(model.gpu, "optimiser");
     const { learned } = model.parameters;
-    checkOptions("optimise", settings, {
-      betas: required(listOf(number({ min: 0, below: 1 }), 2)),
-      epsilon: required(number({ above: 0, max: 1 })),
-      weightDecay: required(number({ min: 0, max: largestRate })),
-      maxGradientNorm: required(number({ min: 0, max: 3e38 })),
-    });
+    checkOptions("optimise", settings, allowedOptimiser);
     const { betas, epsilon, weightDecay, maxGradientNorm } = settings;
     this.#model = model;
     this.#program = program;

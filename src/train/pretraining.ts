@@ -3,6 +3,16 @@
 
 import { CannotError } from "../base/errors.ts";
 import { exists, readJson, writeFileAtomic } from "../base/files.ts";
+import {
+  callback,
+  checkOptions,
+  flag,
+  object,
+  oneOf,
+  required,
+  seedNumber,
+  wholeNumber,
+} from "../base/options.ts";
 import type { Sequence } from "../data/sequence.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import type { Gpu } from "../gpu/gpu.ts";
@@ -17,7 +27,7 @@ import { digestEpochs } from "../train/fingerprint.ts";
 import { fit } from "../train/fit.ts";
 import type { LogEntry } from "../train/loop.ts";
 import { olmoOptimiser, type OptimiserSettings } from "../train/optimiser.ts";
-import type { Schedule } from "../train/schedule.ts";
+import { allowedSchedule, type Schedule } from "./schedule.ts";
 import { optimiserFile } from "../train/optimiser_state.ts";
 
 /** How to pre-train. */
@@ -68,6 +78,28 @@ export async function pretrain(
   folder: string,
   options: PretrainingOptions,
 ): Promise<LoadedModel | undefined> {
+  checkOptions("pre-train", options, {
+    config: required(object),
+    tokenizer: required(object),
+    sequences: required({
+      description: "a list of sequences, or a function that makes those of an epoch",
+      holds: (value) => Array.isArray(value) || callback.holds(value),
+    }),
+    epochs: required(wholeNumber({ min: 1 })),
+    perStep: required(wholeNumber({ min: 1 })),
+    learningRate: required(allowedSchedule.peak),
+    seed: required(seedNumber),
+    schedule: object,
+    optimiser: object,
+    precision: oneOf("f32", "f16"),
+    mostPositions: wholeNumber({ min: 1 }),
+    recompute: flag,
+    checkpointEvery: wholeNumber({ min: 1 }),
+    keepOptimiser: flag,
+    dtype: oneOf("F32", "F16", "BF16"),
+    onLog: callback,
+    signal: object,
+  });
   const { config, tokenizer, sequences, epochs, perStep, learningRate, seed, dtype } = options;
   const { keepOptimiser, schedule, optimiser, precision = "f32", mostPositions } = options;
   const { recompute, checkpointEvery, onLog, signal } = options;
