@@ -113,6 +113,7 @@ export function matmul(program: Program, request: MatmulRequest): void {
         ...[part.panelA.first, part.panelB.first],
       ],
       workgroups: active ? () => active() ? groups : [0] : groups,
+      multiplyAdds: part.rows.count * part.columns.count * part.depth.count,
     });
   }
 }

@@ -22,7 +22,13 @@ import { fetchNamed, orDatasetName, orModelName } from "./hub.ts";
 import { chosenObjective } from "./objective.ts";
 import { showSamples } from "./shared.ts";
 import { describeSpeltOut, specialOption } from "./special.ts";
-import { chosenLearned, learnedOptions, memoryOptions, speedOptions } from "./training_options.ts";
+import {
+  chosenLearned,
+  learnedOptions,
+  memoryOptions,
+  mergeOptions,
+  speedOptions,
+} from "./training_options.ts";
 
 const command = defineCommand({
   name: "train",
@@ -113,6 +119,7 @@ const command = defineCommand({
     },
     ...memoryOptions,
     ...learnedOptions,
+    ...mergeOptions,
     epochs: {
       type: "integer",
       default: spanTrainingDefaults.epochs,

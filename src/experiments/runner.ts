@@ -16,15 +16,18 @@ import { callback, checkOptions, flag, object, wholeNumber } from "../base/optio
 import type { Method } from "../data/method.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import type { Gpu } from "../gpu/gpu.ts";
-import { LanguageModel } from "../model/language_model.ts";
+import type { Weights } from "../model/config.ts";
+import { LanguageModel, type LanguageModelOptions } from "../model/language_model.ts";
+import { initialiseLora } from "../model/lora.ts";
 import { countParameters } from "../model/parameter_shapes.ts";
-import { loadModel, type Model, saveModel, withPairingOf } from "../model/weights.ts";
+import { inMemory, loadModel, type Model, saveModel, withPairingOf } from "../model/weights.ts";
 import { checkpointsIn } from "../train/checkpoint.ts";
 import { type CodeVersion, codeVersion } from "../train/code_version.ts";
 import { digestWeights, fingerprintOf } from "../train/fingerprint.ts";
 import type { FitOptions } from "../train/fit.ts";
 import type { LogEntry } from "../train/loop.ts";
 import { type Fact, flatFacts, writeCard } from "../train/model_card.ts";
+import { wholeWeights } from "../train/trained_model.ts";
 import { readSealed, writeSealed } from "./sealed.ts";
 
 /**
@@ -164,11 +167,16 @@ export interface Experiment<Results> {
   tokenizer: Tokenizer;
   /** The models, in the order in which they are trained. */
   runs: readonly Run[];
+  /** How models are held while they are trained; in f32 and whole unless given. Kept ones are whole, LoRA merged. */
+  held?: HeldModel;
   /** One after the other. */
   stages: readonly Stage[];
   /** In this order: one may use the results of those before it. */
   measures: readonly Measure<Results>[];
 }
+
+/** What of a model is learned, and in what it is stored meanwhile. */
+export type HeldModel = Pick<LanguageModelOptions, "precision" | "freeze" | "lora">;
 
 /**
  * What came out of one run.
@@ -266,10 +274,17 @@ export async function runExperiment<Results extends object>(
   });
   const { runs, stages, measures } = experiment;
   checkNames({ run: runs, stage: stages, measure: measures });
+  const { base: { config, weights }, held } = experiment;
+  if (held?.lora && stages.length > 1) {
+    throw new CannotError(
+      "train LoRA in several stages",
+      "it is kept merged, so that an interrupted run could not go on with it",
+      "Leave the later stage out, or train the whole model",
+    );
+  }
   await makeFolder(folder);
   using _held = await holdFolder(folder);
-  const { config, weights } = experiment.base;
-  const base = await fingerprintOf([config, await digestWeights(weights)]);
+  const base = await fingerprintOf([config, await digestWeights(weights), ...held ? [held] : []]);
   const outcomes: Outcome<Results>[] = [];
   for (const run of runs) {
     try {
@@ -417,7 +432,7 @@ class Worker<Results extends object> implements Disposable {
       if (options.keepModels ?? true) {
         await tokenizer.save?.(path);
         const { special } = tokenizer;
-        await saveModel(path, model.config, await model.download(), { special });
+        await saveModel(path, model.config, await this.#wholeWeights(model), { special });
       }
     }
     await writeSealed(`${path}.json`, told);
@@ -475,10 +490,25 @@ class Worker<Results extends object> implements Disposable {
   }
 
   #start(model: Model): LanguageModel {
-    const { config, weights } = withPairingOf(this.experiment.base.config, model);
+    const { run, experiment: { base, held = {} } } = this;
+    const { config, weights } = withPairingOf(base.config, model);
     this.#model?.destroy();
-    const gradients = this.run.method !== undefined && !this.options.onlyMeasure;
-    return this.#model = new LanguageModel(this.gpu, config, weights, { gradients });
+    const { precision = "f32", freeze, lora } = held;
+    // What is kept has LoRA merged, and is not trained further.
+    const gradients = run.method !== undefined && !this.options.onlyMeasure &&
+      (!lora || model === base);
+    const changes = gradients && lora ? initialiseLora(config, lora, run.seed) : [];
+    return this.#model = new LanguageModel(this.gpu, config, new Map([...weights, ...changes]), {
+      ...{ gradients, precision },
+      ...(gradients && freeze && { freeze }),
+      ...(gradients && lora && { lora }),
+    });
+  }
+
+  async #wholeWeights(model: LanguageModel): Promise<Weights> {
+    if (!this.experiment.held) return await model.download();
+    const learned = await model.download("learned");
+    return await wholeWeights({ source: inMemory(this.experiment.base) }, learned, model.lora);
   }
 
   async #findKept(stage: Stage): Promise<string> {

@@ -18,6 +18,7 @@ import { repeatEpoch } from "../data/epochs.ts";
 import type { Sequence } from "../data/sequence.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import type { Gpu } from "../gpu/gpu.ts";
+import type { Precision } from "../gpu/tensor.ts";
 import type { DecoderConfig } from "../model/config.ts";
 import { initialise } from "../model/initialise.ts";
 import { LanguageModel } from "../model/language_model.ts";
@@ -27,8 +28,8 @@ import { checkpointsIn, newestCheckpoint } from "../train/checkpoint.ts";
 import { digestEpochs } from "../train/fingerprint.ts";
 import { fit } from "../train/fit.ts";
 import type { LogEntry } from "../train/loop.ts";
-import { olmoOptimiser } from "../train/optimiser.ts";
-import { allowedSchedule } from "./schedule.ts";
+import { olmoOptimiser, type OptimiserSettings } from "../train/optimiser.ts";
+import { allowedSchedule, type Schedule } from "./schedule.ts";
 import { optimiserFile } from "../train/optimiser_state.ts";
 
 /** How to pre-train. */
@@ -43,8 +44,20 @@ export interface PretrainingOptions {
   epochs: number;
   /** Sequences per optimiser step. */
   perStep: number;
-  /** The peak, after 100 steps of warm-up; cosine decay to a tenth. */
+  /** The peak. */
   learningRate: number;
+  /** Around the peak: 100 steps of warm-up and a cosine decay to a tenth unless given. */
+  schedule?: Omit<Schedule, "peak" | "steps">;
+  /** OLMo's unless given. */
+  optimiser?: OptimiserSettings;
+  /** Of weights and activations while it is trained; `f32` unless given. */
+  precision?: Precision;
+  /** As `FitOptions.mostPositions`. */
+  mostPositions?: number | undefined;
+  /** As `FitOptions.recompute`. */
+  recompute?: boolean | undefined;
+  /** Steps between checkpoints; 200 unless given. */
+  checkpointEvery?: number | undefined;
   /** Decides the initial weights and the order of the sequences. */
   seed: number;
   /** Also keep AdamW's state in the folder, for training that goes on from this model. */
@@ -78,13 +91,20 @@ export async function pretrain(
     perStep: required(wholeNumber({ min: 1 })),
     learningRate: required(allowedSchedule.peak),
     seed: required(seedNumber),
+    schedule: object,
+    optimiser: object,
+    precision: oneOf("f32", "f16"),
+    mostPositions: wholeNumber({ min: 1 }),
+    recompute: flag,
+    checkpointEvery: wholeNumber({ min: 1 }),
     keepOptimiser: flag,
     dtype: oneOf("F32", "F16", "BF16"),
     onLog: callback,
     signal: object,
   });
   const { config, tokenizer, sequences, epochs, perStep, learningRate, seed, dtype } = options;
-  const { keepOptimiser, onLog, signal } = options;
+  const { keepOptimiser, schedule, optimiser, precision = "f32", mostPositions } = options;
+  const { recompute, checkpointEvery, onLog, signal } = options;
   const record = `${folder}/pretraining.json`;
   const checkpoints = `${folder}/checkpoints`;
   const plan = typeof sequences === "function"
@@ -94,6 +114,10 @@ export async function pretrain(
   const settings = {
     ...{ config, data, epochs, perStep, learningRate, seed, dtype: dtype ?? "F32" },
     ...(keepOptimiser && { keepOptimiser }),
+    ...(schedule && { schedule }),
+    ...(optimiser && { optimiser }),
+    ...(precision !== "f32" && { precision }),
+    ...(mostPositions !== undefined && { mostPositions }),
   };
   if (await exists(`${folder}/config.json`)) {
     const same = await exists(record) &&
@@ -107,15 +131,19 @@ export async function pretrain(
   }
   await makeFolder(folder);
   using _held = await holdFolder(folder);
-  using model = new LanguageModel(gpu, config, initialise(config, seed), { gradients: true });
+  using model = new LanguageModel(gpu, config, initialise(config, seed), {
+    ...{ gradients: true, precision },
+  });
   const { finished } = await fit(model, {
     epochs: plan,
     perStep,
     seed,
     objective: objective("direct"),
-    optimiser: olmoOptimiser,
-    schedule: { peak: learningRate, warmup: 100, decay: "cosine", final: 0.1 },
-    checkpoint: checkpointsIn(checkpoints, 200),
+    optimiser: optimiser ?? olmoOptimiser,
+    schedule: { peak: learningRate, ...schedule ?? { warmup: 100, decay: "cosine", final: 0.1 } },
+    checkpoint: checkpointsIn(checkpoints, checkpointEvery ?? 200),
+    ...(mostPositions !== undefined && { mostPositions }),
+    ...(recompute && { recompute }),
     ...(onLog && { onLog }),
     ...(signal && { signal }),
   });

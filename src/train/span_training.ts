@@ -21,7 +21,7 @@ import {
   wholeNumber,
 } from "../base/options.ts";
 import { describeProcess } from "../base/process.ts";
-import { repeatEpoch } from "../data/epochs.ts";
+import { planSteps, repeatEpoch } from "../data/epochs.ts";
 import type { Sequence } from "../data/sequence.ts";
 import { encodeIntoWindows, type RiskyText } from "../data/spans.ts";
 import { readTexts, type TextReadingOptions } from "../data/texts.ts";
@@ -39,8 +39,9 @@ import {
 } from "../slung/objective.ts";
 import { checkpointsIn } from "./checkpoint.ts";
 import { fit } from "./fit.ts";
+import { expectFitting } from "./fitting_memory.ts";
 import type { LogEntry, TrainingOutcome } from "./loop.ts";
-import { allowedOptimiser, olmoOptimiser } from "./optimiser.ts";
+import { allowedOptimiser, olmoOptimiser, optimiserOf } from "./optimiser.ts";
 import { openRecording } from "./recording.ts";
 import { byRiskName, type WatchedLine } from "./run_log.ts";
 import { describeObjective, describeTexts } from "./run_record.ts";
@@ -105,8 +106,14 @@ export interface SpanTrainingSettings extends Omit<StartingChoice, "seed"> {
   learningRate?: number;
   /** Steps of linear warm-up. */
   warmup?: number;
-  /** How the learning rate falls, to 0, after the warm-up. */
+  /** How the learning rate falls after the warm-up. */
   decay?: Schedule["decay"];
+  /** The share of the peak that is left after the last step. */
+  finalRate?: number;
+  /** Decay of AdamW's first and second moment. */
+  betas?: readonly number[];
+  /** Added to the root of AdamW's second moment. */
+  epsilon?: number;
   /** Decoupled, of matrices only. */
   weightDecay?: number;
   /** Gradients are scaled down to this global norm; 0 never does. */
@@ -130,6 +137,9 @@ export const spanTrainingDefaults = {
   learningRate: 3e-4,
   warmup: 0,
   decay: "cosine",
+  finalRate: 0,
+  betas: olmoOptimiser.betas,
+  epsilon: olmoOptimiser.epsilon,
   weightDecay: 0.1,
   maxGradientNorm: 1,
   seed: 0,
@@ -163,6 +173,9 @@ const allowedSettings: AllowedOptions<SpanTrainingSettings> = {
   learningRate: optional(allowedSchedule.peak),
   warmup: optional(allowedSchedule.warmup),
   decay: optional(allowedSchedule.decay),
+  finalRate: optional(allowedSchedule.final),
+  betas: optional(allowedOptimiser.betas),
+  epsilon: optional(allowedOptimiser.epsilon),
   weightDecay: optional(allowedOptimiser.weightDecay),
   maxGradientNorm: optional(allowedOptimiser.maxGradientNorm),
   seed: seedNumber,
@@ -262,12 +275,21 @@ export async function trainOnSpans(
   using _held = await holdFolder(out);
   await checkSaving(out, start, { lora, merge }); // another run may have ended meanwhile
   const { precision } = choosePrecision(gpu, all.precision);
+  const mostPositions = all.microBatch;
+  const passes = repeatEpoch(sequences, epochs);
+  const { shape } = planSteps({
+    epochs: passes,
+    ...{ perStep, seed, objective, mostPositions },
+    ...{ contextLength: config.contextLength, vocabularySize: config.vocabularySize },
+  });
+  const { recompute, freeze } = all;
+  expectFitting(gpu, { config, precision, ...shape, recompute, lora, freeze });
   const changed = lora ? withLora(source, initialiseLora(config, lora, seed)) : source;
   using model = await LanguageModel.load(gpu, changed, {
     gradients: true,
     precision,
     ...(lora && { lora }),
-    ...(all.freeze && { freeze: all.freeze }),
+    ...(freeze && { freeze }),
   });
   using recording = await openRecording({
     ...{ out, model, tokenizer, onWatched },
@@ -294,18 +316,16 @@ export async function trainOnSpans(
     },
   });
   const outcome = await fit(model, {
-    epochs: repeatEpoch(sequences, epochs),
+    epochs: passes,
     perStep,
     seed,
-    recompute: all.recompute,
-    ...(all.microBatch !== undefined && { mostPositions: all.microBatch }),
+    recompute,
+    ...(mostPositions !== undefined && { mostPositions }),
     objective,
-    optimiser: {
-      ...olmoOptimiser,
-      weightDecay: all.weightDecay,
-      maxGradientNorm: all.maxGradientNorm,
+    optimiser: optimiserOf(all),
+    schedule: {
+      ...{ peak: all.learningRate, warmup: all.warmup, decay: all.decay, final: all.finalRate },
     },
-    schedule: { peak: all.learningRate, warmup: all.warmup, decay: all.decay, final: 0 },
     checkpoint: checkpointsIn(`${out}/checkpoints`, all.checkpointEvery),
     onPlan({ steps, withoutLoss: stepsWithoutLoss }) {
       recording.plan(steps);
@@ -354,7 +374,8 @@ function lastName(path: string): string {
 
 const decisive = [
   ...["model", "config", "tokenizer", "vocabulary", "maxLength", "epochs", "perStep"],
-  ...["learningRate", "warmup", "decay", "weightDecay", "maxGradientNorm"],
+  ...["learningRate", "warmup", "decay", "finalRate"],
+  ...["betas", "epsilon", "weightDecay", "maxGradientNorm"],
   ...["precision", "lora", "merge", "freeze", "seed"],
 ];
 
