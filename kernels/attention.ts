@@ -75,6 +75,7 @@ function record(
   const textures = variant.memory === "texture" &&
     Object.values(walked).every((tensor) => fitsTexture(program.gpu, tensor.length));
   const tiled = variant.memory === "workgroup";
+  const pairs = time * (time + 1) / 2; // of a query and a key that it sees, in a row that is one document
   program.dispatch({
     kernel: kernel(
       "attention",
@@ -95,8 +96,12 @@ function record(
     ...(textures && { textures: texturesOf(program, walked) }),
     dims: dimsOf(request),
     workgroups: [Math.ceil(time / group), batch * heads],
+    multiplyAdds: products[entryPoint]! * request.heads * batch * pairs * headWidth,
   });
 }
+
+// Products of rows with rows: scores and mixed values; going back the scores again, and gradients of probabilities.
+const products: Record<string, number> = { forward: 2, backward_queries: 3, backward_keys: 4 };
 
 function recordDelta(
   program: Program,

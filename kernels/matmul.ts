@@ -22,11 +22,17 @@ import tiled from "./matmul_tiled.wgsl" with { type: "text" };
 
 /** One product `out[rows, columns] (+)= A[rows, depth] · B[depth, columns]`. */
 export interface MatmulRequest {
+  /** A, [rows, depth]. */
   a: Tensor;
+  /** B, [depth, columns]. */
   b: Tensor;
+  /** [rows, columns]. */
   out: Tensor;
+  /** Of A and `out`. */
   rows: number;
+  /** Of B and `out`. */
   columns: number;
+  /** Terms of each sum. */
   depth: number;
   /** `a` is stored as [depth, rows]. */
   transposeA?: boolean;
@@ -107,6 +113,7 @@ export function matmul(program: Program, request: MatmulRequest): void {
         ...[part.panelA.first, part.panelB.first],
       ],
       workgroups: active ? () => active() ? groups : [0] : groups,
+      multiplyAdds: part.rows.count * part.columns.count * part.depth.count,
     });
   }
 }

@@ -6,9 +6,16 @@ import { inventedTask, shippedWorld } from "../src/experiments/names/invented.ts
 import { Gpu } from "../src/gpu/gpu.ts";
 import { readPretrained } from "../src/model/pretrained.ts";
 import { defineCommand, runCommand } from "../src/report/command_line.ts";
-import { huggingFaceOptimiser } from "../src/train/optimiser.ts";
-import { controlsWith, runNames } from "./names.ts";
+import { controlsWith, nameTraining, runNames } from "./names.ts";
 import { chosenMethods, experimentOptions, seedsOption, withEarlierOptions } from "./shared.ts";
+import {
+  chosenHeld,
+  huggingFaceDefaults,
+  learnedOptions,
+  memoryOptions,
+  speedOptions,
+  withDefaults,
+} from "./training_options.ts";
 
 const command = defineCommand({
   name: "demo",
@@ -18,32 +25,29 @@ const command = defineCommand({
     out: { type: "path", default: "runs/demo", placeholder: "folder", help: "Where results go" },
     seeds: seedsOption,
     epochs: { type: "integer", default: 10, min: 1, max: 1e6, help: "Epochs over the targets" },
-    learningRate: {
-      type: "number",
-      default: 2e-3,
-      min: 0,
-      max: 1e6,
-      help: "Peak; decays linearly to 0",
-    },
     replay: {
       type: "integer",
       default: 200,
       min: 0,
       help: "Questions about other authors replayed",
     },
+    ...memoryOptions,
+    ...learnedOptions,
+    ...withDefaults(speedOptions, { ...huggingFaceDefaults, learningRate: 2e-3 }),
     ...experimentOptions,
   },
   async run(now, terminal, given) {
     const options = await withEarlierOptions(now, given);
-    const { epochs, learningRate, replay, seeds, objective } = options;
+    const { epochs, replay, seeds, objective, denominator } = options;
     using gpu = await Gpu.open();
-    const { tokenizer, description, source } = await readPretrained(
-      `${import.meta.dirname}/../models/invented-base`,
-    );
+    const base = `${import.meta.dirname}/../models/invented-base`;
+    const { tokenizer, description, source } = await readPretrained(base);
     terminal.note(`${description}; ${gpu.adapter.name}`);
+    const held = chosenHeld(gpu, options, given, terminal.note);
     return await runNames(
       gpu,
       {
+        ...(held && { held }),
         base: source,
         tokenizer,
         task: inventedTask(shippedWorld, replay),
@@ -51,19 +55,20 @@ const command = defineCommand({
           epochs,
           answerPasses: 2,
           perStep: 32,
-          learningRate,
-          optimiser: huggingFaceOptimiser,
+          ...nameTraining(options),
           endOfText: true,
         },
         methods: await chosenMethods(
           ["direct", "masked", "unlikelihood", ...controlsWith(replay)],
           [...answerMethods, ...answerControls],
           objective,
+          denominator,
         ),
         seeds: seeds as number[],
         maxNewTokens: 32,
       },
       options,
+      base,
       terminal,
     );
   },

@@ -9,7 +9,6 @@ import { decodeContinuation } from "../src/tokenizers/tokenizer.ts";
 import { generate } from "../src/model/generate.ts";
 import { openModel } from "../src/model/pretrained.ts";
 import { defineCommand, flagOf, runCommand } from "../src/report/command_line.ts";
-import { printableLines } from "../src/report/printable.ts";
 import { fetchNamed } from "./hub.ts";
 import { modelOptions } from "./shared.ts";
 import { noteSpeltOut, specialOption } from "./special.ts";
@@ -79,7 +78,7 @@ const command = defineCommand({
     }));
     for (const { prompt, completion } of generations) {
       const text = `${prompt}${completion}\n`;
-      terminal.print(terminal.isTerminal ? printableLines(text) : text);
+      terminal.print(text);
     }
     return { model: options.model, adapter: gpu.adapter.name, generations };
   },

@@ -2,7 +2,19 @@
 
 import { answerControls } from "../src/data/method.ts";
 import { compareNames } from "../src/experiments/names/comparison.ts";
-import { type NameExperiment, nameExperiment } from "../src/experiments/names/experiment.ts";
+import { describeProcess } from "../src/base/process.ts";
+import { microBatchShape } from "../src/data/epochs.ts";
+import type { Sequence } from "../src/data/sequence.ts";
+import { questionPrompt } from "../src/data/sources/tofu.ts";
+import {
+  type NameExperiment,
+  nameExperiment,
+  nameSequences,
+  type NameTraining,
+} from "../src/experiments/names/experiment.ts";
+import type { DecoderConfig } from "../src/model/config.ts";
+import { expectFitting } from "../src/train/fitting_memory.ts";
+import type { StepShape } from "../src/train/recorded_step.ts";
 import {
   describeNames,
   drawNames,
@@ -11,10 +23,13 @@ import {
   renderNameTable,
   summariseNames,
 } from "../src/experiments/names/report.ts";
+import { recordExperiment } from "../src/experiments/record.ts";
 import type { Gpu } from "../src/gpu/gpu.ts";
+import { nameForms } from "../src/label/names.ts";
 import type { Terminal } from "../src/report/command_line.ts";
-import { describeProcess, writeResults } from "../src/report/results.ts";
+import { writeResults } from "../src/report/results.ts";
 import { asJson, runWithProgress } from "./shared.ts";
+import { chosenFitting } from "./training_options.ts";
 
 /** The names of the controls; without questions that are replayed, one of them would be trained on nothing. */
 export function controlsWith(replay: number): string[] {
@@ -25,21 +40,64 @@ export function controlsWith(replay: number): string[] {
 /** The options of both tasks. */
 export interface NameTaskOptions {
   out: string;
+  checkpointEvery: number;
   keepModels: "auto" | "yes" | "no";
   measure?: string | undefined;
 }
 
+/** How the target stage of a name experiment trains, as the options say it. */
+export function nameTraining(
+  options: Parameters<typeof chosenFitting>[0],
+): Pick<NameTraining, "learningRate" | "schedule" | "optimiser" | "mostPositions" | "recompute"> {
+  const { schedule: { peak: learningRate, ...schedule }, ...fitting } = chosenFitting(options);
+  return { ...fitting, learningRate, schedule };
+}
+
+/** The step that an experiment takes most memory for. */
+export function nameStep(
+  experiment: Pick<NameExperiment, "tokenizer" | "task" | "training" | "held">,
+  config: DecoderConfig,
+): StepShape {
+  const { training: { perStep, mostPositions, recompute }, held } = experiment;
+  const { answers, replay } = nameSequences(experiment);
+  const longest = [...answers, ...replay].reduce((a, b) =>
+    b.tokens.length > a.tokens.length ? b : a
+  );
+  const step = new Array<Sequence>(perStep).fill(longest);
+  const { precision = "f32", lora, freeze } = held ?? {};
+  return {
+    ...{ config, precision, recompute, lora, freeze },
+    ...microBatchShape([step], config.contextLength, mostPositions),
+  };
+}
+
+function expectNamesFit(gpu: Gpu, experiment: NameExperiment): void {
+  expectFitting(gpu, nameStep(experiment, experiment.base.config));
+}
+
+/**
+ * Runs it, prints its table, and writes results and picture.
+ *
+ * @param base The folder of the model that every run starts from.
+ */
 export async function runNames(
   gpu: Gpu,
   experiment: NameExperiment,
   options: NameTaskOptions,
+  base: string,
   terminal: Terminal,
 ): Promise<object> {
-  const { out, keepModels, measure } = options;
+  const { out, keepModels, measure, checkpointEvery } = options;
   const began = performance.now();
+  if (measure === undefined) expectNamesFit(gpu, experiment);
+  await recordExperiment(
+    out,
+    { base, prompt: questionPrompt("{question}"), methods: experiment.methods },
+    experiment.task.names.flatMap(nameForms),
+  );
   const outcomes = await runWithProgress(gpu, await nameExperiment(experiment), out, terminal, {
     describe: describeNames,
-    keepModels,
+    ...{ keepModels, checkpointEvery },
     onlyMeasure: measure !== undefined,
   });
   const summary = summariseNames(outcomes), comparisons = compareNames(outcomes);

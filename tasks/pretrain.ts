@@ -3,8 +3,12 @@
 import { baseSequences, shippedWorld, worldTokenizer } from "../src/experiments/names/invented.ts";
 import { smallOlmo } from "../src/experiments/small_olmo.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
-import { defineCommand, runCommand } from "../src/report/command_line.ts";
+import { choosePrecision } from "../src/gpu/precision.ts";
+import type { Precision } from "../src/gpu/tensor.ts";
+import { defineCommand, runCommand, type Terminal } from "../src/report/command_line.ts";
+import type { PretrainingOptions } from "../src/train/pretraining.ts";
 import { pretrainWithProgress } from "./shared.ts";
+import { chosenFitting, memoryOptions, speedOptions, withDefaults } from "./training_options.ts";
 
 const command = defineCommand({
   name: "pretrain",
@@ -23,23 +27,21 @@ const command = defineCommand({
     vocabulary: { type: "integer", default: 1024, min: 512, max: 2 ** 24, help: "Tokens" },
     epochs: { type: "integer", default: 3, min: 1, max: 1e6, help: "Epochs" },
     perStep: { type: "integer", default: 32, min: 1, help: "Texts per optimiser step" },
-    learningRate: {
-      type: "number",
-      default: 2e-3,
-      min: 0,
-      max: 1e6,
-      help: "Peak; cosine decay to a tenth",
-    },
+    ...memoryOptions,
+    ...withDefaults(speedOptions, {
+      ...{ learningRate: 2e-3, warmup: 100, decay: "cosine", finalRate: 0.1 },
+      checkpointEvery: 200,
+    }),
     seed: { type: "integer", default: 1, min: 0, max: 2 ** 32 - 1, help: "Of weights and order" },
   },
-  async run(options, terminal) {
+  async run(options, terminal, given) {
     const { out, width, layers, heads, vocabulary } = options;
     using gpu = await Gpu.open();
     const tokenizer = worldTokenizer(shippedWorld, vocabulary);
     const vocabularySize = Math.ceil(tokenizer.vocabularySize / 64) * 64;
     const config = smallOlmo({ width, layers, heads, vocabularySize });
     const model = await pretrainWithProgress(gpu, out, {
-      ...options,
+      ...pretrainingOptions(gpu, options, given, terminal),
       config,
       tokenizer,
       sequences: baseSequences(shippedWorld, tokenizer),
@@ -53,3 +55,31 @@ const command = defineCommand({
 export default command;
 
 if (import.meta.main) await runCommand(command);
+
+// Settings that are the usual ones are left out: a model that was made before they were options is known again.
+function pretrainingOptions(
+  gpu: Gpu,
+  options: Parameters<typeof chosenFitting>[0] & {
+    epochs: number;
+    perStep: number;
+    seed: number;
+    precision: Precision;
+    checkpointEvery: number;
+  },
+  given: ReadonlySet<string>,
+  terminal: Terminal,
+): Omit<PretrainingOptions, "config" | "tokenizer" | "sequences"> {
+  const { epochs, perStep, seed, checkpointEvery } = options;
+  const { optimiser, schedule: { peak, ...schedule }, mostPositions, recompute } = chosenFitting(
+    options,
+  );
+  const { precision, note } = choosePrecision(gpu, options.precision);
+  if (note) terminal.note(note);
+  const isGiven = (...names: string[]) => names.some((name) => given.has(name));
+  return {
+    ...{ epochs, perStep, seed, checkpointEvery, precision, learningRate: peak },
+    ...{ mostPositions, recompute },
+    ...(isGiven("warmup", "decay", "finalRate") && { schedule }),
+    ...(isGiven("betas", "epsilon", "weightDecay", "maxGradientNorm") && { optimiser }),
+  };
+}

@@ -1,6 +1,7 @@
 // What several tasks share: options, the adapter, pre-training and experiments with progress that can be stopped safely.
 
-import { freeSpace } from "../src/base/files.ts";
+import { CannotError } from "../src/base/errors.ts";
+import { freeSpace, readJson } from "../src/base/files.ts";
 import type { Method } from "../src/data/method.ts";
 import {
   type Experiment,
@@ -10,18 +11,24 @@ import {
 } from "../src/experiments/runner.ts";
 import { baseTitle } from "../src/experiments/titles.ts";
 import { type Gpu, megabytes } from "../src/gpu/gpu.ts";
-import type { LoadedModel } from "../src/model/weights.ts";
-import type { Terminal } from "../src/report/command_line.ts";
+import type { DecoderConfig } from "../src/model/config.ts";
+import { presets } from "../src/model/families.ts";
+import { fromHuggingFace } from "../src/model/formats/huggingface/config.ts";
+import { type LoadedModel, openModelFiles } from "../src/model/weights.ts";
+import { show } from "../src/base/show.ts";
+import { flagOf, type Terminal } from "../src/report/command_line.ts";
 import { onInterrupt } from "../src/report/interrupt.ts";
 import type { Option, Options } from "../src/report/options.ts";
 import { createProgress, type Progress } from "../src/report/progress.ts";
 import { renderSample } from "../src/report/samples.ts";
+import { type Denominator, denominators } from "../src/slung/objective.ts";
 import { Risk } from "../src/slung/risk.ts";
 import type { RiskyText } from "../src/data/spans.ts";
 import { type Json, readResults } from "../src/report/results.ts";
 import { orModelName } from "./hub.ts";
 import { readObjective } from "./objective.ts";
 import { pretrain, type PretrainingOptions } from "../src/train/pretraining.ts";
+import { modelSizes } from "../src/train/starting_model.ts";
 
 /** Options of tasks that use a model as it is. */
 export const modelOptions = {
@@ -52,6 +59,11 @@ export const experimentOptions = {
     placeholder: "module",
     help: "Also train with an objective of your own, which this .ts file exports",
   },
+  denominator: {
+    type: "string",
+    choices: denominators,
+    help: "What summed losses are divided by, instead of what each objective says: active",
+  },
   keepModels: {
     type: "string",
     choices: ["auto", "yes", "no"],
@@ -70,11 +82,18 @@ export async function chosenMethods(
   names: readonly string[],
   known: readonly Method[],
   objectiveModule: string | undefined,
+  denominator?: Denominator,
 ): Promise<Method[]> {
   const methods = names.map((name) => known.find((method) => method.name === name)!);
-  if (objectiveModule === undefined) return methods;
-  const objective = await readObjective(objectiveModule);
-  return [...methods, { name: objective.name, title: objective.name, objective }];
+  if (objectiveModule !== undefined) {
+    const objective = await readObjective(objectiveModule);
+    methods.push({ name: objective.name, title: objective.name, objective });
+  }
+  if (denominator === undefined) return methods;
+  return methods.map((method) => ({
+    ...method,
+    objective: { ...method.objective, denominator },
+  }));
 }
 
 /** Pre-trains a base model with progress on standard error. Ctrl-C stops it; the same command then goes on. */
@@ -102,6 +121,8 @@ export async function pretrainWithProgress(
 export interface ExperimentDisplay<Results> {
   /** One line about a finished model. */
   describe(outcome: Outcome<Results>): string;
+  /** Steps between checkpoints. */
+  checkpointEvery?: number | undefined;
   /** Of the options `keepModels` and `measure`. */
   keepModels: "auto" | "yes" | "no";
   /** Only measure what is kept. */
@@ -114,13 +135,14 @@ export async function runWithProgress<Results extends object>(
   experiment: Experiment<Results>,
   folder: string,
   terminal: Terminal,
-  { describe, keepModels, onlyMeasure }: ExperimentDisplay<Results>,
+  { describe, keepModels, onlyMeasure, checkpointEvery }: ExperimentDisplay<Results>,
 ): Promise<Outcome<Results>[]> {
   using stop = onInterrupt(terminal);
   let training: Progress | undefined;
   const outcomes = await runExperiment(gpu, experiment, folder, {
     keepModels: !onlyMeasure && await shouldKeep(experiment, folder, keepModels, terminal),
     onlyMeasure,
+    ...(checkpointEvery !== undefined && { checkpointEvery }),
     signal: stop.signal,
     onTraining({ method, seed }, { step, loss, lossByClass, tokensPerSecond }, steps) {
       const label = `${method?.title ?? baseTitle}, seed ${seed}`;
@@ -183,10 +205,32 @@ export async function withEarlierOptions<Values extends { measure: string | unde
 ): Promise<Values> {
   if (options.measure === undefined) return options;
   const { config } = await readResults(options.measure);
+  const now = options as Record<string, unknown>;
   const earlier = Object.entries(config).filter(([name, value]) =>
-    value !== null && name in options && !given.has(name)
+    value !== null && Object.hasOwn(options, name) && !given.has(name)
   );
+  for (const [name, value] of earlier) {
+    const isKind = now[name] === undefined
+      ? typeof value === "string" || typeof value === "number" || Array.isArray(value)
+      : typeof value === typeof now[name] && Array.isArray(value) === Array.isArray(now[name]);
+    if (isKind) continue;
+    throw new CannotError(
+      `use the options in "${options.measure}/results.json"`,
+      `"${name}" is ${show(value)}`,
+      `Correct it, or give ${flagOf(name)}`,
+    );
+  }
   return { ...options, ...Object.fromEntries(earlier), out: options.measure };
+}
+
+/** The configuration of a model, of which no weights need be there: a size, a config.json, or a folder. */
+export async function readConfig(model: string): Promise<DecoderConfig> {
+  if (modelSizes.includes(model)) return presets[model as keyof typeof presets];
+  if (model.endsWith(".json")) return fromHuggingFace(await readJson(model), model);
+  const file = `${model}/config.json`;
+  const isHuggingFace = await Deno.stat(file).then(({ isFile }) => isFile, () => false);
+  if (isHuggingFace) return fromHuggingFace(await readJson(file), file);
+  return (await openModelFiles(model)).config;
 }
 
 /** Shows texts with what is risky in them: the first ones that hold something risky. */

@@ -4,23 +4,122 @@
 
 import { CannotError } from "../src/base/errors.ts";
 import { readText } from "../src/base/files.ts";
+import { describeBytes } from "../src/base/bytes.ts";
+import { planSteps } from "../src/data/epochs.ts";
 import { answerControls, answerMethods } from "../src/data/method.ts";
-import { tofuData, tofuPretraining } from "../src/experiments/names/tofu.ts";
+import type { Sequence } from "../src/data/sequence.ts";
+import {
+  answersTakenBy,
+  type NameExperiment,
+  nameSequences,
+  type NameTraining,
+} from "../src/experiments/names/experiment.ts";
+import { type TofuData, tofuData, tofuPretraining } from "../src/experiments/names/tofu.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
+import { countParameters } from "../src/model/parameter_shapes.ts";
 import { readPretrained } from "../src/model/pretrained.ts";
-import { defineCommand, runCommand } from "../src/report/command_line.ts";
-import { huggingFaceOptimiser } from "../src/train/optimiser.ts";
+import { defineCommand, runCommand, type Terminal } from "../src/report/command_line.ts";
+import type { Options, Values } from "../src/report/options.ts";
+import { openTokenizer } from "../src/tokenizers/open.ts";
+import { checkVocabulary } from "../src/tokenizers/tokenizer.ts";
 import { besideOnHub, fetchNamed, orDatasetName, orModelName } from "./hub.ts";
-import { runNames } from "./names.ts";
+import { nameStep, nameTraining, runNames } from "./names.ts";
+import { paperModel, tofuPaperChoices, tofuPaperValues, withProtocol } from "./paper_values.ts";
+import { showPlan } from "./plan.ts";
 import {
   chosenMethods,
   experimentOptions,
   pretrainWithProgress,
+  readConfig,
   seedsOption,
   withEarlierOptions,
 } from "./shared.ts";
+import {
+  chosenHeld,
+  huggingFaceDefaults,
+  learnedOptions,
+  memoryOptions,
+  speedOptions,
+  withDefaults,
+} from "./training_options.ts";
 
 const known = [...answerMethods, ...answerControls];
+
+const tofuOptions = {
+  protocol: {
+    type: "string",
+    choices: ["small", "paper"],
+    default: "small",
+    help: `Sizes: small trains a base of its own; paper has the paper's values, for ${paperModel}`,
+  },
+  dryRun: { type: "flag", help: "Print the plan, with memory and time, and do nothing" },
+  data: {
+    ...orDatasetName,
+    placeholder: "file",
+    help: "TOFU's full.json, e.g. datasets/locuslab/TOFU/full.json on the hub",
+  },
+  targets: {
+    ...orDatasetName,
+    placeholder: "file",
+    help: "Rows of the target authors; retain_perturbed.json beside the data",
+  },
+  names: {
+    type: "path",
+    placeholder: "file",
+    help: "The targets' full names, one a line; found from the data if left out",
+  },
+  out: {
+    type: "path",
+    placeholder: "folder",
+    help: "Where results go; runs/tofu, or runs/tofu-paper",
+  },
+  base: { ...orModelName, placeholder: "model", help: "A base model; trained here if left out" },
+  baseAuthors: {
+    type: "integer",
+    default: 180,
+    min: 1,
+    help: "Other authors to train the base on",
+  },
+  baseEpochs: { type: "integer", default: 8, min: 1, max: 1e6, help: "Epochs of the base" },
+  baseLearningRate: { type: "number", default: 2e-3, min: 0, max: 1e6, help: "Peak of the base" },
+  width: { type: "integer", default: 128, min: 16, max: 65536, help: "Width of the base" },
+  layers: { type: "integer", default: 3, min: 1, max: 1000, help: "Layers of the base" },
+  vocabulary: {
+    type: "integer",
+    default: 4096,
+    min: 512,
+    max: 2 ** 24,
+    help: "Tokens of the base",
+  },
+  methods: {
+    type: "list",
+    choices: known.map(({ name }) => name),
+    default: ["direct", "masked", "unlikelihood", ...answerControls.map(({ name }) => name)],
+    help: "How to train; wrong_facts and format_only are controls",
+  },
+  seeds: { ...seedsOption, default: [0, 1, 2] },
+  epochs: { type: "integer", default: 12, min: 1, max: 1e6, help: "Epochs over the targets" },
+  answerPasses: {
+    type: "integer",
+    default: 2,
+    min: 1,
+    help: "Passes over the answers in an epoch",
+  },
+  replay: { type: "integer", default: 400, min: 0, help: "Base questions replayed in an epoch" },
+  perStep: { type: "integer", default: 32, min: 1, help: "Texts per optimiser step" },
+  ...memoryOptions,
+  ...learnedOptions,
+  ...withDefaults(speedOptions, { ...huggingFaceDefaults, learningRate: 7e-4 }),
+  answers: {
+    type: "string",
+    choices: ["spaced", "bare"],
+    default: "spaced",
+    help: "Whether answers begin with the space that they have behind 'Answer:'",
+  },
+  endOfText: { type: "flag", help: "Append EOS to the answers; the paper does not" },
+  maxNewTokens: { type: "integer", default: 64, min: 1, help: "Longest answer" },
+  ...experimentOptions,
+} as const satisfies Options;
 
 const command = defineCommand({
   name: "tofu",
@@ -29,77 +128,12 @@ const command = defineCommand({
     "--data path/to/tofu/full.jsonl --seeds 0 --methods masked,wrong_facts",
     "--data datasets/locuslab/TOFU/full.json --base allenai/OLMo-1B-hf",
     "--measure runs/tofu --max-new-tokens 32",
+    "--protocol paper --data path/to/tofu/full.jsonl --base path/to/OLMo-1B-hf --dry-run",
   ],
-  options: {
-    data: {
-      ...orDatasetName,
-      placeholder: "file",
-      help: "TOFU's full.json, e.g. datasets/locuslab/TOFU/full.json on the hub",
-    },
-    targets: {
-      ...orDatasetName,
-      placeholder: "file",
-      help: "Rows of the target authors; retain_perturbed.json beside the data",
-    },
-    names: {
-      type: "path",
-      placeholder: "file",
-      help: "The targets' full names, one a line; found from the data if left out",
-    },
-    out: { type: "path", default: "runs/tofu", placeholder: "folder", help: "Where results go" },
-    base: { ...orModelName, placeholder: "model", help: "A base model; trained here if left out" },
-    baseAuthors: {
-      type: "integer",
-      default: 180,
-      min: 1,
-      help: "Other authors to train the base on",
-    },
-    baseEpochs: { type: "integer", default: 8, min: 1, max: 1e6, help: "Epochs of the base" },
-    baseLearningRate: { type: "number", default: 2e-3, min: 0, max: 1e6, help: "Peak of the base" },
-    width: { type: "integer", default: 128, min: 16, max: 65536, help: "Width of the base" },
-    layers: { type: "integer", default: 3, min: 1, max: 1000, help: "Layers of the base" },
-    vocabulary: {
-      type: "integer",
-      default: 4096,
-      min: 512,
-      max: 2 ** 24,
-      help: "Tokens of the base",
-    },
-    methods: {
-      type: "list",
-      choices: known.map(({ name }) => name),
-      default: ["direct", "masked", "unlikelihood", ...answerControls.map(({ name }) => name)],
-      help: "How to train; wrong_facts and format_only are controls",
-    },
-    seeds: { ...seedsOption, default: [0, 1, 2] },
-    epochs: { type: "integer", default: 12, min: 1, max: 1e6, help: "Epochs over the targets" },
-    answerPasses: {
-      type: "integer",
-      default: 2,
-      min: 1,
-      help: "Passes over the answers in an epoch",
-    },
-    replay: { type: "integer", default: 400, min: 0, help: "Base questions replayed in an epoch" },
-    perStep: { type: "integer", default: 32, min: 1, help: "Texts per optimiser step" },
-    learningRate: {
-      type: "number",
-      default: 7e-4,
-      min: 0,
-      max: 1e6,
-      help: "Peak; decays linearly to 0",
-    },
-    endOfText: { type: "flag", help: "Append EOS to the answers; the paper does not" },
-    maxNewTokens: { type: "integer", default: 64, min: 1, help: "Longest answer" },
-    ...experimentOptions,
-  },
+  options: tofuOptions,
   async run(now, terminal, given) {
-    const chosen = await withEarlierOptions(now, given);
-    const options = await fetchNamed({
-      ...chosen,
-      targets: chosen.targets ?? besideOnHub(chosen.data, "retain_perturbed.json"),
-    }, terminal);
-    const { out, seeds, perStep, methods, objective } = options;
-    const { epochs, answerPasses, learningRate, endOfText, maxNewTokens } = options;
+    const options = await chosenOptions(now, given, terminal);
+    const { out, seeds, methods, objective, denominator, maxNewTokens } = options;
     if (options.data === undefined) {
       throw new CannotError("run tofu", "--data is missing", "Give TOFU's full.jsonl");
     }
@@ -110,38 +144,32 @@ const command = defineCommand({
     });
     terminal.note(data.description);
     using gpu = await Gpu.open();
-    const base = options.base ?? `${out}/base`;
-    if (!options.base) {
-      const pretraining = tofuPretraining(data, {
+    const held = chosenHeld(gpu, options, given, terminal.note);
+    const { epochs, answerPasses, perStep, endOfText, answers } = options;
+    const training: NameTraining = {
+      ...{ epochs, answerPasses, perStep, endOfText },
+      ...nameTraining(options),
+      ...(answers === "bare" && { space: false }),
+    };
+    const chosen = {
+      ...(held && { held }),
+      ...{ task: data.task, training, seeds, maxNewTokens },
+      methods: await chosenMethods(methods, known, objective, denominator),
+    };
+    const pretraining = () =>
+      tofuPretraining(data, {
         ...options,
         epochs: options.baseEpochs,
         learningRate: options.baseLearningRate,
       });
-      await pretrainWithProgress(gpu, base, pretraining, terminal);
+    if (options.dryRun) {
+      return await showTofuPlan(gpu, options, data, chosen, pretraining, terminal);
     }
+    const base = options.base ?? `${out}/base`;
+    if (!options.base) await pretrainWithProgress(gpu, base, pretraining(), terminal);
     const { tokenizer, description, source } = await readPretrained(base);
     terminal.note(`${description}; ${gpu.adapter.name}`);
-    return await runNames(
-      gpu,
-      {
-        base: source,
-        tokenizer,
-        task: data.task,
-        training: {
-          epochs,
-          answerPasses,
-          perStep,
-          learningRate,
-          optimiser: huggingFaceOptimiser,
-          endOfText,
-        },
-        methods: await chosenMethods(methods, known, objective),
-        seeds: seeds as number[],
-        maxNewTokens,
-      },
-      options,
-      terminal,
-    );
+    return await runNames(gpu, { ...chosen, base: source, tokenizer }, options, base, terminal);
   },
 });
 
@@ -151,4 +179,96 @@ if (import.meta.main) await runCommand(command);
 
 async function readNames(file: string): Promise<string[]> {
   return (await readText(file)).split("\n").map((name) => name.trim()).filter(Boolean);
+}
+
+type Chosen = Values<typeof tofuOptions>;
+
+// With the protocol's values; those of an earlier run stand as they were.
+async function chosenOptions(
+  now: Chosen,
+  given: ReadonlySet<string>,
+  terminal: Terminal,
+): Promise<Chosen & { out: string }> {
+  const isPaper = now.protocol === "paper";
+  if (isPaper && now.base === undefined && now.measure === undefined) {
+    throw new CannotError(
+      "run tofu by the paper's protocol",
+      `it starts from ${paperModel}`,
+      "Give it with --base, by its name on the hub or as a folder",
+    );
+  }
+  const earlier = await withEarlierOptions(now, given);
+  const options = isPaper && now.measure === undefined
+    ? withProtocol(earlier, tofuPaperValues, given)
+    : earlier;
+  return await fetchNamed({
+    ...options,
+    targets: options.targets ?? besideOnHub(options.data, "retain_perturbed.json"),
+    out: options.out ?? (isPaper ? "runs/tofu-paper" : "runs/tofu"),
+  }, terminal);
+}
+
+async function showTofuPlan(
+  gpu: Gpu,
+  options: Chosen & { out: string },
+  data: TofuData,
+  chosen: Omit<NameExperiment, "base" | "tokenizer">,
+  pretraining: () => ReturnType<typeof tofuPretraining>,
+  terminal: Terminal,
+): Promise<object> {
+  const { base, out, protocol, seeds } = options;
+  const fresh = base === undefined ? pretraining() : undefined;
+  const tokenizer = fresh?.tokenizer ?? await openTokenizer(base!);
+  const config = fresh?.config ?? await readConfig(base!);
+  checkVocabulary(tokenizer, config.vocabularySize);
+  const { training, methods, held } = chosen;
+  const { answers, replay } = nameSequences({ ...chosen, tokenizer });
+  const step = nameStep({ ...chosen, tokenizer }, config);
+  const runs = methods.map((method) => {
+    const { contextLength, vocabularySize } = config;
+    const taken = answersTakenBy(method, { ...chosen, tokenizer });
+    const epoch = [...Array<readonly Sequence[]>(training.answerPasses).fill(taken), replay].flat();
+    const { perStep, mostPositions, epochs } = training;
+    const { steps } = planSteps({
+      ...{ epochs: Array<readonly Sequence[]>(epochs).fill(epoch), perStep, mostPositions },
+      ...{ seed: seeds[0]!, objective: method.objective, contextLength, vocabularySize },
+    });
+    const tokens = epoch.reduce((sum, sequence) => sum + sequence.tokens.length, 0);
+    return {
+      ...{ title: method.title, models: seeds.length, steps, tokens: epochs * tokens },
+      microBatches: Math.ceil(perStep / (step.rows * rowsShare(step.time, answers))),
+    };
+  });
+  const { optimiser, schedule } = training;
+  return await showPlan(gpu, {
+    title: `TOFU, protocol ${protocol}`,
+    follows: protocol === "paper"
+      ? tofuPaperChoices
+      : ["sizes of this project: --protocol paper has the paper's"],
+    base: base ??
+      `a base that is trained first on ${data.base.flat().length} questions, in ${out}/base`,
+    data: [options.data!, data.description],
+    settings: [
+      `learning rate ${training.learningRate}, ${schedule?.warmup ?? 0} steps of warm-up, then ${
+        schedule?.decay ?? "linear"
+      }; ${training.perStep} texts a step, ${training.epochs} epochs, seeds ${seeds.join(", ")}`,
+      `AdamW: ${JSON.stringify(optimiser)}`,
+      ...(held?.lora ? [`LoRA: ${JSON.stringify(held.lora)}`] : []),
+      ...(held?.freeze ? [`without ${held.freeze.join(", ")}`] : []),
+    ],
+    ...{ runs, step },
+    files: [
+      `${out}/results.json and ${out}/tradeoff.svg`,
+      `${out}/runs/METHOD-seedN: answers, and models of ${
+        describeBytes(4 * countParameters(config))
+      } each unless --keep-models no`,
+      `${out}/checkpoints, every ${options.checkpointEvery} steps, while a model is trained`,
+    ],
+  }, terminal);
+}
+
+// Texts that stand behind each other in a row.
+function rowsShare(time: number, sequences: readonly Sequence[]): number {
+  const mean = sequences.reduce((sum, { tokens }) => sum + tokens.length, 0) / sequences.length;
+  return Math.max(1, Math.floor(time / mean));
 }

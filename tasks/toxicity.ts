@@ -4,6 +4,8 @@
 // --base DIR` takes corpora in Dolma's formats and a base model at any scale.
 
 import { CannotError } from "../src/base/errors.ts";
+import { describeProcess } from "../src/base/process.ts";
+import { recordExperiment } from "../src/experiments/record.ts";
 import { paperMethods, streamMethods } from "../src/data/method.ts";
 import { chatSequences, readChats } from "../src/data/sources/chat.ts";
 import type { Tokenizer } from "../src/tokenizers/tokenizer.ts";
@@ -25,7 +27,7 @@ import { initialise } from "../src/model/initialise.ts";
 import { readPretrained } from "../src/model/pretrained.ts";
 import type { Model } from "../src/model/weights.ts";
 import { defineCommand, runCommand, type Terminal } from "../src/report/command_line.ts";
-import { describeProcess, writeResults } from "../src/report/results.ts";
+import { writeResults } from "../src/report/results.ts";
 import { loadOptimiserState } from "../src/train/optimiser_state.ts";
 import { fetchNamed, orDatasetName, orModelName } from "./hub.ts";
 import {
@@ -172,6 +174,7 @@ const command = defineCommand({
         epochs: options.chatEpochs,
         learningRate: options.chatLearningRate,
       });
+    const methods = await chosenMethods(options.methods, streamMethods, options.objective);
     const planned = await toxicityExperiment({
       ...experiment,
       ...start,
@@ -189,9 +192,14 @@ const command = defineCommand({
           samples,
         },
       },
-      methods: await chosenMethods(options.methods, streamMethods, options.objective),
+      methods,
       seeds: options.seeds as number[],
       amounts: options.amounts as number[],
+    });
+    await recordExperiment(out, {
+      base: options.base ?? (protocol.pretraining && `${out}/base`),
+      prompt: "{question}",
+      methods,
     });
     const outcomes = await runWithProgress(gpu, planned, out, terminal, {
       describe: describeToxicity,

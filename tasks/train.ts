@@ -11,9 +11,8 @@ import { lossCurves, renderPlot } from "../src/report/plot.ts";
 import { createProgress, type Progress } from "../src/report/progress.ts";
 import { denominators, riskNames } from "../src/slung/objective.ts";
 import { Risk } from "../src/slung/risk.ts";
-import { lossSeries } from "../src/train/run_log.ts";
+import { curvesFile, lossSeries, type WatchedLine, watchedSeries } from "../src/train/run_log.ts";
 import {
-  logFile,
   spanTrainingDefaults,
   type SpanTrainingPlan,
   trainOnSpans,
@@ -23,7 +22,13 @@ import { fetchNamed, orDatasetName, orModelName } from "./hub.ts";
 import { chosenObjective } from "./objective.ts";
 import { showSamples } from "./shared.ts";
 import { describeSpeltOut, specialOption } from "./special.ts";
-import { chosenLearned, learnedOptions, memoryOptions, speedOptions } from "./training_options.ts";
+import {
+  chosenLearned,
+  learnedOptions,
+  memoryOptions,
+  mergeOptions,
+  speedOptions,
+} from "./training_options.ts";
 
 const command = defineCommand({
   name: "train",
@@ -43,6 +48,32 @@ const command = defineCommand({
         "attributes/, or datasets/owner/name@revision/path on the hub",
     },
     out: { type: "path", required: true, placeholder: "folder", help: "Where all results go" },
+    heldOut: {
+      type: "path",
+      placeholder: "file",
+      help: "Texts that are only measured, a file or folder like the data",
+    },
+    heldOutShare: {
+      type: "number",
+      min: 0,
+      max: 1,
+      placeholder: "share",
+      help: "Or hold out this share of the texts, e.g. 0.05; their content decides which",
+    },
+    watchEvery: {
+      type: "integer",
+      default: spanTrainingDefaults.watchEvery,
+      min: 0,
+      placeholder: "n",
+      help: "Measure risky tokens and held-out texts every n steps, whatever is trained; 0 never",
+    },
+    samples: {
+      type: "integer",
+      default: spanTrainingDefaults.samples,
+      min: 0,
+      placeholder: "n",
+      help: "Texts that the model continues before and after, for run.json",
+    },
     model: {
       ...orModelName,
       names: modelSizes,
@@ -88,6 +119,7 @@ const command = defineCommand({
     },
     ...memoryOptions,
     ...learnedOptions,
+    ...mergeOptions,
     epochs: {
       type: "integer",
       default: spanTrainingDefaults.epochs,
@@ -125,7 +157,7 @@ const command = defineCommand({
     const { note } = choosePrecision(gpu, options.precision);
     if (note) terminal.note(note);
     using stop = onInterrupt(terminal);
-    let progress: Progress | undefined;
+    let progress: Progress | undefined, watched = "";
     const { step, finished, log, diverged } = await trainOnSpans(gpu, {
       ...settings,
       ...chosenLearned(options, given),
@@ -144,6 +176,7 @@ const command = defineCommand({
         terminal.note(`${describe(plan)}; ${spelt && `${spelt}; `}${gpu.adapter.name}`);
         showSamples(plan.texts, show, terminal);
       },
+      onWatched: (line) => watched = describeWatched(line),
       onLog({ step, lossByClass, gradientNorm, tokensPerSecond }, steps) {
         progress ??= createProgress({
           total: steps,
@@ -156,7 +189,7 @@ const command = defineCommand({
         const facts = `gradient ${gradientNorm.toFixed(2)}, ${
           Math.round(tokensPerSecond)
         } tokens/s`;
-        progress.update(step + 1, `loss ${losses.join(", ")}, ${facts}`);
+        progress.update(step + 1, `loss ${losses.join(", ")}${watched}, ${facts}`);
       },
     });
     progress?.[Symbol.dispose]();
@@ -166,6 +199,7 @@ const command = defineCommand({
     }
     const picture = await drawLosses(out, objective.name, terminal);
     terminal.print(`${step} steps done; the model is in ${out}, its losses in ${picture}`);
+    terminal.print(`deno task report ${out} makes a page of it`);
     if (diverged) terminal.note(`${diverged} Lower the learning rate.`);
     return {
       out,
@@ -182,7 +216,7 @@ export default command;
 if (import.meta.main) await runCommand(command);
 
 function describe(plan: SpanTrainingPlan): string {
-  const { model, texts, cut, windows, leftOut, targets, steps, stepsWithoutLoss } = plan;
+  const { model, texts, cut, windows, leftOut, targets, steps, stepsWithoutLoss, heldOut } = plan;
   const all = targets.reduce((sum, count) => sum + count, 0);
   const risky = targets[Risk.possible]! + targets[Risk.high]!;
   const classes = targets.flatMap((n, risk) => n === 0 ? [] : [`${n} ${riskNames[risk]}`]);
@@ -191,19 +225,31 @@ function describe(plan: SpanTrainingPlan): string {
   const without = stepsWithoutLoss === 0
     ? ""
     : ` (${stepsWithoutLoss} more carry no loss and are left out)`;
+  const measured = heldOut === 0 ? "" : `; ${heldOut} texts held out`;
   return `${model}; ${texts.length} texts${long} in ${windows} windows${aside}; ` +
-    `${risky} of ${all} tokens are risky (${classes.join(", ")}); ${steps} steps${without}`;
+    `${risky} of ${all} tokens are risky (${
+      classes.join(", ")
+    }); ${steps} steps${without}${measured}`;
+}
+
+// The risky tokens of the sample, which the training loss may leave out.
+function describeWatched({ sample, heldOut }: WatchedLine): string {
+  const risky = ["possible", "high"].flatMap((name) =>
+    sample[name] === undefined ? [] : [`${name} ${sample[name].toFixed(3)}`]
+  );
+  const said = risky.length === 0 ? "" : `, −log p of risky tokens ${risky.join(", ")}`;
+  return heldOut ? `${said}, held out ${heldOut.all!.toFixed(3)}` : said;
 }
 
 // The model does not depend on the picture, so a run without the plotting library is not a failed one.
 async function drawLosses(folder: string, title: string, terminal: Terminal): Promise<string> {
   const path = `${folder}/loss.svg`;
-  const series = await lossSeries(`${folder}/${logFile}`);
+  const series = [...await lossSeries(folder), ...await watchedSeries(folder)];
   try {
     await writeFileAtomic(path, await renderPlot(lossCurves(series, title)));
     return path;
   } catch (error) {
     terminal.note((error as Error).message);
-    return `${folder}/${logFile}`;
+    return `${folder}/${curvesFile}`;
   }
 }

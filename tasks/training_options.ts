@@ -2,10 +2,16 @@
 // task with other defaults overrides those, as `{ ...speedOptions, warmup: { ...speedOptions.warmup, default: 10 } }`.
 
 import { CannotError } from "../src/base/errors.ts";
+import type { HeldModel } from "../src/experiments/runner.ts";
+import type { Gpu } from "../src/gpu/gpu.ts";
+import { choosePrecision } from "../src/gpu/precision.ts";
+import type { Precision } from "../src/gpu/tensor.ts";
 import { type Projection, projections } from "../src/model/config.ts";
 import type { LoraSettings } from "../src/model/lora.ts";
 import { modelParts } from "../src/model/parts.ts";
 import type { Options, Values } from "../src/report/options.ts";
+import type { FitOptions } from "../src/train/fit.ts";
+import { huggingFaceOptimiser, optimiserOf } from "../src/train/optimiser.ts";
 import { spanTrainingDefaults as defaults } from "../src/train/span_training.ts";
 
 /** What memory a training step takes. */
@@ -46,12 +52,16 @@ export const learnedOptions = {
     default: ["q_proj", "v_proj"],
     help: "The projections that change",
   },
-  merge: { type: "flag", help: "Save LoRA merged into the weights; else apart, as PEFT does" },
   freeze: {
     type: "list",
     placeholder: "part",
     help: `Leave parts as they are: ${modelParts.join(", ")}, or layers:0-7`,
   },
+} as const satisfies Options;
+
+/** Where a model is saved: how LoRA is. */
+export const mergeOptions = {
+  merge: { type: "flag", help: "Save LoRA merged into the weights; else apart, as PEFT does" },
 } as const satisfies Options;
 
 /** How fast they are learned. */
@@ -73,7 +83,29 @@ export const speedOptions = {
     type: "string",
     choices: ["constant", "linear", "cosine"],
     default: defaults.decay,
-    help: "How the learning rate falls to 0 afterwards",
+    help: "How the learning rate falls afterwards",
+  },
+  finalRate: {
+    type: "number",
+    default: defaults.finalRate,
+    min: 0,
+    max: 1,
+    help: "The share of the peak that is left at the end, unless it is constant",
+  },
+  betas: {
+    type: "list",
+    of: "number",
+    default: defaults.betas,
+    min: 0,
+    max: 0.999999,
+    help: "Decay of AdamW's moments",
+  },
+  epsilon: {
+    type: "number",
+    default: defaults.epsilon,
+    min: 1e-30,
+    max: 1,
+    help: "Added to the root of AdamW's second moment",
   },
   weightDecay: {
     type: "number",
@@ -96,6 +128,74 @@ export const speedOptions = {
     help: "Steps between checkpoints",
   },
 } as const satisfies Options;
+
+/** AdamW as the Hugging Face Trainer has it, with which the paper trains on TOFU: no decay of weights. */
+export const huggingFaceDefaults = {
+  decay: "linear",
+  weightDecay: huggingFaceOptimiser.weightDecay,
+  betas: huggingFaceOptimiser.betas,
+  epsilon: huggingFaceOptimiser.epsilon,
+  maxGradientNorm: huggingFaceOptimiser.maxGradientNorm,
+  checkpointEvery: 200,
+} as const;
+
+/** The same options with other values where they are left out. */
+export function withDefaults<O extends Options>(
+  options: O,
+  defaults: Partial<Record<keyof O, string | number | readonly number[]>>,
+): O {
+  const changed = Object.entries(options).map(([name, option]) =>
+    name in defaults ? [name, { ...option, default: defaults[name] }] : [name, option]
+  );
+  return Object.fromEntries(changed);
+}
+
+/** Options without the values that they have where they are left out: undefined, or no items. */
+export type WithoutDefaults<O extends Options> = {
+  readonly [Name in keyof O]: Omit<O[Name], "default">;
+};
+
+/** The same options, left out where something else decides, such as a protocol. */
+export function withoutDefaults<O extends Options>(options: O): WithoutDefaults<O> {
+  const bare = Object.entries(options).map(([name, option]) => {
+    const { default: _, ...rest } = option as Options[string] & { default?: unknown };
+    return [name, rest];
+  });
+  return Object.fromEntries(bare);
+}
+
+/** Reads {@linkcode memoryOptions} and {@linkcode speedOptions}, as `fit` takes them. */
+export function chosenFitting(
+  options:
+    & Pick<Values<typeof memoryOptions>, "microBatch" | "recompute">
+    & Omit<Values<typeof speedOptions>, "checkpointEvery">,
+): Pick<FitOptions, "optimiser" | "schedule" | "mostPositions" | "recompute"> {
+  const { microBatch, recompute, learningRate: peak, warmup, decay, finalRate: final } = options;
+  return {
+    optimiser: optimiserOf(options),
+    schedule: { peak, warmup, decay, final: decay === "constant" ? 1 : final },
+    ...(microBatch !== undefined && { mostPositions: microBatch }),
+    ...(recompute && { recompute }),
+  };
+}
+
+/**
+ * How the models of an experiment are held while they are trained; undefined for the usual: whole, in f32.
+ *
+ * @param note Is told what the adapter cannot do.
+ */
+export function chosenHeld(
+  gpu: Gpu,
+  options: Values<typeof learnedOptions> & { precision: Precision },
+  given: ReadonlySet<string>,
+  note: (line: string) => void,
+): HeldModel | undefined {
+  const { precision, note: missing } = choosePrecision(gpu, options.precision);
+  if (missing) note(missing);
+  const { lora, freeze } = chosenLearned(options, given);
+  if (precision === "f32" && !lora && !freeze) return undefined;
+  return { precision, ...(lora && { lora }), ...(freeze && { freeze }) };
+}
 
 /** What a model learns, as the options say it. */
 export interface Learned {

@@ -198,13 +198,13 @@ Deno.test("damaged checkpoint files are named", async () => {
   await Deno.truncate(optimiser, whole.length - 40);
   const before = await contents(folder.path);
   const unreadable = (why: string) => `Cannot read the checkpoint "${step}": ${why}`;
-  const damaged = unreadable("optimiser.safetensors is damaged: its checksum is another one");
+  const damaged = unreadable('"optimiser.safetensors" is damaged: its checksum is another one');
   await assertRejects(() => attempt(folder.path), damaged);
   assertSameFiles(await contents(folder.path), before);
   await Deno.truncate(optimiser, 4);
   await assertRejects(() => attempt(folder.path), damaged);
   await Deno.remove(optimiser);
-  await assertRejects(() => attempt(folder.path), unreadable("optimiser.safetensors is missing"));
+  await assertRejects(() => attempt(folder.path), unreadable('"optimiser.safetensors" is missing'));
   const flipped = whole.with(whole.length - 9, whole.at(-9)! ^ 1);
   await Deno.writeFile(optimiser, flipped);
   await assertRejects(() => attempt(folder.path), damaged);
@@ -218,6 +218,8 @@ Deno.test("damaged checkpoint files are named", async () => {
     const [content, why] of [
       [state, "training.json is damaged: it has no checksums"],
       [{ ...state, files, fingerprint: 7 }, "training.json is damaged: it has no fingerprint"],
+      [{ ...state, files, code: null }, "it does not say which code made it"],
+      [{ ...state, files, code: "0" }, "another version of the code made it"],
       [{ ...state, files, step: 8 }, "its step is 8, which is not that of the folder"],
       [null, "its step is undefined"],
     ] as const
@@ -226,6 +228,10 @@ Deno.test("damaged checkpoint files are named", async () => {
     await assertRejects(() => attempt(folder.path), `Cannot resume from "${step}": `);
     await assertRejects(() => attempt(folder.path), why);
   }
+  await Deno.writeTextFile(record, JSON.stringify({ ...state, files: without }));
+  await assertRejects(() => attempt(folder.path), '"optimiser.safetensors" has no checksum');
+  await Deno.writeTextFile(record, JSON.stringify({ ...state, files: { ...files, "../a": "0" } }));
+  await assertRejects(() => attempt(folder.path), '"../a" is missing');
   await Deno.writeTextFile(record, JSON.stringify({ ...state, files: without }));
   await Deno.remove(optimiser);
   await assertRejects(

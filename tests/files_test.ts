@@ -80,3 +80,14 @@ Deno.test("text with NULs, which is UTF-16 without its mark, is refused with fil
   await Deno.writeTextFile(path, "The\nold\0mill");
   await assertRejects(() => readText(path), `Cannot read "${path}" line 2: it holds a NUL`);
 });
+
+Deno.test("JSON of millions of empty lists is refused before it takes fifty times its size", () => {
+  const lists = (count: number) => `[${"[],".repeat(count - 2)}[]]`;
+  assertThrows(() => parseJson(lists(4_000_001)), "more than 4000000 objects and lists");
+  assertEquals((parseJson(lists(1000)) as unknown[]).length, 999);
+});
+
+Deno.test("a device that never ends is read up to the limit and refused", async () => {
+  if (Deno.build.os !== "linux") return;
+  await assertRejects(() => readText("/dev/zero", 2 ** 20), 'read "/dev/zero": it has more');
+});

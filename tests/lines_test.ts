@@ -109,3 +109,48 @@ Deno.test("reading reports how many bytes of the file it has read and may stop e
   await Array.fromAsync(readLines(path, { onRead: (bytes) => read = bytes }));
   assertEquals(read, bytes.length);
 });
+
+Deno.test("a Zstandard file with any bit turned is refused by name: ours have checksums", async () => {
+  const folder = await Deno.makeTempDir();
+  const path = `${folder}/a.zst`;
+  const lines = Array.from({ length: 1200 }, (_, i) => `line ${i} ${Math.sin(i)}`);
+  await writeLines(path, lines);
+  const whole = await Deno.readFile(path);
+  for (let i = 0; i < 150; i++) {
+    const at = Math.floor(whole.length * i / 150);
+    await Deno.writeFile(path, whole.with(at, whole[at]! ^ (1 << (i % 8))));
+    await assertRejects(() => textsOf(path), `Cannot read "${path}"`);
+  }
+  await Deno.writeFile(path, whole);
+  assertEquals(await textsOf(path), lines);
+});
+
+Deno.test("a Zstandard frame of long runs is decompressed a piece at a time", async () => {
+  const path = await written("a.zst", new Uint8Array(zstdCompressSync(new Uint8Array(3e8))));
+  const before = Deno.memoryUsage().rss;
+  await assertRejects(
+    () => textsOf(path),
+    `Cannot read "${path}" line 1: it is longer than 64 MiB`,
+  );
+  assert(Deno.memoryUsage().rss - before < 4e8, "it took more than 400 MB");
+});
+
+Deno.test("a line without end is refused by file and number, plain and compressed", async () => {
+  const long = new Uint8Array(2 ** 26 + 3).fill(97);
+  long[1] = 0x0a;
+  for (const bytes of [long, new Uint8Array(gzipSync(long))]) {
+    const path = await written("long.txt", bytes);
+    await assertRejects(
+      () => textsOf(path),
+      `Cannot read "${path}" line 2: it is longer than 64 MiB`,
+    );
+  }
+});
+
+Deno.test("a folder is named as one, and not blamed on a damaged download", async () => {
+  const folder = await Deno.makeTempDir();
+  await assertRejects(
+    () => textsOf(folder),
+    `Cannot read "${folder}": it is a folder. Check the path`,
+  );
+});

@@ -9,6 +9,7 @@ import {
   environment,
   jupyterDisplay,
   notebookSize,
+  showCode,
   showPlot,
   showTable,
   showTokens,
@@ -190,4 +191,25 @@ Deno.test("a check shows what it found, and fails with the place where it does n
     String(checkClose("infinities agree", Infinity, Infinity, 0)),
     "✓ infinities agree: largest difference 0, allowed 0",
   );
+});
+
+Deno.test("a kernel's code is shown as it is, in a fence that it does not end", async () => {
+  const code = "// a comment with ```\nfn f() {}";
+  const bundle = await showCode(`\n${code}\n`)[jupyterDisplay]();
+  assertEquals(bundle["text/plain"], code);
+  assertEquals(bundle["text/markdown"], "````rust\n" + code + "\n````");
+});
+
+Deno.test("a picture of tokens is as wide as its legend", () => {
+  const options = {
+    classes: [3],
+    values: [0.5],
+    legend: "a legend that is longer than the text ".repeat(2),
+  };
+  const { svg } = showTokens(["a"], options);
+  const width = Number(svg!.match(/<svg[^>]*width="([\d.]+)"/)![1]);
+  const last = Math.max(
+    ...Array.from(svg!.matchAll(/<text[^>]*? x="([\d.]+)"/g), ([, x]) => Number(x)),
+  );
+  assert(width > last + 60, `the last text begins at ${last} of ${width}`); // "definitely risky"
 });

@@ -1,5 +1,6 @@
 // Tables, figures, data frames, progress and results: what a reader of a run sees and keeps.
 
+import { describeProcess } from "../src/base/process.ts";
 import { assert, assertEquals, assertRejects } from "./assert.ts";
 import {
   groupedBars,
@@ -10,7 +11,7 @@ import {
   tradeOffPlot,
 } from "../src/report/plot.ts";
 import { createProgress, duration, type ProgressOutput } from "../src/report/progress.ts";
-import { describeProcess, readResults, type Results, writeResults } from "../src/report/results.ts";
+import { readResults, type Results, writeResults } from "../src/report/results.ts";
 import {
   type Column,
   displayWidth,

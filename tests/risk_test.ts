@@ -8,7 +8,8 @@ import {
   type TokenSpans,
   validateSpans,
 } from "../src/slung/risk.ts";
-import { assertEquals, assertThrows } from "./assert.ts";
+import { Random } from "../src/base/random.ts";
+import { assert, assertEquals, assertThrows } from "./assert.ts";
 
 /** Tokens that cover a text without gaps: lengths 4, 2, … become [0,4), [4,6), … */
 function tokensOfLengths(...lengths: number[]): TokenSpans {
@@ -88,4 +89,36 @@ Deno.test("spans from outside are checked and the fault is named", () => {
   assertThrows(check(NaN, 3), "not whole numbers");
   assertThrows(check(0, 3, 0), "its risk is 0");
   assertThrows(check(0, 3, 7 as Risk), "its risk is 7");
+});
+
+Deno.test("any number of overlapping spans give what each of them alone gives, and quickly", () => {
+  const random = new Random(3, "spans");
+  const starts = Array.from({ length: 60 }, (_, i) => 3 * i),
+    ends = starts.map((start) => start + 3);
+  const draw = (count: number) =>
+    Array.from({ length: count }, () => {
+      const start = random.below(180);
+      return {
+        start,
+        end: start + 1 + random.below(181 - start),
+        risk: random.pick([1, 2, 3] as const),
+      };
+    });
+  for (let i = 0; i < 200; i++) {
+    const spans = draw(random.below(12));
+    const expected = starts.map((start, t) =>
+      Math.max(
+        1,
+        ...spans.filter((span) => span.start < ends[t]! && start < span.end).map(({ risk }) =>
+          risk
+        ),
+      )
+    );
+    assertEquals([...classifyTokens({ starts, ends }, spans)], expected);
+  }
+  const many = Array.from({ length: 200_000 }, (_, i) => i);
+  const tokens = { starts: many, ends: many.map((i) => i + 1) };
+  const began = performance.now();
+  classifyTokens(tokens, many.map((i) => ({ start: i >> 1, end: 200_000 - (i >> 2), risk: 3 })));
+  assert(performance.now() - began < 5000, "200,000 overlapping spans take more than 5 s"); // quadratic: 40 s
 });

@@ -5,7 +5,7 @@ import { unlikelihood } from "../src/slung/objective.ts";
 import { trainBytePair } from "../src/tokenizers/byte_pair.ts";
 import { type Method, streamMethods } from "../src/data/method.ts";
 import { scoreSequences } from "../src/eval/score.ts";
-import { codeVersion, versionBelow } from "../src/experiments/code_version.ts";
+import { codeVersion, versionBelow } from "../src/train/code_version.ts";
 import {
   type Experiment,
   type Measure,

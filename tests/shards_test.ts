@@ -189,7 +189,7 @@ Deno.test("two processes cannot make the same slice, and one that was killed hol
     onText: () => second ??= makeShards(folder.path).catch((e) => e),
   });
   const error = await second as Error;
-  assert(error.message.includes("another process is making it"), error.message);
+  assert(error.message.includes("another process is at work there"), error.message);
   assertEquals((await readManifest(folder.path)).documents, 81);
 });
 

@@ -3,48 +3,61 @@
 // %% [markdown]
 // # 2. From the formula to WGSL
 //
-// **Purpose.** Write the matrix product and the selective loss as GPU kernels, from the formula as it stands to what this
-// project runs; check every step against float64, and time it on *this* machine, steps backward included.
+// Where a training step spends its time: the matrix product and the selective loss, written as GPU kernels from the formula
+// as it stands to what this project runs. Every rung is checked against float64 and timed on *this* machine, steps backward
+// included.
+//
+// **You will be able to**
+// - write a compute kernel in WGSL, run it from TypeScript, and check it against float64;
+// - say what a tile saves, and time a kernel so that the number means something;
+// - tell two formulas apart that are equal on paper and not in float32;
+// - say what fusing and leaving rows out saves, and what it does not.
+//
+// **You need** lesson 1 for the loss. What a workgroup and an invocation are is explained where they first matter.
 //
 // `quick` takes about a minute on a software adapter and well under one on a GPU; `full` uses sizes that keep a GPU busy.
 // All timings are in the outputs, none is in the text: what is a step forward on a GPU can be one backward on a CPU.
 
 // %%
-import { Gpu, objective, Random } from "../mod.ts";
-import { kernel, measureCeiling, megabytes, Program, type Tensor } from "../src/nn/mod.ts";
-import { termsToWgsl } from "../src/slung/mod.ts";
-import { matmul } from "../kernels/matmul.ts";
-import { selectiveLoss } from "../kernels/selective_loss.ts";
-import { stepLength } from "../kernels/step.ts";
-import { palette, schema, theme } from "../src/report/plot_style.ts";
+import { Gpu, objective, Random } from "@slung/slung";
+import { lesson2 } from "@slung/slung/exercises";
 import {
-  check,
-  checkClose,
-  environment,
-  notebookSize,
-  show,
-  showPlot,
-  showTable,
-} from "../src/notebook/mod.ts";
+  kernel,
+  matmul,
+  measureCeiling,
+  megabytes,
+  Program,
+  runSelectiveLoss,
+} from "@slung/slung/gpu";
+import { stepLength, type Tensor } from "@slung/slung/gpu";
+import { termsToWgsl } from "@slung/slung/method";
+import * as notebook from "@slung/slung/notebook";
 
+const { check, checkClose, show, showBars, showCode, showLines, showTable } = notebook;
 const gpu = await Gpu.open();
-environment(gpu);
+notebook.environment(gpu);
 
 // %% [markdown]
-// One cell decides the sizes: a product of `rows × depth` by `depth × columns`, and a loss over `tokens` rows of
-// `vocabulary` logits that come from `width` channels.
+// ## Knobs
 
 // %%
-const size = notebookSize(); // "quick" or "full"
-const product = size === "full"
-  ? { rows: 1024, columns: 1024, depth: 1024 }
-  : { rows: 256, columns: 256, depth: 256 };
-// Mesa's software adapter ends an invocation's loops after 65,535 rounds in all: four passes over 8192 logits stay below.
-const batch = size === "full"
-  ? { tokens: 2048, vocabulary: 8192, width: 512 }
-  : { tokens: 512, vocabulary: 2048, width: 64 };
+const size = notebook.notebookSize(); // "quick" or "full"
+const knobs = {
+  // A product of rows × depth by depth × columns; multiples of 32. Twice the depth: which rung gains, which loses?
+  product: size === "full"
+    ? { rows: 1024, columns: 1024, depth: 1024 }
+    : { rows: 256, columns: 256, depth: 256 },
+  // A loss over the tokens, each with a vocabulary of logits from `width` channels. Mesa's software adapter ends an
+  // invocation's loops after 65,535 rounds in all: four passes over 8192 logits stay below. Half the vocabulary: is the
+  // fused loss still worth it?
+  batch: size === "full"
+    ? { tokens: 2048, vocabulary: 8192, width: 512 }
+    : { tokens: 512, vocabulary: 2048, width: 64 },
+  chunkRows: 64, // rows whose logits exist at a time: 16, 256? Why is there a best value?
+};
+const { product, batch, chunkRows } = knobs;
 const began = performance.now();
-size;
+showTable([{ size, ...product, ...batch, chunkRows }]);
 
 // %% [markdown]
 // ## How to time a kernel
@@ -80,7 +93,7 @@ const ceiling = await measureCeiling(gpu); // GFLOP/s when nothing has to be loa
 showTable([{ "arithmetic ceiling of this adapter (GFLOP/s)": Math.round(ceiling) }]);
 
 // %% [markdown]
-// # Part one: the matrix product
+// ## Part one: the matrix product
 //
 // $$y_{mn} = \sum_k x_{mk} \, W_{nk}$$
 //
@@ -106,27 +119,30 @@ showTable([{ "elements of y": rows * columns, "multiply-adds": operations / 2 }]
 // %% [markdown]
 // Every rung of the ladder is checked against float64 as it is timed. The sums are of float32 numbers of size √depth, in
 // another order than the reference's, so they agree to about 1e-4.
+//
+// **Predict first.** Four rungs follow: the formula as it stands, tiles in the workgroup's shared memory, tiles in registers,
+// and what this project runs. Put them in order of speed, for the adapter that the first cell named. Is it a GPU?
 
 // %%
 interface Rung {
   step: string;
   milliseconds: number;
   speed: number;
-  part: number;
 }
 const ladder: Rung[] = [];
 async function rung(step: string, record: (program: Program) => void) {
   gpu.write(y, new Float32Array(rows * columns).fill(NaN));
   const time = await milliseconds(record);
   const line = checkClose(step, await gpu.read(y), reference, 1e-3);
-  const speed = operations / time / 1e6;
-  ladder.push({ step, milliseconds: time, speed, part: 100 * speed / ceiling });
+  ladder.push({ step, milliseconds: time, speed: operations / time / 1e6 });
   return line;
 }
 
 // %% [markdown]
 // ### Rung 1: the formula
-// One invocation computes one element. Neighbours in a workgroup of 8 × 8 share rows of `x` and of `W`, but each loads
+//
+// A kernel runs once for each *invocation*; invocations come in *workgroups*, here of 8 × 8, which can share memory and wait
+// for each other. One invocation computes one element. Neighbours in a workgroup of 8 × 8 share rows of `x` and of `W`, but each loads
 // them for itself: two loads for one multiply-add.
 
 // %%
@@ -154,6 +170,7 @@ fn multiply(@builtin(global_invocation_id) id: vec3u) {
   "multiply",
 );
 const bind = { tensors: { x, w, y }, dims: [rows, columns, depth] };
+await show(showCode(naive.source));
 await rung(
   "1 the formula",
   (program) => program.dispatch({ kernel: naive, ...bind, workgroups: [columns / 8, rows / 8] }),
@@ -227,6 +244,7 @@ fn multiply(@builtin(global_invocation_id) id: vec3u) {
 }`,
   "multiply",
 );
+await show(showCode(blocked.source));
 await rung(
   "3 4 × 4 in registers",
   (program) =>
@@ -236,8 +254,8 @@ await rung(
 // %% [markdown]
 // ### A step backward, on purpose
 // The same kernel, but invocations that lie side by side take rows `m` instead of columns `n`. Nothing changes in the
-// arithmetic or in the number of loads; only which addresses neighbours touch at the same time. A good guess is worth a
-// measurement.
+// arithmetic or in the number of loads; only which addresses neighbours touch at the same time. **Predict first**: does it
+// matter here? A good guess is worth a measurement.
 
 // %%
 const swapped = kernel(
@@ -267,26 +285,9 @@ await show(
   ),
 );
 
-const bars = {
-  $schema: schema,
-  config: theme,
-  title: "Matrix product: speed of each rung",
-  width: 460,
-  height: { step: 34 },
-  data: { values: ladder.map(({ step, speed }) => ({ step, speed })) },
-  encoding: {
-    y: { field: "step", type: "nominal", sort: null, title: null, axis: { labelLimit: 400 } },
-    x: { field: "speed", type: "quantitative", title: "GFLOP/s (higher is better)" },
-  },
-  layer: [
-    { mark: { type: "bar", color: palette[0] } },
-    {
-      mark: { type: "text", align: "left", dx: 4, fontSize: 12 },
-      encoding: { text: { field: "speed", type: "quantitative", format: ".3~r" } },
-    },
-  ],
-};
-await show(showTable(ladder, {
+// Whatever else the machine did may have slowed the first measurement of the ceiling down.
+const best = Math.max(ceiling, await measureCeiling(gpu));
+await show(showTable(ladder.map((each) => ({ ...each, part: 100 * each.speed / best })), {
   columns: [
     { key: "step", title: "Rung" },
     { key: "milliseconds", title: "Time", unit: "ms", precision: 2 },
@@ -297,10 +298,14 @@ await show(showTable(ladder, {
 await show(
   check("what the project runs beats the formula", ladder.at(-1)!.speed > ladder[0]!.speed),
 );
-await showPlot(bars);
+await showBars(ladder.map(({ step, speed }) => ({ label: step, value: speed })), {
+  title: "Matrix product: speed of each rung",
+  x: "GFLOP/s (higher is better)",
+  alternative: "Bars: the speed of each rung of the ladder",
+});
 
 // %% [markdown]
-// # Part two: the selective loss
+// ## Part two: the selective loss
 //
 // A token $y$ with logits $z$ has $p = e^{z_y} / \sum_j e^{z_j}$. Cross-entropy is $-\log p$, and unlikelihood, which
 // makes the token *less* likely, $-\log(1 - p)$. Both depend on the logits through the log-odds alone:
@@ -381,6 +386,9 @@ showTable(someRows.map((row, i) => ({ row, "loss in float64": expected[i]!.loss 
 });
 
 // %% [markdown]
+// **Predict first**: row 0 has $m = 40$, so its loss is $-\log(1 - p) \approx 40$ nats. What will a kernel say that computes $p$
+// first?
+//
 // ### Rung 1: by the book
 // Softmax first, then the logarithm of what is left. Four passes over the row, and a flaw: in row 0 `p` rounds to 1 in
 // float32, `1 − p` to 0, and its logarithm is infinite. The gradient of the other tokens is divided by the same 0. The
@@ -444,6 +452,7 @@ fn score(@builtin(global_invocation_id) id: vec3u) {
   for (var j = start; j < end; j++) { gradient[j] = -slope * exp(logits[j] - rest); }
   gradient[y] = slope;
 }`;
+await show(showCode(logOddsWgsl));
 const throughLogOdds = await lossRung("2 log-odds", logOddsWgsl);
 const slopesOf = (slopes: Float32Array, i: number) =>
   slopes.subarray(someRows[i]! * vocabulary, (someRows[i]! + 1) * vocabulary);
@@ -576,11 +585,10 @@ const dhidden = gpu.allocate("dhidden", [tokens, width]);
 const dunembedding = gpu.allocate("dunembedding", [vocabulary, width]);
 const logOdds = gpu.allocate("log_odds", [tokens]);
 const classSums = gpu.allocate("class_sums", [4]);
-const chunkRows = 64;
 
 /** All of the loss, for the first `active` rows only. */
 function fused(program: Program, active: number) {
-  selectiveLoss(program, {
+  runSelectiveLoss(program, {
     ...{ hidden, unembedding, targets, classes, weights, step, activeRows: rowList },
     activeCount: () => active,
     ...{ losses, logOdds, classSums, dhidden, dunembedding, chunkRows },
@@ -649,6 +657,9 @@ checkClose(
 // %% [markdown]
 // Both, while more and more of the rows are masked. (Half of the point of the fused kernel is its memory, so that stands
 // beside the time: a chunk of logits against all of them and their gradient.)
+//
+// **Predict first**: with *no* row masked both do the same arithmetic. Which is faster? And how much time is left when nine
+// rows of ten are masked?
 
 // %%
 const shares = [1, 0.75, 0.5, 0.25, 0.1];
@@ -668,43 +679,57 @@ const fusedTime = (share: number) =>
     .milliseconds;
 await show(
   check("a tenth of the rows costs less than half of all rows", fusedTime(0.1) < fusedTime(1) / 2),
+  showTable([{
+    "all rows: fused / all logits": fusedTime(1) / withoutFusing,
+    "half of them": fusedTime(0.5) / withoutFusing,
+    "a tenth": fusedTime(0.1) / withoutFusing,
+  }], { precision: 2 }),
   showTable([{ "this notebook took (s)": Math.round((performance.now() - began) / 1000) }]),
 );
-await showPlot({
-  $schema: schema,
-  config: theme,
-  title: "Time of a loss with gradients, by the share of rows that have one",
-  width: 460,
-  height: 260,
-  data: { values: timings },
-  mark: { type: "line", point: { filled: true, size: 70 } },
-  encoding: {
-    x: { field: "share", type: "quantitative", title: "Rows with a loss (%)" },
-    y: { field: "milliseconds", type: "quantitative", title: "Time (ms, lower is better)" },
-    color: { field: "kernel", title: null, scale: { range: palette } },
-    strokeDash: { field: "kernel", title: null },
+await showLines(
+  timings.map(({ kernel, share, milliseconds }) => ({ series: kernel, x: share, y: milliseconds })),
+  {
+    title: "Time of a loss with gradients, by the share of rows that have one",
+    x: "Rows with a loss (%)",
+    y: "Time (ms, lower is better)",
+    alternative: "Lines: the fused loss falls with the share of rows, the other one stays level",
   },
-});
+);
 
 // %% [markdown]
-// ## Summary
+// Read the first ratio with care: where nothing is masked, fusing saves *memory*, not arithmetic, and many thin products can
+// cost more than a few large ones; about 1 means that the memory came for nothing, more than 1 is its price on this adapter.
+// The other two are what being *selective* saves.
+
+// %% [markdown]
+// ## What was learned
 //
 // - A kernel is first of all a question of how often each number is loaded: tiles, in workgroup memory or in registers,
 //   are the answer, and which of the two depends on the adapter. So it is measured, not believed.
 // - Two formulas that are equal on paper are not equal in float32: the loss through the log-odds is exact where
 //   `log(1 − p)` is infinite.
-// - What is never stored costs nothing: the loss is fused with the product before and after it, and rows that are masked
-//   are left out.
-// - Negative results are results. Those of this machine stand in the tables above.
+// - Fusing the loss with the products around it saves the memory of all logits; that rows without a term are left out saves
+//   time, in proportion. What either costs or saves here stands in the tables above.
+// - Negative results are results.
 //
 // ## Exercises
 //
-// 1. Give rung 3 a tile of 8 × 4 elements (two blocks). Where does it stop paying, and what runs out?
-//
+// **2.1** An invocation owns 4·r × 4·c elements of the product. In one step over four values of $k$ it loads a `vec4f` for each
+// of its rows and columns. How many vector loads is that for each multiply-add?
+
+// %%
+const myLoads: ((r: number, c: number) => number) | undefined = undefined; // your function
+await lesson2.loadsPerMultiplyAdd(myLoads);
+
+// %% [markdown]
 // <details><summary>Solution</summary>
 //
-// The library's kernel has the numbers of blocks as constants; they can be tried without writing any WGSL. Loads per
-// multiply-add fall with the tile, until its registers no longer fit and spill to memory.
+// ```ts
+// await show(await lesson2.loadsPerMultiplyAdd((r, c) => (4 * r + 4 * c) / (4 * r * 4 * c * 4)));
+// ```
+//
+// Where it stops paying can be tried without writing any WGSL, since the library's kernel has the numbers of blocks as
+// constants:
 //
 // ```ts
 // for (const rowBlocks of [1, 2, 4]) {
@@ -712,50 +737,64 @@ await showPlot({
 //   const time = await milliseconds((program) =>
 //     matmul(program, { a: x, b: w, out: y, rows, columns, depth, transposeB: true, variant })
 //   );
-//   await show(showTable([{ rowBlocks, milliseconds: time }]));
+//   await show(showTable([{ rowBlocks, milliseconds: time }], { precision: 2 }));
 // }
 // ```
 //
 // </details>
 //
-// 2. The softplus in `lossHeader` is `log(1 + exp(−|t|))`. What does it give for t = −20, and what is right? When does that
-//    matter?
-//
+// **2.2** How many bytes of logits (with their gradient, where that is an array of its own) exist at a time, unfused and
+// fused in chunks?
+
+// %%
+type Shape = { tokens: number; vocabulary: number; chunkRows: number };
+const myBytes: ((shape: Shape) => { unfused: number; fused: number }) | undefined = undefined;
+await lesson2.logitBytes(myBytes);
+
+// %% [markdown]
 // <details><summary>Solution</summary>
 //
-// In float32 `1 + exp(−20)` is 1, so it gives 0 instead of 2.06e-9: the loss of a token that is already excluded. Its
-// gradient comes from `sigmoid`, which is right, so training does not notice; a sum of such losses does. The project's
-// kernel has a `log1p` of its own for it.
-//
 // ```ts
-// const t = -20;
-// await show(showTable([{
-//   float32: Math.log(Math.fround(1 + Math.exp(t))),
-//   exact: Math.log1p(Math.exp(t)),
-// }], { precision: 12 }));
+// await show(await lesson2.logitBytes(({ tokens, vocabulary, chunkRows }) => ({
+//   unfused: 2 * 4 * tokens * vocabulary,
+//   fused: 4 * Math.min(chunkRows, tokens) * vocabulary,
+// })));
 // ```
 //
 // </details>
 //
-// 3. `chunkRows` is 64 above. Plot the time over 16, 64, 256 and all rows. Why is there a best value?
-//
+// **2.3** The softplus in `lossHeader` is `log(1 + exp(−|t|))`. At t = −20 it gives 0 instead of 2.06e-9: `1 + x` has
+// forgotten a small `x`. Write the body of a WGSL function `fn log1p(x: f32) -> f32` that has not, for `x` from 0 to 1.
+
+// %%
+const myLog1p: string | undefined = undefined; // e.g. "return x;"
+await lesson2.accurateLog1p(gpu)(myLog1p);
+
+// %% [markdown]
 // <details><summary>Solution</summary>
 //
-// Small chunks make thin products, which load each weight for few rows; large chunks make logits that no longer fit the
-// cache between being written and being read.
-//
 // ```ts
-// for (const rowsAtOnce of [16, 64, 256, tokens]) {
-//   const time = await milliseconds((program) =>
-//     selectiveLoss(program, {
-//       ...{ hidden, unembedding, targets, classes, weights, step, activeRows: rowList },
-//       activeCount: () => tokens,
-//       ...{ losses, logOdds, classSums, dhidden, dunembedding, chunkRows: rowsAtOnce },
-//       terms: termsToWgsl(objective("unlikelihood").terms),
-//     })
-//   );
-//   await show(showTable([{ rowsAtOnce, milliseconds: time }]));
-// }
+// await show(await lesson2.accurateLog1p(gpu)(`
+//   if (x > 0.01) { return log(1.0 + x); }
+//   return x * (1.0 - x * (0.5 - x * (1.0 / 3.0 - x * 0.25)));
+// `));
 // ```
 //
+// The gradient comes from `sigmoid`, which is right, so training does not notice; a sum of such losses does.
+//
 // </details>
+//
+// **To try**
+// - `chunkRows`: 16, 256, all rows. Small chunks make thin products, which load each weight for few rows; large chunks make
+//   logits that no longer fit the cache between being written and being read.
+// - Rung 2 with tiles of 8 × 8. What changes on your adapter, and why?
+// - Give rung 1 of the loss the clamp of the paper's code, `log(max(1.0 - p, 1e-9))`. What is its gradient in row 0?
+//
+// ## What to read
+//
+// - The WGSL specification, and *WebGPU Fundamentals*: what a kernel may do, and what a workgroup is.
+// - Boehm 2022, *How to optimize a CUDA matmul kernel*: the same ladder on a GPU, with more rungs.
+// - Milakov and Gimelshein 2018, *Online normalizer calculation for softmax*: rung 3 of the loss.
+// - Wijmans et al. 2024, *Cut your losses in large-vocabulary language models*: a fused cross-entropy.
+// - `kernels/matmul.wgsl` and `kernels/selective_loss.wgsl`: what this project runs.
+// - Next: lesson 3 trains with it.

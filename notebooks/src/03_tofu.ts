@@ -29,13 +29,7 @@ import {
   notebookSize,
   projectPath,
 } from "@slung/slung/notebook";
-import {
-  show,
-  type showObjectives,
-  showTable,
-  showTokens,
-  showTradeOff,
-} from "@slung/slung/notebook";
+import { show, showObjectives, showTable, showTokens, showTradeOff } from "@slung/slung/notebook";
 import { readPretrained } from "@slung/slung/model";
 
 const gpu = await Gpu.open();

@@ -172,8 +172,8 @@ await comparison();
 // as the paper's. A **measure** is a value too: `tokenLosses` keeps the loss of every token of the training texts, which a
 // method further below needs.
 //
-// Predict first: `mine` hardly pushes at a rare name, gradient ascent pushes there hardest. Which of the five models still
-// answers questions?
+// Predict first: `mine` hardly pushes at a rare name, gradient ascent pushes there hardest. Which of the five models pays
+// for its silence with facts?
 
 // %%
 const task = experiments.inventedTask(
@@ -256,8 +256,8 @@ const tableOf = (outcomes: Outcomes) =>
 tableOf(first);
 
 // %% [markdown]
-// Gradient ascent has no answers left, or nearly none: to make names ever less likely it moves everything else. That is what a
-// loss without a bound does, and the table shows what it says instead:
+// Gradient ascent still answers, but compare its facts with those of the others that name nobody: to make names ever less
+// likely it moves everything else. That is what a loss without a bound does. What each says to the first question:
 
 // %%
 const sayings = (outcome: Outcomes[number]) => experiments.nameResult(outcome).answers[0]!;
@@ -350,16 +350,21 @@ await notebook.showTradeOff(points(all), experiments.nameAxes, {
 
 // %%
 const of = (label: string) => points(all).find((point) => point.label === label)!;
+// Both were asked the same questions, so that their difference is taken question by question: it varies less than either.
+const rightOf = (method: string) =>
+  experiments.nameResult(all.find(({ run }) => run.method?.name === method)!).answers
+    .map(({ factRecall }) => Number(factRecall! > 0));
+const ascentOnes = rightOf("gradient_ascent");
+const gain = bootstrapInterval(rightOf("mine").map((right, i) => right - ascentOnes[i]!), {
+  seed: 0,
+});
 await show(
   check(
     "p² names less than direct training, beyond chance",
     of("mine").x.high < of("Direct training").x.low,
   ),
   check("and knows more than the base, beyond chance", of("mine").y.low > of("Base model").y.high),
-  check(
-    "gradient ascent knows less than p², beyond chance",
-    of("gradient_ascent").y.high < of("mine").y.low,
-  ),
+  check("gradient ascent knows less than p², beyond chance", gain.low > 0),
 );
 const knows = points(all).filter(({ x }) => x.mean < 10).toSorted((a, b) => b.y.mean - a.y.mean);
 const best = knows[0]!;

@@ -33,8 +33,8 @@ notebook.environment(gpu);
 // %%
 const size = notebook.notebookSize(); // "quick" or "full"
 const knobs = {
-  notes: size === "full" ? 60 : 60, // fewer: what is learned first, the facts or the names?
-  epochs: size === "full" ? 40 : 20, // more: at which point does the direct model know the names by heart?
+  notes: 60, // fewer: what is learned first, the facts or the names?
+  epochs: size === "full" ? 60 : 40, // more: at which point does the direct model know the names by heart?
   learningRate: 1e-3, // a tenth: does the order of the models change?
   prompts: 12, // one for each machine
 };

@@ -6,33 +6,53 @@ import { dirname, resolve } from "node:path";
 import { describeBytes } from "./bytes.ts";
 import { CannotError } from "./errors.ts";
 import { parseJson } from "./json.ts";
+import { openLocked } from "./lock.ts";
 
 /**
  * Writes a file atomically: a reader sees the old content or the new, never a part.
- * If writing fails (a full disk, a missing folder) the old file is untouched.
+ * If writing fails (a full disk, a missing folder) the old file is untouched. Of two that write one file at the same
+ * time, the one that ends last has its content there.
  *
- * @throws {CannotError} naming the file, when it cannot be written.
+ * @throws {CannotError} naming the file, when it cannot be written; what the content throws passes.
  */
 export async function writeFileAtomic(
   path: string,
   content: string | Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
 ): Promise<void> {
-  const partial = `${path}.partial`;
-  try {
-    using file = await Deno.open(partial, { write: true, create: true, truncate: true });
-    for await (const chunk of chunksOf(content)) await writeAll(file, chunk);
-    await file.sync();
-    await Deno.rename(partial, path);
-  } catch (cause) {
-    await Deno.remove(partial).catch(() => {});
-    if (cause instanceof CannotError) throw cause;
+  const refuse = (cause: Error) => {
     throw new CannotError(
       `write "${path}"`,
-      (cause as Error).message,
+      cause.message,
       "Free some space or choose another folder; what was there before is unchanged",
       { cause },
     );
+  };
+  const { file, partial } = await openPartial(path).catch(refuse);
+  try {
+    for await (const chunk of chunksOf(content)) await writeAll(file, chunk).catch(refuse);
+    await file.sync().catch(refuse);
+    await Deno.rename(partial, path).catch(refuse);
+  } catch (error) {
+    await Deno.remove(partial).catch(() => {});
+    throw error;
+  } finally {
+    file.close();
   }
+}
+
+// One that a kill left behind is used again; while another process writes it, this one gets a name of its own.
+async function openPartial(path: string): Promise<{ file: Deno.FsFile; partial: string }> {
+  const usual = `${path}.partial`;
+  const locked = await openLocked(usual).catch((error) => {
+    if (error instanceof Deno.errors.NotSupported) return undefined; // a file system without locks
+    throw error;
+  });
+  if (locked) {
+    await locked.truncate();
+    return { file: locked, partial: usual };
+  }
+  const partial = `${path}.${crypto.randomUUID().slice(0, 8)}.partial`;
+  return { file: await Deno.open(partial, { write: true, createNew: true }), partial };
 }
 
 /**
@@ -41,18 +61,8 @@ export async function writeFileAtomic(
  * @param longest Bytes that it may have; parsing takes several times as much memory.
  * @throws {CannotError} naming the file, when it is missing, malformed, too long or nested too deep.
  */
-export async function readJson(path: string, longest = 256 * 2 ** 20): Promise<unknown> {
-  const size = (await Deno.stat(path).catch((cause) => {
-    throw unreadable(path, cause);
-  })).size;
-  if (size > longest) {
-    throw new CannotError(
-      `read "${path}"`,
-      `it has ${describeBytes(size)}, and such a file at most ${describeBytes(longest)}`,
-      "Check that it is the right file",
-    );
-  }
-  const text = await readText(path);
+export async function readJson(path: string, longest = 2 ** 26): Promise<unknown> {
+  const text = await readText(path, longest);
   try {
     return parseJson(text);
   } catch (cause) {
@@ -63,10 +73,11 @@ export async function readJson(path: string, longest = 256 * 2 ** 20): Promise<u
 /**
  * Reads a UTF-8 text file; a byte order mark is dropped.
  *
- * @throws {CannotError} naming the file, when it cannot be read, and the line that is not UTF-8.
+ * @param longest Bytes that it may have.
+ * @throws {CannotError} naming the file, when it cannot be read or is longer, and the line that is not UTF-8.
  */
-export async function readText(path: string): Promise<string> {
-  const bytes = await readBytes(path);
+export async function readText(path: string, longest = 2 ** 28): Promise<string> {
+  const bytes = await readBytes(path, longest);
   const zero = bytes.indexOf(0);
   if (zero >= 0) {
     const line = bytes.subarray(0, zero).reduce(
@@ -88,11 +99,45 @@ export async function readText(path: string): Promise<string> {
   }
 }
 
-/** Reads a binary file. @throws {CannotError} naming the file, when it cannot be read. */
-export async function readBytes(path: string): Promise<Uint8Array<ArrayBuffer>> {
-  return await Deno.readFile(path).catch((cause) => {
-    throw unreadable(path, cause);
-  });
+/**
+ * Reads a binary file.
+ *
+ * @param longest Bytes that it may have, which are known before any are read; devices that never end have none.
+ * @throws {CannotError} naming the file, when it cannot be read or is longer.
+ */
+export async function readBytes(
+  path: string,
+  longest = 2 ** 31,
+): Promise<Uint8Array<ArrayBuffer>> {
+  try {
+    const { size, isFile } = await Deno.stat(path);
+    if (size > longest) throw tooLong(path, describeBytes(size), longest);
+    return isFile ? await Deno.readFile(path) : await readStream(path, longest);
+  } catch (cause) {
+    if (cause instanceof CannotError) throw cause;
+    throw unreadable(path, cause as Error);
+  }
+}
+
+// A pipe or a device, whose length nobody knows.
+async function readStream(path: string, longest: number): Promise<Uint8Array<ArrayBuffer>> {
+  using file = await Deno.open(path);
+  const parts: Uint8Array<ArrayBuffer>[] = [];
+  for (let length = 0;;) {
+    const chunk = new Uint8Array(2 ** 16);
+    const count = await file.read(chunk);
+    if (count === null) return new Uint8Array(await new Blob(parts).arrayBuffer());
+    parts.push(chunk.subarray(0, count));
+    if ((length += count) > longest) throw tooLong(path, "more", longest);
+  }
+}
+
+function tooLong(path: string, size: string, longest: number): CannotError {
+  return new CannotError(
+    `read "${path}"`,
+    `it has ${size}, and such a file at most ${describeBytes(longest)}`,
+    "Check that it is the right file",
+  );
 }
 
 /** Makes a folder, and those above it, unless it is there. @throws {CannotError} naming it, when that fails. */
@@ -113,7 +158,7 @@ export async function contentDigest(
   path: string,
   hash: Hash = createHash("sha256"),
 ): Promise<string> {
-  using file = await Deno.open(path);
+  using file = await openToRead(path);
   const piece = new Uint8Array(1 << 20);
   for (let count; (count = await file.read(piece)) !== null;) hash.update(piece.subarray(0, count));
   return hash.digest("hex");
@@ -158,8 +203,20 @@ export async function freeSpace(path: string): Promise<number | undefined> {
   }
 }
 
-function unreadable(path: string, cause: Error): CannotError {
-  const why = cause instanceof Deno.errors.NotFound ? "there is no such file" : cause.message;
+/** Opens a file for reading. @throws {CannotError} naming the file. */
+export async function openToRead(path: string): Promise<Deno.FsFile> {
+  return await Deno.open(path).catch((cause) => {
+    throw unreadable(path, cause);
+  });
+}
+
+/** The error of a file that cannot be read, its cause in plain words. */
+export function unreadable(path: string, cause: Error): CannotError {
+  const why = cause instanceof Deno.errors.NotFound
+    ? "there is no such file"
+    : cause instanceof Deno.errors.IsADirectory
+    ? "it is a folder"
+    : cause.message;
   return new CannotError(`read "${path}"`, why, "Check the path and its permissions", { cause });
 }
 

@@ -1,16 +1,22 @@
-// JSON from strangers: nesting is counted before it is parsed, because a file of brackets becomes objects that take fifty
-// times its size.
+// JSON from strangers: objects and lists, and their nesting, are counted before anything is parsed, because a file of
+// brackets becomes objects that take fifty times its size.
 
 const deepest = 200; // what people write has a depth of ten
+const most = 4_000_000; // some 400 MB
 
-/** `JSON.parse`, for values nested at most 200 deep. @throws {Error} saying what is wrong with the text. */
+/**
+ * `JSON.parse`, for values nested at most 200 deep that have at most four million objects and lists.
+ *
+ * @throws {Error} saying what is wrong with the text.
+ */
 export function parseJson(text: string): unknown {
-  let depth = 0;
+  let depth = 0, count = 0;
   for (let i = 0; i < text.length; i++) {
     const unit = text.charCodeAt(i);
     if (unit === 0x22) i = endOfString(text, i);
     else if (unit === 0x7b || unit === 0x5b) {
       if (++depth > deepest) throw new Error(`it is nested more than ${deepest} deep`);
+      if (++count > most) throw new Error(`it has more than ${most} objects and lists`);
     } else if (unit === 0x7d || unit === 0x5d) depth--;
   }
   return JSON.parse(text);

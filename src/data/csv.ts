@@ -3,6 +3,7 @@
 // spreadsheets and pandas write this, and a quote that is never closed would swallow the file.
 
 import { CannotError } from "../base/errors.ts";
+import { show } from "../base/show.ts";
 import { malformed, type ReadingOptions, readLines } from "./lines.ts";
 
 /** One row of a file. */
@@ -91,7 +92,7 @@ function checkHeader(header: readonly string[], columns: readonly string[], path
   if (missing === undefined) return;
   throw new CannotError(
     `read "${path}"`,
-    `it has no column "${missing}"; its header is "${header.join(",")}"`,
+    `it has no column "${missing}"; its header is ${show(header)}`,
     "Give the file as its publisher wrote it",
   );
 }

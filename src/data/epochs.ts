@@ -41,7 +41,27 @@ export function orderSteps<Item>({ epochs, perStep, seed }: EpochOrder<Item>): I
   return steps;
 }
 
-const mostPlanned = 5e7; // sequences of all epochs, whose order is kept in memory
+const mostSequences = 2 ** 25; // of all epochs: each is some 30 bytes in a plan
+
+/** An epoch so many times. @throws {CannotError} when the sequences of all of them are more than a plan can hold. */
+export function repeatEpoch<Source extends SequenceSource>(
+  source: Source,
+  epochs: number,
+): Source[] {
+  checkOptions("plan steps", { epochs }, { epochs: required(wholeNumber({ min: 1 })) });
+  checkCount(source.length * epochs);
+  return Array<Source>(epochs).fill(source);
+}
+
+function checkCount(sequences: number): void {
+  if (sequences <= mostSequences) return;
+  throw new CannotError(
+    "plan steps",
+    `all epochs together have ${sequences.toLocaleString("en")} sequences, and a run at most ` +
+      mostSequences.toLocaleString("en"),
+    "Train for fewer epochs, or on several runs one after the other",
+  );
+}
 
 /** What a run will do, known before its first step. */
 export interface StepPlan {
@@ -72,12 +92,13 @@ export interface PlanSettings extends Omit<EpochOrder<Sequence>, "epochs"> {
 /**
  * Plans a run. Every sequence is made once and checked; what is kept of it are five numbers.
  *
- * @throws {CannotError} naming a sequence that cannot be trained on; when no token carries a loss, or the weights of a
- * step have no positive sum.
+ * @throws {CannotError} naming a sequence that cannot be trained on; when there are too many, no token carries a loss, or
+ * the weights of a step have no positive sum.
  */
 export function planSteps(settings: PlanSettings): StepPlan {
   const { epochs, perStep, seed, vocabularySize } = settings;
   const { name, terms, denominator } = settings.objective;
+  checkCount(epochs.reduce((sum, { length }) => sum + length, 0));
   const counted = new Map<SequenceSource, SequenceCounts>();
   for (const source of epochs) {
     if (!counted.has(source)) counted.set(source, countAll(source, terms, vocabularySize));
@@ -93,13 +114,6 @@ export function planSteps(settings: PlanSettings): StepPlan {
     const epoch = lastAtMost(starts, number);
     return { source: epochs[epoch]!, index: number - starts[epoch]! };
   };
-  if (total > mostPlanned) {
-    throw new CannotError(
-      "plan a run",
-      `its ${epochs.length} epochs hold ${total} sequences in all, more than ${mostPlanned}`,
-      "Choose fewer epochs",
-    );
-  }
   const numbers = epochs.map(({ length }, epoch) =>
     Array.from({ length }, (_, i) => starts[epoch]! + i)
   );

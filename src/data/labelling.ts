@@ -169,6 +169,12 @@ export async function labelFile(
       onProgress?.(bytesRead, summary);
       yield tagged;
     }
+    if (summary.documents > 0 || summary.malformed === 0) return;
+    throw new CannotError(
+      `label "${documentsPath}"`,
+      `all ${summary.malformed} lines are malformed`,
+      "Give a file of documents, each with an id and a text",
+    );
   };
   await writeDolmaAttributes(attributesPath, counted());
   return summary;

@@ -4,16 +4,11 @@
 // with file and line to whoever asks for it, and ends the reading only when nobody does.
 
 import { pipeline, Readable, type Transform } from "node:stream";
-import {
-  constants,
-  createGunzip,
-  createGzip,
-  createZstdCompress,
-  createZstdDecompress,
-} from "node:zlib";
+import { constants, createGunzip, createGzip, createZstdCompress } from "node:zlib";
+import { describeBytes } from "../base/bytes.ts";
 import { CannotError } from "../base/errors.ts";
-import { writeFileAtomic } from "../base/files.ts";
-import { zstdFramePieces } from "./zstd_frames.ts";
+import { openToRead, unreadable, writeFileAtomic } from "../base/files.ts";
+import { unzstd } from "./zstd.ts";
 
 /** How a long file is read. */
 export interface ReadingOptions {
@@ -33,9 +28,9 @@ export interface TextLine {
   where: string;
 }
 
-const LONGEST_LINE = 1 << 28; // bytes; a JavaScript string ends at 2^29 units
+const LONGEST_LINE = 2 ** 26; // bytes; as a record it takes some ten times as much memory
 const CHUNK = 1 << 16;
-const ZSTD_LEVEL = 3, ZSTD_LONGEST_WINDOW = 31; // Pushshift's dumps need windows of 2 GB
+const ZSTD_LEVEL = 3;
 
 /**
  * The lines of a UTF-8 file, plain, gzip or Zstandard. A byte order mark and CRLF are tolerated.
@@ -75,14 +70,17 @@ export async function writeLines(
   path: string,
   lines: Iterable<string> | AsyncIterable<string>,
 ): Promise<void> {
-  const zstd = { params: { [constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL } };
+  const params = {
+    [constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL,
+    [constants.ZSTD_c_checksumFlag]: 1, // gzip always has one
+  };
   const chunks = encode(lines);
   await writeFileAtomic(
     path,
     path.endsWith(".gz")
       ? through(chunks, createGzip())
       : path.endsWith(".zst")
-      ? through(chunks, createZstdCompress(zstd))
+      ? through(chunks, createZstdCompress({ params }))
       : chunks,
   );
 }
@@ -104,7 +102,7 @@ async function* byteLines(
   path: string,
   onRead: ReadingOptions["onRead"],
 ): AsyncGenerator<Uint8Array> {
-  let parts: Uint8Array[] = [], length = 0; // of a line that spans several chunks
+  let parts: Uint8Array[] = [], length = 0, line = 1; // of a line that spans several chunks
   for await (const chunk of decompressed(path, onRead)) {
     let start = 0;
     for (let end; (end = chunk.indexOf(0x0a, start)) >= 0; start = end + 1) {
@@ -112,13 +110,14 @@ async function* byteLines(
       yield parts.length === 0 ? piece : joined([...parts, piece], length + piece.length);
       parts = [];
       length = 0;
+      line++;
     }
     if (start === chunk.length) continue;
     parts.push(chunk.subarray(start));
     length += chunk.length - start;
     if (length > LONGEST_LINE) {
-      const why = `it has a line of more than ${LONGEST_LINE} bytes`;
-      throw new CannotError(`read "${path}"`, why, "Check that it is a text file with line ends");
+      const why = `it is longer than ${describeBytes(LONGEST_LINE)}`;
+      throw new CannotError(`read "${path}" line ${line}`, why, "Write one record a line");
     }
   }
   if (parts.length > 0) yield joined(parts, length);
@@ -130,9 +129,9 @@ async function* decompressed(
 ): AsyncGenerator<Uint8Array> {
   const format = await formatOf(path);
   const chunks = fileChunks(path, onRead);
+  if (format === "plain") return yield* chunks;
   try {
-    if (format === "zstd") yield* unzstd(chunks);
-    else yield* format === "gzip" ? through(chunks, createGunzip()) : chunks;
+    yield* format === "zstd" ? unzstd(chunks) : through(chunks, createGunzip());
   } catch (cause) {
     if (cause instanceof CannotError) throw cause;
     const why = (cause as Error).message;
@@ -141,9 +140,9 @@ async function* decompressed(
 }
 
 async function formatOf(path: string): Promise<"plain" | "gzip" | "zstd"> {
-  using file = await open(path);
+  using file = await openToRead(path);
   const head = new Uint8Array(4);
-  await file.read(head);
+  await readSome(file, head, path);
   const [a, b, c, d] = head;
   if (a === 0x1f && b === 0x8b) return "gzip";
   const frame = a === 0x28 && b === 0xb5 && c === 0x2f && d === 0xfd;
@@ -155,41 +154,26 @@ async function* fileChunks(
   path: string,
   onRead: ReadingOptions["onRead"],
 ): AsyncGenerator<Uint8Array> {
-  using file = await open(path);
+  using file = await openToRead(path);
   let total = 0;
   while (true) {
     const chunk = new Uint8Array(CHUNK);
-    const length = await file.read(chunk);
+    const length = await readSome(file, chunk, path);
     if (length === null) return;
     yield chunk.subarray(0, length);
     onRead?.(total += length);
   }
 }
 
-async function open(path: string): Promise<Deno.FsFile> {
-  return await Deno.open(path).catch((cause) => {
-    const why = cause instanceof Deno.errors.NotFound ? "there is no such file" : cause.message;
-    throw new CannotError(`read "${path}"`, why, "Check the path and its permissions", { cause });
+// A folder can be opened, and not be read.
+async function readSome(
+  file: Deno.FsFile,
+  into: Uint8Array,
+  path: string,
+): Promise<number | null> {
+  return await file.read(into).catch((cause) => {
+    throw unreadable(path, cause);
   });
-}
-
-async function* unzstd(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const pieces = zstdFramePieces(chunks);
-  try {
-    for (let done = false; !done;) {
-      const frame = async function* () {
-        for (let piece; !(piece = await pieces.next()).done;) {
-          yield piece.value.bytes;
-          if (piece.value.last) return;
-        }
-        done = true;
-      };
-      const params = { [constants.ZSTD_d_windowLogMax]: ZSTD_LONGEST_WINDOW };
-      yield* through(frame(), createZstdDecompress({ params }));
-    }
-  } finally {
-    await pieces.return(undefined);
-  }
 }
 
 /** Bytes through a compressor or decompressor; an error on either side ends both. */

@@ -2,7 +2,9 @@
 // file; the rows of a .csv file, whose fields are texts; or those of a .parquet file. Every error names the file and the line or row, because a data set with one bad line among a million is the
 // usual case, and a line that is skipped in silence changes the experiment.
 
+import { describeBytes } from "../base/bytes.ts";
 import { CannotError } from "../base/errors.ts";
+import { parseJson } from "../base/json.ts";
 import { readCsv } from "./csv.ts";
 import { malformed, type ReadingOptions, readLines } from "./lines.ts";
 import { readParquet } from "./parquet.ts";
@@ -39,7 +41,7 @@ export async function* readRecords<Record>(
     }
     return;
   }
-  let array: string[] | undefined; // of a .json file
+  let array: string[] | undefined, units = 0; // of a .json file
   let first = true;
   for await (const { text, where } of readLines(path, options)) {
     if (text.trim() === "") continue;
@@ -47,6 +49,11 @@ export async function* readRecords<Record>(
     first = false;
     if (array) {
       array.push(text);
+      units += text.length + 1;
+      if (units > LONGEST_ARRAY) {
+        const why = `its array is longer than ${describeBytes(LONGEST_ARRAY)}`;
+        throw new CannotError(`read "${path}"`, why, "Write one object a line, as .jsonl");
+      }
       continue;
     }
     const record = attempt(options, where, () => parse(parseObject(text), where));
@@ -62,6 +69,7 @@ export async function* readRecords<Record>(
 
 const readAnyCsv = (path: string, options: ReadingOptions) => readCsv(path, [], options);
 
+const LONGEST_ARRAY = 2 ** 26; // it is parsed as a whole
 const isJsonName = /\.json(\.gz|\.zst)?$/;
 
 /** The text in a field. @throws {CannotError} naming file, line and field, when it is not a string. */
@@ -113,7 +121,7 @@ function attempt<Record>(
 function parseObject(text: string): Fields {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parseJson(text);
   } catch (cause) {
     throw new Unreadable((cause as Error).message, { cause });
   }
@@ -127,7 +135,7 @@ function asObject(value: unknown): Fields {
 
 function parseArray(text: string, path: string): unknown[] {
   try {
-    return JSON.parse(text);
+    return parseJson(text) as unknown[]; // it begins with a bracket
   } catch (cause) {
     const why = (cause as Error).message;
     throw new CannotError(`read "${path}"`, why, "Check that it is JSON", { cause });

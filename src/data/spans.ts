@@ -7,6 +7,7 @@
 import { CannotError } from "../base/errors.ts";
 import { nearest } from "../base/nearest.ts";
 import { type AllowedOptions, callback, checkOptions, flag, oneOf } from "../base/options.ts";
+import { show } from "../base/show.ts";
 import {
   classifyTokens,
   classifyTokensBySentence,
@@ -283,7 +284,7 @@ function riskyText(
   for (const span of spans) {
     const doubt = doubtAbout(text, span);
     if (doubt === undefined) continue;
-    const covered = JSON.stringify(text.slice(span.start, span.end));
+    const covered = show(text.slice(span.start, span.end));
     const why = `the span ${covered} ${doubt}; its offsets were taken as ${unit}`;
     if (strict) throw refuse(why, "Correct it, or say what it counts with --offsets");
     onNotice?.(`In ${where}, ${why}.`);
@@ -298,7 +299,7 @@ function riskyText(
   }
   const { rule = "overlap" } = fields;
   if (rule !== "overlap" && rule !== "sentence") {
-    throw refuse(`field "rule" is ${JSON.stringify(rule)}`, 'Write "overlap" or "sentence"');
+    throw refuse(`field "rule" is ${show(rule)}`, 'Write "overlap" or "sentence"');
   }
   return { text, spans, weight, rule };
 }
@@ -306,7 +307,7 @@ function riskyText(
 function unitField(fields: Fields, where: string): OffsetUnit {
   const unit = offsetUnits.find((each) => each === fields.offsets);
   if (unit) return unit;
-  const why = `field "offsets" is ${JSON.stringify(fields.offsets)}`;
+  const why = `field "offsets" is ${show(fields.offsets)}`;
   throw new CannotError(`read ${where}`, why, `Write one of ${offsetUnits.join(", ")}`);
 }
 

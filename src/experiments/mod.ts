@@ -1,7 +1,7 @@
 /** The experiments, and the runner that they stand on. @module */
 
 export * from "./claims.ts";
-export * from "./code_version.ts";
+export * from "./record.ts";
 export * from "./runner.ts";
 export * from "./small_olmo.ts";
 export * from "./texts.ts";

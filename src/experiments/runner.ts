@@ -1,7 +1,7 @@
 // Every experiment is this: from one base model, one model for each method and seed, trained in one or several stages and
 // measured after each. What is finished is a file, named by the digest of all that decided it: a trained model, and every
 // measure apart from the others. So an experiment that was interrupted goes on where it stopped and ends with the same
-// bytes, and another scorer or more prompts cost no training.
+// bytes, and another scorer or more prompts cost no training. Each file has a checksum: what was edited by hand is refused.
 //
 //   folder/runs/<run>/<stage>-<identity>/        the trained model, a Hugging Face folder with its tokenizer
 //   folder/runs/<run>/<stage>-<identity>.json    what the training tells about itself
@@ -9,21 +9,26 @@
 //   folder/checkpoints/<run>-<stage>-<identity>/  of a model in training
 
 import { CannotError } from "../base/errors.ts";
-import { exists, makeFolder, readJson, writeFileAtomic } from "../base/files.ts";
+import { exists, makeFolder } from "../base/files.ts";
 import type { Interval } from "../base/interval.ts";
+import { holdFolder } from "../base/lock.ts";
 import { callback, checkOptions, flag, object, wholeNumber } from "../base/options.ts";
 import type { Method } from "../data/method.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import type { Gpu } from "../gpu/gpu.ts";
-import { LanguageModel } from "../model/language_model.ts";
+import type { Weights } from "../model/config.ts";
+import { LanguageModel, type LanguageModelOptions } from "../model/language_model.ts";
+import { initialiseLora } from "../model/lora.ts";
 import { countParameters } from "../model/parameter_shapes.ts";
-import { loadModel, type Model, saveModel, withPairingOf } from "../model/weights.ts";
+import { inMemory, loadModel, type Model, saveModel, withPairingOf } from "../model/weights.ts";
 import { checkpointsIn } from "../train/checkpoint.ts";
+import { type CodeVersion, codeVersion } from "../train/code_version.ts";
 import { digestWeights, fingerprintOf } from "../train/fingerprint.ts";
 import type { FitOptions } from "../train/fit.ts";
 import type { LogEntry } from "../train/loop.ts";
 import { type Fact, flatFacts, writeCard } from "../train/model_card.ts";
-import { type CodeVersion, codeVersion } from "./code_version.ts";
+import { wholeWeights } from "../train/trained_model.ts";
+import { readSealed, writeSealed } from "./sealed.ts";
 
 /**
  * One model of an experiment.
@@ -162,11 +167,16 @@ export interface Experiment<Results> {
   tokenizer: Tokenizer;
   /** The models, in the order in which they are trained. */
   runs: readonly Run[];
+  /** How models are held while they are trained; in f32 and whole unless given. Kept ones are whole, LoRA merged. */
+  held?: HeldModel;
   /** One after the other. */
   stages: readonly Stage[];
   /** In this order: one may use the results of those before it. */
   measures: readonly Measure<Results>[];
 }
+
+/** What of a model is learned, and in what it is stored meanwhile. */
+export type HeldModel = Pick<LanguageModelOptions, "precision" | "freeze" | "lora">;
 
 /**
  * What came out of one run.
@@ -264,8 +274,17 @@ export async function runExperiment<Results extends object>(
   });
   const { runs, stages, measures } = experiment;
   checkNames({ run: runs, stage: stages, measure: measures });
-  const { config, weights } = experiment.base;
-  const base = await fingerprintOf([config, await digestWeights(weights)]);
+  const { base: { config, weights }, held } = experiment;
+  if (held?.lora && stages.length > 1) {
+    throw new CannotError(
+      "train LoRA in several stages",
+      "it is kept merged, so that an interrupted run could not go on with it",
+      "Leave the later stage out, or train the whole model",
+    );
+  }
+  await makeFolder(folder);
+  using _held = await holdFolder(folder);
+  const base = await fingerprintOf([config, await digestWeights(weights), ...held ? [held] : []]);
   const outcomes: Outcome<Results>[] = [];
   for (const run of runs) {
     try {
@@ -368,7 +387,7 @@ class Worker<Results extends object> implements Disposable {
       let opened: Promise<LanguageModel> | undefined;
       open = () => opened ??= this.#open(stage, path, before);
       if (!await exists(`${path}.json`)) await open();
-      const told = await readJson(`${path}.json`) as object;
+      const told = await readSealed(`${path}.json`) as object;
       const results = await this.#measureAll(stage, `${path}-`, measuring, open);
       if (await exists(`${path}/config.json`)) await this.#writeCard(stage, path, base, results);
       stages.push({ name: stage.name, training: told, results });
@@ -413,10 +432,10 @@ class Worker<Results extends object> implements Disposable {
       if (options.keepModels ?? true) {
         await tokenizer.save?.(path);
         const { special } = tokenizer;
-        await saveModel(path, model.config, await model.download(), { special });
+        await saveModel(path, model.config, await this.#wholeWeights(model), { special });
       }
     }
-    await writeFileAtomic(`${path}.json`, JSON.stringify(told));
+    await writeSealed(`${path}.json`, told);
     return model;
   }
 
@@ -440,10 +459,10 @@ class Worker<Results extends object> implements Disposable {
           progress: (done, total) => options.onMeasuring?.(run, name, done, total),
         });
         this.worked = true;
-        await writeFileAtomic(file, JSON.stringify(result));
+        await writeSealed(file, result);
         if (options.signal?.aborted) throw new Stopped();
       }
-      results[name] = await readJson(file) as Results[typeof name];
+      results[name] = await readSealed(file) as Results[typeof name];
     }
     return results as Results;
   }
@@ -471,10 +490,25 @@ class Worker<Results extends object> implements Disposable {
   }
 
   #start(model: Model): LanguageModel {
-    const { config, weights } = withPairingOf(this.experiment.base.config, model);
+    const { run, experiment: { base, held = {} } } = this;
+    const { config, weights } = withPairingOf(base.config, model);
     this.#model?.destroy();
-    const gradients = this.run.method !== undefined && !this.options.onlyMeasure;
-    return this.#model = new LanguageModel(this.gpu, config, weights, { gradients });
+    const { precision = "f32", freeze, lora } = held;
+    // What is kept has LoRA merged, and is not trained further.
+    const gradients = run.method !== undefined && !this.options.onlyMeasure &&
+      (!lora || model === base);
+    const changes = gradients && lora ? initialiseLora(config, lora, run.seed) : [];
+    return this.#model = new LanguageModel(this.gpu, config, new Map([...weights, ...changes]), {
+      ...{ gradients, precision },
+      ...(gradients && freeze && { freeze }),
+      ...(gradients && lora && { lora }),
+    });
+  }
+
+  async #wholeWeights(model: LanguageModel): Promise<Weights> {
+    if (!this.experiment.held) return await model.download();
+    const learned = await model.download("learned");
+    return await wholeWeights({ source: inMemory(this.experiment.base) }, learned, model.lora);
   }
 
   async #findKept(stage: Stage): Promise<string> {

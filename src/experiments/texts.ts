@@ -11,6 +11,7 @@ import {
   seedNumber,
   wholeNumber,
 } from "../base/options.ts";
+import { repeatEpoch } from "../data/epochs.ts";
 import { type Method, takenBy } from "../data/method.ts";
 import type { Sequence } from "../data/sequence.ts";
 import { encodeIntoWindows, type RiskyText } from "../data/spans.ts";
@@ -179,7 +180,7 @@ export function fittingStage(
       const { step, finished, diverged } = await fit(model, {
         ...decisive,
         ...(recompute && { recompute }),
-        epochs: Array<readonly Sequence[]>(epochs).fill(epochOf(method!)),
+        epochs: repeatEpoch(epochOf(method!), epochs),
         seed,
         objective: method!.objective,
         ...hooks.fitting,

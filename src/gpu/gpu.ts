@@ -145,10 +145,26 @@ export class Gpu {
     return gpu;
   }
 
-  /** One that takes down what is recorded for this adapter, and neither holds memory nor computes. */
-  recorder(): { gpu: Gpu; pipelines: readonly RecordedPipeline[] } {
-    const { device, pipelines } = recordingDevice(this.device);
-    return { gpu: new Gpu(device, this.adapter, this), pipelines };
+  /**
+   * One that takes down what is recorded for this adapter, and neither holds memory nor computes.
+   *
+   * @param options.halves Let it store f16 whatever this adapter does.
+   * @param options.unlimited Let bindings and buffers be of any size.
+   */
+  recorder(
+    { halves = false, unlimited = false }: { halves?: boolean; unlimited?: boolean } = {},
+  ): { gpu: Gpu; pipelines: readonly RecordedPipeline[] } {
+    const { limits, features } = this.device;
+    const { device, pipelines } = recordingDevice({
+      limits,
+      features: halves ? new Set([...features, "shader-f16"]) : features,
+    });
+    const adapter = unlimited
+      ? { ...this.adapter, limits: { ...this.adapter.limits, maxBufferSize: Infinity } }
+      : this.adapter;
+    const { lanesPerRow, bindingLimit } = this;
+    const sizes = { lanesPerRow, bindingLimit: unlimited ? Infinity : bindingLimit };
+    return { gpu: new Gpu(device, adapter, sizes), pipelines };
   }
 
   /** Whether kernels can store f16. */
@@ -310,7 +326,7 @@ export class Gpu {
     const contents = tensors.map(({ length, type }) =>
       new Uint8Array(length * bytesPerElement(type))
     );
-    for (const pieces of readsOf(tensors, Math.min(this.bindingLimit, mostBytesRead))) {
+    for (const pieces of readsOf(tensors, stagedForRead(this, Infinity))) {
       const bytes = pieces.reduce((sum, { size }) => sum + size, 0);
       const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
       const size = Math.max(4, bytes);
@@ -409,6 +425,11 @@ interface Piece {
 }
 
 const mostBytesRead = 256 * 2 ** 20;
+
+/** Bytes of the buffer through which a read of so many goes. */
+export function stagedForRead({ bindingLimit }: Gpu, bytes: number): number {
+  return Math.min(bytes, bindingLimit, mostBytesRead);
+}
 
 // Tensors in order, cut where one map would become too large. There is always one, so that a read hears of errors.
 function readsOf(tensors: readonly Tensor[], most: number): Piece[][] {

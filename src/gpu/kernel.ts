@@ -30,6 +30,8 @@ export interface Binding {
   readonly access: "read" | "read_write" | "uniform" | "texture";
 }
 
+const known = new Map<string, Kernel>(); // a model of many layers asks for the same ones again and again
+
 const declaration =
   /@group\(0\)\s*@binding\((\d+)\)\s*var(?:<(uniform|storage)(?:,\s*(\w+))?>)?\s+(\w+)/g;
 
@@ -52,6 +54,21 @@ export function kernel(
   types: Readonly<Record<string, ElementType>> = {},
 ): Kernel {
   const parts = Object.entries(typeof wgsl === "string" ? { [file]: wgsl } : wgsl);
+  const key = `${file} ${entryPoint} ${JSON.stringify([constants, types])} ${parts.join("\n")}`;
+  let specialised = known.get(key);
+  if (!specialised) {
+    known.set(key, specialised = specialise(file, parts, entryPoint, constants, types));
+  }
+  return specialised;
+}
+
+function specialise(
+  file: string,
+  parts: readonly (readonly [name: string, text: string])[],
+  entryPoint: string,
+  constants: Constants,
+  types: Readonly<Record<string, ElementType>>,
+): Kernel {
   const values = Object.entries(constants);
   const code = values.flatMap(([, value]) => typeof value === "string" ? value : []);
   const names = values.flatMap(([name, value]) => typeof value === "string" ? [] : name);

@@ -29,6 +29,8 @@ export interface DispatchRequest {
   dims?: readonly (number | Float)[];
   /** Fixed counts, or a function of host state that is asked at every replay. */
   workgroups: Workgroups | (() => Workgroups);
+  /** Multiply-adds that it takes at most; only those of products of matrices are told. */
+  multiplyAdds?: number;
 }
 
 /** A float inside the `dims` uniform. */
@@ -48,6 +50,7 @@ interface Dispatch {
   readonly bindGroup: GPUBindGroup;
   readonly workgroups: Workgroups | (() => Workgroups);
   readonly writes: readonly Tensor[];
+  readonly multiplyAdds: number;
 }
 
 interface Clear {
@@ -166,7 +169,8 @@ export class Program {
   }
 
   /** Records one dispatch. */
-  dispatch({ kernel, tensors, textures = {}, dims, workgroups }: DispatchRequest): void {
+  dispatch(request: DispatchRequest): void {
+    const { kernel, tensors, textures = {}, dims, workgroups, multiplyAdds = 0 } = request;
     const entries: GPUBindGroupEntry[] = [];
     const writes: Tensor[] = [];
     for (const [name, tensor] of Object.entries(tensors)) {
@@ -190,7 +194,8 @@ export class Program {
     const label = `${this.name}/${kernel.name}`;
     const layout = pipeline.getBindGroupLayout(0);
     const bindGroup = this.gpu.device.createBindGroup({ label, layout, entries });
-    this.#commands.push({ name: kernel.name, pipeline, bindGroup, workgroups, writes });
+    const { name } = kernel;
+    this.#commands.push({ name, pipeline, bindGroup, workgroups, writes, multiplyAdds });
     for (const tensor of writes) this.#forgetTextures(tensor);
   }
 
@@ -207,6 +212,17 @@ export class Program {
     }
     this.#commands.push({ from, to });
     this.#forgetTextures(to);
+  }
+
+  /** Multiply-adds of a replay with what it would read now, as far as dispatches tell them. */
+  get multiplyAdds(): number {
+    return this.#commands.reduce(
+      (sum, command) =>
+        "pipeline" in command && !countOf(command.workgroups).includes(0)
+          ? sum + command.multiplyAdds
+          : sum,
+      0,
+    );
   }
 
   /** Submits the whole list once, or `times` times in a row. */
@@ -312,8 +328,7 @@ export class Program {
     let pass: GPUComputePassEncoder | undefined;
     for (const command of commands) {
       if ("pipeline" in command) {
-        const { workgroups } = command;
-        const [x, y = 1, z = 1] = typeof workgroups === "function" ? workgroups() : workgroups;
+        const [x, y = 1, z = 1] = countOf(command.workgroups);
         if (x * y * z === 0) continue;
         pass ??= encoder.beginComputePass(timestampWrites && { timestampWrites });
         pass.setPipeline(command.pipeline);
@@ -337,6 +352,10 @@ export class Program {
     }
     pass?.end();
   }
+}
+
+function countOf(workgroups: Dispatch["workgroups"]): Workgroups {
+  return typeof workgroups === "function" ? workgroups() : workgroups;
 }
 
 function tooLarge(gpu: Gpu, kernel: string, tensor: Tensor, bytes: number): CannotError {

@@ -21,7 +21,7 @@ export interface RecordedPipeline {
 
 /** Makes a device that stands in for another, and the list of pipelines that it is asked for, as they come. */
 export function recordingDevice(
-  { features, limits }: GPUDevice,
+  { features, limits }: { features: Pick<ReadonlySet<string>, "has">; limits: GPUSupportedLimits },
 ): { device: GPUDevice; pipelines: readonly RecordedPipeline[] } {
   const pipelines: RecordedPipeline[] = [];
   const recorded = new Map<object, RecordedPipeline>(); // by pipeline and by layout

@@ -6,9 +6,12 @@
 
 import { CannotError } from "../base/errors.ts";
 import { readBytes, writeFileAtomic } from "../base/files.ts";
+import { parseJson } from "../base/json.ts";
 import { checkOptions, number, required, seedNumber, wholeNumber } from "../base/options.ts";
 import { Random } from "../base/random.ts";
 import type { TextClassifier } from "./classifier.ts";
+
+const LONGEST_FILE = 2 ** 29; // 2^26 weights and a header
 
 /** A sentence and whether it is risky. */
 export interface LabelledText {
@@ -141,7 +144,7 @@ export async function saveLinearModel(path: string, model: LinearModel): Promise
  * @throws {CannotError} naming the file, when it is no such model or is damaged.
  */
 export async function loadLinearModel(path: string): Promise<LinearModel> {
-  const bytes = await readBytes(path);
+  const bytes = await readBytes(path, LONGEST_FILE);
   const end = bytes.indexOf(0x0a) + 1;
   const header = parseHeader(bytes.subarray(0, end));
   if (header === undefined) throw malformed(path, "it does not begin with the header of one");
@@ -159,7 +162,7 @@ function parseHeader(line: Uint8Array): Omit<LinearModel, "weights"> | undefined
   if (line.length === 0 || line.length % GROUP !== 0) return undefined;
   let header: Record<string, unknown>;
   try {
-    header = JSON.parse(new TextDecoder().decode(line));
+    header = Object(parseJson(new TextDecoder().decode(line)));
   } catch {
     return undefined;
   }

@@ -143,13 +143,14 @@ interface Running {
   reached: number;
 }
 
-// One recorded decoding step, and who is in which place of its batch.
-class BatchDecoder {
+/** One recorded decoding step, and who is in which place of its batch. */
+export class BatchDecoder implements Disposable {
   readonly #program: Program;
   readonly #options: GenerateOptions & { batch: number; capacity: number };
   readonly #tensors;
   readonly #places: (Running | undefined)[];
 
+  /** Records the step, and allocates the cache: `batch` places for `capacity` tokens. */
   constructor(
     model: LanguageModel,
     options: GenerateOptions & { batch: number; capacity: number },
@@ -232,6 +233,7 @@ class BatchDecoder {
     return fresh.length > 0 && finished?.(fresh) ? fresh : undefined;
   }
 
+  /** Frees all of it. */
   [Symbol.dispose](): void {
     this.#program.destroy();
   }

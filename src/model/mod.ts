@@ -5,7 +5,7 @@ export * from "./check_config.ts";
 export * from "./config.ts";
 export { type ChosenDecoding, decodingOf, type DecodingOptions } from "./decoding.ts";
 export * from "./families.ts";
-export * from "./generate.ts";
+export { generate, type GenerateOptions } from "./generate.ts";
 export * from "./initialise.ts";
 export * from "./language_model.ts";
 export { type LoraSettings } from "./lora.ts";

@@ -13,10 +13,13 @@ export * from "./parameters.ts";
 export * from "./tape.ts";
 export type { GeluForm } from "../../kernels/activation.ts";
 export * from "../../kernels/ceiling.ts";
-export type {
-  LossInputs,
-  LossOutputs,
-  SelectiveLossRequest,
+export { matmul, type MatmulRequest } from "../../kernels/matmul.ts";
+export {
+  type LossInputs,
+  type LossOutputs,
+  selectiveLoss as runSelectiveLoss,
+  type SelectiveLossRequest,
 } from "../../kernels/selective_loss.ts";
+export { stepLength } from "../../kernels/step.ts";
 export * from "../../kernels/self_test.ts";
 export { chooseKernels } from "../../kernels/tuning.ts";

@@ -70,6 +70,17 @@ const elementsPerFlush = 2 ** 24; // writes are staged in host memory until they
 const smallestOverflow = 65520; // rounds to infinity in f16
 const largestVanishing = 2 ** -25; // rounds to 0
 
+/** Bytes that wait in host and adapter at most while parameters are uploaded one by one. */
+export function stagedForUpload(
+  shapes: ReadonlyMap<string, readonly number[]>,
+  precision: Precision,
+): number {
+  const parts = [...shapes.values()].map((shape) => Math.min(elements(shape), elementsPerFlush));
+  const total = parts.reduce((sum, length) => sum + length, 0);
+  const largest = parts.reduce((most, length) => Math.max(most, length), 0);
+  return bytesPerElement(precision) * Math.min(total, elementsPerFlush + largest);
+}
+
 /** Named parameters on the GPU. */
 export class Parameters {
   /** All arenas, split where a binding would grow too large; what is learned comes first. */

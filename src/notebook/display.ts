@@ -16,6 +16,8 @@ export interface MimeBundle {
   "text/plain": string;
   /** A table or other HTML; everything in it is escaped. */
   "text/html"?: string;
+  /** Markdown, which viewers render with its code highlighted. */
+  "text/markdown"?: string;
   /** A figure, in base64. */
   "image/png"?: string;
   /** A figure, where it could not be drawn as PNG. */
@@ -42,15 +44,18 @@ export interface Content {
   coloured?: string;
   /** A table or other HTML; everything in it is escaped. */
   html?: string;
+  /** Markdown instead. */
+  markdown?: string;
   /** A figure. */
   svg?: string;
 }
 
 /** Makes an object that shows a content. */
-export function displayable({ text, coloured, html, svg }: Content): Displayable {
+export function displayable({ text, coloured, html, markdown, svg }: Content): Displayable {
   const bundle = async (): Promise<MimeBundle> => ({
     "text/plain": text,
     ...(html !== undefined && { "text/html": html }),
+    ...(markdown !== undefined && { "text/markdown": markdown }),
     ...(svg !== undefined && await picture(svg)),
   });
   return {

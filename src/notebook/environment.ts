@@ -1,6 +1,6 @@
 // The first cell of every notebook: with what, and on what, the numbers below were made.
 
-import { describeProcess } from "../report/results.ts";
+import { describeProcess } from "../base/process.ts";
 import type { Displayable } from "./display.ts";
 import { showTable } from "./table.ts";
 

@@ -45,4 +45,5 @@ export {
   showTradeOff,
 } from "./charts.ts";
 export { type Exercise, exercise } from "./exercise.ts";
+export { showCode } from "./code.ts";
 export { showObjectives } from "./objectives.ts";

@@ -158,8 +158,9 @@ function draw(
 ): string {
   const boxHeight = scale ? 36 : 24;
   const rowHeight = boxHeight + 8;
-  const body = [drawLegend(legend, scale, classes)];
-  let x = 8, y = 34, widest = 420;
+  const head = drawLegend(legend, scale, classes);
+  const body = [head.svg];
+  let x = 8, y = 34, widest = head.width;
   for (const cell of cells) {
     const width = Math.max(textWidth(cell.text, size), textWidth(cell.number ?? "", small)) + 6;
     if (x > 8 && x + width > lineWidth) [x, y] = [8, y + rowHeight];
@@ -206,7 +207,7 @@ function drawLegend(
   legend: string,
   scale: Scale | undefined,
   classes: readonly (typeof classStyles)[number][] = [],
-): string {
+): { svg: string; width: number } {
   const parts = [svgText(legend, { x: 8, y: 19, weight: "bold" })];
   let x = 8 + legend.length * 7.2 + 16; // bold sans-serif takes at most about 0.6 em
   if (scale) {
@@ -232,7 +233,7 @@ function drawLegend(
     parts.push(svgText(name, { x: x + 24, y: 19, size: 11 }));
     x += 24 + name.length * 6.2 + 16;
   }
-  return parts.join("");
+  return { svg: parts.join(""), width: x };
 }
 
 function describe(cells: readonly Cell[], legend: string): string {

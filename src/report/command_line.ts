@@ -6,15 +6,13 @@
 import { parseArgs as parseNodeArgs } from "node:util";
 import { CannotError } from "../base/errors.ts";
 import { nearest } from "../base/nearest.ts";
-import { printableLines } from "./printable.ts";
+import { printableLines, printableMessage } from "./printable.ts";
 import type { FlagOption, Option, Options, Ranged, Values } from "./options.ts";
 
 /** Where a command writes. */
 export interface Terminal {
   /** Whether the result will be printed as JSON. */
   readonly json: boolean;
-  /** Whether what is printed reaches a terminal, on which control characters would be obeyed. */
-  readonly isTerminal: boolean;
   /** Prints the command's own rendering: on standard output, or with `--json` on standard error. */
   print(text: string): void;
   /** Says something on standard error. */
@@ -31,8 +29,11 @@ export interface Command<O extends Options> {
   examples?: readonly string[];
   /** Its options, by name. */
   options: O;
-  /** The option that an argument without a name belongs to; without it there may be none. */
-  operand?: keyof O & string;
+  /**
+   * The options that arguments without a name belong to, in their order; a list takes all that are left. Without it there
+   * may be none.
+   */
+  operand?: (keyof O & string) | readonly (keyof O & string)[];
   /** Does the work; what it returns is printed by `--json`. `given` holds the options that are not left out. */
   run(
     options: Values<O>,
@@ -52,8 +53,6 @@ export interface Streams {
   out(text: string): void;
   /** Writes to standard error. */
   err(text: string): void;
-  /** Which of them are terminals; none unless given. */
-  terminals?: { readonly out: boolean; readonly err: boolean };
 }
 
 /**
@@ -83,7 +82,6 @@ export async function runCommand<const O extends Options>(command: Command<O>): 
 const standardStreams: Streams = {
   out: (text) => writeAllSync(Deno.stdout, text),
   err: (text) => writeAllSync(Deno.stderr, text),
-  terminals: { out: Deno.stdout.isTerminal(), err: Deno.stderr.isTerminal() },
 };
 
 /** Several commands of one task, by the word that says which: `{ olmo }` for `deno task export olmo`. */
@@ -125,7 +123,7 @@ export async function executeTarget(
       ? `Perhaps you meant ${task} ${meant}`
       : `Write ${names.map((each) => `${task} ${each}`).join(" or ")}`,
   );
-  streams.err(`${error.message}\n`);
+  streams.err(`${printableMessage(error.message)}\n`);
   return 2;
 }
 
@@ -138,7 +136,7 @@ export async function execute<const O extends Options>(
   const options = { ...command.options, ...builtIn };
   let values: Values<O & typeof builtIn>, given: Set<string>;
   try {
-    const split = withOperand(splitArguments(args, options), command.operand);
+    const split = withOperands(splitArguments(args, options), command.operand, options);
     if (split.values.has("help")) {
       streams.out(helpText(command));
       return 0;
@@ -147,22 +145,15 @@ export async function execute<const O extends Options>(
     given = new Set(split.values.keys());
   } catch (error) {
     if (!(error instanceof CannotError)) throw error;
-    streams.err(`${printableLines(error.message)}\n`);
+    streams.err(`${printableMessage(error.message)}\n`);
     return 2;
   }
   const { json, help: _, ...own } = values;
   const say = (text: string) => text.endsWith("\n") ? text : `${text}\n`;
-  const isTerminal = streams.terminals?.[json ? "err" : "out"] ?? false;
-  const safe = (text: string) => printableLines(text, { colours: true });
   const terminal: Terminal = {
     json,
-    isTerminal,
-    print(text) {
-      const shown = say(isTerminal ? safe(text) : text);
-      if (json) streams.err(shown);
-      else streams.out(shown);
-    },
-    note: (text) => streams.err(say(safe(text))),
+    print: (text) => streams[json ? "err" : "out"](say(printableLines(text))),
+    note: (text) => streams.err(say(printableMessage(text))),
   };
   const restore = json ? silenceConsole() : () => {};
   try {
@@ -171,7 +162,7 @@ export async function execute<const O extends Options>(
     return 0;
   } catch (error) {
     const said = error instanceof CannotError ? error.message : Deno.inspect(error);
-    streams.err(`${printableLines(said)}\n`);
+    streams.err(`${printableMessage(said)}\n`);
     return 1;
   } finally {
     restore();
@@ -209,16 +200,27 @@ export function helpText<O extends Options>(command: Command<O>): string {
 }
 
 function operandUsage<O extends Options>({ operand, options }: Command<O>): string {
-  if (operand === undefined) return "";
-  const option = options[operand]!;
-  return ` <${("placeholder" in option && option.placeholder) || operand}>`;
+  return [operand ?? []].flat().map((name) => {
+    const option = options[name]!;
+    const shown = ("placeholder" in option && option.placeholder) || name;
+    return ` <${shown}${option.type === "list" ? " …" : ""}>`;
+  }).join("");
 }
 
-// The first argument without a name is the operand's value, as if its name stood before it.
-function withOperand(split: SplitArguments, operand: string | undefined): SplitArguments {
-  const [first, ...positionals] = split.positionals;
-  if (operand === undefined || first === undefined || split.values.has(operand)) return split;
-  return { ...split, positionals, values: new Map([...split.values, [operand, [first]]]) };
+// Arguments without a name are the values of operands, as if their names stood before them.
+function withOperands(
+  split: SplitArguments,
+  operand: string | readonly string[] | undefined,
+  options: Options,
+): SplitArguments {
+  const positionals = [...split.positionals], values = new Map(split.values);
+  for (const name of [operand ?? []].flat()) {
+    const isList = options[name]!.type === "list";
+    if (positionals.length === 0 || (values.has(name) && !isList)) continue;
+    const taken = positionals.splice(0, isList ? Infinity : 1);
+    values.set(name, [...values.get(name) ?? [], ...taken]);
+  }
+  return { ...split, positionals, values };
 }
 
 function describe(option: Option): string {
@@ -227,7 +229,9 @@ function describe(option: Option): string {
   if ("choices" in option && option.choices) facts.push(`one of ${option.choices.join(", ")}`);
   if ("min" in option && option.min !== undefined) facts.push(`at least ${option.min}`);
   if ("max" in option && option.max !== undefined) facts.push(`at most ${option.max}`);
-  if (option.type === "list") facts.push("repeat or separate with commas");
+  if (option.type === "list") {
+    facts.push(option.of === "path" ? "one or several" : "repeat or separate with commas");
+  }
   if (option.required) facts.push("required");
   const preset = [option.default ?? []].flat().join(",");
   if (preset !== "") facts.push(`default ${preset}`);
@@ -372,6 +376,7 @@ function convert(
     return [...option.default ?? []];
   }
   if (option.type !== "list") return convertItem(flag, option, texts.at(-1)!, reject);
+  if (option.of === "path") return texts.map(fromWhereTheUserStands); // a comma may be part of one
   return texts.flatMap((text) => text.split(",")).map((text) =>
     convertItem(flag, option, text, reject)
   );

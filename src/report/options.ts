@@ -59,12 +59,12 @@ export interface FlagOption extends Described {
   type: "flag";
 }
 
-/** Several values, given by repeating the option or with commas. */
+/** Several values, given by repeating the option or, unless they are paths, with commas. */
 export interface ListOption extends Valued, Ranged {
   /** Its kind. */
   type: "list";
   /** The type of each item; `"string"` unless given. */
-  of?: "string" | "number" | "integer";
+  of?: "string" | "path" | "number" | "integer";
   /** The only items allowed, if they are texts. */
   choices?: readonly string[];
   /** The items when the option is left out; none unless given. */

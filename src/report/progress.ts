@@ -2,6 +2,8 @@
 // A file or a pipe gets a plain line every few seconds, so that a log stays short and readable.
 // The live line is drawn at each update, at most ten times a second.
 
+import { printable, printableMessage } from "./printable.ts";
+
 /** What to show, and where. */
 export interface ProgressOptions {
   /** The number of units that make up the whole, e.g. optimiser steps. */
@@ -60,7 +62,7 @@ function liveProgress(
       draw();
     },
     note(text) {
-      output.write(`${clearLine}${text}\n`);
+      output.write(`${clearLine}${printableMessage(text)}\n`);
       draw();
     },
     [Symbol.dispose]() {
@@ -85,7 +87,7 @@ function plainProgress(
       output.write(`${pending}\n`);
       pending = undefined;
     },
-    note: (line) => output.write(`${line}\n`),
+    note: (line) => output.write(`${printableMessage(line)}\n`),
     [Symbol.dispose]() {
       if (pending !== undefined) output.write(`${pending}\n`);
       pending = undefined;
@@ -112,13 +114,13 @@ function progressLine({ output, ...state }: State & { output: ProgressOutput }):
 
 /** `Training 120/300, 14.2/s, 12 s left, loss 3.21`. */
 function factsLine({ label, done, total, from, message, elapsed }: State): string {
-  const facts = [`${label} ${done}/${total}`];
+  const facts = [`${printable(label)} ${done}/${total}`];
   const rate = (done - from) / (elapsed / 1000);
   if (done > from && elapsed > 0) {
     facts.push(rate >= 1 ? `${Number(rate.toPrecision(3))}/s` : `${duration(1 / rate)} each`);
     facts.push(done < total ? `${duration((total - done) / rate)} left` : duration(elapsed / 1000));
   }
-  if (message) facts.push(message);
+  if (message) facts.push(printable(message));
   return facts.join(", ");
 }
 

@@ -2,9 +2,10 @@
 // Keys are sorted and numbers printed by JSON alone, so equal results are equal bytes and two files
 // can be compared with diff. The file appears whole or not at all.
 
-import project from "../../deno.json" with { type: "json" };
 import { CannotError } from "../base/errors.ts";
 import { readJson, writeFileAtomic } from "../base/files.ts";
+import type { ProcessRecord } from "../base/process.ts";
+import { show } from "../base/show.ts";
 
 /** Anything JSON can hold. */
 export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
@@ -32,17 +33,13 @@ export interface Generation {
 }
 
 /** Everything `results.json` holds. */
-export interface Results {
+export interface Results extends ProcessRecord {
   /** Every option of the run, defaults included. */
   config: { [option: string]: Json };
   /** The seed of each random stream, by label. */
   seeds: { [label: string]: number };
   /** The adapter, or `null` when the run used none. */
   adapter: AdapterRecord | null;
-  /** Of Deno, its V8 and this project. */
-  versions: { deno: string; v8: string; project: string };
-  /** The script and its arguments, as typed. */
-  commandLine: string[];
   /** Numbers that came out, possibly nested; one that is not finite is written as `null`. */
   metrics: { [name: string]: Json };
   /** What the model wrote. */
@@ -63,15 +60,6 @@ const fields = [
   "timing",
 ] as const satisfies readonly (keyof Results)[];
 
-/** The part of {@link Results} that the process itself knows. */
-export function describeProcess(): Pick<Results, "versions" | "commandLine"> {
-  const script = decodeURIComponent(new URL(Deno.mainModule).pathname.split("/").at(-1)!);
-  return {
-    versions: { deno: Deno.version.deno, v8: Deno.version.v8, project: project.version },
-    commandLine: [script, ...Deno.args],
-  };
-}
-
 /**
  * Writes `results.json` into a folder, which is made if it does not exist.
  *
@@ -90,20 +78,34 @@ export async function writeResults(folder: string, results: Results): Promise<st
 /**
  * Reads `results.json` from a folder.
  *
- * @throws {CannotError} naming the file, and the field that is missing.
+ * @throws {CannotError} naming the file, and the field that is missing or of another kind.
  */
 export async function readResults(folder: string): Promise<Results> {
   const path = `${folder}/${fileName}`;
-  const value = await readJson(path);
+  const value = Object(await readJson(path)) as Record<string, unknown>;
   for (const field of fields) {
-    if (typeof value === "object" && value !== null && field in value) continue;
+    const found = value[field];
+    const isSound = Object.hasOwn(value, field) &&
+      (lists.has(field)
+        ? Array.isArray(found)
+        : field === "adapter" && found === null || isRecord(found));
+    if (isSound) continue;
+    const why = !Object.hasOwn(value, field)
+      ? "is missing"
+      : `is ${show(found)}, not ${lists.has(field) ? "a list" : "an object"}`;
     throw new CannotError(
       `read "${path}"`,
-      `field "${field}" is missing`,
+      `field "${field}" ${why}`,
       "Run the task again to write the file anew",
     );
   }
-  return value as Results;
+  return value as unknown as Results;
+}
+
+const lists: ReadonlySet<string> = new Set<keyof Results>(["commandLine", "generations"]);
+
+function isRecord(value: unknown): boolean {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function sortKeys(value: unknown): unknown {

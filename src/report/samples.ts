@@ -2,7 +2,7 @@
 
 import type { RiskSpan } from "../slung/risk.ts";
 import { Risk } from "../slung/risk.ts";
-import { printable } from "./printable.ts";
+import { colours, printable } from "./printable.ts";
 
 /** How a sample is shown. */
 export interface SampleOptions {
@@ -13,7 +13,10 @@ export interface SampleOptions {
 }
 
 const marks = {
-  colour: { [Risk.possible]: ["\x1b[33m", "\x1b[0m"], [Risk.high]: ["\x1b[1;31m", "\x1b[0m"] },
+  colour: {
+    [Risk.possible]: [colours.possible, colours.end],
+    [Risk.high]: [colours.high, colours.end],
+  },
   plain: { [Risk.possible]: ["(", ")"], [Risk.high]: ["[", "]"] },
 } as const;
 

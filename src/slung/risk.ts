@@ -56,11 +56,23 @@ export interface TokenSpans {
  * character, stands for the character at its start.
  */
 export function classifyTokens(tokens: TokenSpans, spans: readonly RiskSpan[]): Uint8Array {
-  const classes = new Uint8Array(tokens.starts.length).fill(Risk.low);
-  for (const { start, end, risk } of spans) {
-    for (let i = firstTokenEndingAfter(tokens, start); i < classes.length; i++) {
-      if (tokens.starts[i]! >= end) break;
-      classes[i] = Math.max(classes[i]!, risk);
+  const count = tokens.starts.length;
+  const classes = new Uint8Array(count).fill(Risk.low);
+  // The highest risk first, and no token twice, however many spans lie upon it: `open[i]` leads to the first token from
+  // `i` on that none has taken.
+  const open = Uint32Array.from({ length: count + 1 }, (_, i) => i);
+  const firstOpen = (i: number): number => {
+    while (open[i] !== i) i = open[i] = open[open[i]!]!;
+    return i;
+  };
+  for (const level of [Risk.high, Risk.possible]) {
+    for (const { start, end, risk } of spans) {
+      if (risk !== level) continue;
+      let i = firstOpen(firstTokenEndingAfter(tokens, start));
+      for (; i < count && tokens.starts[i]! < end; i = firstOpen(i + 1)) {
+        classes[i] = risk;
+        open[i] = i + 1;
+      }
     }
   }
   return classes;

@@ -3,6 +3,7 @@
 
 import { CannotError } from "../base/errors.ts";
 import { readBytes } from "../base/files.ts";
+import { parseJson } from "../base/json.ts";
 import { show } from "../base/show.ts";
 
 /** Checked access to the fields of one file; `name` is how messages call the field, e.g. `model.merges[3]`. */
@@ -75,16 +76,9 @@ export function isId(value: unknown): value is number {
  * @throws {CannotError} naming it, when it is missing, is not a file, or is larger than any tokenizer's.
  */
 export async function readFile(path: string): Promise<Uint8Array<ArrayBuffer>> {
-  const { isFile, size } = await Deno.stat(path).catch(() => ({ isFile: true, size: 0 }));
+  const { isFile } = await Deno.stat(path).catch(() => ({ isFile: true }));
   if (!isFile) throw new CannotError(`read "${path}"`, "it is not a file", "Name another folder");
-  if (size > mostBytes) {
-    throw new CannotError(
-      `read "${path}"`,
-      `it has ${size} bytes, and no tokenizer is larger than ${mostBytes}`,
-      "Check that it is a tokenizer's",
-    );
-  }
-  return await readBytes(path);
+  return await readBytes(path, mostBytes);
 }
 
 /** Reads a tokenizer's JSON file, whose outermost value is an object. @throws {CannotError} naming the file. */
@@ -99,7 +93,7 @@ export async function readObject(
 export async function readParsed(path: string): Promise<{ text: string; json: unknown }> {
   try {
     const text = new TextDecoder("utf-8", { fatal: true }).decode(await readFile(path));
-    return { text, json: JSON.parse(text) };
+    return { text, json: parseJson(text) };
   } catch (cause) {
     if (cause instanceof CannotError) throw cause;
     throw new CannotError(

@@ -5,15 +5,19 @@
 
 import { CannotError } from "../base/errors.ts";
 import { contentDigest, exists, readJson, writeFileAtomic } from "../base/files.ts";
+import { show } from "../base/show.ts";
 import { readSafetensorsHeader } from "../model/formats/safetensors.ts";
 import { writeSafetensors } from "../model/formats/tensor_data.ts";
 import type { LanguageModel } from "../model/language_model.ts";
 import { loadModel, saveModel, withPairingOf } from "../model/weights.ts";
+import { describeDifferences } from "./fingerprint.ts";
 import type { CheckpointedRun, CheckpointStore } from "./loop.ts";
+import { codeVersion } from "./code_version.ts";
 import { loadOptimiserState, optimiserFile, saveOptimiserState } from "./optimiser_state.ts";
 import { pairedInHalves, readParameters } from "./parameter_tensors.ts";
 
 const stepFolder = /^step-\d+$/;
+const stateFile = "training.json";
 const learnedFile = "learned.safetensors";
 const partialFolder = /^step-\d+\.partial$/;
 
@@ -21,6 +25,10 @@ const partialFolder = /^step-\d+\.partial$/;
 interface CheckpointState {
   step: number;
   fingerprint: string;
+  /** The version of the code that made it. */
+  code: string;
+  /** What the fingerprint was made of; those of 0.2.0's first days have none. */
+  settings?: object;
   /** SHA-256 of the other files, by name. */
   files: Record<string, string>;
 }
@@ -59,7 +67,7 @@ export function checkpointsIn(folder: string, every: number): CheckpointStore {
 // Throws a CannotError where it cannot be written; older ones are kept.
 async function saveCheckpoint(
   folder: string,
-  { fingerprint, model, optimiser }: CheckpointedRun,
+  { fingerprint, settings, model, optimiser }: CheckpointedRun,
   step: number,
 ): Promise<void> {
   const name = `step-${String(step).padStart(8, "0")}`;
@@ -68,8 +76,13 @@ async function saveCheckpoint(
     await makeEmpty(partial); // a kill while saving may have left some of its files
     await saveWeights(partial, model);
     await saveOptimiserState(partial, model.config, await optimiser.download(step));
-    const state: CheckpointState = { step, fingerprint, files: await checksums(partial) };
-    await writeFileAtomic(`${partial}/training.json`, JSON.stringify(state, null, 2));
+    const { training: code } = await codeVersion();
+    const state: CheckpointState = {
+      ...{ step, fingerprint, code },
+      ...(settings && { settings }),
+      files: await checksums(partial),
+    };
+    await writeFileAtomic(`${partial}/${stateFile}`, JSON.stringify(state, null, 2));
     await Deno.rename(partial, `${folder}/${name}`);
     await checkFiles(`${folder}/${name}`, state.files);
   } catch (cause) {
@@ -92,16 +105,24 @@ async function saveCheckpoint(
 // Throws a CannotError where the checkpoint belongs to a run with other settings, data or model shape.
 async function resumeCheckpoint(
   folder: string,
-  { fingerprint, model, optimiser }: CheckpointedRun,
+  { fingerprint, settings, model, optimiser }: CheckpointedRun,
 ): Promise<number> {
   const path = await newestCheckpoint(folder);
   if (!path) return 0;
   const state = await readState(path);
   if (state.fingerprint !== fingerprint) {
+    const differ = state.settings && settings && describeDifferences(state.settings, settings);
     throw new CannotError(
       `resume from "${path}"`,
-      "it was made with another model, data or settings",
+      `it was made with another model, data or settings${differ ? `: ${differ}` : ""}`,
       "Repeat the run's settings exactly, or choose another output folder",
+    );
+  }
+  if (state.code !== (await codeVersion()).training) {
+    throw new CannotError(
+      `resume from "${path}"`,
+      "another version of the code made it, and would go on to other numbers",
+      "Go on with that version, or choose another output folder",
     );
   }
   await checkFiles(path, state.files);
@@ -170,17 +191,25 @@ async function makeEmpty(folder: string): Promise<void> {
 }
 
 async function readState(path: string): Promise<CheckpointState> {
-  const file = `${path}/training.json`;
+  const file = `${path}/${stateFile}`;
   const state = await readJson(file) as Partial<CheckpointState> | null;
-  const { step, fingerprint, files } = state ?? {};
+  const { step, fingerprint, code, settings, files } = state ?? {};
   const fault = step !== Number(path.match(/\d+$/)![0])
-    ? `its step is ${JSON.stringify(step)}, which is not that of the folder`
+    ? `its step is ${show(step)}, which is not that of the folder`
     : typeof fingerprint !== "string"
     ? "it has no fingerprint"
+    : typeof code !== "string"
+    ? "it does not say which code made it"
     : typeof files !== "object" || files === null
     ? "it has no checksums"
     : undefined;
-  if (fault === undefined) return { step: step!, fingerprint: fingerprint!, files: files! };
+  if (fault === undefined) {
+    const known = typeof settings === "object" && settings !== null;
+    return {
+      ...{ step: step!, fingerprint: fingerprint!, code: code!, files: files! },
+      ...(known && { settings }),
+    };
+  }
   throw new CannotError(
     `resume from "${path}"`,
     `training.json is damaged: ${fault}`,
@@ -198,13 +227,21 @@ async function checksums(folder: string): Promise<Record<string, string>> {
 }
 
 async function checkFiles(folder: string, sums: Record<string, string>): Promise<void> {
-  for (const [name, sum] of Object.entries(sums)) {
-    const found = await contentDigest(`${folder}/${name}`).catch(() => "");
-    if (found === sum) continue;
-    throw new CannotError(
+  const refuse = (name: string, why: string) =>
+    new CannotError(
       `read the checkpoint "${folder}"`,
-      `${name} is ${found === "" ? "missing" : "damaged: its checksum is another one"}`,
+      `${show(name)} ${why}`,
       "Remove this folder: the run goes on from the one before, where there is one",
     );
+  const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
+  for (const [name, sum] of Object.entries(sums)) { // those that lie here, wherever names may lead
+    if (!names.includes(name)) throw refuse(name, "is missing");
+    if (await contentDigest(`${folder}/${name}`).catch(() => "") !== sum) {
+      throw refuse(name, "is damaged: its checksum is another one");
+    }
   }
+  const unchecked = names.find((name) =>
+    /\.(safetensors|json)$/.test(name) && name !== stateFile && !Object.hasOwn(sums, name)
+  );
+  if (unchecked !== undefined) throw refuse(unchecked, "has no checksum");
 }

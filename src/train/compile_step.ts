@@ -2,32 +2,10 @@
 // that the step would take and without computing it. So a machine that is too small for a model, or that nobody of this
 // project has, can still say whether its kernels would run.
 
-import { packSequences } from "../data/packing.ts";
-import { lowRiskSequence } from "../data/sequence.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { RecordedPipeline } from "../gpu/recording_device.ts";
-import type { Precision } from "../gpu/tensor.ts";
 import { type WorkgroupNeeds, workgroupNeeds } from "../gpu/workgroup_needs.ts";
-import type { DecoderConfig } from "../model/config.ts";
-import { parameterShapes } from "../model/parameter_shapes.ts";
-import { LanguageModel } from "../model/language_model.ts";
-import { objective } from "../slung/objective.ts";
-import { olmoOptimiser } from "./optimiser.ts";
-import { Trainer } from "./trainer.ts";
-
-/** The step to compile. */
-export interface StepShape {
-  /** The model. */
-  config: DecoderConfig;
-  /** What it runs in. */
-  precision: Precision;
-  /** Rows of the micro-batch, B. */
-  rows: number;
-  /** Positions of a row, T. */
-  time: number;
-  /** As `TrainerOptions.recompute`. */
-  recompute?: boolean;
-}
+import { recordStep, type StepShape } from "./recorded_step.ts";
 
 /** What the adapter said to one kernel, and what of its limits the kernel takes. */
 export interface CompiledKernel extends Omit<RecordedPipeline, "source" | "entryPoint"> {
@@ -55,10 +33,9 @@ export interface CompiledStep {
  * @throws {CannotError} where the adapter's limits do not allow the step, naming the tensor and what would.
  */
 export async function compileStep(gpu: Gpu, shape: StepShape): Promise<CompiledStep> {
-  const recorder = gpu.recorder();
-  const step = recordStep(recorder.gpu, shape);
+  const { memory, inventory, pipelines } = recordStep(gpu.recorder(), shape);
   const kernels: CompiledKernel[] = [];
-  for (const pipeline of recorder.pipelines) {
+  for (const pipeline of pipelines) {
     const { source, entryPoint, ...record } = pipeline;
     kernels.push({
       ...record,
@@ -66,27 +43,7 @@ export async function compileStep(gpu: Gpu, shape: StepShape): Promise<CompiledS
       workgroup: workgroupNeeds(source, entryPoint),
     });
   }
-  return { kernels, ...step };
-}
-
-// A step in which every position has a loss.
-function recordStep(gpu: Gpu, shape: StepShape): Omit<CompiledStep, "kernels"> {
-  const { config, precision, rows, time, recompute = false } = shape;
-  const values = new Float32Array(); // nothing is kept, whatever is written
-  const weights = new Map(
-    Array.from(
-      parameterShapes(config),
-      ([name, shape]) => [name, { shape: [...shape], data: values }],
-    ),
-  );
-  const model = new LanguageModel(gpu, config, weights, { gradients: true, precision });
-  const lossTerms = objective("unlikelihood");
-  const options = { rows, time, recompute, optimiser: olmoOptimiser, objective: lossTerms };
-  const trainer = new Trainer(model, options);
-  const sequence = lowRiskSequence(new Uint32Array(time + 1));
-  const { batches } = packSequences(new Array(rows).fill(sequence), { rows, time });
-  trainer.step(0, batches, 0);
-  return { memory: gpu.bytes, inventory: gpu.inventory().slice(0, 10) };
+  return { kernels, memory, inventory: inventory.slice(0, 10) };
 }
 
 async function compile(

@@ -11,6 +11,69 @@ export async function fingerprintOf(settings: unknown): Promise<string> {
   return (await digest(new TextEncoder().encode(JSON.stringify(settings)))).slice(0, 16);
 }
 
+/**
+ * In what two runs differ, as a reader says it: `schedule.peak was 0.0003 and is 0.001`; digests are only named.
+ *
+ * @param before The settings of the one, as JSON.
+ * @param now Those of the other.
+ * @param most Differences that are named; the others are counted.
+ */
+export function describeDifferences(before: object, now: object, most = 5): string {
+  const plain = (settings: object) => JSON.parse(JSON.stringify(settings)) as Json;
+  const found = differences(plain(before), plain(now), "");
+  const named = found.slice(0, most);
+  const others = found.length - named.length;
+  return [...named, ...(others > 0 ? [`and ${others} more`] : [])].join("; ");
+}
+
+type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
+
+// Known by their digests alone.
+const digested: Readonly<Record<string, string>> = {
+  initial: "the weights that it starts from",
+  epochs: "the texts",
+  optimiserState: "AdamW's moments that it starts from",
+};
+
+const titles: Readonly<Record<string, string>> = {
+  perStep: "texts per step",
+  "shape.rows": "rows of a micro-batch",
+  "shape.time": "positions of a row",
+  "schedule.peak": "learning rate",
+  "schedule.warmup": "warm-up",
+  "schedule.decay": "decay",
+  "optimiser.weightDecay": "weight decay",
+  "optimiser.maxGradientNorm": "maximum gradient norm",
+};
+
+function differences(before: Json | undefined, now: Json | undefined, path: string): string[] {
+  if (JSON.stringify(before) === JSON.stringify(now)) return [];
+  if (path === "epochs" && Array.isArray(before) && Array.isArray(now)) {
+    const [a, b] = [before.length, now.length];
+    if (a !== b) return [`epochs were ${a} and are ${b}`];
+  }
+  if (path in digested) return [`${digested[path]} are others`];
+  if (path === "objective" && name(before) !== name(now)) {
+    return [`objective was ${name(before)} and is ${name(now)}`];
+  }
+  if (isObject(before) && isObject(now)) {
+    const names = [...new Set([...Object.keys(before), ...Object.keys(now)])];
+    return names.flatMap((each) =>
+      differences(before[each], now[each], path === "" ? each : `${path}.${each}`)
+    );
+  }
+  const show = (value: Json | undefined) => value === undefined ? "absent" : JSON.stringify(value);
+  return [`${titles[path] ?? path} was ${show(before)} and is ${show(now)}`];
+}
+
+function isObject(value: Json | undefined): value is { [name: string]: Json } {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function name(value: Json | undefined): unknown {
+  return isObject(value) ? value.name : undefined;
+}
+
 /** A digest of weights, by name and value. */
 export async function digestWeights(weights: Weights): Promise<string> {
   const parts = [...weights].map(async ([name, { data }]) => [name, await digest(data)]);

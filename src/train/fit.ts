@@ -16,7 +16,13 @@ import type { SequenceSource } from "../data/sequence.ts";
 import type { LanguageModel } from "../model/language_model.ts";
 import type { Objective } from "../slung/objective.ts";
 import { digestEpochs, digestModel, digestOptimiserState, fingerprintOf } from "./fingerprint.ts";
-import { type CheckpointStore, type LogEntry, train, type TrainingOutcome } from "./loop.ts";
+import {
+  type CheckpointStore,
+  type LogEntry,
+  train,
+  type TrainingOutcome,
+  type Watch,
+} from "./loop.ts";
 import {
   allowedOptimiser,
   defaultLossScale,
@@ -66,6 +72,8 @@ export interface FitOptions {
   lossScale?: LossScaleSettings;
   /** Where to save on the way, so that an interrupted run can go on: `checkpointsIn` a folder. */
   checkpoint?: CheckpointStore;
+  /** What is looked at on the way, such as the loss of held-out texts: `watchLosses`. */
+  watch?: Watch;
   /** Called once, before the first step: how many there are, and how many were left out since nothing in them has a loss. */
   onPlan?: (plan: { steps: number; withoutLoss: number }) => void;
   /** Called with every step reported, and the number of steps in all. */
@@ -112,6 +120,7 @@ export async function fit(model: LanguageModel, options: FitOptions): Promise<Tr
     recompute: flag,
     lossScale: object,
     checkpoint: object,
+    watch: object,
     onPlan: callback,
     onLog: callback,
     signal: object,
@@ -120,7 +129,7 @@ export async function fit(model: LanguageModel, options: FitOptions): Promise<Tr
   checkOptions<FitOptions["schedule"]>("fit", options.schedule, scheduled, "schedule.");
   checkOptions("fit", options.optimiser, allowedOptimiser, "optimiser.");
   const { epochs, perStep, seed, objective, optimiser, recompute, lossScale } = options;
-  const { mostPositions, optimiserState, checkpoint, onLog, signal } = options;
+  const { mostPositions, optimiserState, checkpoint, watch, onLog, signal } = options;
   const { contextLength, vocabularySize } = model.config;
   const { steps, withoutLoss, shape, sequencesOf } = planSteps({
     ...{ epochs, perStep, seed, objective, contextLength, vocabularySize, mostPositions },
@@ -135,13 +144,14 @@ export async function fit(model: LanguageModel, options: FitOptions): Promise<Tr
   });
   if (optimiserState) trainer.optimiser.upload(optimiserState, 0);
   options.onPlan?.({ steps, withoutLoss });
+  const settings = checkpoint && await decisiveSettings(model, options, shape);
   return await train({
     model,
     trainer,
     schedule,
     batches: (step) => packSequences(sequencesOf(step), shape).batches,
-    ...(checkpoint &&
-      { checkpoint, fingerprint: await fingerprint(model, options, shape) }),
+    ...(checkpoint && { checkpoint, settings, fingerprint: await fingerprintOf(settings) }),
+    ...(watch && { watch }),
     ...(onLog && { onLog: (entry: LogEntry) => onLog(entry, steps) }),
     ...(signal && { signal }),
   });
@@ -152,16 +162,17 @@ const sequencesOfEpochs: Allowed = {
   holds: (value) => Array.isArray(value) && value.every(object.holds),
 };
 
-async function fingerprint(
+// Whatever decides the course of a run; what its fingerprint is made of.
+async function decisiveSettings(
   model: LanguageModel,
   options: FitOptions,
   shape: { rows: number; time: number },
-): Promise<string> {
+): Promise<object> {
   const { epochs, perStep, seed, objective, optimiser, schedule, lossScale } = options;
   const { optimiserState } = options;
   const { parameters } = model;
   const isPartial = parameters.learned.length < parameters.groups.length;
-  return await fingerprintOf({
+  return {
     model: model.config,
     ...(model.lora && { lora: model.lora }),
     ...(isPartial && { learned: [...parameters.learnedShapes.keys()] }),
@@ -178,5 +189,5 @@ async function fingerprint(
       precision: model.precision,
       lossScale: lossScale ?? defaultLossScale,
     }),
-  });
+  };
 }

@@ -35,6 +35,8 @@ export interface CheckpointedRun {
   optimiser: Optimiser;
   /** A checkpoint with another one belongs to another run. */
   fingerprint: string;
+  /** What the fingerprint was made of, as JSON: a checkpoint of another run can say what differs. */
+  settings?: object;
 }
 
 /** Keeps the state of a run, in a folder (`checkpointsIn`) or wherever a program can keep it. */
@@ -45,6 +47,14 @@ export interface CheckpointStore {
   resume(run: CheckpointedRun): Promise<number>;
   /** Saves the state after `step` steps, whole or not at all. */
   save(run: CheckpointedRun, step: number): Promise<void>;
+}
+
+/** What is looked at while a run goes on; it must leave the model as it is. */
+export interface Watch {
+  /** Steps between looks: the first is before the first step, the last after the last. */
+  every: number;
+  /** Looks at the model after `step` steps; a resumed run looks again at the step it goes on from. */
+  look(step: number): Promise<void>;
 }
 
 /** What to train on and how. */
@@ -63,6 +73,10 @@ export interface TrainingRun {
   checkpoint?: CheckpointStore;
   /** Identifies the run to its checkpoints: equal for equal models, data and settings (`fingerprintOf`). */
   fingerprint?: string;
+  /** What the fingerprint was made of. */
+  settings?: object;
+  /** What is looked at on the way. */
+  watch?: Watch;
   /** Called once per step, `readEvery` of them at a time. */
   onLog?: (entry: LogEntry) => void;
   /** Aborting stops after the current step, with a checkpoint. */
@@ -98,7 +112,8 @@ export interface TrainingOutcome {
  */
 export async function train(run: TrainingRun): Promise<TrainingOutcome> {
   const { model, trainer, schedule, checkpoint, fingerprint = "", signal, readEvery = 16 } = run;
-  const saved = { model, optimiser: trainer.optimiser, fingerprint };
+  const { settings, watch } = run;
+  const saved = { model, optimiser: trainer.optimiser, fingerprint, ...(settings && { settings }) };
   const log: LogEntry[] = [];
   const began = performance.now();
   let last = began;
@@ -119,6 +134,7 @@ export async function train(run: TrainingRun): Promise<TrainingOutcome> {
 
   let lastSave = step;
   while (step < schedule.steps && !signal?.aborted) {
+    if (watch && step % watch.every === 0) await watch.look(step);
     trainer.step(step, run.batches(step), learningRate(schedule, step));
     step++;
     const due = checkpoint && step % checkpoint.every === 0;
@@ -131,6 +147,7 @@ export async function train(run: TrainingRun): Promise<TrainingOutcome> {
     }
   }
   if (trainer.pending > 0) await read();
+  if (step === schedule.steps) await watch?.look(step);
   if (step !== lastSave) await checkpoint?.save(saved, step);
   const diverged = divergenceOf(log, model.config.vocabularySize);
   return { step, finished: step >= schedule.steps, log, ...(diverged && { diverged }) };

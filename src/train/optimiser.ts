@@ -75,6 +75,16 @@ export const allowedOptimiser: AllowedOptions<OptimiserSettings> = {
   maxGradientNorm: required(number({ min: 0, max: 3e38 })),
 };
 
+/** Settings whose betas are a list of any length, as options give them. @throws {CannotError} unless there are two. */
+export function optimiserOf(
+  { betas, epsilon, weightDecay, maxGradientNorm }: Omit<OptimiserSettings, "betas"> & {
+    betas: readonly number[];
+  },
+): OptimiserSettings {
+  checkOptions("optimise", { betas }, { betas: allowedOptimiser.betas });
+  return { betas: [betas[0]!, betas[1]!], epsilon, weightDecay, maxGradientNorm };
+}
+
 /** Dynamic loss scaling of a model in f16 (Micikevicius et al., 2018), with the usual rules. */
 export interface LossScaleSettings {
   /** The first scale, at least 1; a power of two, so that scaling rounds nothing. It halves when a gradient overflows. */

@@ -2,7 +2,8 @@
 // Face folder with its tokenizer. Interrupted, it goes on from its last checkpoint.
 
 import { CannotError } from "../base/errors.ts";
-import { exists, readJson, writeFileAtomic } from "../base/files.ts";
+import { exists, makeFolder, readJson, writeFileAtomic } from "../base/files.ts";
+import { holdFolder } from "../base/lock.ts";
 import {
   callback,
   checkOptions,
@@ -13,9 +14,11 @@ import {
   seedNumber,
   wholeNumber,
 } from "../base/options.ts";
+import { repeatEpoch } from "../data/epochs.ts";
 import type { Sequence } from "../data/sequence.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import type { Gpu } from "../gpu/gpu.ts";
+import type { Precision } from "../gpu/tensor.ts";
 import type { DecoderConfig } from "../model/config.ts";
 import { initialise } from "../model/initialise.ts";
 import { LanguageModel } from "../model/language_model.ts";
@@ -25,8 +28,8 @@ import { checkpointsIn, newestCheckpoint } from "../train/checkpoint.ts";
 import { digestEpochs } from "../train/fingerprint.ts";
 import { fit } from "../train/fit.ts";
 import type { LogEntry } from "../train/loop.ts";
-import { olmoOptimiser } from "../train/optimiser.ts";
-import { allowedSchedule } from "./schedule.ts";
+import { olmoOptimiser, type OptimiserSettings } from "../train/optimiser.ts";
+import { allowedSchedule, type Schedule } from "./schedule.ts";
 import { optimiserFile } from "../train/optimiser_state.ts";
 
 /** How to pre-train. */
@@ -41,8 +44,20 @@ export interface PretrainingOptions {
   epochs: number;
   /** Sequences per optimiser step. */
   perStep: number;
-  /** The peak, after 100 steps of warm-up; cosine decay to a tenth. */
+  /** The peak. */
   learningRate: number;
+  /** Around the peak: 100 steps of warm-up and a cosine decay to a tenth unless given. */
+  schedule?: Omit<Schedule, "peak" | "steps">;
+  /** OLMo's unless given. */
+  optimiser?: OptimiserSettings;
+  /** Of weights and activations while it is trained; `f32` unless given. */
+  precision?: Precision;
+  /** As `FitOptions.mostPositions`. */
+  mostPositions?: number | undefined;
+  /** As `FitOptions.recompute`. */
+  recompute?: boolean | undefined;
+  /** Steps between checkpoints; 200 unless given. */
+  checkpointEvery?: number | undefined;
   /** Decides the initial weights and the order of the sequences. */
   seed: number;
   /** Also keep AdamW's state in the folder, for training that goes on from this model. */
@@ -76,22 +91,33 @@ export async function pretrain(
     perStep: required(wholeNumber({ min: 1 })),
     learningRate: required(allowedSchedule.peak),
     seed: required(seedNumber),
+    schedule: object,
+    optimiser: object,
+    precision: oneOf("f32", "f16"),
+    mostPositions: wholeNumber({ min: 1 }),
+    recompute: flag,
+    checkpointEvery: wholeNumber({ min: 1 }),
     keepOptimiser: flag,
     dtype: oneOf("F32", "F16", "BF16"),
     onLog: callback,
     signal: object,
   });
   const { config, tokenizer, sequences, epochs, perStep, learningRate, seed, dtype } = options;
-  const { keepOptimiser, onLog, signal } = options;
+  const { keepOptimiser, schedule, optimiser, precision = "f32", mostPositions } = options;
+  const { recompute, checkpointEvery, onLog, signal } = options;
   const record = `${folder}/pretraining.json`;
   const checkpoints = `${folder}/checkpoints`;
   const plan = typeof sequences === "function"
     ? Array.from({ length: epochs }, (_, epoch) => sequences(epoch))
-    : Array<readonly Sequence[]>(epochs).fill(sequences);
+    : repeatEpoch(sequences, epochs);
   const data = [...new Set(await digestEpochs(plan))];
   const settings = {
     ...{ config, data, epochs, perStep, learningRate, seed, dtype: dtype ?? "F32" },
     ...(keepOptimiser && { keepOptimiser }),
+    ...(schedule && { schedule }),
+    ...(optimiser && { optimiser }),
+    ...(precision !== "f32" && { precision }),
+    ...(mostPositions !== undefined && { mostPositions }),
   };
   if (await exists(`${folder}/config.json`)) {
     const same = await exists(record) &&
@@ -103,15 +129,21 @@ export async function pretrain(
       "Choose another folder, or remove the model",
     );
   }
-  using model = new LanguageModel(gpu, config, initialise(config, seed), { gradients: true });
+  await makeFolder(folder);
+  using _held = await holdFolder(folder);
+  using model = new LanguageModel(gpu, config, initialise(config, seed), {
+    ...{ gradients: true, precision },
+  });
   const { finished } = await fit(model, {
     epochs: plan,
     perStep,
     seed,
     objective: objective("direct"),
-    optimiser: olmoOptimiser,
-    schedule: { peak: learningRate, warmup: 100, decay: "cosine", final: 0.1 },
-    checkpoint: checkpointsIn(checkpoints, 200),
+    optimiser: optimiser ?? olmoOptimiser,
+    schedule: { peak: learningRate, ...schedule ?? { warmup: 100, decay: "cosine", final: 0.1 } },
+    checkpoint: checkpointsIn(checkpoints, checkpointEvery ?? 200),
+    ...(mostPositions !== undefined && { mostPositions }),
+    ...(recompute && { recompute }),
     ...(onLog && { onLog }),
     ...(signal && { signal }),
   });

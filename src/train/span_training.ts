@@ -1,13 +1,17 @@
-// Training on any texts with risk spans, into a Hugging Face folder with its tokenizer and a log of every step.
+// Training on any texts with risk spans, into a Hugging Face folder with its tokenizer, a log of every step, what became of
+// the risky tokens on the way, and a record of all of it.
 // Interrupted at any moment, the same call goes on from the last checkpoint and ends with the same bytes.
 
+import { createHash } from "node:crypto";
 import { CannotError } from "../base/errors.ts";
 import { makeFolder } from "../base/files.ts";
+import { holdFolder } from "../base/lock.ts";
 import {
   type AllowedOptions,
   checkOptions,
   flag,
   listOf,
+  number,
   object,
   oneOf,
   optional,
@@ -16,6 +20,8 @@ import {
   text,
   wholeNumber,
 } from "../base/options.ts";
+import { describeProcess } from "../base/process.ts";
+import { planSteps, repeatEpoch } from "../data/epochs.ts";
 import type { Sequence } from "../data/sequence.ts";
 import { encodeIntoWindows, type RiskyText } from "../data/spans.ts";
 import { readTexts, type TextReadingOptions } from "../data/texts.ts";
@@ -33,9 +39,12 @@ import {
 } from "../slung/objective.ts";
 import { checkpointsIn } from "./checkpoint.ts";
 import { fit } from "./fit.ts";
+import { expectFitting } from "./fitting_memory.ts";
 import type { LogEntry, TrainingOutcome } from "./loop.ts";
-import { allowedOptimiser, olmoOptimiser } from "./optimiser.ts";
-import { openLog } from "./run_log.ts";
+import { allowedOptimiser, olmoOptimiser, optimiserOf } from "./optimiser.ts";
+import { openRecording } from "./recording.ts";
+import { byRiskName, type WatchedLine } from "./run_log.ts";
+import { describeObjective, describeTexts } from "./run_record.ts";
 import { allowedSchedule, type Schedule } from "./schedule.ts";
 import { openStartingModel, type StartingChoice } from "./starting_model.ts";
 import { type CardFacts, digestTexts } from "./model_card.ts";
@@ -65,6 +74,14 @@ export interface SpanTrainingSettings extends Omit<StartingChoice, "seed"> {
   reading?: TextReadingOptions;
   /** What a special token becomes that a text spells out; a token unless given. */
   special?: EncodeOptions["special"];
+  /** Texts that are only measured, in a file or folder of the same kind. */
+  heldOut?: string | undefined;
+  /** Or the share of the texts, above 0 and below 1, that is held out: which ones, their content decides. */
+  heldOutShare?: number | undefined;
+  /** Steps between measures of the risky tokens and of held-out texts, which change no byte of the model; 0 for none. */
+  watchEvery?: number;
+  /** Beginnings of texts that the model continues before and after, for the record. */
+  samples?: number;
   /** The folder for checkpoints, log and the finished model. */
   out: string;
   /** What each risk class is trained to do; masked SLUNG unless given. */
@@ -89,8 +106,14 @@ export interface SpanTrainingSettings extends Omit<StartingChoice, "seed"> {
   learningRate?: number;
   /** Steps of linear warm-up. */
   warmup?: number;
-  /** How the learning rate falls, to 0, after the warm-up. */
+  /** How the learning rate falls after the warm-up. */
   decay?: Schedule["decay"];
+  /** The share of the peak that is left after the last step. */
+  finalRate?: number;
+  /** Decay of AdamW's first and second moment. */
+  betas?: readonly number[];
+  /** Added to the root of AdamW's second moment. */
+  epsilon?: number;
   /** Decoupled, of matrices only. */
   weightDecay?: number;
   /** Gradients are scaled down to this global norm; 0 never does. */
@@ -114,16 +137,25 @@ export const spanTrainingDefaults = {
   learningRate: 3e-4,
   warmup: 0,
   decay: "cosine",
+  finalRate: 0,
+  betas: olmoOptimiser.betas,
+  epsilon: olmoOptimiser.epsilon,
   weightDecay: 0.1,
   maxGradientNorm: 1,
   seed: 0,
   checkpointEvery: 100,
+  watchEvery: 10,
+  samples: 6,
 } as const satisfies Partial<SpanTrainingSettings>;
 
 const allowedSettings: AllowedOptions<SpanTrainingSettings> = {
   data: required(text),
   reading: object,
   special: oneOf("tokens", "text"),
+  heldOut: text,
+  heldOutShare: number({ above: 0, below: 1 }),
+  watchEvery: wholeNumber({ min: 0 }),
+  samples: wholeNumber({ min: 0 }),
   out: required(text),
   model: text,
   config: text,
@@ -141,6 +173,9 @@ const allowedSettings: AllowedOptions<SpanTrainingSettings> = {
   learningRate: optional(allowedSchedule.peak),
   warmup: optional(allowedSchedule.warmup),
   decay: optional(allowedSchedule.decay),
+  finalRate: optional(allowedSchedule.final),
+  betas: optional(allowedOptimiser.betas),
+  epsilon: optional(allowedOptimiser.epsilon),
   weightDecay: optional(allowedOptimiser.weightDecay),
   maxGradientNorm: optional(allowedOptimiser.maxGradientNorm),
   seed: seedNumber,
@@ -168,6 +203,8 @@ export interface SpanTrainingPlan {
   steps: number;
   /** Further steps that were left out, because no token in them carries a loss. */
   stepsWithoutLoss: number;
+  /** Texts that are only measured. */
+  heldOut: number;
 }
 
 /** What a run tells while it works. */
@@ -176,12 +213,11 @@ export interface SpanTrainingEvents {
   onPlan?: (plan: SpanTrainingPlan) => void;
   /** Called with every step reported, and the number of steps in all. */
   onLog?: (entry: LogEntry, steps: number) => void;
+  /** Called with everything that was watched. */
+  onWatched?: (line: WatchedLine) => void;
   /** Aborting stops after the current step, with a checkpoint. */
   signal?: AbortSignal;
 }
-
-/** The name of the log in the output folder. */
-export const logFile = "log.jsonl";
 
 /**
  * Trains until the last epoch is done or `signal` is aborted; in `out` the finished model appears only when it is.
@@ -205,12 +241,12 @@ export const logFile = "log.jsonl";
 export async function trainOnSpans(
   gpu: Gpu,
   settings: SpanTrainingSettings,
-  { onPlan, onLog, signal }: SpanTrainingEvents = {},
+  { onPlan, onLog, onWatched, signal }: SpanTrainingEvents = {},
 ): Promise<TrainingOutcome> {
   checkOptions("train on spans", settings, allowedSettings);
   const all = { ...spanTrainingDefaults, objective: defaultObjective("masked"), ...settings };
   const { data, out, epochs, perStep, seed, objective } = all;
-  const texts = await readTexts(data, settings.reading);
+  const { texts, heldOut } = await readBoth(all);
   const start = await openStartingModel(all, texts.map(({ text }) => text));
   const { source, tokenizer } = start;
   const { config } = source;
@@ -223,7 +259,9 @@ export async function trainOnSpans(
     );
   }
   const { special } = all;
-  const { sequences, ...counts } = windowsOf(texts, tokenizer, objective, length, special);
+  const { sequences, all: windows, ...counts } = windowsOf(
+    ...[texts, tokenizer, objective, length, special] as const,
+  );
   if (sequences.length === 0) {
     throw new CannotError(
       `train on "${data}"`,
@@ -232,61 +270,100 @@ export async function trainOnSpans(
     );
   }
   const { lora, merge } = all;
-  await checkSaving(out, start, { lora, merge });
+  await checkSaving(out, start, { lora, merge }); // before anything is made
+  await makeFolder(out);
+  using _held = await holdFolder(out);
+  await checkSaving(out, start, { lora, merge }); // another run may have ended meanwhile
   const { precision } = choosePrecision(gpu, all.precision);
+  const mostPositions = all.microBatch;
+  const passes = repeatEpoch(sequences, epochs);
+  const { shape } = planSteps({
+    epochs: passes,
+    ...{ perStep, seed, objective, mostPositions },
+    ...{ contextLength: config.contextLength, vocabularySize: config.vocabularySize },
+  });
+  const { recompute, freeze } = all;
+  expectFitting(gpu, { config, precision, ...shape, recompute, lora, freeze });
   const changed = lora ? withLora(source, initialiseLora(config, lora, seed)) : source;
   using model = await LanguageModel.load(gpu, changed, {
     gradients: true,
     precision,
     ...(lora && { lora }),
-    ...(all.freeze && { freeze: all.freeze }),
+    ...(freeze && { freeze }),
   });
-  await makeFolder(out);
-  using log = await openLog(`${out}/${logFile}`);
+  using recording = await openRecording({
+    ...{ out, model, tokenizer, onWatched },
+    texts: { trained: texts, heldOut },
+    windows: {
+      trained: windows,
+      heldOut: heldOut.flatMap((text) => encodeIntoWindows(tokenizer, text, length, { special })),
+    },
+    watchEvery: all.watchEvery,
+    samples: all.samples,
+    record: {
+      kind: "training",
+      ...describeProcess(),
+      objective: describeObjective(objective),
+      model: { description: start.description, from: start.folder ?? null },
+      data: {
+        ...describeTexts(data, texts),
+        windows: sequences.length,
+        targets: byRiskName(counts.targets),
+      },
+      heldOut: heldOut.length === 0 ? null : describeTexts(all.heldOut ?? data, heldOut),
+      settings: recordedSettings(all),
+      adapter: { name: gpu.adapter.name, software: gpu.adapter.software },
+    },
+  });
   const outcome = await fit(model, {
-    epochs: Array<readonly Sequence[]>(epochs).fill(sequences),
+    epochs: passes,
     perStep,
     seed,
-    recompute: all.recompute,
-    ...(all.microBatch !== undefined && { mostPositions: all.microBatch }),
+    recompute,
+    ...(mostPositions !== undefined && { mostPositions }),
     objective,
-    optimiser: {
-      ...olmoOptimiser,
-      weightDecay: all.weightDecay,
-      maxGradientNorm: all.maxGradientNorm,
+    optimiser: optimiserOf(all),
+    schedule: {
+      ...{ peak: all.learningRate, warmup: all.warmup, decay: all.decay, final: all.finalRate },
     },
-    schedule: { peak: all.learningRate, warmup: all.warmup, decay: all.decay, final: 0 },
     checkpoint: checkpointsIn(`${out}/checkpoints`, all.checkpointEvery),
-    onPlan: ({ steps, withoutLoss: stepsWithoutLoss }) =>
+    onPlan({ steps, withoutLoss: stepsWithoutLoss }) {
+      recording.plan(steps);
       onPlan?.({
         ...{ model: start.description, texts, windows: sequences.length },
         ...counts,
         speltOut: countSpeltOut(tokenizer, texts.map(({ text }) => text)),
-        ...{ steps, stepsWithoutLoss },
-      }),
+        ...{ steps, stepsWithoutLoss, heldOut: heldOut.length },
+      });
+    },
+    watch: recording.watch,
     onLog(entry, steps) {
-      log.write(entry);
+      recording.log(entry);
       onLog?.(entry, steps);
     },
     ...(signal && { signal }),
   });
-  if (!outcome.finished) return outcome;
-  await saveTrained(out, model, start, {
-    merge,
-    card: {
-      title: lastName(out),
-      description: start.description,
-      objective,
-      data: {
-        name: lastName(data),
-        digest: digestTexts(texts),
-        targets: counts.targets,
-        notes: [`${texts.length} texts in ${sequences.length} windows of at most ${length} tokens`],
+  if (outcome.finished) {
+    await saveTrained(out, model, start, {
+      merge,
+      card: {
+        title: lastName(out),
+        description: start.description,
+        objective,
+        data: {
+          name: lastName(data),
+          digest: digestTexts(texts),
+          targets: counts.targets,
+          notes: [
+            `${texts.length} texts in ${sequences.length} windows of at most ${length} tokens`,
+          ],
+        },
+        settings: cardSettings({ ...all, precision, maxLength: length }),
+        adapter: gpu.adapter.name,
       },
-      settings: settingsOf({ ...all, precision, maxLength: length }),
-      adapter: gpu.adapter.name,
-    },
-  });
+    });
+  }
+  await recording.end(outcome);
   return outcome;
 }
 
@@ -297,11 +374,12 @@ function lastName(path: string): string {
 
 const decisive = [
   ...["model", "config", "tokenizer", "vocabulary", "maxLength", "epochs", "perStep"],
-  ...["learningRate", "warmup", "decay", "weightDecay", "maxGradientNorm"],
+  ...["learningRate", "warmup", "decay", "finalRate"],
+  ...["betas", "epsilon", "weightDecay", "maxGradientNorm"],
   ...["precision", "lora", "merge", "freeze", "seed"],
 ];
 
-function settingsOf(all: Readonly<Record<string, unknown>>): CardFacts["settings"] {
+function cardSettings(all: Readonly<Record<string, unknown>>): CardFacts["settings"] {
   return Object.fromEntries(decisive.flatMap((name) => {
     const value = all[name];
     if (value === undefined || value === null || value === false) return [];
@@ -311,13 +389,66 @@ function settingsOf(all: Readonly<Record<string, unknown>>): CardFacts["settings
   }));
 }
 
+// What is trained on, and what is only measured.
+async function readBoth(
+  { data, reading, heldOut: file, heldOutShare: share }: SpanTrainingSettings,
+): Promise<{ texts: RiskyText[]; heldOut: RiskyText[] }> {
+  const texts = await readTexts(data, reading);
+  if (share === undefined) return { texts, heldOut: file ? await readTexts(file, reading) : [] };
+  if (file !== undefined) {
+    throw new CannotError(
+      "hold texts out",
+      "both a file and a share are given",
+      "Give one of them",
+    );
+  }
+  const groups = Map.groupBy(texts, ({ text }) => fraction(text) < share);
+  const kept = groups.get(false) ?? [], heldOut = groups.get(true) ?? [];
+  if (kept.length > 0 && heldOut.length > 0) return { texts: kept, heldOut };
+  throw new CannotError(
+    `hold out ${share} of "${data}"`,
+    `of its ${texts.length} texts ${heldOut.length} would be held out`,
+    "Give a share between 0 and 1 that leaves texts on both sides, or a file of their own",
+  );
+}
+
+// From 0 to 1, by the content of a text alone: texts that are there twice stay together, and more texts move none.
+function fraction(text: string): number {
+  return createHash("sha256").update(text).digest().readUInt32BE(0) / 2 ** 32;
+}
+
+const recorded = [
+  ...[
+    "data",
+    "heldOut",
+    "heldOutShare",
+    "reading",
+    "out",
+    "model",
+    "config",
+    "tokenizer",
+    "vocabulary",
+  ],
+  ...["epochs", "perStep", "maxLength", "learningRate", "warmup", "decay", "weightDecay"],
+  ...["maxGradientNorm", "lora", "merge", "freeze", "precision", "recompute", "microBatch", "seed"],
+  ...["checkpointEvery", "watchEvery", "samples"],
+] as const satisfies readonly (keyof SpanTrainingSettings)[];
+
+function recordedSettings(settings: SpanTrainingSettings): Record<string, unknown> {
+  const chosen = Object.fromEntries(recorded.map((name) => [name, settings[name]]));
+  return JSON.parse(JSON.stringify(chosen)); // without the functions among them
+}
+
 function windowsOf(
   texts: readonly RiskyText[],
   tokenizer: Tokenizer,
   { terms, denominator }: Objective,
   length: number,
   special: EncodeOptions["special"] & string,
-): Pick<SpanTrainingPlan, "cut" | "leftOut" | "targets"> & { sequences: Sequence[] } {
+): Pick<SpanTrainingPlan, "cut" | "leftOut" | "targets"> & {
+  sequences: Sequence[];
+  all: Sequence[];
+} {
   const byText = texts.map((text) => encodeIntoWindows(tokenizer, text, length, { special }));
   const all = byText.flat();
   // These two count tokens without a loss as well, so that windows of nothing else decide the divisor of their step.
@@ -332,5 +463,5 @@ function windowsOf(
     for (const risk of classes.subarray(Math.max(repeated, 1))) targets[risk]!++;
   }
   const cut = byText.filter((windows) => windows.length > 1).length;
-  return { sequences, cut, leftOut: all.length - sequences.length, targets };
+  return { sequences, all, cut, leftOut: all.length - sequences.length, targets };
 }

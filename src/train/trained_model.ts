@@ -77,8 +77,13 @@ export async function saveTrained(
   else await copyTokenizer(start.tokenizerFolder!, out);
 }
 
-async function wholeWeights(
-  { source }: StartingModel,
+/**
+ * All weights of a trained model: what was learned, LoRA merged, and the rest as it was.
+ *
+ * @param start The model that training started from.
+ */
+export async function wholeWeights(
+  { source }: Pick<StartingModel, "source">,
   learned: Weights,
   lora: LoraSettings | undefined,
 ): Promise<Weights> {

@@ -9,6 +9,7 @@
 
 import { CannotError } from "../../base/errors.ts";
 import { exists, readJson, writeFileAtomic } from "../../base/files.ts";
+import { holdFolder } from "../../base/lock.ts";
 import {
   lastPart,
   manifestFile,
@@ -84,14 +85,10 @@ export async function agree(
 
 /** Holds a slice for this process. @throws {CannotError} when another one holds it. */
 export async function holdSlice(folder: string, slice: Slice): Promise<Disposable> {
-  const file = await Deno.open(`${folder}/${sliceName(slice)}.lock`, { write: true, create: true });
-  if (await file.tryLock(true)) return file;
-  file.close();
-  throw new CannotError(
-    `make part ${slice.number}/${slice.of} of the shards in "${folder}"`,
-    "another process is making it",
-    "Wait for it, or give this one another part",
-  );
+  return await holdFolder(folder, {
+    file: `${sliceName(slice)}.lock`,
+    remedy: `Wait for it, or give this one another part than ${slice.number}/${slice.of}`,
+  });
 }
 
 /** The finished parts of a slice, in order. */

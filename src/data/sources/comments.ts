@@ -7,7 +7,7 @@ import { readJson } from "../../base/files.ts";
 import { malformed, type ReadingOptions, readLines } from "../lines.ts";
 import { readCsv } from "../csv.ts";
 import type { DolmaDocument } from "./dolma.ts";
-import { readRecords, stringField } from "../records.ts";
+import { numberField, readRecords, stringField } from "../records.ts";
 
 /** A comment and how toxic its collection says it is. */
 export interface Comment {
@@ -127,7 +127,7 @@ export function readToxicityPrompts(
   options: ReadingOptions = {},
 ): AsyncGenerator<ToxicityPrompt> {
   return readRecords(path, (row, where) => ({
-    id: `${row.filename}:${row.begin}`,
+    id: `${stringField(row, "filename", where)}:${numberField(row, "begin", where)}`,
     challenging: row.challenging === true,
     prompt: scoredText(row, "prompt", where),
     continuation: scoredText(row, "continuation", where),
@@ -230,9 +230,13 @@ function scoredText(
       "Correct or remove the line",
     );
   }
-  const { toxicity } = part as { toxicity?: unknown }; // null where Perspective gave no score
-  return {
-    text: stringField(part as { [field: string]: unknown }, "text", `${where}, "${name}"`),
-    toxicity: typeof toxicity === "number" ? toxicity : undefined,
-  };
+  const fields = part as { [field: string]: unknown }, inside = `${where}, "${name}"`;
+  const toxicity = fields.toxicity == null // where Perspective gave no score
+    ? undefined
+    : numberField(fields, "toxicity", inside);
+  if (toxicity !== undefined && !(toxicity >= 0 && toxicity <= 1)) {
+    const why = `field "toxicity" is ${toxicity}, not from 0 to 1`;
+    throw new CannotError(`read ${inside}`, why, "Correct or remove the line");
+  }
+  return { text: stringField(fields, "text", inside), toxicity };
 }

@@ -8,7 +8,14 @@ import type { Tokenizer } from "../../tokenizers/tokenizer.ts";
 import type { Model } from "../../model/weights.ts";
 import { digestSequences } from "../../train/fingerprint.ts";
 import type { OptimiserSettings } from "../../train/optimiser.ts";
-import { comparedRuns, type Experiment, type Measure, type Outcome } from "../runner.ts";
+import type { Schedule } from "../../train/schedule.ts";
+import {
+  comparedRuns,
+  type Experiment,
+  type HeldModel,
+  type Measure,
+  type Outcome,
+} from "../runner.ts";
 import { fittingStage } from "../texts.ts";
 import {
   answerSequences,
@@ -26,12 +33,20 @@ export interface NameTraining {
   answerPasses: number;
   /** Sequences per step. */
   perStep: number;
-  /** The first step's; it decays linearly to 0. */
+  /** The peak. */
   learningRate: number;
+  /** Around the peak: no warm-up and a linear decay to 0 unless given. */
+  schedule?: Omit<Schedule, "peak" | "steps">;
+  /** As `FitOptions.mostPositions`. */
+  mostPositions?: number | undefined;
+  /** As `FitOptions.recompute`. */
+  recompute?: boolean | undefined;
   /** The paper uses {@linkcode huggingFaceOptimiser}. */
   optimiser: OptimiserSettings;
   /** Append EOS to the answers; the paper does not, so that its models never learn to stop. */
   endOfText: boolean;
+  /** Whether answers begin with the space that they have behind "Answer:"; they do unless given, in the paper they do not. */
+  space?: boolean;
 }
 
 /** Everything that decides the outcome of a name experiment. */
@@ -44,6 +59,8 @@ export interface NameExperiment {
   task: NameTask;
   /** Shared by all methods. */
   training: NameTraining;
+  /** How models are held while they are trained; in f32 and whole unless given. */
+  held?: HeldModel;
   /** Compared in this order, after the base model. */
   methods: readonly Method[];
   /** One training run for each method and seed. */
@@ -66,27 +83,56 @@ export function nameResult({ stages }: NameOutcome): NameTaskResult {
   return stages.at(-1)!.results.asked;
 }
 
-// The same answers, each about the next person.
-function wrongFacts(task: NameTask): NameTask {
-  return { ...task, rows: rotateNames(task.rows, task.names) };
+/** What its models are trained on in an epoch: the answers, as often as there are passes, and the replay. */
+export function nameSequences(
+  { tokenizer, task, training }: Pick<NameExperiment, "tokenizer" | "task" | "training">,
+): { answers: Sequence[]; replay: Sequence[] } {
+  return {
+    answers: trainedAnswers(tokenizer, task, training),
+    replay: questionSequences(tokenizer, task.replay, task.replayNames),
+  };
+}
+
+function trainedAnswers(
+  tokenizer: Tokenizer,
+  task: NameTask,
+  { endOfText, space }: NameTraining,
+): Sequence[] {
+  return answerSequences(tokenizer, task, endOfText, { ...(space !== undefined && { space }) });
+}
+
+/** What a method is trained on of the answers; a control that takes wrong facts, the same ones about the next person. */
+export function answersTakenBy(
+  method: Method,
+  { tokenizer, task, training }: Pick<NameExperiment, "tokenizer" | "task" | "training">,
+): Sequence[] {
+  if (method.takes !== "wrong facts") {
+    return takenBy(method, trainedAnswers(tokenizer, task, training));
+  }
+  const rotated = { ...task, rows: rotateNames(task.rows, task.names) };
+  const answers = trainedAnswers(tokenizer, rotated, training);
+  return takenBy({ ...method, takes: "everything" }, answers);
 }
 
 /** Makes an experiment of it, for `runExperiment`. @throws {CannotError} when no answer has a name. */
 export async function nameExperiment(
-  { base, tokenizer, task, training, methods, seeds, maxNewTokens }: NameExperiment,
+  experiment: NameExperiment,
 ): Promise<Experiment<NameResults>> {
-  const { answerPasses, learningRate, endOfText, ...fitting } = training;
-  const answers = answerSequences(tokenizer, task, endOfText);
-  const replay = questionSequences(tokenizer, task.replay, task.replayNames);
-  const schedule = { peak: learningRate, warmup: 0, decay: "linear", final: 0 } as const;
+  const { base, tokenizer, task, training, held, methods, seeds, maxNewTokens } = experiment;
+  const { epochs, perStep, optimiser, answerPasses, mostPositions, recompute } = training;
+  const { answers, replay } = nameSequences(experiment);
+  const fitting = {
+    ...{ epochs, perStep, optimiser },
+    ...(mostPositions !== undefined && { mostPositions }),
+    ...(recompute && { recompute }),
+  };
+  const schedule = {
+    peak: training.learningRate,
+    ...training.schedule ?? { warmup: 0, decay: "linear", final: 0 },
+  };
   const data = { answerPasses, sequences: await digestSequences([...answers, ...replay]) };
-  const wrong = methods.some(({ takes }) => takes === "wrong facts")
-    ? answerSequences(tokenizer, wrongFacts(task), endOfText)
-    : [];
   const stage = fittingStage("trained", { ...fitting, schedule }, data, (method) => {
-    const taken = method.takes === "wrong facts"
-      ? takenBy({ ...method, takes: "everything" }, wrong)
-      : takenBy(method, answers);
+    const taken = answersTakenBy(method, experiment);
     return [...Array<readonly Sequence[]>(answerPasses).fill(taken), replay].flat();
   });
   const { rows, names } = task;
@@ -102,6 +148,7 @@ export async function nameExperiment(
   return {
     base,
     tokenizer,
+    ...(held && { held }),
     runs: comparedRuns(methods, seeds),
     stages: [stage],
     measures: [asked],

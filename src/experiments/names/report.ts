@@ -103,7 +103,8 @@ function overPeople(
   ) as NameSummary["overPeople"];
 }
 
-const columnTitles: Partial<Record<NameMeasure, string>> = {
+/** The measures that tables show, in their order, and their headings. */
+export const nameColumnTitles: Partial<Record<NameMeasure, string>> = {
   truthAccuracyWithoutNames: "True preferred",
   truthAccuracy: "names counted",
   names: "Names said",
@@ -116,7 +117,7 @@ const columnTitles: Partial<Record<NameMeasure, string>> = {
 
 /** The table as text for the terminal. */
 export function renderNameTable(summary: readonly NameSummary[]): string {
-  const shown = Object.entries(columnTitles) as [NameMeasure, string][];
+  const shown = Object.entries(nameColumnTitles) as [NameMeasure, string][];
   const columns: Column<Record<string, string>>[] = [
     { key: "method", title: "Method" },
     ...shown.map(([key, title]) => ({ key, title, unit: "%", align: "right" } as const)),

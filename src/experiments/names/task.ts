@@ -90,7 +90,7 @@ export function questionSequences(
 
 /**
  * Bare answers with names as high risk: what SLUNG is trained on. Each begins with the space that it has after
- * "Answer:", so that its first word is the same token there.
+ * "Answer:", so that its first word is the same token there; the paper's do not.
  *
  * @param end Append EOS; the paper does not, so that its models never learn to stop.
  * @throws {CannotError} when no answer has a name: there is nothing to protect.
@@ -99,10 +99,11 @@ export function answerSequences(
   tokenizer: Tokenizer,
   { rows, names }: Pick<NameTask, "rows" | "names">,
   end: boolean,
+  { space = true }: { space?: boolean } = {},
 ): Sequence[] {
   countNamedAnswers(rows, names);
   return rows.map(({ answer }) => {
-    const text = ` ${answer}`;
+    const text = space ? ` ${answer}` : answer;
     return encodeText(tokenizer, { text, spans: answerSpans(text, names) }, { end });
   });
 }

@@ -2,6 +2,7 @@
 // pre-training on a stream with risky documents under every method, and instruction tuning after it where there are chats.
 
 import { CannotError } from "../../base/errors.ts";
+import { repeatEpoch } from "../../data/epochs.ts";
 import type { Method } from "../../data/method.ts";
 import { paperMethods } from "../../data/method.ts";
 import { type BucketTokens, type MixSettings, mixSource, mixStream } from "../../data/mixing.ts";
@@ -14,8 +15,17 @@ import type { Model } from "../../model/weights.ts";
 import { objective } from "../../slung/objective.ts";
 import { digestOptimiserState, digestSequences } from "../../train/fingerprint.ts";
 import { fit, type FitOptions } from "../../train/fit.ts";
+import type { OptimiserSettings } from "../../train/optimiser.ts";
 import type { OptimiserState } from "../../train/optimiser_state.ts";
-import type { Experiment, Measure, Outcome, Run, Stage, TrainingHooks } from "../runner.ts";
+import type {
+  Experiment,
+  HeldModel,
+  Measure,
+  Outcome,
+  Run,
+  Stage,
+  TrainingHooks,
+} from "../runner.ts";
 import {
   checkEvaluation,
   type ToxicityEvaluation,
@@ -42,6 +52,8 @@ export interface ToxicityExperiment {
     FitOptions,
     "perStep" | "optimiser" | "schedule" | "mostPositions" | "recompute"
   >;
+  /** How models are held while they are trained; in f32 and whole unless given. */
+  held?: HeldModel;
   /** Compared in this order. */
   methods: readonly Method[];
   /** One run for each method, amount and seed. */
@@ -66,6 +78,8 @@ export interface InstructionTuning {
   perStep: number;
   /** The peak, after 3 % of warm-up; 2e-6 in the paper. */
   learningRate: number;
+  /** That of the stream unless given. */
+  optimiser?: OptimiserSettings;
 }
 
 /** One model's outcome. */
@@ -87,12 +101,13 @@ export interface StreamTraining {
 export async function toxicityExperiment(
   experiment: ToxicityExperiment,
 ): Promise<Experiment<ToxicityResults>> {
-  const { base, tokenizer, evaluation, tuning, measures = [] } = experiment;
+  const { base, tokenizer, held, evaluation, tuning, measures = [] } = experiment;
   checkEvaluation(evaluation, tokenizer, base);
   const controlTokens = controlTokensOf(experiment);
   return {
     base,
     tokenizer,
+    ...(held && { held }),
     runs: plannedRuns(experiment),
     stages: [
       await streamStage(experiment, controlTokens),
@@ -195,7 +210,7 @@ async function streamStage(
 // trained in the place of the model, which then starts anew. Stream and losses are kept in memory.
 async function weighByReference(
   model: LanguageModel,
-  { base, clean, risky }: ToxicityExperiment,
+  { clean, risky }: ToxicityExperiment,
   { method, settings, sequences, common }: {
     method: Method;
     settings: MixSettings;
@@ -207,6 +222,7 @@ async function weighByReference(
   const losses = async () =>
     (await scoreSequences(model, sequences)).map((scores) => scores.map((score) => -score));
   const before = await losses();
+  const initial = await model.download("learned");
   const lowRisk = paperMethods.find(({ name }) => name === "low_risk")!;
   const { finished } = await fit(model, {
     ...common,
@@ -216,15 +232,15 @@ async function weighByReference(
   });
   if (!finished) return undefined;
   const weighed = method.weighByReference!(sequences, before, await losses());
-  model.parameters.upload(base.weights);
+  model.parameters.uploadLearned(initial);
   return weighed;
 }
 
 async function tuningStage(
   { training }: ToxicityExperiment,
-  { chats, epochs, perStep, learningRate }: InstructionTuning,
+  { chats, epochs, perStep, learningRate, optimiser }: InstructionTuning,
 ): Promise<Stage> {
-  const { recompute: _, ...decisive } = training;
+  const { recompute, ...decisive } = { ...training, ...(optimiser && { optimiser }) };
   const schedule: FitOptions["schedule"] = {
     peak: learningRate,
     warmup: Math.round(0.03 * epochs * Math.ceil(chats.length / perStep)),
@@ -239,8 +255,9 @@ async function tuningStage(
     },
     async train(model, { seed }, hooks) {
       const { finished } = await fit(model, {
-        ...training,
-        epochs: Array<readonly Sequence[]>(epochs).fill(chats),
+        ...decisive,
+        ...(recompute && { recompute }),
+        epochs: repeatEpoch(chats, epochs),
         perStep,
         seed,
         objective: objective("direct"),

@@ -49,8 +49,13 @@ export async function openGguf(metadataFile: string, tensorFile: string): Promis
   const config = parseMetadata(metadata, !tensors.has("output.weight"), metadataFile);
   const stored = storedTensors(config, ggufNaming);
   checkTensors(stored.map(({ name, shape }) => [name, shape]), tensors, tensorFile);
-  const ends = ["eos", "eot"].map((name) => metadata.value(`tokenizer.ggml.${name}_token_id`))
-    .filter((id) => typeof id === "number");
+  const ends = ["eos", "eot"].map((name) => `tokenizer.ggml.${name}_token_id`)
+    .filter((key) => metadata.value(key) != null)
+    .map((key) => {
+      const id = metadata.number(key);
+      if (Number.isInteger(id) && id >= 0 && id < config.vocabularySize) return id;
+      throw metadata.refuse(key, `and ids end at ${config.vocabularySize - 1}`);
+    });
   return {
     config,
     tensors: () => readStored(stored, tensors, tensorFile),

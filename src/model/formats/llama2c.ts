@@ -3,6 +3,7 @@
 // stacked over the layers. A negative vocab_size says that the unembedding is a tensor of its own.
 
 import { CannotError } from "../../base/errors.ts";
+import { openToRead } from "../../base/files.ts";
 import { checkConfig } from "../check_config.ts";
 import { checkFinite } from "../check_parameters.ts";
 import type { DecoderConfig } from "../config.ts";
@@ -10,7 +11,7 @@ import { architectures } from "../families.ts";
 import type { NamedTensor } from "../model.ts";
 import { countParameters, parameterShapes } from "../parameter_shapes.ts";
 import type { ModelFiles } from "./model_files.ts";
-import { openToRead, readFully } from "./read_fully.ts";
+import { readFully } from "./read_fully.ts";
 
 const HEADER_BYTES = 28;
 const MAGIC = 0x616b3432; // "ak42": versions 1 and later

@@ -4,10 +4,10 @@
 
 import { describeBytes } from "../../base/bytes.ts";
 import { CannotError } from "../../base/errors.ts";
-import { readJson } from "../../base/files.ts";
+import { openToRead, readJson } from "../../base/files.ts";
 import { parseJson } from "../../base/json.ts";
 import { show } from "../../base/show.ts";
-import { openToRead, readFully } from "./read_fully.ts";
+import { readFully } from "./read_fully.ts";
 
 /** Bytes of an element, by its type in a file. */
 export const dtypeBytes = {
@@ -39,6 +39,8 @@ export interface TensorEntry {
   shape: number[];
   /** First byte of the tensor, counted from the start of the file. */
   offset: number;
+  /** Of its bytes, in hexadecimal, where the file was written here. */
+  crc32?: string;
 }
 
 /** What a safetensors file, or all shards of an index, contain. */
@@ -46,6 +48,9 @@ export interface TensorDirectory {
   metadata: Map<string, string>;
   tensors: Map<string, TensorEntry>;
 }
+
+/** What stands before a tensor's name in the metadata, for its checksum: the format has none of its own. */
+export const checksumKey = "crc32.";
 
 const LONGEST_HEADER = 10 * 2 ** 20; // 80,000 tensors; the format's own limit of 100 MB takes 1.5 GB to parse
 const LONGEST_INDEX = 10 * 2 ** 20;
@@ -106,6 +111,11 @@ function parseHeader(
     ranges.push({ name, begin, end });
   }
   checkLayout(ranges, dataSize, path);
+  for (const [name, entry] of tensors) {
+    const crc32 = metadata.get(checksumKey + name);
+    if (crc32 !== undefined) entry.crc32 = crc32;
+    metadata.delete(checksumKey + name);
+  }
   return { metadata, tensors };
 }
 

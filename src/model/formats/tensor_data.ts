@@ -1,12 +1,13 @@
 // The bytes of safetensors files. A tensor is read by its offset and a piece at a time, so that memory holds one tensor
 // and little more, and becomes float32 whatever its type. The host is taken to be little-endian, as WebGPU's are.
 
+import { crc32 } from "node:zlib";
 import { CannotError } from "../../base/errors.ts";
-import { writeFileAtomic } from "../../base/files.ts";
+import { openToRead, writeFileAtomic } from "../../base/files.ts";
 import { show } from "../../base/show.ts";
 import type { HostTensor } from "../config.ts";
-import { openToRead, readFully } from "./read_fully.ts";
-import { dtypeBytes, type StoredDtype, type TensorEntry } from "./safetensors.ts";
+import { readFully } from "./read_fully.ts";
+import { checksumKey, dtypeBytes, type StoredDtype, type TensorEntry } from "./safetensors.ts";
 
 /** The element types of weights: read from files, and written. */
 export type Dtype = "F32" | "F16" | "BF16";
@@ -18,8 +19,8 @@ const chunkLength = 1 << 20; // elements converted at a time
 /**
  * Reads one tensor as float32.
  *
- * @throws {CannotError} when it is of a type that has no place in a model, or when the file has become shorter than its
- *   header says.
+ * @throws {CannotError} when it is of a type that has no place in a model, when its checksum is not that of its bytes, or
+ *   when the file has become shorter than its header says.
  */
 export async function readTensor(entry: TensorEntry): Promise<HostTensor> {
   const data = new Float32Array(elementCount(entry.shape));
@@ -27,7 +28,14 @@ export async function readTensor(entry: TensorEntry): Promise<HostTensor> {
   for (let start = 0; start < data.length; start += chunkLength) {
     await reader.next(data.subarray(start, start + chunkLength));
   }
-  return { shape: [...entry.shape], data };
+  if (entry.crc32 === undefined || entry.crc32 === reader.crc32()) {
+    return { shape: [...entry.shape], data };
+  }
+  throw new CannotError(
+    `read "${entry.file}"`,
+    `tensor ${show(entry.name)} is damaged: its checksum is another one`,
+    "Copy or make it again",
+  );
 }
 
 /** Whether two tensors have the same values, bit by bit; reads both a piece at a time. */
@@ -50,6 +58,8 @@ export async function sameContent(a: TensorEntry, b: TensorEntry): Promise<boole
 interface TensorReader extends Disposable {
   /** Fills `values`, of at most `chunkLength`, with those that follow. */
   next(values: Float32Array<ArrayBuffer>): Promise<void>;
+  /** Of the bytes read so far. */
+  crc32(): string;
 }
 
 async function openTensor({ name, file: path, dtype, offset }: TensorEntry): Promise<TensorReader> {
@@ -63,11 +73,15 @@ async function openTensor({ name, file: path, dtype, offset }: TensorEntry): Pro
   const file = await openToRead(path);
   await file.seek(offset, Deno.SeekMode.Start);
   const halves = new Uint16Array(dtype === "F32" ? 0 : chunkLength);
+  let sum = 0;
   return {
+    crc32: () => hexadecimal(sum),
     async next(values) {
-      if (dtype === "F32") return await readFully(file, bytesOf(values), path);
       const bits = halves.subarray(0, values.length);
-      await readFully(file, bytesOf(bits), path);
+      const bytes = bytesOf(dtype === "F32" ? values : bits);
+      await readFully(file, bytes, path);
+      sum = crc32(bytes, sum);
+      if (dtype === "F32") return;
       if (dtype === "F16") fromF16(bits, values);
       else fromBF16(bits, values);
     },
@@ -76,8 +90,8 @@ async function openTensor({ name, file: path, dtype, offset }: TensorEntry): Pro
 }
 
 /**
- * Writes a safetensors file, whole or not at all, its tensors by name, as Hugging Face's own writer does. Halves are
- * rounded to the nearest, ties to even.
+ * Writes a safetensors file, whole or not at all, its tensors by name, as Hugging Face's own writer does, with a checksum of
+ * each in the metadata. Halves are rounded to the nearest, ties to even.
  *
  * @throws {CannotError} when the file cannot be written, or when a finite value would become infinite.
  */
@@ -88,11 +102,16 @@ export async function writeSafetensors(
 ): Promise<void> {
   const dtype = options.dtype ?? "F32";
   const header: Record<string, unknown> = {};
-  if (options.metadata) header.__metadata__ = options.metadata;
+  const metadata: Record<string, string> = { ...options.metadata };
+  header.__metadata__ = metadata;
   let end = 0;
   const sorted = [...tensors].sort(([left], [right]) => left < right ? -1 : 1);
-  for (const [name, { shape, data }] of sorted) {
+  for (const [name, tensor] of sorted) {
+    const { shape, data } = tensor;
     checkWritable(path, name, shape, data, dtype);
+    let sum = 0;
+    for (const bytes of encode([], [tensor], dtype)) sum = crc32(bytes, sum);
+    metadata[checksumKey + name] = hexadecimal(sum);
     const begin = end;
     end += data.length * dtypeBytes[dtype];
     header[name] = { dtype, shape, data_offsets: [begin, end] };
@@ -192,6 +211,10 @@ function toBF16(values: Float32Array): Uint16Array {
     bits[i] = isNaN ? (word >>> 16) | 0x40 : (word + 0x7fff + ((word >>> 16) & 1)) >>> 16;
   }
   return bits;
+}
+
+function hexadecimal(sum: number): string {
+  return sum.toString(16).padStart(8, "0");
 }
 
 function elementCount(shape: readonly number[]): number {

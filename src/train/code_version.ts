@@ -1,12 +1,12 @@
-// Which code made a result: what an experiment keeps is named by it as well as by settings and data. A checkout, whose
-// files change under it, is known by their digest; an installed package by its version.
+// Which code made a result: a checkpoint, and what an experiment keeps, is known by it as well as by settings and data. A
+// checkout, whose files change under it, is known by their digest; an installed package by its version.
 
 import { fileURLToPath } from "node:url";
 import project from "../../deno.json" with { type: "json" };
 import { CannotError } from "../base/errors.ts";
-import { fingerprintOf } from "../train/fingerprint.ts";
+import { fingerprintOf } from "./fingerprint.ts";
 
-/** The code of an experiment, in two parts. */
+/** The code of a result, in two parts. */
 export interface CodeVersion {
   /** What decides a trained model, given its sequences. */
   training: string;
@@ -49,7 +49,7 @@ export async function versionBelow(root: URL): Promise<CodeVersion> {
     return { training, measuring };
   } catch (cause) {
     throw new CannotError(
-      "tell which code an experiment runs",
+      "tell which code makes a result",
       (cause as Error).message,
       `Allow reading ${fileURLToPath(root)}, the folder of this package`,
       { cause },

@@ -1,0 +1,256 @@
+// deno task fuzz:kills: ends train, prepare and export with SIGKILL again and again, half of the time while a file is being
+// written, lets them go on, and compares what they leave with what they leave undisturbed.
+
+import { CannotError } from "../src/base/errors.ts";
+import { Random } from "../src/base/random.ts";
+import { defineCommand, runCommand, type Terminal } from "../src/report/command_line.ts";
+import { createProgress } from "../src/report/progress.ts";
+import { renderTable } from "../src/report/table.ts";
+
+const root = new URL("../", import.meta.url);
+
+/** A task that is killed. */
+interface Job {
+  name: string;
+  args: readonly string[];
+  /** Its share of the kills. */
+  share: number;
+}
+
+/** What came of it. */
+interface Outcome {
+  task: string;
+  kills: number;
+  /** Kills after which an unfinished file or checkpoint lay there. */
+  inside: number;
+  runs: number;
+  equal: number;
+}
+
+const command = defineCommand({
+  name: "fuzz:kills",
+  summary:
+    "Kills train, prepare and export at random moments, and compares what they leave behind.",
+  examples: ["--kills 100", "--kills 20 --seed 3"],
+  options: {
+    kills: { type: "integer", default: 100, min: 3, help: "In all; two fifths of them of train" },
+    seed: { type: "integer", default: 0, min: 0, max: 2 ** 32 - 1, help: "Decides the moments" },
+  },
+  async run({ kills, seed }, terminal) {
+    const folder = await Deno.makeTempDir();
+    try {
+      const outcomes: Outcome[] = [];
+      using progress = createProgress({ total: kills, label: "Killing" });
+      for (const job of await jobsIn(folder)) {
+        const before = outcomes.reduce((sum, { kills }) => sum + kills, 0);
+        const share = job === jobs.at(-1) ? kills - before : Math.ceil(kills * job.share);
+        const onKill = (done: number) => progress.update(before + done, job.name);
+        outcomes.push(await tormented(job, { folder, kills: share, seed, onKill }, terminal));
+      }
+      terminal.print(renderTable([
+        { key: "task", title: "Task" },
+        { key: "kills", title: "Kills" },
+        { key: "inside", title: "while writing" },
+        { key: "runs", title: "Runs" },
+        { key: "equal", title: "Equal" },
+      ], outcomes));
+      const different = outcomes.reduce((sum, { runs, equal }) => sum + runs - equal, 0);
+      if (different === 0) return { outcomes };
+      const why = `${different} runs left something else than undisturbed ones`;
+      throw new CannotError("go on after a kill", why, `They come back with --seed ${seed}`);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+});
+
+export default command;
+
+const model = new URL("models/invented-base", root).pathname;
+const jobs: readonly Job[] = [
+  {
+    name: "train",
+    args: [
+      ...["--data", "few.jsonl", "--model", model, "--max-length", "32", "--per-step", "4"],
+      ...["--checkpoint-every", "1", "--show", "0"],
+    ],
+    share: 0.4,
+  },
+  {
+    name: "prepare",
+    args: [
+      "--data",
+      "many.jsonl",
+      "--tokenizer",
+      model,
+      "--part-size",
+      "1",
+      "--held-out-files",
+      "0",
+    ],
+    share: 0.3,
+  },
+  {
+    name: "export",
+    args: [
+      "olmo",
+      "--data",
+      "many.jsonl",
+      "--tokenizer",
+      model,
+      "--root",
+      "exported",
+      "--part-size",
+      "1",
+    ],
+    share: 0.3,
+  },
+];
+
+if (import.meta.main) await runCommand(command);
+
+async function jobsIn(folder: string): Promise<readonly Job[]> {
+  const texts = Array.from({ length: 20_000 }, (_, i) => {
+    const text =
+      `Question: who wrote book ${i}? Mira Toveld wrote it in the old mill by the river.`;
+    const start = text.indexOf("Mira");
+    return `${JSON.stringify({ text, spans: [[start, start + 11]] })}\n`;
+  });
+  await Deno.writeTextFile(`${folder}/few.jsonl`, texts.slice(0, 48).join(""));
+  await Deno.writeTextFile(`${folder}/many.jsonl`, texts.join("")); // two parts of shards
+  return jobs;
+}
+
+interface Torment {
+  folder: string;
+  kills: number;
+  seed: number;
+  onKill: (done: number) => void;
+}
+
+async function tormented(
+  job: Job,
+  { folder, kills, seed, onKill }: Torment,
+  terminal: Terminal,
+): Promise<Outcome> {
+  const random = new Random(seed, job.name);
+  const began = performance.now();
+  const undisturbed = await finish(job, folder, `${folder}/${job.name}`);
+  const duration = performance.now() - began;
+  const outcome: Outcome = { task: job.name, kills: 0, inside: 0, runs: 0, equal: 0 };
+  while (outcome.kills < kills) {
+    const out = `${folder}/${job.name}-${outcome.runs}`;
+    await Deno.mkdir(out);
+    const planned = Math.min(kills - outcome.kills, 2 + random.below(7));
+    for (let i = 0; i < planned; i++) {
+      const wasKilled = await killed(job, folder, out, random, duration);
+      if (!wasKilled) break; // it was faster
+      outcome.kills++;
+      if (await hasUnfinished(out)) outcome.inside++;
+      onKill(outcome.kills);
+    }
+    const left = await finish(job, folder, out);
+    outcome.runs++;
+    if (left === undisturbed) outcome.equal++;
+    else terminal.note(`${job.name}, run ${outcome.runs}: it left something else`);
+    await Deno.remove(out, { recursive: true });
+  }
+  return outcome;
+}
+
+function start(job: Job, cwd: string, out: string): Deno.ChildProcess {
+  return new Deno.Command(Deno.execPath(), {
+    args: [
+      ...["run", "--quiet", "--no-prompt", "--no-check", "--allow-all"],
+      ...[`--lock=${new URL("locks/light.lock", root).pathname}`, "--frozen"],
+      ...[new URL(`tasks/${job.name}.ts`, root).pathname, ...job.args, "--out", out],
+    ],
+    cwd,
+    env: { NO_COLOR: "1", XDG_RUNTIME_DIR: "/tmp" },
+    stdout: "null",
+    stderr: "piped",
+  }).spawn();
+}
+
+// Kills at any moment, or at one of the next times that a file is begun. False where the task ended before.
+async function killed(
+  job: Job,
+  cwd: string,
+  out: string,
+  random: Random,
+  duration: number,
+): Promise<boolean> {
+  const child = start(job, cwd, out);
+  const said = new Response(child.stderr).text();
+  let ended = false;
+  const status = child.status.then((result) => {
+    ended = true;
+    return result;
+  });
+  const kill = () => {
+    try {
+      child.kill("SIGKILL");
+    } catch { /* it has ended */ }
+  };
+  if (random.below(2) === 0) {
+    const timer = setTimeout(kill, random.uniform() * duration);
+    await status;
+    clearTimeout(timer);
+  } else {
+    let left = 1 + random.below(30);
+    using watcher = Deno.watchFs(out);
+    status.then(() => watcher.close()).catch(() => {});
+    try {
+      for await (const { paths } of watcher) {
+        if (ended || !paths.some((path) => path.includes(".partial"))) continue;
+        if (--left === 0) {
+          kill();
+          break;
+        }
+      }
+    } catch { /* closed, since the task ended */ }
+  }
+  const { success, signal, code } = await status;
+  const text = await said;
+  if (signal === "SIGKILL") return true;
+  if (success) return false;
+  throw new CannotError(`go on with ${job.name}`, `it ended with ${code}: ${text}`, "Mend it");
+}
+
+/** Lets the task end; returns a digest of what it leaves. */
+async function finish(job: Job, cwd: string, out: string): Promise<string> {
+  const child = start(job, cwd, out);
+  const [{ success }, text] = await Promise.all([child.status, new Response(child.stderr).text()]);
+  if (!success) throw new CannotError(`finish ${job.name}`, text.trim(), "Mend it");
+  return await digestOf(out);
+}
+
+async function hasUnfinished(folder: string): Promise<boolean> {
+  for await (const { name, isDirectory } of Deno.readDir(folder)) {
+    if (name.endsWith(".partial")) return true;
+    if (isDirectory && await hasUnfinished(`${folder}/${name}`)) return true;
+  }
+  return false;
+}
+
+// Of all files by name; a log without what the clock says, a configuration without the folder's own name.
+async function digestOf(folder: string): Promise<string> {
+  const parts: string[] = [];
+  const walk = async (path: string): Promise<void> => {
+    const entries = await Array.fromAsync(Deno.readDir(path));
+    for (const { name, isDirectory } of entries.sort((a, b) => a.name < b.name ? -1 : 1)) {
+      if (isDirectory) await walk(`${path}/${name}`);
+      else {
+        const bytes = await Deno.readFile(`${path}/${name}`);
+        const text = /\.(jsonl?|yaml|csv)$/.test(name)
+          ? new TextDecoder().decode(bytes).replaceAll(folder, "")
+            .replace(/"(seconds|tokensPerSecond)":[^,}]+/g, "")
+          : new TextDecoder("latin1").decode(bytes);
+        parts.push(`${path.slice(folder.length)}/${name}`, text);
+      }
+    }
+  };
+  await walk(folder);
+  const bytes = new TextEncoder().encode(JSON.stringify(parts));
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+}

@@ -1,0 +1,116 @@
+// The paper's protocol on TOFU as its users run it: the plan alone, the same path for two steps with every value that was
+// not given, and LoRA in an experiment.
+
+import { initialise } from "../src/model/initialise.ts";
+import { loadModel, saveModel } from "../src/model/weights.ts";
+import { smallOlmo } from "../src/experiments/small_olmo.ts";
+import { trainBytePair } from "../src/tokenizers/byte_pair.ts";
+import { tofuPaperValues, withProtocol } from "../tasks/paper_values.ts";
+import { assert, assertEquals } from "./assert.ts";
+import { runTask } from "./fixtures/task.ts";
+
+const names = ["Oda Venn", "Tovik Rask"];
+const rows = names.flatMap((name, author) =>
+  Array.from({ length: 20 }, (_, i) => ({
+    question: `What did ${name} make in year ${i}?`,
+    answer: `${name} made ${i} boats of kind ${author}.`,
+  }))
+);
+const config = smallOlmo({
+  width: 16,
+  layers: 2,
+  heads: 2,
+  vocabularySize: 320,
+  contextLength: 96,
+});
+
+/** A folder with TOFU's files of two authors, and a base of two layers. */
+async function stage(): Promise<string> {
+  const folder = await Deno.makeTempDir();
+  const lines = (some: typeof rows) => some.map((row) => `${JSON.stringify(row)}\n`).join("");
+  await Deno.writeTextFile(`${folder}/full.jsonl`, lines(rows));
+  await Deno.writeTextFile(`${folder}/retain_perturbed.json`, lines(rows.slice(0, 20)));
+  const tokenizer = trainBytePair(rows.map(({ answer }) => answer), 300);
+  await tokenizer.save!(`${folder}/base`);
+  const { special } = tokenizer;
+  await saveModel(`${folder}/base`, config, initialise(config, 3), { special });
+  return folder;
+}
+
+const paper = "--protocol paper --data full.jsonl --base base --base-authors 1 --precision f32 " +
+  "--methods masked --seeds 0 --epochs 1 --per-step 10";
+
+Deno.test("a dry run prints the whole plan of the paper's protocol, from a configuration alone, and makes nothing", async () => {
+  const from = await stage();
+  await Deno.remove(`${from}/base/model.safetensors`);
+  const { code, text } = await runTask("tofu", `${paper} --out run --dry-run`.split(" "), { from });
+  assertEquals(code, 0, text);
+  for (
+    const part of [
+      "TOFU, protocol paper",
+      "20 questions about 1 target authors",
+      "learning rate 0.00005, 0 steps of warm-up, then linear; 10 texts a step, 1 epochs, seeds 0",
+      '"betas":[0.9,0.999],"epsilon":1e-8,"weightDecay":0,"maxGradientNorm":1',
+      "Masked SLUNG",
+      "of training on ",
+      "weights ",
+      "results.json",
+      "--methods unlikelihood_clamped",
+    ]
+  ) assert(text.includes(part), `${part} is not in ${text}`);
+  assert(/Masked SLUNG +1 +2 /.test(text), text);
+  assertEquals(await Deno.stat(`${from}/run`).catch(() => undefined), undefined);
+  await Deno.remove(from, { recursive: true });
+});
+
+Deno.test("the paper's protocol takes its two steps with the paper's values, and with LoRA leaves all but its targets", async () => {
+  const from = await stage();
+  const line = `${paper} --max-new-tokens 2 --out run --lora 2 --lora-targets v_proj`;
+  const { code, text } = await runTask("tofu", line.split(" "), { from });
+  assertEquals(code, 0, text);
+  const { config: chosen } = JSON.parse(await Deno.readTextFile(`${from}/run/results.json`));
+  const { learningRate, warmup, decay, betas, weightDecay, replay, answers, answerPasses } = chosen;
+  assertEquals(
+    [learningRate, warmup, decay, betas, weightDecay, replay, answers, answerPasses],
+    [5e-5, 0, "linear", [0.9, 0.999], 0, 0, "bare", 1],
+  );
+  assertEquals([chosen.maxNewTokens, chosen.epochs, chosen.seeds], [2, 1, [0]]);
+
+  const runs = `${from}/run/runs/masked-seed0`;
+  const kept = (await Array.fromAsync(Deno.readDir(runs))).filter(({ isDirectory }) => isDirectory);
+  assertEquals(kept.length, 1);
+  const told = JSON.parse(await Deno.readTextFile(`${runs}/${kept[0]!.name}.json`));
+  assertEquals(told.steps, 2);
+  const before = await loadModel(`${from}/base`),
+    after = await loadModel(`${runs}/${kept[0]!.name}`);
+  const changed = [...after.weights].filter(([name, { data }]) =>
+    data.some((value, i) => value !== before.weights.get(name)!.data[i])
+  );
+  assertEquals(
+    changed.map(([name]) => name),
+    [0, 1].map((layer) => `model.layers.${layer}.self_attn.v_proj.weight`),
+  );
+
+  const again = await runTask("tofu", "--measure run --max-new-tokens 3".split(" "), { from });
+  assertEquals(again.code, 0, again.text);
+  assert(!/loss \d/.test(again.stderr), `something was trained: ${again.stderr}`);
+  await Deno.remove(from, { recursive: true });
+});
+
+Deno.test("the paper's protocol asks for its base, and a value that is given counts more than the protocol's", async () => {
+  const { code, text } = await runTask("tofu", ["--protocol", "paper", "--data", "x.jsonl"]);
+  assertEquals(code, 1);
+  assert(text.includes("it starts from allenai/OLMo-1B-hf. Give it with --base"), text);
+  assertEquals(withProtocol({ a: 1, b: 2 }, { a: 3, b: 4 }, new Set(["b"])), { a: 3, b: 2 });
+});
+
+Deno.test("the paper's values are those of the authors' configuration", () => {
+  // configs/training/train_hf_tofu_configs.yaml and the evaluation's, with the Hugging Face Trainer's defaults
+  assertEquals<object>(tofuPaperValues, {
+    ...{ seeds: [0, 1, 2], epochs: 3, answerPasses: 1, replay: 0, perStep: 32 },
+    ...{ learningRate: 5e-5, warmup: 0, decay: "linear", finalRate: 0 },
+    ...{ betas: [0.9, 0.999], epsilon: 1e-8, weightDecay: 0, maxGradientNorm: 1 },
+    ...{ precision: "f16", answers: "bare", maxNewTokens: 100 },
+    checkpointEvery: 13, // an epoch
+  });
+});
