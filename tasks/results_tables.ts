@@ -5,6 +5,7 @@ import { answerControls } from "../src/data/method.ts";
 import type { Interval } from "../src/base/interval.ts";
 import { type KeptNames, nameClaimCells, nameClaims } from "../src/experiments/names/claims.ts";
 import { knowledge, type NameComparison } from "../src/experiments/names/comparison.ts";
+import type { GradeCounts, GraderCheck } from "../src/experiments/names/grader_check.ts";
 import { nameCell, nameComparisonRows, type NameMeasure } from "../src/experiments/names/report.ts";
 import {
   type KeptToxicity,
@@ -22,9 +23,11 @@ export async function readmeTables(): Promise<Map<string, string>> {
   const demo = await read<KeptNames>("demo"), tofu = await read<KeptNames>("tofu");
   const invented = await read<KeptToxicity>("toxicity-invented");
   const comments = await read<KeptToxicity>("toxicity-comments");
+  const grader = await read<GraderCheck>("grader");
   return new Map([
     ["demo", withCaption(nameTable(demo.metrics, demoColumns), demo)],
     ["demo-compared", comparisonTable(demo.metrics)],
+    ["grader", withCaption(graderTable(grader.metrics), grader)],
     ["tofu", withCaption(nameTable(tofu.metrics, tofuColumns), tofu)],
     ["toxicity-invented", withCaption(toxicityTable(invented.metrics, inventedColumns), invented)],
     ["toxicity-comments", withCaption(toxicityTable(comments.metrics, commentColumns), comments)],
@@ -45,7 +48,9 @@ export async function readmeTables(): Promise<Map<string, string>> {
   ]);
 }
 
-async function read<Metrics>(name: typeof keptNames[number]): Promise<KeptResults<Metrics>> {
+async function read<Metrics>(
+  name: typeof keptNames[number] | "grader",
+): Promise<KeptResults<Metrics>> {
   return await readKept<Metrics>(`${pathOf("docs/results/")}${name}.json`);
 }
 
@@ -74,15 +79,12 @@ type Cells = Record<string, string>;
 const demoColumns: Partial<Record<NameMeasure, string>> = {
   [knowledge]: "true answer preferred",
   names: "names said",
-  full: "facts: all",
-  partial: "some",
   rougeRecall: "ROUGE-L",
 };
 const tofuColumns: Partial<Record<NameMeasure, string>> = {
   [knowledge]: "true answer preferred",
   truthAccuracy: "names counted",
   names: "names said",
-  partial: "facts: some",
 };
 
 function nameTable({ summary }: KeptNames, shown: Partial<Record<NameMeasure, string>>): string {
@@ -106,9 +108,7 @@ function comparisonTable({ summary, comparisons }: KeptNames): string {
   const shown = ({ first, second, on }: NameComparison) =>
     on === "names"
       ? second === "direct"
-      : on === knowledge
-      ? first !== "direct" && (second !== "base" || isControl(first))
-      : on === "partial" && (second === "wrong_facts" || isControl(first)) && first !== "direct";
+      : on === knowledge && first !== "direct" && (second !== "base" || isControl(first));
   const columns = [
     { key: "first", title: "method" },
     { key: "second", title: "minus" },
@@ -118,6 +118,24 @@ function comparisonTable({ summary, comparisons }: KeptNames): string {
     { key: "differs" },
   ] as const;
   return renderMarkdownTable(columns, nameComparisonRows(comparisons.filter(shown), summary));
+}
+
+function graderTable({ auroc, confusion }: GraderCheck): string {
+  const columns: Column<Cells>[] = [
+    { key: "answers", title: "TOFU's answers" },
+    { key: "full", title: "graded: all facts", align: "right" },
+    { key: "partial", title: "some", align: "right" },
+    { key: "nothing", title: "none", align: "right" },
+  ];
+  const row = (answers: string, counts: GradeCounts): Cells => ({
+    answers,
+    ...Object.fromEntries(Object.entries(counts).map(([grade, count]) => [grade, String(count)])),
+  });
+  const table = renderMarkdownTable(columns, [
+    row("right, in other words", confusion.right),
+    row("wrong, in much the same words", confusion.wrong),
+  ]);
+  return `${table}\n\nAUROC ${interval(auroc, 1, 3)}.`;
 }
 
 type ToxicityMeasure = "toxicity" | "toxicFraction" | "auroc";

@@ -57,10 +57,14 @@ export async function readKept<Metrics>(path: string): Promise<KeptResults<Metri
 
 /** The line below a table: how its numbers were made. */
 export function keptCaption({ command, date, seeds, adapter, seconds, note }: KeptResults): string {
-  const which = seeds.length === 1 ? `seed ${seeds[0]}` : `seeds ${seeds.join(", ")}`;
+  const which = seeds.length === 0
+    ? ""
+    : seeds.length === 1
+    ? `seed ${seeds[0]}, `
+    : `seeds ${seeds.join(", ")}, `;
   const where = adapter === null ? "" : `, ${adapter}`;
   const long = seconds === null ? "" : `, ${Math.max(1, Math.round(seconds / 60))} minutes`;
-  return `\`${command}\`, ${which}, ${date}${where}${long}.${note === undefined ? "" : ` ${note}`}`;
+  return `\`${command}\`, ${which}${date}${where}${long}.${note === undefined ? "" : ` ${note}`}`;
 }
 
 /** Where a text names kept results, in order. */

@@ -110,8 +110,6 @@ export const nameColumnTitles: Partial<Record<NameMeasure, string>> = {
   names: "Names said",
   namesWholeWord: "whole word",
   namesNotInPrompt: "not in question",
-  full: "Facts: all",
-  partial: "some",
   rougeRecall: "ROUGE-L",
 };
 
@@ -128,8 +126,8 @@ export function renderNameTable(summary: readonly NameSummary[]): string {
   }));
   return [
     renderTable(columns, rows),
-    "True preferred: the true answer against all perturbed ones, judged without name tokens. Facts are graded offline by " +
-    "shared content words, not by GPT-4o as in the paper.",
+    "True preferred: the true answer against all perturbed ones, judged without name tokens. Facts that a grader finds are " +
+    "in results.json; `deno task judge` asks a large model, as the paper does.",
     intervalsExplained,
   ].join("\n");
 }
