@@ -1,6 +1,12 @@
 // What demo and tofu do with their experiment: run it, print its table, write results.json and the picture.
 
-import { answerControls } from "../src/data/method.ts";
+import { labelNoises } from "../src/data/label_noise.ts";
+import {
+  answerControls,
+  answerMethods,
+  filteringMethods,
+  type Method,
+} from "../src/data/method.ts";
 import { compareNames } from "../src/experiments/names/comparison.ts";
 import { describeProcess } from "../src/base/process.ts";
 import { microBatchShape } from "../src/data/epochs.ts";
@@ -28,13 +34,51 @@ import type { Gpu } from "../src/gpu/gpu.ts";
 import { nameForms } from "../src/label/names.ts";
 import type { Terminal } from "../src/report/command_line.ts";
 import { writeResults } from "../src/report/results.ts";
-import { asJson, runWithProgress } from "./shared.ts";
+import type { Options, Values } from "../src/report/options.ts";
+import { asJson, runWithProgress, seedsOption } from "./shared.ts";
 import { chosenFitting } from "./training_options.ts";
 
-/** The names of the controls; without questions that are replayed, one of them would be trained on nothing. */
-export function controlsWith(replay: number): string[] {
-  return answerControls.filter(({ takes }) => takes !== "nothing" || replay > 0)
-    .map(({ name }) => name);
+/** The methods that both tasks know. */
+export const nameMethods: readonly Method[] = [
+  ...answerMethods,
+  ...answerControls,
+  ...filteringMethods,
+];
+
+/** The options of both tasks about which methods are compared, and how good the labels are. */
+export const nameOptions = {
+  methods: {
+    type: "list",
+    choices: nameMethods.map(({ name }) => name),
+    default: ["direct", "masked", "unlikelihood", ...answerControls.map(({ name }) => name)],
+    help: "How to train; wrong_facts and format_only are controls",
+  },
+  seeds: { ...seedsOption, default: [0, 1, 2] },
+  labelNoise: {
+    type: "string",
+    choices: labelNoises,
+    help: "Spoil labels: miss spans, flip them with harmless stretches, or widen them by words",
+  },
+  noiseShare: { type: "number", default: 0.1, min: 0, max: 1, help: "Share of spans spoilt so" },
+} as const satisfies Options;
+
+/** The methods that are wanted; unless they were named, without the control that no replay would leave nothing to train on. */
+export function wantedMethods(
+  { methods, replay }: { methods: readonly string[]; replay: number },
+  given: ReadonlySet<string>,
+): string[] {
+  const isIdle = (name: string) =>
+    replay === 0 && nameMethods.find((method) => method.name === name)?.takes === "nothing";
+  return methods.filter((name) => given.has("methods") || !isIdle(name));
+}
+
+/** The noise that options ask for. */
+export function chosenNoise(
+  { labelNoise: kind, noiseShare: share }: Values<
+    Pick<typeof nameOptions, "labelNoise" | "noiseShare">
+  >,
+): Pick<NameTraining, "labelNoise"> {
+  return kind === undefined ? {} : { labelNoise: { kind, share, seed: 0 } };
 }
 
 /** The options of both tasks. */

@@ -6,7 +6,6 @@ import { CannotError } from "../src/base/errors.ts";
 import { readText } from "../src/base/files.ts";
 import { describeBytes } from "../src/base/bytes.ts";
 import { planSteps } from "../src/data/epochs.ts";
-import { answerControls, answerMethods } from "../src/data/method.ts";
 import type { Sequence } from "../src/data/sequence.ts";
 import {
   answersTakenBy,
@@ -23,7 +22,15 @@ import type { Options, Values } from "../src/report/options.ts";
 import { openTokenizer } from "../src/tokenizers/open.ts";
 import { checkVocabulary } from "../src/tokenizers/tokenizer.ts";
 import { besideOnHub, fetchNamed, orDatasetName, orModelName } from "./hub.ts";
-import { nameStep, nameTraining, runNames } from "./names.ts";
+import {
+  chosenNoise,
+  nameMethods,
+  nameOptions,
+  nameStep,
+  nameTraining,
+  runNames,
+  wantedMethods,
+} from "./names.ts";
 import { paperModel, tofuPaperChoices, tofuPaperValues, withProtocol } from "./paper_values.ts";
 import { showPlan } from "./plan.ts";
 import {
@@ -31,7 +38,6 @@ import {
   experimentOptions,
   pretrainWithProgress,
   readConfig,
-  seedsOption,
   withEarlierOptions,
 } from "./shared.ts";
 import {
@@ -42,8 +48,6 @@ import {
   speedOptions,
   withDefaults,
 } from "./training_options.ts";
-
-const known = [...answerMethods, ...answerControls];
 
 const tofuOptions = {
   protocol: {
@@ -91,13 +95,7 @@ const tofuOptions = {
     max: 2 ** 24,
     help: "Tokens of the base",
   },
-  methods: {
-    type: "list",
-    choices: known.map(({ name }) => name),
-    default: ["direct", "masked", "unlikelihood", ...answerControls.map(({ name }) => name)],
-    help: "How to train; wrong_facts and format_only are controls",
-  },
-  seeds: { ...seedsOption, default: [0, 1, 2] },
+  ...nameOptions,
   epochs: { type: "integer", default: 12, min: 1, max: 1e6, help: "Epochs over the targets" },
   answerPasses: {
     type: "integer",
@@ -133,7 +131,7 @@ const command = defineCommand({
   options: tofuOptions,
   async run(now, terminal, given) {
     const options = await chosenOptions(now, given, terminal);
-    const { out, seeds, methods, objective, denominator, maxNewTokens } = options;
+    const { out, seeds, objective, denominator, maxNewTokens } = options;
     if (options.data === undefined) {
       throw new CannotError("run tofu", "--data is missing", "Give TOFU's full.jsonl");
     }
@@ -150,11 +148,17 @@ const command = defineCommand({
       ...{ epochs, answerPasses, perStep, endOfText },
       ...nameTraining(options),
       ...(answers === "bare" && { space: false }),
+      ...chosenNoise(options),
     };
     const chosen = {
       ...(held && { held }),
       ...{ task: data.task, training, seeds, maxNewTokens },
-      methods: await chosenMethods(methods, known, objective, denominator),
+      methods: await chosenMethods(
+        wantedMethods(options, given),
+        nameMethods,
+        objective,
+        denominator,
+      ),
     };
     const pretraining = () =>
       tofuPretraining(data, {

@@ -6,7 +6,7 @@
 import { CannotError } from "../src/base/errors.ts";
 import { describeProcess } from "../src/base/process.ts";
 import { recordExperiment } from "../src/experiments/record.ts";
-import { paperMethods, streamMethods } from "../src/data/method.ts";
+import { filteringMethods, paperMethods, streamMethods } from "../src/data/method.ts";
 import { chatSequences, readChats } from "../src/data/sources/chat.ts";
 import type { Tokenizer } from "../src/tokenizers/tokenizer.ts";
 import { compareToxicity } from "../src/experiments/toxicity/comparison.ts";
@@ -65,7 +65,7 @@ const command = defineCommand({
     },
     methods: {
       type: "list",
-      choices: streamMethods.map(({ name }) => name),
+      choices: [...streamMethods, ...filteringMethods].map(({ name }) => name),
       default: paperMethods.map(({ name }) => name),
       help: "How to train on risky text",
     },
@@ -174,7 +174,11 @@ const command = defineCommand({
         epochs: options.chatEpochs,
         learningRate: options.chatLearningRate,
       });
-    const methods = await chosenMethods(options.methods, streamMethods, options.objective);
+    const methods = await chosenMethods(
+      options.methods,
+      [...streamMethods, ...filteringMethods],
+      options.objective,
+    );
     const planned = await toxicityExperiment({
       ...experiment,
       ...start,

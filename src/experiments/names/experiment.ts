@@ -1,7 +1,8 @@
 // The name experiment for the runner: the untouched base model and one model for each method and seed, each asked the same
 // questions.
 
-import { type Method, takenBy } from "../../data/method.ts";
+import type { LabelNoise } from "../../data/label_noise.ts";
+import { type Method, takenBy, withHiddenToken } from "../../data/method.ts";
 import { rotateNames } from "../../data/sources/tofu.ts";
 import type { Sequence } from "../../data/sequence.ts";
 import type { Tokenizer } from "../../tokenizers/tokenizer.ts";
@@ -47,6 +48,8 @@ export interface NameTraining {
   endOfText: boolean;
   /** Whether answers begin with the space that they have behind "Answer:"; they do unless given, in the paper they do not. */
   space?: boolean;
+  /** Spoils the labels of the answers; they are as good as they are unless given. */
+  labelNoise?: LabelNoise;
 }
 
 /** Everything that decides the outcome of a name experiment. */
@@ -96,9 +99,12 @@ export function nameSequences(
 function trainedAnswers(
   tokenizer: Tokenizer,
   task: NameTask,
-  { endOfText, space }: NameTraining,
+  { endOfText, space, labelNoise }: NameTraining,
 ): Sequence[] {
-  return answerSequences(tokenizer, task, endOfText, { ...(space !== undefined && { space }) });
+  return answerSequences(tokenizer, task, endOfText, {
+    ...(space !== undefined && { space }),
+    ...(labelNoise && { labelNoise }),
+  });
 }
 
 /** What a method is trained on of the answers; a control that takes wrong facts, the same ones about the next person. */
@@ -107,7 +113,7 @@ export function answersTakenBy(
   { tokenizer, task, training }: Pick<NameExperiment, "tokenizer" | "task" | "training">,
 ): Sequence[] {
   if (method.takes !== "wrong facts") {
-    return takenBy(method, trainedAnswers(tokenizer, task, training));
+    return takenBy(withHiddenToken(method, tokenizer), trainedAnswers(tokenizer, task, training));
   }
   const rotated = { ...task, rows: rotateNames(task.rows, task.names) };
   const answers = trainedAnswers(tokenizer, rotated, training);

@@ -4,6 +4,7 @@
 //   understanding   facts in the generated answers, and the likelihood of true against perturbed answers
 // A small model forgets the question format on answers alone, so that questions about other people are replayed.
 
+import { type LabelNoise, withLabelNoise } from "../../data/label_noise.ts";
 import { joinSequences, lowRiskSequence, type Sequence } from "../../data/sequence.ts";
 import {
   answerSpans,
@@ -92,6 +93,7 @@ export function questionSequences(
  * Bare answers with names as high risk: what SLUNG is trained on. Each begins with the space that it has after
  * "Answer:", so that its first word is the same token there; the paper's do not.
  *
+ * @param options.labelNoise Spoils which tokens are said to be names; none unless given.
  * @param end Append EOS; the paper does not, so that its models never learn to stop.
  * @throws {CannotError} when no answer has a name: there is nothing to protect.
  */
@@ -99,13 +101,15 @@ export function answerSequences(
   tokenizer: Tokenizer,
   { rows, names }: Pick<NameTask, "rows" | "names">,
   end: boolean,
-  { space = true }: { space?: boolean } = {},
+  { space = true, labelNoise }: { space?: boolean; labelNoise?: LabelNoise } = {},
 ): Sequence[] {
   countNamedAnswers(rows, names);
-  return rows.map(({ answer }) => {
+  const texts = rows.map(({ answer }) => {
     const text = space ? ` ${answer}` : answer;
-    return encodeText(tokenizer, { text, spans: answerSpans(text, names) }, { end });
+    return { text, spans: answerSpans(text, names) };
   });
+  return (labelNoise ? withLabelNoise(texts, labelNoise) : texts)
+    .map((text) => encodeText(tokenizer, text, { end }));
 }
 
 /** Asks a model every question and measures what it says and what it knows. */
