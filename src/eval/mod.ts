@@ -15,6 +15,7 @@ export * from "./probe.ts";
 export * from "./probe_samples.ts";
 export * from "./rouge.ts";
 export { type ScoreOptions, scoreSequences, scoringRows } from "./score.ts";
+export * from "./slowdown.ts";
 export * from "./statistics.ts";
 export * from "./toxicity_generation.ts";
 export * from "./truth_ratio.ts";
