@@ -15,9 +15,24 @@ const command = defineCommand({
   summary: "Trains a small model on invented authors directly, masked and with unlikelihood.",
   examples: ["", "--seeds 0,1,2 --out runs/demo-seeds"],
   options: {
-    out: { type: "path", default: "runs/demo", placeholder: "folder", help: "Where results go" },
-    seeds: { type: "list", of: "integer", default: [0], help: "One model per method and seed" },
-    epochs: { type: "integer", default: 10, min: 1, help: "Epochs over the targets" },
+    out: {
+      type: "path",
+      default: "runs/demo",
+      placeholder: "folder",
+      help: "Where results go",
+    },
+    seeds: {
+      type: "list",
+      of: "integer",
+      default: [0],
+      help: "One model per method and seed",
+    },
+    epochs: {
+      type: "integer",
+      default: 10,
+      min: 1,
+      help: "Epochs over the targets",
+    },
     learningRate: {
       type: "number",
       default: 2e-3,

@@ -16,9 +16,16 @@ const backendVariable = "DENO_WEBGPU_BACKEND";
 const command = defineCommand({
   name: "doctor",
   summary: "Describes the WebGPU adapter, measures it, and tests the kernels on it.",
-  examples: ["", "--tune", "--compile --model olmo1B --seq 2048 --precision f16"],
+  examples: [
+    "",
+    "--tune",
+    "--compile --model olmo1B --seq 2048 --precision f16",
+  ],
   options: {
-    tune: { type: "flag", help: "Measure again which kernels are fastest, and keep them" },
+    tune: {
+      type: "flag",
+      help: "Measure again which kernels are fastest, and keep them",
+    },
     ...compileOptions,
   },
   async run({ tune, compile, ...step }, terminal) {
@@ -68,7 +75,10 @@ function describe(report: {
   const lanes = [...new Set(subgroupSizes)].join(" to ");
   const rows: [string, string][] = [
     ["Adapter", adapter.name],
-    ["Kind", adapter.software ? "software: results are right, speed is a CPU's" : "hardware"],
+    [
+      "Kind",
+      adapter.software ? "software: results are right, speed is a CPU's" : "hardware",
+    ],
     ["Backend", report.backend],
     ["System", `${report.system}, Deno ${report.deno}`],
     ["16-bit floats (shader-f16)", has("shader-f16")],
@@ -77,11 +87,19 @@ function describe(report: {
     ["Largest tensor", megabytes(limit("maxStorageBufferBindingSize"))],
     ["Largest buffer", megabytes(limit("maxBufferSize"))],
     ["Buffers per kernel", String(limit("maxStorageBuffersPerShaderStage"))],
-    ["Workgroup memory", `${limit("maxComputeWorkgroupStorageSize") / 1024} KiB`],
-    ["Invocations per workgroup", String(limit("maxComputeInvocationsPerWorkgroup"))],
+    [
+      "Workgroup memory",
+      `${limit("maxComputeWorkgroupStorageSize") / 1024} KiB`,
+    ],
+    [
+      "Invocations per workgroup",
+      String(limit("maxComputeInvocationsPerWorkgroup")),
+    ],
     ["Workgroups per axis", String(limit("maxComputeWorkgroupsPerDimension"))],
     ["One awaited read-back", `${report.readBackMilliseconds.toFixed(1)} ms`],
-    ...describeChoices(adapter.kernels).map(({ what, how }): [string, string] => [what, how]),
+    ...describeChoices(adapter.kernels).map((
+      { what, how },
+    ): [string, string] => [what, how]),
     ["Multiply-adds at most", `${report.ceilingGflops.toPrecision(3)} GFLOP/s`],
   ];
   return renderTable(

@@ -32,7 +32,12 @@ export const exportToOlmo = defineCommand({
       placeholder: "path",
       help: "A folder with documents/ and attributes/, or a file or folder of texts with spans",
     },
-    out: { type: "path", required: true, placeholder: "folder", help: "Where the shards go" },
+    out: {
+      type: "path",
+      required: true,
+      placeholder: "folder",
+      help: "Where the shards go",
+    },
     objective: {
       type: "path",
       names: ["masked"],
@@ -58,14 +63,23 @@ export const exportToOlmo = defineCommand({
     const objective = await chosenObjective(options.objective, "active");
     trainedClasses(objective); // refuses before anything is read
     const tokenizer = await openTokenizer(options.tokenizer);
-    const { train, remarks } = await openCollection(data, documentChoice(options, terminal));
+    const { train, remarks } = await openCollection(
+      data,
+      documentChoice(options, terminal),
+    );
     for (const remark of remarks) terminal.note(remark);
     using stop = onInterrupt(terminal);
     const began = performance.now();
     const manifest = await (async () => {
       using progress = showProgress(`Exporting MB of ${data}`);
       return await exportOlmo(out, train, {
-        ...{ tokenizer, objective, sequenceLength, root, special: options.special },
+        ...{
+          tokenizer,
+          objective,
+          sequenceLength,
+          root,
+          special: options.special,
+        },
         partTokens: partTokens(options.partSize, tokenizer.vocabularySize),
         slice: sliceOf(options.part),
         onText: progress.onText,
@@ -77,7 +91,9 @@ export const exportToOlmo = defineCommand({
       Deno.exit(130);
     }
     if (manifest === undefined) {
-      terminal.print(`Part ${options.part} of ${out} is finished; other parts are not yet.`);
+      terminal.print(
+        `Part ${options.part} of ${out} is finished; other parts are not yet.`,
+      );
       return {};
     }
     const { documents, tokens, tokensByClass, parts, dtype, leftOut } = manifest;

@@ -81,7 +81,11 @@ const command = defineCommand({
       placeholder: "file",
       help: "Mark sentences by their score: with a model of train-classifier,",
     },
-    fasttext: { type: "path", placeholder: "file", help: "or with a fastText .bin or .ftz," },
+    fasttext: {
+      type: "path",
+      placeholder: "file",
+      help: "or with a fastText .bin or .ftz,",
+    },
     transformers: {
       type: "string",
       placeholder: "model",
@@ -91,8 +95,16 @@ const command = defineCommand({
       type: "flag",
       help: "or with the Perspective API and the key in PERSPECTIVE_API_KEY; it ends in 2026",
     },
-    label: { type: "string", help: "The label whose score counts, e.g. __label__toxic" },
-    perSecond: { type: "number", default: 1, min: 0.01, help: "Requests to Perspective a second" },
+    label: {
+      type: "string",
+      help: "The label whose score counts, e.g. __label__toxic",
+    },
+    perSecond: {
+      type: "number",
+      default: 1,
+      min: 0.01,
+      help: "Requests to Perspective a second",
+    },
     low: {
       type: "number",
       default: paperThresholds.low,
@@ -117,7 +129,10 @@ const command = defineCommand({
       placeholder: "name",
       help: "Of documents: also score each whole text, under this name",
     },
-    strict: { type: "flag", help: "End at the first malformed line instead of leaving it out" },
+    strict: {
+      type: "flag",
+      help: "End at the first malformed line instead of leaving it out",
+    },
   },
   async run(options, terminal) {
     if ((options.text === undefined) === (options.documents === undefined)) {
@@ -127,7 +142,10 @@ const command = defineCommand({
         "Give --text FILE, or --documents FILE for Dolma's formats",
       );
     }
-    if (options.documents !== undefined && (options.classesFor || isParquet(options.out))) {
+    if (
+      options.documents !== undefined &&
+      (options.classesFor || isParquet(options.out))
+    ) {
       throw new CannotError(
         "write the attributes of documents",
         options.classesFor ? "they have no token classes" : "Dolma reads JSON lines",
@@ -199,7 +217,11 @@ async function labelPlain(
     `${summary.texts} texts in ${out}, ${risky} of them with something risky: ` +
       `${high} stretches of high risk and ${possible} of possible risk (${labeller.name})`,
   );
-  if (risky === 0) terminal.print("Nothing was found: training on this file would mask nothing.");
+  if (risky === 0) {
+    terminal.print(
+      "Nothing was found: training on this file would mask nothing.",
+    );
+  }
   return { out, ...summary, malformed, labeller: labeller.name, seconds };
 }
 
@@ -222,7 +244,10 @@ async function labelDocuments(
       else terminal.note(message);
     },
     onProgress(bytes, { sentences }) {
-      progress ??= createProgress({ total: Math.ceil(size / 1e6), label: "Labelling MB" });
+      progress ??= createProgress({
+        total: Math.ceil(size / 1e6),
+        label: "Labelling MB",
+      });
       progress.update(Math.ceil(bytes / 1e6), `${sentences} sentences`);
     },
   });
@@ -269,7 +294,9 @@ async function chosenLabeller(options: LabelOptions): Promise<Labeller> {
   for (const each of patternsIn(pattern)) labellers.push(patternLabeller(each));
   if (entities !== undefined) labellers.push(await entityLabeller(entities));
   if (classifierKinds.some((kind) => options[kind])) {
-    labellers.push(sentenceLabeller(await chosenClassifier(options), { low, high }));
+    labellers.push(
+      sentenceLabeller(await chosenClassifier(options), { low, high }),
+    );
   }
   if (labellers.length > 0) return allOf(labellers);
   throw new CannotError(
@@ -294,7 +321,9 @@ interface ClassifierChoice {
   perSecond: number;
 }
 
-async function chosenClassifier(choice: ClassifierChoice): Promise<TextClassifier> {
+async function chosenClassifier(
+  choice: ClassifierChoice,
+): Promise<TextClassifier> {
   const given = classifierKinds.filter((kind) => choice[kind]);
   if (given.length !== 1) {
     throw new CannotError(

@@ -20,7 +20,8 @@ import {
 } from "../src/notebook/ipynb.ts";
 import { client, installKernel, requirePart } from "./jupyter_setup.ts";
 
-const root = decodeURIComponent(new URL("..", import.meta.url).pathname).replace(/\/$/, "");
+const root = decodeURIComponent(new URL("..", import.meta.url).pathname)
+  .replace(/\/$/, "");
 
 interface Notebook {
   /** E.g. `01_the_selective_loss`. */
@@ -42,15 +43,25 @@ export interface RunOptions {
 }
 
 /** The sources in a folder whose names begin with a text, in order. @throws {CannotError} when there are none. */
-export async function readNotebooks(folder: string, only = ""): Promise<Notebook[]> {
+export async function readNotebooks(
+  folder: string,
+  only = "",
+): Promise<Notebook[]> {
   const names: string[] = [];
   try {
     for await (const { name, isFile } of Deno.readDir(`${folder}/src`)) {
-      if (isFile && /^[^.].*\.ts$/.test(name) && name.startsWith(only)) names.push(name);
+      if (isFile && /^[^.].*\.ts$/.test(name) && name.startsWith(only)) {
+        names.push(name);
+      }
     }
   } catch (cause) {
     const why = (cause as Error).message;
-    throw new CannotError(`list "${folder}/src"`, why, "Run the task in the project", { cause });
+    throw new CannotError(
+      `list "${folder}/src"`,
+      why,
+      "Run the task in the project",
+      { cause },
+    );
   }
   if (names.length === 0) {
     throw new CannotError(
@@ -63,13 +74,20 @@ export async function readNotebooks(folder: string, only = ""): Promise<Notebook
     names.sort().map(async (file) => {
       const path = `${folder}/src/${file}`;
       const text = await readText(path);
-      return { name: file.replace(/\.ts$/, ""), path, text, cells: parseSource(text, path) };
+      return {
+        name: file.replace(/\.ts$/, ""),
+        path,
+        text,
+        cells: parseSource(text, path),
+      };
     }),
   );
 }
 
 /** Type-checks each notebook as one module. @throws {CannotError} with what the compiler says. */
-export async function checkTypes(notebooks: readonly Notebook[]): Promise<void> {
+export async function checkTypes(
+  notebooks: readonly Notebook[],
+): Promise<void> {
   // One folder up, where the cells will run: there their relative imports hold.
   const copies = notebooks.map(({ path }) => path.replace(/src\/([^/]+)\.ts$/, ".check_$1.ts"));
   try {
@@ -83,8 +101,15 @@ export async function checkTypes(notebooks: readonly Notebook[]): Promise<void> 
       env: { NO_COLOR: "1" },
     }).output();
     if (success) return;
-    const said = new TextDecoder().decode(stderr).trim().replaceAll("/.check_", "/src/");
-    throw new CannotError("type-check the notebooks", `\n${said}\n`, "Mend the cells");
+    const said = new TextDecoder().decode(stderr).trim().replaceAll(
+      "/.check_",
+      "/src/",
+    );
+    throw new CannotError(
+      "type-check the notebooks",
+      `\n${said}\n`,
+      "Mend the cells",
+    );
   } finally {
     await Promise.all(copies.map((copy) => Deno.remove(copy).catch(() => {})));
   }
@@ -127,14 +152,25 @@ export async function runNotebook(
 ): Promise<void> {
   const { name, path, cells } = notebook;
   const code = cells.filter(({ kind }) => kind === "code");
-  const solutions = solutionsOf(cells).map(({ code, line }) => ({ source: `{\n${code}}`, line }));
+  const solutions = solutionsOf(cells).map(({ code, line }) => ({
+    source: `{\n${code}}`,
+    line,
+  }));
   const all = [...code, ...solutions];
   const jupyterPath = await installKernel();
   const outputs: CellOutput[][] = [];
-  const hidden = new Map([[`file://${root}`, "."], [root, "."], [jupyterPath, "…"]]);
+  const hidden = new Map([[`file://${root}`, "."], [root, "."], [
+    jupyterPath,
+    "…",
+  ]]);
   try {
     using progress = createProgress({ total: all.length, label: name });
-    const request = { kernel: "deno", folder, limit, cells: all.map(({ source }) => source) };
+    const request = {
+      kernel: "deno",
+      folder,
+      limit,
+      cells: all.map(({ source }) => source),
+    };
     for await (const event of execute(python, request, { jupyterPath, size })) {
       outputs.push(cleanOutputs(event.outputs, hidden));
       const problem = event.problem ?? unreadable(outputs.at(-1)!) ??
@@ -174,8 +210,13 @@ const mostCharacters = 5000;
 // A loop has a value too, that of its last statement: a cell that ends in one may show all weights of a model.
 function unreadable(outputs: readonly CellOutput[]): string | null {
   const value = outputs.find(({ output_type }) => output_type === "execute_result");
-  const { "text/plain": text = "", ...rich } = (value?.data ?? {}) as Record<string, string>;
-  if (text.length <= mostCharacters || Object.keys(rich).length > 0) return null;
+  const { "text/plain": text = "", ...rich } = (value?.data ?? {}) as Record<
+    string,
+    string
+  >;
+  if (text.length <= mostCharacters || Object.keys(rich).length > 0) {
+    return null;
+  }
   return `its value, that of its last statement, is a text of ${text.length} characters; end it with ` +
     "something to look at";
 }
@@ -209,7 +250,9 @@ async function* execute(
   request: { kernel: string; folder: string; limit: number; cells: string[] },
   { jupyterPath, size }: { jupyterPath: string; size: string },
 ): AsyncGenerator<CellEvent> {
-  const script = decodeURIComponent(new URL("run_notebook.py", import.meta.url).pathname);
+  const script = decodeURIComponent(
+    new URL("run_notebook.py", import.meta.url).pathname,
+  );
   const runner = new Deno.Command(python, {
     args: [script],
     stdin: "piped",
@@ -242,7 +285,9 @@ async function runAll(
   const notebooks = await readNotebooks(options.folder, options.only);
   await refuseOwnCells(options.folder, notebooks);
   await checkTypes(notebooks);
-  terminal.note(`Types are right in ${notebooks.map(({ name }) => name).join(", ")}`);
+  terminal.note(
+    `Types are right in ${notebooks.map(({ name }) => name).join(", ")}`,
+  );
   const python = await requirePart(client, terminal.note);
   const failures: string[] = [];
   for (const notebook of notebooks) {
@@ -263,7 +308,9 @@ async function runAll(
     );
   }
   const written = notebooks.map(({ name }) => `${options.folder}/${name}.ipynb`);
-  terminal.print(`Run without a failed cell, and written: ${written.join(", ")}`);
+  terminal.print(
+    `Run without a failed cell, and written: ${written.join(", ")}`,
+  );
   return { notebooks: written, size: options.size };
 }
 
@@ -292,7 +339,12 @@ const command = defineCommand({
     },
   },
   run: ({ only, full, limit = full ? 86400 : 600, folder }, terminal) =>
-    runAll({ folder, limit, size: full ? "full" : "quick", ...(only && { only }) }, terminal),
+    runAll({
+      folder,
+      limit,
+      size: full ? "full" : "quick",
+      ...(only && { only }),
+    }, terminal),
 });
 
 export default command;

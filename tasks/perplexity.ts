@@ -18,7 +18,12 @@ const command = defineCommand({
   ],
   options: {
     ...modelOptions,
-    text: { type: "path", required: true, placeholder: "file", help: "The text, UTF-8" },
+    text: {
+      type: "path",
+      required: true,
+      placeholder: "file",
+      help: "The text, UTF-8",
+    },
     tokens: {
       type: "integer",
       min: 2,
@@ -26,7 +31,10 @@ const command = defineCommand({
       help: "Only the first n tokens, BOS included",
     },
   },
-  async run({ model: folder, tokenizer: tokenizerFolder, adapter, text, tokens }, terminal) {
+  async run(
+    { model: folder, tokenizer: tokenizerFolder, adapter, text, tokens },
+    terminal,
+  ) {
     using gpu = await Gpu.open();
     const { model, tokenizer, description } = await openModel(gpu, folder, {
       tokenizer: tokenizerFolder,

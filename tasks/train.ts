@@ -39,31 +39,66 @@ const command = defineCommand({
       placeholder: "file",
       help: "The texts, JSON lines, or a folder with documents/ and attributes/",
     },
-    out: { type: "path", required: true, placeholder: "folder", help: "Where all results go" },
+    out: {
+      type: "path",
+      required: true,
+      placeholder: "folder",
+      help: "Where all results go",
+    },
     model: {
       type: "path",
       names: modelSizes,
       placeholder: "folder",
       help: `Train this model further, or start one of the size ${modelSizes.join(", ")}`,
     },
-    config: { type: "path", placeholder: "file", help: "Start one as in this config.json" },
-    tokenizer: { type: "path", placeholder: "folder", help: "Its tokenizer, if not with it" },
-    vocabulary: { type: "integer", min: 258, help: "Train a tokenizer of this size on the texts" },
+    config: {
+      type: "path",
+      placeholder: "file",
+      help: "Start one as in this config.json",
+    },
+    tokenizer: {
+      type: "path",
+      placeholder: "folder",
+      help: "Its tokenizer, if not with it",
+    },
+    vocabulary: {
+      type: "integer",
+      min: 258,
+      help: "Train a tokenizer of this size on the texts",
+    },
     offsets: {
       type: "string",
       choices: offsetUnits,
       default: "utf16",
       help: "What the offsets of spans count, where the data does not say",
     },
-    strict: { type: "flag", help: "Refuse spans that cut a word, instead of reporting them" },
+    strict: {
+      type: "flag",
+      help: "Refuse spans that cut a word, instead of reporting them",
+    },
     attribute: {
       type: "string",
       placeholder: "name",
       help: "Of a folder: the scores of sentences",
     },
-    low: { type: "number", default: paperThresholds.low, min: 0, help: "Possible risk above this" },
-    high: { type: "number", default: paperThresholds.high, min: 0, help: "High risk above this" },
-    show: { type: "integer", default: 3, min: 0, help: "Samples to show before training" },
+    low: {
+      type: "number",
+      default: paperThresholds.low,
+      min: 0,
+      help: "Possible risk above this",
+    },
+    high: {
+      type: "number",
+      default: paperThresholds.high,
+      min: 0,
+      help: "High risk above this",
+    },
+    show: {
+      type: "integer",
+      default: 3,
+      min: 0,
+      help: "Samples to show before training",
+    },
     objective: {
       type: "path",
       names: ["direct", "masked", "unlikelihood", "unlikelihood_clamped"],
@@ -105,7 +140,10 @@ const command = defineCommand({
   },
   async run(options, terminal, given) {
     const { out, show } = options;
-    const objective = await chosenObjective(options.objective, options.denominator);
+    const objective = await chosenObjective(
+      options.objective,
+      options.denominator,
+    );
     using gpu = await Gpu.open();
     const { note } = choosePrecision(gpu, options.precision);
     if (note) terminal.note(note);
@@ -146,11 +184,15 @@ const command = defineCommand({
     });
     progress?.[Symbol.dispose]();
     if (!finished) {
-      terminal.note(`Stopped after step ${step}; run the same command again to go on in ${out}`);
+      terminal.note(
+        `Stopped after step ${step}; run the same command again to go on in ${out}`,
+      );
       Deno.exit(130);
     }
     const picture = await drawLosses(out, objective.name, terminal);
-    terminal.print(`${step} steps done; the model is in ${out}, its losses in ${picture}`);
+    terminal.print(
+      `${step} steps done; the model is in ${out}, its losses in ${picture}`,
+    );
     if (diverged) terminal.note(`${diverged} Lower the learning rate.`);
     return {
       out,
@@ -167,7 +209,16 @@ export default command;
 if (import.meta.main) await runCommand(command);
 
 function describe(plan: SpanTrainingPlan): string {
-  const { model, texts, cut, windows, leftOut, targets, steps, stepsWithoutLoss } = plan;
+  const {
+    model,
+    texts,
+    cut,
+    windows,
+    leftOut,
+    targets,
+    steps,
+    stepsWithoutLoss,
+  } = plan;
   const all = targets.reduce((sum, count) => sum + count, 0);
   const risky = targets[Risk.possible]! + targets[Risk.high]!;
   const classes = targets.flatMap((n, risk) => n === 0 ? [] : [`${n} ${riskNames[risk]}`]);
@@ -181,7 +232,11 @@ function describe(plan: SpanTrainingPlan): string {
 }
 
 // The model does not depend on the picture, so a run without the plotting library is not a failed one.
-async function drawLosses(folder: string, title: string, terminal: Terminal): Promise<string> {
+async function drawLosses(
+  folder: string,
+  title: string,
+  terminal: Terminal,
+): Promise<string> {
   const path = `${folder}/loss.svg`;
   const series = await lossSeries(`${folder}/${logFile}`);
   try {

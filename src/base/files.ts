@@ -1,6 +1,5 @@
 // Files are written whole or not at all: first beside the target, flushed, then renamed over it.
 
-import { statfs } from "node:fs/promises";
 import { describeBytes } from "./bytes.ts";
 import { CannotError } from "./errors.ts";
 import { parseJson } from "./json.ts";
@@ -117,19 +116,6 @@ function firstBadLine(bytes: Uint8Array): number {
     start = end + 1;
   }
   return line;
-}
-
-/** Bytes that may still be written where a folder is or will be; undefined where the system does not tell. */
-export async function freeSpace(path: string): Promise<number | undefined> {
-  for (let folder = path;; folder = `${folder}/..`) {
-    try {
-      const { bavail, bsize } = await statfs(folder);
-      return bavail * bsize;
-    } catch (error) {
-      if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) return undefined;
-      if (folder.length > path.length + 60) return undefined;
-    }
-  }
 }
 
 function unreadable(path: string, cause: Error): CannotError {

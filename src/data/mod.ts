@@ -23,6 +23,8 @@ export * from "./sources/invented_authors.ts";
 export * from "./sources/invented_notes.ts";
 export * from "./sources/invented_toxicity.ts";
 export * from "./sources/tofu.ts";
+export * from "./span_files.ts";
+export * from "./span_record.ts";
 export * from "./spans.ts";
 export * from "./texts.ts";
 export * from "./token_weights.ts";
