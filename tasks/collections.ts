@@ -35,7 +35,8 @@ export const collectionOptions = {
     type: "string",
     choices: ["paper", "all"],
     default: "paper",
-    help: "Of documents with scores: those that the paper takes, or all but for the filters given",
+    help:
+      "Of documents with scores: those that the paper takes, or all but for the filters given",
   },
   documentScore: {
     type: "number",
@@ -84,7 +85,8 @@ export const collectionOptions = {
     default: 1,
     min: 0,
     max: 1,
-    help: "Share of the documents that is drawn, from all files; 0.2 in the paper",
+    help:
+      "Share of the documents that is drawn, from all files; 0.2 in the paper",
   },
   seed: {
     type: "integer",

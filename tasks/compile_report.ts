@@ -5,7 +5,11 @@ import { megabytes } from "../src/gpu/gpu.ts";
 import type { Terminal } from "../src/report/command_line.ts";
 import type { Options } from "../src/report/options.ts";
 import { renderTable } from "../src/report/table.ts";
-import { type CompiledKernel, type CompiledStep, compileStep } from "../src/train/compile_step.ts";
+import {
+  type CompiledKernel,
+  type CompiledStep,
+  compileStep,
+} from "../src/train/compile_step.ts";
 
 const models = Object.keys(presets) as (keyof typeof presets)[];
 
@@ -87,8 +91,11 @@ export async function reportStep(
 
 function renderReport(report: CompileReport): string {
   const { model, rows, seq, precision, recompute } = report.step;
-  const title = `A training step of ${model}, ${rows} × ${seq} tokens in ${precision}` +
-    `${recompute ? ", activations computed again" : ""}, on ${report.adapter.name}`;
+  const title =
+    `A training step of ${model}, ${rows} × ${seq} tokens in ${precision}` +
+    `${
+      recompute ? ", activations computed again" : ""
+    }, on ${report.adapter.name}`;
   return [
     title,
     kernelTable(report.kernels),
@@ -111,10 +118,12 @@ function expectCompiled({ kernels, adapter }: CompileReport): void {
 function kernelTable(kernels: readonly CompiledKernel[]): string {
   const rows = [...Map.groupBy(kernels, ({ name }) => name)].map(
     ([kernel, variants]) => {
-      const most = (of: (variant: CompiledKernel) => number) => Math.max(...variants.map(of));
+      const most = (of: (variant: CompiledKernel) => number) =>
+        Math.max(...variants.map(of));
       const sum = (of: (variant: CompiledKernel) => number) =>
         variants.reduce((total, variant) => total + of(variant), 0);
-      const refused = variants.filter(({ problem }) => problem !== undefined).length;
+      const refused =
+        variants.filter(({ problem }) => problem !== undefined).length;
       return {
         kernel,
         variants: variants.length,
@@ -147,7 +156,8 @@ function needsTable(
   { kernels, adapter, memory, inventory }: CompileReport,
 ): string {
   const { limits } = adapter;
-  const most = (of: (kernel: CompiledKernel) => number) => Math.max(...kernels.map(of));
+  const most = (of: (kernel: CompiledKernel) => number) =>
+    Math.max(...kernels.map(of));
   const kibibytes = (bytes: number) => `${bytes / 1024} KiB`;
   const { name: largest, bytes } = inventory[0]!;
   const need = (
@@ -194,7 +204,9 @@ function needsTable(
 }
 
 function problems(kernels: readonly CompiledKernel[]): string[] {
-  return kernels.flatMap(({ name, problem }) => problem === undefined ? [] : `${name}: ${problem}`);
+  return kernels.flatMap(({ name, problem }) =>
+    problem === undefined ? [] : `${name}: ${problem}`
+  );
 }
 
 function invocations(

@@ -2,7 +2,11 @@
 
 import { CannotError, Gpu } from "../mod.ts";
 import { measureCeiling, measureReadBack } from "../kernels/ceiling.ts";
-import { type KernelCheck, selfTest, selfTestTolerance } from "../kernels/self_test.ts";
+import {
+  type KernelCheck,
+  selfTest,
+  selfTestTolerance,
+} from "../kernels/self_test.ts";
 import { chooseKernels } from "../kernels/tuning.ts";
 import { describeChoices } from "../src/gpu/choices.ts";
 import { megabytes } from "../src/gpu/gpu.ts";
@@ -15,7 +19,8 @@ const backendVariable = "DENO_WEBGPU_BACKEND";
 
 const command = defineCommand({
   name: "doctor",
-  summary: "Describes the WebGPU adapter, measures it, and tests the kernels on it.",
+  summary:
+    "Describes the WebGPU adapter, measures it, and tests the kernels on it.",
   examples: [
     "",
     "--tune",
@@ -45,11 +50,15 @@ const command = defineCommand({
       kernels: await selfTest(gpu),
     };
     terminal.print(`${describe(report)}\n\n${kernelTable(report.kernels)}`);
-    const failed = report.kernels.filter(({ ok }) => !ok).map(({ kernel }) => kernel);
+    const failed = report.kernels.filter(({ ok }) => !ok).map(({ kernel }) =>
+      kernel
+    );
     if (failed.length === 0) return report;
     throw new CannotError(
       "rely on this adapter",
-      `${failed.join(", ")} differed from a float64 computation by more than ${selfTestTolerance}`,
+      `${
+        failed.join(", ")
+      } differed from a float64 computation by more than ${selfTestTolerance}`,
       `Update the graphics driver or choose another backend with ${backendVariable}, and report ` +
         "the tables above",
     );
@@ -71,13 +80,16 @@ function describe(report: {
 }): string {
   const { adapter, subgroupSizes } = report;
   const limit = (name: string) => adapter.limits[name]!;
-  const has = (feature: string) => adapter.features.includes(feature) ? "yes" : "no";
+  const has = (feature: string) =>
+    adapter.features.includes(feature) ? "yes" : "no";
   const lanes = [...new Set(subgroupSizes)].join(" to ");
   const rows: [string, string][] = [
     ["Adapter", adapter.name],
     [
       "Kind",
-      adapter.software ? "software: results are right, speed is a CPU's" : "hardware",
+      adapter.software
+        ? "software: results are right, speed is a CPU's"
+        : "hardware",
     ],
     ["Backend", report.backend],
     ["System", `${report.system}, Deno ${report.deno}`],

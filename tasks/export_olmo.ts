@@ -30,7 +30,8 @@ export const exportToOlmo = defineCommand({
       type: "path",
       required: true,
       placeholder: "path",
-      help: "A folder with documents/ and attributes/, or a file or folder of texts with spans",
+      help:
+        "A folder with documents/ and attributes/, or a file or folder of texts with spans",
     },
     out: {
       type: "path",
@@ -43,7 +44,8 @@ export const exportToOlmo = defineCommand({
       names: ["masked"],
       default: "masked",
       placeholder: "name",
-      help: "What is trained on: masked, or a .ts file with cross-entropy for some classes",
+      help:
+        "What is trained on: masked, or a .ts file with cross-entropy for some classes",
     },
     sequenceLength: {
       type: "integer",
@@ -54,7 +56,8 @@ export const exportToOlmo = defineCommand({
     root: {
       type: "string",
       placeholder: "path",
-      help: "The folder as the trainer will see it, e.g. s3://bucket/name; OUT unless given",
+      help:
+        "The folder as the trainer will see it, e.g. s3://bucket/name; OUT unless given",
     },
     ...collectionOptions,
   },
@@ -96,7 +99,8 @@ export const exportToOlmo = defineCommand({
       );
       return {};
     }
-    const { documents, tokens, tokensByClass, parts, dtype, leftOut } = manifest;
+    const { documents, tokens, tokensByClass, parts, dtype, leftOut } =
+      manifest;
     const seconds = (performance.now() - began) / 1000;
     const classes = tokensByClass.flatMap((count, risk) =>
       count === 0 ? [] : [`${count} ${riskNames[risk]}`]

@@ -8,7 +8,11 @@ import { Gpu } from "../src/gpu/gpu.ts";
 import { decodeContinuation } from "../src/tokenizers/tokenizer.ts";
 import { generate } from "../src/model/generate.ts";
 import { openModel } from "../src/model/pretrained.ts";
-import { defineCommand, flagOf, runCommand } from "../src/report/command_line.ts";
+import {
+  defineCommand,
+  flagOf,
+  runCommand,
+} from "../src/report/command_line.ts";
 import { modelOptions } from "./shared.ts";
 
 const command = defineCommand({
@@ -41,7 +45,8 @@ const command = defineCommand({
     temperature: {
       type: "number",
       min: 0,
-      help: "Draw from softmax(logits / temperature); 0, or none of these three, is greedy",
+      help:
+        "Draw from softmax(logits / temperature); 0, or none of these three, is greedy",
     },
     topK: {
       type: "integer",
@@ -54,7 +59,8 @@ const command = defineCommand({
       min: 1e-6,
       max: 1,
       placeholder: "p",
-      help: "Draw among the likeliest tokens that have the probability p together",
+      help:
+        "Draw among the likeliest tokens that have the probability p together",
     },
     seed: {
       type: "integer",
@@ -72,7 +78,9 @@ const command = defineCommand({
         `Greedy: ${unused.map(flagOf).join(" and ")} without effect`,
       );
     }
-    const prompts = options.prompts ? await readPrompts(options.prompts) : [options.prompt];
+    const prompts = options.prompts
+      ? await readPrompts(options.prompts)
+      : [options.prompt];
     using gpu = await Gpu.open();
     const { model, tokenizer, description, ends } = await openModel(
       gpu,

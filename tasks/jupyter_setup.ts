@@ -53,7 +53,9 @@ export function planInstall(
   if (debian && isRoot) return { packages: part.debian };
   return {
     remedy: debian
-      ? `Run: sudo apt-get install -y --no-install-recommends ${part.debian.at(-1)}`
+      ? `Run: sudo apt-get install -y --no-install-recommends ${
+        part.debian.at(-1)
+      }`
       : `Run: ${part.python}`,
   };
 }

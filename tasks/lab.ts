@@ -3,7 +3,12 @@
 // while nobody wrote in the copy.
 
 import { CannotError } from "../mod.ts";
-import { exists, makeFolder, readText, writeFileAtomic } from "../src/base/files.ts";
+import {
+  exists,
+  makeFolder,
+  readText,
+  writeFileAtomic,
+} from "../src/base/files.ts";
 import { ownCells } from "../src/notebook/ipynb.ts";
 import { defineCommand, runCommand } from "../src/report/command_line.ts";
 import { frontend, installKernel, requirePart } from "./jupyter_setup.ts";
@@ -61,7 +66,8 @@ async function trust(paths: readonly string[]): Promise<boolean> {
 
 const command = defineCommand({
   name: "lab",
-  summary: "Opens copies of the notebooks in Jupyter, with a kernel that survives an interrupt.",
+  summary:
+    "Opens copies of the notebooks in Jupyter, with a kernel that survives an interrupt.",
   examples: ["", "--port 9000 --no-browser"],
   options: {
     port: {

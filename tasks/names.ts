@@ -1,6 +1,9 @@
 // What demo and tofu do with their experiment: run it, print its table, write results.json and the picture.
 
-import { type NameExperiment, nameExperiment } from "../src/experiments/names/experiment.ts";
+import {
+  type NameExperiment,
+  nameExperiment,
+} from "../src/experiments/names/experiment.ts";
 import {
   describeNames,
   drawNames,

@@ -7,7 +7,11 @@
 import { CannotError } from "../mod.ts";
 import { createProgress } from "../src/report/progress.ts";
 import { exists, readText, writeFileAtomic } from "../src/base/files.ts";
-import { defineCommand, runCommand, type Terminal } from "../src/report/command_line.ts";
+import {
+  defineCommand,
+  runCommand,
+  type Terminal,
+} from "../src/report/command_line.ts";
 import {
   type CellOutput,
   cleanOutputs,
@@ -89,7 +93,9 @@ export async function checkTypes(
   notebooks: readonly Notebook[],
 ): Promise<void> {
   // One folder up, where the cells will run: there their relative imports hold.
-  const copies = notebooks.map(({ path }) => path.replace(/src\/([^/]+)\.ts$/, ".check_$1.ts"));
+  const copies = notebooks.map(({ path }) =>
+    path.replace(/src\/([^/]+)\.ts$/, ".check_$1.ts")
+  );
   try {
     await Promise.all(
       notebooks.map(({ text, cells }, i) =>
@@ -133,7 +139,9 @@ export async function refuseOwnCells(
     const others = own.length > 1 ? ` and ${own.length - 1} more` : "";
     throw new CannotError(
       `make "${path}" again`,
-      `cell ${number}${others} is not from its source (it begins "${line.slice(0, 60)}")`,
+      `cell ${number}${others} is not from its source (it begins "${
+        line.slice(0, 60)
+      }")`,
       `Keep your work under another name, mv ${path} ${folder}/${name}_mine.ipynb, then run the task again; ` +
         "deno task lab opens copies that are never written over",
     );
@@ -209,7 +217,9 @@ const mostCharacters = 5000;
 
 // A loop has a value too, that of its last statement: a cell that ends in one may show all weights of a model.
 function unreadable(outputs: readonly CellOutput[]): string | null {
-  const value = outputs.find(({ output_type }) => output_type === "execute_result");
+  const value = outputs.find(({ output_type }) =>
+    output_type === "execute_result"
+  );
   const { "text/plain": text = "", ...rich } = (value?.data ?? {}) as Record<
     string,
     string
@@ -240,7 +250,9 @@ function cellError(
   const why = problem ?? `${error?.ename}: ${error?.evalue}`;
   return new CannotError(
     `run notebook ${name}`,
-    `code cell ${cell + 1} of ${code.length} (${path}:${line}): ${why.replace(/\.$/, "")}`,
+    `code cell ${cell + 1} of ${code.length} (${path}:${line}): ${
+      why.replace(/\.$/, "")
+    }`,
     "Nothing was written",
   );
 }
@@ -307,7 +319,9 @@ async function runAll(
       "The cells are named above",
     );
   }
-  const written = notebooks.map(({ name }) => `${options.folder}/${name}.ipynb`);
+  const written = notebooks.map(({ name }) =>
+    `${options.folder}/${name}.ipynb`
+  );
   terminal.print(
     `Run without a failed cell, and written: ${written.join(", ")}`,
   );

@@ -3,7 +3,10 @@
 import { answerSpans, questionAndAnswer } from "../src/data/sources/tofu.ts";
 import { readJson, readText } from "../src/base/files.ts";
 import { CannotError } from "../src/base/errors.ts";
-import { inventedTask, shippedWorld } from "../src/experiments/names/invented.ts";
+import {
+  inventedTask,
+  shippedWorld,
+} from "../src/experiments/names/invented.ts";
 import { readPretrained } from "../src/model/pretrained.ts";
 import { type BaseDescription, packWeights } from "../web/engine/base.ts";
 
@@ -56,7 +59,7 @@ export async function bundle(
   file: string,
   platform: "browser" | "deno" = "browser",
 ): Promise<string> {
-  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+  const { success, stdout, stderr } = await new Deno.Command("deno", { // by name, as --allow-run=deno grants it
     args: [
       "bundle",
       "--quiet",

@@ -51,7 +51,9 @@ const command = defineCommand({
     });
     progress?.[Symbol.dispose]();
     terminal.print(
-      `nll ${result.nll.toFixed(5)} nats/token, perplexity ${result.perplexity.toFixed(3)}, ` +
+      `nll ${result.nll.toFixed(5)} nats/token, perplexity ${
+        result.perplexity.toFixed(3)
+      }, ` +
         `${result.tokens} predicted tokens in ${result.windows} window(s)`,
     );
     return { model: folder, text, adapter: gpu.adapter.name, ...result };

@@ -3,9 +3,17 @@
 
 import { exists } from "../src/base/files.ts";
 import { openCollection } from "../src/data/collection.ts";
-import { describeCounts, prepareCollection, type PreparedCollection } from "../src/data/prepare.ts";
+import {
+  describeCounts,
+  prepareCollection,
+  type PreparedCollection,
+} from "../src/data/prepare.ts";
 import type { ShardManifest } from "../src/data/shards/format.ts";
-import { defineCommand, runCommand, type Terminal } from "../src/report/command_line.ts";
+import {
+  defineCommand,
+  runCommand,
+  type Terminal,
+} from "../src/report/command_line.ts";
 import { onInterrupt } from "../src/report/interrupt.ts";
 import { riskNames } from "../src/slung/objective.ts";
 import { openTokenizer } from "../src/tokenizers/open.ts";
@@ -46,7 +54,8 @@ const command = defineCommand({
       type: "integer",
       default: 1,
       min: 0,
-      help: "Files that are held out; of a single file, one document in twenty is",
+      help:
+        "Files that are held out; of a single file, one document in twenty is",
     },
     ...collectionOptions,
   },

@@ -1,6 +1,10 @@
 // deno task pretrain: makes the small base model that ships with the project, from nothing but a seed.
 
-import { baseSequences, shippedWorld, worldTokenizer } from "../src/experiments/names/invented.ts";
+import {
+  baseSequences,
+  shippedWorld,
+  worldTokenizer,
+} from "../src/experiments/names/invented.ts";
 import { smallOlmo } from "../src/experiments/small_olmo.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
 import { defineCommand, runCommand } from "../src/report/command_line.ts";

@@ -28,7 +28,11 @@ const aptPackages = "mesa-vulkan-drivers libvulkan1";
 export function planSetup(
   { os, distributions, hasApt, isRoot, backend }: System,
 ): Plan {
-  const native = os === "darwin" ? "metal" : os === "windows" ? "dx12" : "vulkan";
+  const native = os === "darwin"
+    ? "metal"
+    : os === "windows"
+    ? "dx12"
+    : "vulkan";
   if (backend && !backend.split(",").includes(native)) {
     return advise(
       `Unset DENO_WEBGPU_BACKEND, which is "${backend}", or set it to ${native}`,
@@ -128,7 +132,9 @@ async function probeNative(): Promise<Adapter | undefined> {
 async function readSystem(): Promise<System> {
   const { os } = Deno.build;
   const linux = os === "linux";
-  const osRelease = linux ? await Deno.readTextFile("/etc/os-release").catch(() => "") : "";
+  const osRelease = linux
+    ? await Deno.readTextFile("/etc/os-release").catch(() => "")
+    : "";
   return {
     os,
     distributions: parseOsRelease(osRelease),

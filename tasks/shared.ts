@@ -47,13 +47,15 @@ export const experimentOptions = {
   objective: {
     type: "path",
     placeholder: "module",
-    help: "Also train with an objective of your own, which this .ts file exports",
+    help:
+      "Also train with an objective of your own, which this .ts file exports",
   },
   keepModels: {
     type: "string",
     choices: ["auto", "yes", "no"],
     default: "auto",
-    help: "Keep trained models in the results; auto does unless the disk is short",
+    help:
+      "Keep trained models in the results; auto does unless the disk is short",
   },
   measure: {
     type: "path",
@@ -68,7 +70,9 @@ export async function chosenMethods(
   known: readonly Method[],
   objectiveModule: string | undefined,
 ): Promise<Method[]> {
-  const methods = names.map((name) => known.find((method) => method.name === name)!);
+  const methods = names.map((name) =>
+    known.find((method) => method.name === name)!
+  );
   if (objectiveModule === undefined) return methods;
   const objective = await readObjective(objectiveModule);
   return [...methods, {
@@ -219,7 +223,9 @@ export function showSamples(
   terminal: Terminal,
 ): void {
   const colour = Deno.stderr.isTerminal() && !Deno.noColor;
-  const risky = texts.filter(({ spans }) => spans.some(({ risk }) => risk > Risk.low));
+  const risky = texts.filter(({ spans }) =>
+    spans.some(({ risk }) => risk > Risk.low)
+  );
   for (const text of risky.slice(0, count)) {
     terminal.note(`  ${renderSample(text, { colour })}`);
   }

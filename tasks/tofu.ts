@@ -20,7 +20,8 @@ import {
 
 const command = defineCommand({
   name: "tofu",
-  summary: "Trains on TOFU's fictitious authors directly, masked and with unlikelihood, and asks.",
+  summary:
+    "Trains on TOFU's fictitious authors directly, masked and with unlikelihood, and asks.",
   examples: [
     "--data path/to/tofu/full.jsonl --seeds 0,1,2",
     "--measure runs/tofu --max-new-tokens 32",
@@ -35,7 +36,8 @@ const command = defineCommand({
     names: {
       type: "path",
       placeholder: "file",
-      help: "The targets' full names, one a line; found from the data if left out",
+      help:
+        "The targets' full names, one a line; found from the data if left out",
     },
     out: {
       type: "path",
@@ -137,7 +139,8 @@ const command = defineCommand({
   async run(now, terminal, given) {
     const options = await withEarlierOptions(now, given);
     const { out, seeds, perStep, methods, objective } = options;
-    const { epochs, answerPasses, learningRate, endOfText, maxNewTokens } = options;
+    const { epochs, answerPasses, learningRate, endOfText, maxNewTokens } =
+      options;
     if (options.data === undefined) {
       throw new CannotError(
         "run tofu",
@@ -148,7 +151,9 @@ const command = defineCommand({
     const data = await tofuData({
       ...options,
       data: options.data,
-      names: options.names === undefined ? undefined : await readNames(options.names),
+      names: options.names === undefined
+        ? undefined
+        : await readNames(options.names),
     });
     terminal.note(data.description);
     using gpu = await Gpu.open();

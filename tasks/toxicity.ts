@@ -18,12 +18,19 @@ import {
   toxicityGenerations,
   writeToxicityFigures,
 } from "../src/experiments/toxicity/report.ts";
-import { separations, summariseToxicity } from "../src/experiments/toxicity/summary.ts";
+import {
+  separations,
+  summariseToxicity,
+} from "../src/experiments/toxicity/summary.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
 import { initialise } from "../src/model/initialise.ts";
 import { readPretrained } from "../src/model/pretrained.ts";
 import type { Model } from "../src/model/weights.ts";
-import { defineCommand, runCommand, type Terminal } from "../src/report/command_line.ts";
+import {
+  defineCommand,
+  runCommand,
+  type Terminal,
+} from "../src/report/command_line.ts";
 import { describeProcess, writeResults } from "../src/report/results.ts";
 import { loadOptimiserState } from "../src/train/optimiser_state.ts";
 import {
@@ -54,7 +61,8 @@ const command = defineCommand({
     data: {
       type: "path",
       placeholder: "folder",
-      help: "Real data, for comments and dolma; docs/corpora.md lists their files",
+      help:
+        "Real data, for comments and dolma; docs/corpora.md lists their files",
     },
     out: {
       type: "path",
@@ -89,7 +97,8 @@ const command = defineCommand({
     tokens: {
       type: "integer",
       min: 1000,
-      help: "Tokens that each method is trained on; 230k invented, 600k -scratch, 240k comments, " +
+      help:
+        "Tokens that each method is trained on; 230k invented, 600k -scratch, 240k comments, " +
         "10M dolma",
     },
     share: {
@@ -106,7 +115,8 @@ const command = defineCommand({
     scorer: {
       type: "string",
       placeholder: "KIND:SOURCE",
-      help: "Only dolma: what scores continuations, e.g. linear:FILE, fasttext:FILE#LABEL, " +
+      help:
+        "Only dolma: what scores continuations, e.g. linear:FILE, fasttext:FILE#LABEL, " +
         "transformers:MODEL#LABEL, perspective (key in PERSPECTIVE_API_KEY); not what labelled",
     },
     perSecond: {
@@ -123,12 +133,14 @@ const command = defineCommand({
     attribute: {
       type: "string",
       placeholder: "name",
-      help: "Only dolma: the scores of sentences; those of label or of Dolma's tagger",
+      help:
+        "Only dolma: the scores of sentences; those of label or of Dolma's tagger",
     },
     low: {
       type: "number",
       min: 0,
-      help: "Only dolma: possible risk above this; 1e-4 fits Dolma's taggers, try 0.1 for others",
+      help:
+        "Only dolma: possible risk above this; 1e-4 fits Dolma's taggers, try 0.1 for others",
     },
     high: {
       type: "number",
@@ -143,7 +155,8 @@ const command = defineCommand({
     perplexity: {
       type: "string",
       choices: ["documents", "packed"],
-      help: "Only dolma: of each document alone, or packed to the context as the paper's code does",
+      help:
+        "Only dolma: of each document alone, or packed to the context as the paper's code does",
     },
     perStep: {
       type: "integer",
@@ -160,7 +173,8 @@ const command = defineCommand({
       type: "integer",
       default: 1,
       min: 1,
-      help: "Continuations of each prompt; several show their expected maximum toxicity",
+      help:
+        "Continuations of each prompt; several show their expected maximum toxicity",
     },
     topK: {
       type: "integer",
@@ -170,7 +184,8 @@ const command = defineCommand({
     chats: {
       type: "path",
       placeholder: "file",
-      help: "Tulu-format chats: tune every model on them and measure again (Figure 2b)",
+      help:
+        "Tulu-format chats: tune every model on them and measure again (Figure 2b)",
     },
     chatEpochs: {
       type: "integer",
@@ -186,13 +201,15 @@ const command = defineCommand({
     },
     acrossDocuments: {
       type: "flag",
-      help: "Pack documents that see each other, as the paper does, and dolma always",
+      help:
+        "Pack documents that see each other, as the paper does, and dolma always",
     },
     ...experimentOptions,
   },
   async run(now, terminal, given) {
     const options = await withEarlierOptions(now, given);
-    const { microBatch, recompute, samples, topK, chats, keepModels, measure } = options;
+    const { microBatch, recompute, samples, topK, chats, keepModels, measure } =
+      options;
     const out = options.out ?? `runs/toxicity-${options.protocol}`;
     const began = performance.now();
     const protocol = await openProtocol(options, out, terminal);

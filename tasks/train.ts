@@ -5,7 +5,11 @@ import { offsetUnits } from "../src/data/offsets.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
 import { choosePrecision } from "../src/gpu/precision.ts";
 import { paperThresholds } from "../src/label/sentences.ts";
-import { defineCommand, runCommand, type Terminal } from "../src/report/command_line.ts";
+import {
+  defineCommand,
+  runCommand,
+  type Terminal,
+} from "../src/report/command_line.ts";
 import { onInterrupt } from "../src/report/interrupt.ts";
 import { lossCurves, renderPlot } from "../src/report/plot.ts";
 import { createProgress, type Progress } from "../src/report/progress.ts";
@@ -21,7 +25,12 @@ import {
 import { modelSizes } from "../src/train/starting_model.ts";
 import { chosenObjective } from "./objective.ts";
 import { showSamples } from "./shared.ts";
-import { chosenLearned, learnedOptions, memoryOptions, speedOptions } from "./training_options.ts";
+import {
+  chosenLearned,
+  learnedOptions,
+  memoryOptions,
+  speedOptions,
+} from "./training_options.ts";
 
 const command = defineCommand({
   name: "train",
@@ -37,7 +46,8 @@ const command = defineCommand({
       type: "path",
       required: true,
       placeholder: "file",
-      help: "The texts, JSON lines, or a folder with documents/ and attributes/",
+      help:
+        "The texts, JSON lines, or a folder with documents/ and attributes/",
     },
     out: {
       type: "path",
@@ -49,7 +59,9 @@ const command = defineCommand({
       type: "path",
       names: modelSizes,
       placeholder: "folder",
-      help: `Train this model further, or start one of the size ${modelSizes.join(", ")}`,
+      help: `Train this model further, or start one of the size ${
+        modelSizes.join(", ")
+      }`,
     },
     config: {
       type: "path",
@@ -104,12 +116,14 @@ const command = defineCommand({
       names: ["direct", "masked", "unlikelihood", "unlikelihood_clamped"],
       default: "masked",
       placeholder: "name",
-      help: "The loss: direct, masked, unlikelihood, unlikelihood_clamped, or a .ts file of yours",
+      help:
+        "The loss: direct, masked, unlikelihood, unlikelihood_clamped, or a .ts file of yours",
     },
     denominator: {
       type: "string",
       choices: denominators,
-      help: "What the summed loss is divided by; active, or what your .ts file says",
+      help:
+        "What the summed loss is divided by; active, or what your .ts file says",
     },
     ...memoryOptions,
     ...learnedOptions,
@@ -221,14 +235,20 @@ function describe(plan: SpanTrainingPlan): string {
   } = plan;
   const all = targets.reduce((sum, count) => sum + count, 0);
   const risky = targets[Risk.possible]! + targets[Risk.high]!;
-  const classes = targets.flatMap((n, risk) => n === 0 ? [] : [`${n} ${riskNames[risk]}`]);
-  const aside = leftOut === 0 ? "" : ` (${leftOut} more carry no loss and are left out)`;
+  const classes = targets.flatMap((n, risk) =>
+    n === 0 ? [] : [`${n} ${riskNames[risk]}`]
+  );
+  const aside = leftOut === 0
+    ? ""
+    : ` (${leftOut} more carry no loss and are left out)`;
   const long = cut === 0 ? "" : `, ${cut} of them cut,`;
   const without = stepsWithoutLoss === 0
     ? ""
     : ` (${stepsWithoutLoss} more carry no loss and are left out)`;
   return `${model}; ${texts.length} texts${long} in ${windows} windows${aside}; ` +
-    `${risky} of ${all} tokens are risky (${classes.join(", ")}); ${steps} steps${without}`;
+    `${risky} of ${all} tokens are risky (${
+      classes.join(", ")
+    }); ${steps} steps${without}`;
 }
 
 // The model does not depend on the picture, so a run without the plotting library is not a failed one.

@@ -14,7 +14,8 @@ import {
 
 const command = defineCommand({
   name: "train-classifier",
-  summary: "Trains a classifier of risky sentences, in seconds, and measures it on held-out ones.",
+  summary:
+    "Trains a classifier of risky sentences, in seconds, and measures it on held-out ones.",
   examples: [
     "--risky abuse.txt --harmless other.txt --out abuse.linear",
     "--risky abuse.txt --harmless other.txt --held-out 0.2 --epochs 10 --out abuse.linear",
@@ -44,7 +45,8 @@ const command = defineCommand({
       min: 0.001,
       max: 0.9,
       placeholder: "share",
-      help: "Share of the sentences to measure on; the classifier never sees them",
+      help:
+        "Share of the sentences to measure on; the classifier never sees them",
     },
     epochs: {
       type: "integer",
@@ -87,7 +89,9 @@ const command = defineCommand({
     const heldOutAuroc = auroc(scores, held.map(({ risky }) => Number(risky)));
     await saveLinearModel(out, model);
     terminal.print(
-      `${cut} sentences in ${seconds.toFixed(1)} s; AUROC on ${held.length} held-out ones ` +
+      `${cut} sentences in ${
+        seconds.toFixed(1)
+      } s; AUROC on ${held.length} held-out ones ` +
         `${heldOutAuroc.toFixed(4)}; the classifier is in ${out}`,
     );
     return {

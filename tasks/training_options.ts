@@ -34,7 +34,8 @@ export const learnedOptions = {
     type: "integer",
     min: 1,
     placeholder: "r",
-    help: "Learn changes of rank r (LoRA) and leave the model's weights as they are",
+    help:
+      "Learn changes of rank r (LoRA) and leave the model's weights as they are",
   },
   loraAlpha: {
     type: "number",

@@ -8,7 +8,8 @@ import { createProgress, type Progress } from "../src/report/progress.ts";
 /** The command. */
 export const verifyForOlmo = defineCommand({
   name: "verify olmo",
-  summary: "Reads shards back and refuses what OLMo's trainers would accept and be ruined by.",
+  summary:
+    "Reads shards back and refuses what OLMo's trainers would accept and be ruined by.",
   examples: [
     "exported",
     "shards --dtype uint16 --vocabulary 50280 --eos 50279",
@@ -58,7 +59,9 @@ export const verifyForOlmo = defineCommand({
     if (faults.length > 0) {
       throw new CannotError(
         `pass "${folder}"`,
-        faults.length === 1 ? "it has the fault above" : `it has the ${faults.length} faults above`,
+        faults.length === 1
+          ? "it has the fault above"
+          : `it has the ${faults.length} faults above`,
         "Nothing should be trained on it",
       );
     }

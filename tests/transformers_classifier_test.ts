@@ -13,7 +13,10 @@ function standIn(...labels: string[]) {
     batches.push(texts);
     return Promise.resolve(
       texts.map((text) =>
-        labels.map((label, i) => ({ label, score: text.length / 100 + i / 1000 }))
+        labels.map((label, i) => ({
+          label,
+          score: text.length / 100 + i / 1000,
+        }))
       ),
     );
   };
@@ -41,7 +44,11 @@ Deno.test("another label can be named, and must be exact", async () => {
 Deno.test("texts go through the model in batches", async () => {
   const { open, batches } = standIn("toxic");
   const classifier = await transformersClassifier("m", { open, batch: 2 });
-  assertEquals([...await classifier.score(["a", "bb", "ccc"])], [0.01, 0.02, 0.03]);
+  assertEquals([...await classifier.score(["a", "bb", "ccc"])], [
+    0.01,
+    0.02,
+    0.03,
+  ]);
   assertEquals(batches, [["a", "bb"], ["ccc"]]);
   assertEquals((await classifier.score([])).length, 0);
 });

@@ -64,7 +64,8 @@ async function look(): Promise<void> {
 
 const handlers: Handlers = {
   async open() {
-    gpu ??= await Gpu.open();
+    // With the kernels that suit adapters of its kind: to measure them first takes a minute on a slow one.
+    gpu ??= await Gpu.open({ kernels: {} });
     await base;
     return { name: gpu.adapter.name, software: gpu.adapter.software };
   },

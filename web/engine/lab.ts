@@ -8,6 +8,7 @@ import { attentionPath } from "../../src/eval/gradient_flow.ts";
 import { scoreSequences } from "../../src/eval/score.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { LanguageModel } from "../../src/model/language_model.ts";
+import { objective } from "../../src/slung/objective.ts";
 import { huggingFaceOptimiser } from "../../src/train/optimiser.ts";
 import { learningRate } from "../../src/train/schedule.ts";
 import { Trainer } from "../../src/train/trainer.ts";
@@ -22,7 +23,7 @@ import { epochsOf, sentenceSequence } from "./sequences.ts";
 export const perStep = 20;
 const warmup = 5;
 /** Steps after which there are no more. */
-export const plannedSteps = 2000;
+export const plannedSteps = 1000;
 
 /** What one step was like for each model. */
 export interface StepLosses {
@@ -49,7 +50,6 @@ interface Runner {
   contestant: Contestant;
   model: LanguageModel;
   trainer: Trainer;
-  plan: StepPlan;
 }
 
 /** Four copies of the base model in training. */
@@ -57,6 +57,7 @@ export class Lab implements Disposable {
   readonly #base: Base;
   readonly #example: Example;
   readonly #sentences: readonly Sequence[];
+  readonly #plan: StepPlan;
   readonly #runners: Runner[] = [];
   #step = 0;
 
@@ -70,28 +71,38 @@ export class Lab implements Disposable {
     this.#base = base;
     this.#example = example;
     const { model: { config, weights }, tokenizer, replay } = base;
-    const objectives = contestants.map((each) => objectiveOf(each, example.own));
-    this.#sentences = example.texts.map((text) => sentenceSequence(tokenizer, text));
+    const objectives = contestants.map((each) =>
+      objectiveOf(each, example.own)
+    );
+    this.#sentences = example.texts.map((text) =>
+      sentenceSequence(tokenizer, text)
+    );
     const kinds = epochsOf(tokenizer, example.texts, replay);
     const count = Math.ceil(
       plannedSteps / Math.ceil(kinds[0]!.length / perStep),
     );
     const epochs = cycle(kinds, count);
+    // Every sentence ends in a token that all of them learn, so that one plan serves them all.
+    this.#plan = planSteps({
+      ...{
+        epochs,
+        perStep,
+        seed: example.seed,
+        objective: objective("direct"),
+      },
+      contextLength: config.contextLength,
+      vocabularySize: config.vocabularySize,
+    });
     contestants.forEach((contestant, i) => {
-      const plan = planSteps({
-        ...{ epochs, perStep, seed: example.seed, objective: objectives[i]! },
-        contextLength: config.contextLength,
-        vocabularySize: config.vocabularySize,
-      });
       const model = new LanguageModel(gpu, config, weights, {
         gradients: true,
       });
       const trainer = new Trainer(model, {
-        ...plan.shape,
+        ...this.#plan.shape,
         objective: objectives[i]!,
         optimiser: huggingFaceOptimiser,
       });
-      this.#runners.push({ contestant, model, trainer, plan });
+      this.#runners.push({ contestant, model, trainer });
     });
   }
 
@@ -112,13 +123,11 @@ export class Lab implements Disposable {
       },
       steps: plannedSteps,
     }, step);
-    for (const { trainer, plan } of this.#runners) {
-      trainer.step(
-        step,
-        packSequences(plan.sequencesOf(step), plan.shape).batches,
-        rate,
-      );
-    }
+    const { batches } = packSequences(
+      this.#plan.sequencesOf(step),
+      this.#plan.shape,
+    );
+    for (const { trainer } of this.#runners) trainer.step(step, batches, rate);
     const reports = await Promise.all(
       this.#runners.map(async ({ trainer }) => (await trainer.drain())[0]!),
     );

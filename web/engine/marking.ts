@@ -39,7 +39,11 @@ export function markOf(
 
 /** The next of: not marked, definitely risky, possibly risky. */
 export function nextMark(mark: Mark): Mark {
-  return mark === Risk.low ? Risk.high : mark === Risk.high ? Risk.possible : Risk.low;
+  return mark === Risk.low
+    ? Risk.high
+    : mark === Risk.high
+    ? Risk.possible
+    : Risk.low;
 }
 
 /** Where the spans lie after an edit, which is what differs between the two texts. Typing inside a span widens it. */
@@ -56,10 +60,16 @@ export function moveSpans(
     tail++;
   }
   const removedTo = before.length - tail, shift = after.length - before.length;
-  return spans.flatMap(({ start, end, risk }) => {
-    const from = start < head ? start : start >= removedTo ? start + shift : head;
-    const to = end <= head ? end : end >= removedTo ? end + shift : head;
-    return from < to ? [{ start: from, end: to, risk }] : [];
+  return spans.flatMap((span) => {
+    const { start, end, risk } = span;
+    if (end <= head) return [span];
+    if (start >= removedTo) {
+      return [{ start: start + shift, end: end + shift, risk }];
+    }
+    const from = start < head ? start : head;
+    const to = end >= removedTo ? end + shift : head;
+    const rest = stretchAt(after, from, Math.max(from + 1, to)); // a space left over would mark the next word
+    return from < to && rest ? [{ ...rest, risk }] : [];
   });
 }
 

@@ -27,7 +27,9 @@ export function answersTable(
           "tr",
           {},
           h("th", { scope: "col" }, "Question"),
-          ...contestants.map(({ name, title }) => h("th", { scope: "col", class: name }, title)),
+          ...contestants.map(({ name, title }) =>
+            h("th", { scope: "col", class: name }, title)
+          ),
         ),
       ),
       h(
@@ -38,7 +40,9 @@ export function answersTable(
             "tr",
             {},
             h("th", { scope: "row" }, question),
-            ...answers.map((of) => h("td", {}, ...dressed(of[q] ?? "", question, answer, phrases))),
+            ...answers.map((of) =>
+              h("td", {}, ...dressed(of[q] ?? "", question, answer, phrases))
+            ),
           )
         ),
       ),
@@ -64,7 +68,9 @@ function dressed(
   const plain = (to: number) => {
     for (const piece of said.slice(at, to).split(/([\p{L}\p{M}\p{N}]+)/u)) {
       parts.push(
-        facts.has(piece.toLowerCase()) ? h("span", { class: "right" }, piece) : piece,
+        facts.has(piece.toLowerCase())
+          ? h("span", { class: "right" }, piece)
+          : piece,
       );
     }
   };

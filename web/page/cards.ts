@@ -56,7 +56,9 @@ export function cardsIn(element: HTMLElement, run: Run): () => void {
         ? "none"
         : shown(byClass?.[Risk.high]);
       const share = look?.models[i]?.naming;
-      naming.textContent = share === undefined ? "–" : `${Math.round(100 * share)} %`;
+      naming.textContent = share === undefined
+        ? "–"
+        : `${Math.round(100 * share)} %`;
     });
   });
 }
