@@ -35,36 +35,17 @@ export const collectionOptions = {
     type: "string",
     choices: ["paper", "all"],
     default: "paper",
-    help:
-      "Of documents with scores: those that the paper takes, or all but for the filters given",
+    help: "Of documents with scores: those that the paper takes, or all but for the filters given",
   },
   documentScore: {
     type: "number",
     min: 0,
     help: "Least score of a whole document; 0.99 where there is one",
   },
-  english: {
-    type: "number",
-    min: 0,
-    help: "Least score of its English; 0.5 where there is one",
-  },
-  sentences: {
-    type: "integer",
-    min: 0,
-    help: "Fewest sentences of a document; 2",
-  },
-  low: {
-    type: "number",
-    default: paperThresholds.low,
-    min: 0,
-    help: "Possible risk above this",
-  },
-  high: {
-    type: "number",
-    default: paperThresholds.high,
-    min: 0,
-    help: "High risk above this",
-  },
+  english: { type: "number", min: 0, help: "Least score of its English; 0.5 where there is one" },
+  sentences: { type: "integer", min: 0, help: "Fewest sentences of a document; 2" },
+  low: { type: "number", default: paperThresholds.low, min: 0, help: "Possible risk above this" },
+  high: { type: "number", default: paperThresholds.high, min: 0, help: "High risk above this" },
   attribute: {
     type: "string",
     placeholder: "name",
@@ -85,16 +66,9 @@ export const collectionOptions = {
     default: 1,
     min: 0,
     max: 1,
-    help:
-      "Share of the documents that is drawn, from all files; 0.2 in the paper",
+    help: "Share of the documents that is drawn, from all files; 0.2 in the paper",
   },
-  seed: {
-    type: "integer",
-    default: 0,
-    min: 0,
-    max: 2 ** 32 - 1,
-    help: "Decides what is drawn",
-  },
+  seed: { type: "integer", default: 0, min: 0, max: 2 ** 32 - 1, help: "Decides what is drawn" },
   offsets: {
     type: "string",
     choices: offsetUnits,
@@ -107,20 +81,14 @@ export const collectionOptions = {
     default: "tokens",
     help: "What a special token becomes that is spelt out in a text",
   },
-  strict: {
-    type: "flag",
-    help: "End at the first malformed line instead of leaving it out",
-  },
+  strict: { type: "flag", help: "End at the first malformed line instead of leaving it out" },
 } as const satisfies Options;
 
 /** Their values. */
 export type CollectionChoice = Values<typeof collectionOptions>;
 
 /** What they say about documents. */
-export function documentChoice(
-  choice: CollectionChoice,
-  terminal: Terminal,
-): CollectionOptions {
+export function documentChoice(choice: CollectionChoice, terminal: Terminal): CollectionOptions {
   const { low, high, strict, ...rest } = choice;
   return {
     ...rest,
@@ -131,13 +99,8 @@ export function documentChoice(
 
 /** `2/8` as a slice. @throws {CannotError} for anything else. */
 export function sliceOf(part: string): Slice {
-  const [number, of] = (part.match(/^(\d+)\/(\d+)$/) ?? []).slice(1).map(
-    Number,
-  );
-  if (
-    number !== undefined && of !== undefined && number >= 1 && number <= of &&
-    of <= 1000
-  ) {
+  const [number, of] = (part.match(/^(\d+)\/(\d+)$/) ?? []).slice(1).map(Number);
+  if (number !== undefined && of !== undefined && number >= 1 && number <= of && of <= 1000) {
     return { number, of };
   }
   throw new CannotError(
@@ -149,9 +112,7 @@ export function sliceOf(part: string): Slice {
 
 /** Tokens of a part whose token file has about so many megabytes. */
 export function partTokens(megabytes: number, vocabularySize: number): number {
-  return Math.floor(
-    megabytes * 1e6 / (tokenType(vocabularySize) === "uint16" ? 2 : 4),
-  );
+  return Math.floor(megabytes * 1e6 / (tokenType(vocabularySize) === "uint16" ? 2 : 4));
 }
 
 /** Shows on standard error how far shards have come. */
@@ -164,17 +125,9 @@ export function showProgress(label: string): Disposable & {
   return {
     onText({ read, bytes, documents, tokens }) {
       before ??= tokens;
-      progress ??= createProgress({
-        total: Math.max(1, Math.ceil(bytes / 1e6)),
-        label,
-      });
-      const rate = Math.round(
-        (tokens - before) / (performance.now() - began) * 1000,
-      );
-      progress.update(
-        Math.ceil(read / 1e6),
-        `${documents} documents, ${rate} tokens/s`,
-      );
+      progress ??= createProgress({ total: Math.max(1, Math.ceil(bytes / 1e6)), label });
+      const rate = Math.round((tokens - before) / (performance.now() - began) * 1000);
+      progress.update(Math.ceil(read / 1e6), `${documents} documents, ${rate} tokens/s`);
     },
     [Symbol.dispose]: () => progress?.[Symbol.dispose](),
   };

@@ -5,11 +5,7 @@ import { megabytes } from "../src/gpu/gpu.ts";
 import type { Terminal } from "../src/report/command_line.ts";
 import type { Options } from "../src/report/options.ts";
 import { renderTable } from "../src/report/table.ts";
-import {
-  type CompiledKernel,
-  type CompiledStep,
-  compileStep,
-} from "../src/train/compile_step.ts";
+import { type CompiledKernel, type CompiledStep, compileStep } from "../src/train/compile_step.ts";
 
 const models = Object.keys(presets) as (keyof typeof presets)[];
 
@@ -19,23 +15,9 @@ export const compileOptions = {
     type: "flag",
     help: "Compile a training step, without computing it, and say how it went",
   },
-  model: {
-    type: "string",
-    choices: models,
-    default: "olmo1B",
-    help: "Of --compile: the model",
-  },
-  seq: {
-    type: "integer",
-    min: 1,
-    help: "Of --compile: positions of a row; by default all it has",
-  },
-  rows: {
-    type: "integer",
-    default: 1,
-    min: 1,
-    help: "Of --compile: rows of a micro-batch",
-  },
+  model: { type: "string", choices: models, default: "olmo1B", help: "Of --compile: the model" },
+  seq: { type: "integer", min: 1, help: "Of --compile: positions of a row; by default all it has" },
+  rows: { type: "integer", default: 1, min: 1, help: "Of --compile: rows of a micro-batch" },
   precision: {
     type: "string",
     choices: ["f32", "f16"],
@@ -72,18 +54,8 @@ export async function reportStep(
 ): Promise<CompileReport> {
   const config = presets[step.model];
   const { rows, precision, recompute, seq: time = config.contextLength } = step;
-  const compiled = await compileStep(gpu, {
-    config,
-    precision,
-    rows,
-    time,
-    recompute,
-  });
-  const report = {
-    adapter: gpu.adapter,
-    step: { ...step, seq: time, config },
-    ...compiled,
-  };
+  const compiled = await compileStep(gpu, { config, precision, rows, time, recompute });
+  const report = { adapter: gpu.adapter, step: { ...step, seq: time, config }, ...compiled };
   terminal.print(renderReport(report));
   expectCompiled(report);
   return report;
@@ -91,17 +63,9 @@ export async function reportStep(
 
 function renderReport(report: CompileReport): string {
   const { model, rows, seq, precision, recompute } = report.step;
-  const title =
-    `A training step of ${model}, ${rows} × ${seq} tokens in ${precision}` +
-    `${
-      recompute ? ", activations computed again" : ""
-    }, on ${report.adapter.name}`;
-  return [
-    title,
-    kernelTable(report.kernels),
-    needsTable(report),
-    ...problems(report.kernels),
-  ]
+  const title = `A training step of ${model}, ${rows} × ${seq} tokens in ${precision}` +
+    `${recompute ? ", activations computed again" : ""}, on ${report.adapter.name}`;
+  return [title, kernelTable(report.kernels), needsTable(report), ...problems(report.kernels)]
     .join("\n\n");
 }
 
@@ -116,28 +80,24 @@ function expectCompiled({ kernels, adapter }: CompileReport): void {
 }
 
 function kernelTable(kernels: readonly CompiledKernel[]): string {
-  const rows = [...Map.groupBy(kernels, ({ name }) => name)].map(
-    ([kernel, variants]) => {
-      const most = (of: (variant: CompiledKernel) => number) =>
-        Math.max(...variants.map(of));
-      const sum = (of: (variant: CompiledKernel) => number) =>
-        variants.reduce((total, variant) => total + of(variant), 0);
-      const refused =
-        variants.filter(({ problem }) => problem !== undefined).length;
-      return {
-        kernel,
-        variants: variants.length,
-        result: refused === 0 ? "ok" : `${refused} REFUSED`,
-        milliseconds: sum(({ milliseconds }) => milliseconds),
-        dispatches: sum(({ dispatches }) => dispatches),
-        buffers: most(({ buffers }) => buffers),
-        binding: megabytes(most(({ largestBinding }) => largestBinding)),
-        invocations: most(invocations),
-        memory: `${most(({ workgroup }) => workgroup.memory) / 1024} KiB`,
-        workgroups: most(({ workgroups }) => workgroups),
-      };
-    },
-  );
+  const rows = [...Map.groupBy(kernels, ({ name }) => name)].map(([kernel, variants]) => {
+    const most = (of: (variant: CompiledKernel) => number) => Math.max(...variants.map(of));
+    const sum = (of: (variant: CompiledKernel) => number) =>
+      variants.reduce((total, variant) => total + of(variant), 0);
+    const refused = variants.filter(({ problem }) => problem !== undefined).length;
+    return {
+      kernel,
+      variants: variants.length,
+      result: refused === 0 ? "ok" : `${refused} REFUSED`,
+      milliseconds: sum(({ milliseconds }) => milliseconds),
+      dispatches: sum(({ dispatches }) => dispatches),
+      buffers: most(({ buffers }) => buffers),
+      binding: megabytes(most(({ largestBinding }) => largestBinding)),
+      invocations: most(invocations),
+      memory: `${most(({ workgroup }) => workgroup.memory) / 1024} KiB`,
+      workgroups: most(({ workgroups }) => workgroups),
+    };
+  });
   return renderTable([
     { key: "kernel", title: "Kernel" },
     { key: "variants", title: "Variants" },
@@ -152,12 +112,9 @@ function kernelTable(kernels: readonly CompiledKernel[]): string {
   ], rows);
 }
 
-function needsTable(
-  { kernels, adapter, memory, inventory }: CompileReport,
-): string {
+function needsTable({ kernels, adapter, memory, inventory }: CompileReport): string {
   const { limits } = adapter;
-  const most = (of: (kernel: CompiledKernel) => number) =>
-    Math.max(...kernels.map(of));
+  const most = (of: (kernel: CompiledKernel) => number) => Math.max(...kernels.map(of));
   const kibibytes = (bytes: number) => `${bytes / 1024} KiB`;
   const { name: largest, bytes } = inventory[0]!;
   const need = (
@@ -179,22 +136,14 @@ function needsTable(
       "maxStorageBufferBindingSize",
       megabytes,
     ),
-    need(
-      "Buffers per kernel",
-      most(({ buffers }) => buffers),
-      "maxStorageBuffersPerShaderStage",
-    ),
+    need("Buffers per kernel", most(({ buffers }) => buffers), "maxStorageBuffersPerShaderStage"),
     need(
       "Workgroup memory",
       most(({ workgroup }) => workgroup.memory),
       "maxComputeWorkgroupStorageSize",
       kibibytes,
     ),
-    need(
-      "Invocations per workgroup",
-      most(invocations),
-      "maxComputeInvocationsPerWorkgroup",
-    ),
+    need("Invocations per workgroup", most(invocations), "maxComputeInvocationsPerWorkgroup"),
     need(
       "Workgroups per axis",
       most(({ workgroups }) => workgroups),
@@ -204,13 +153,9 @@ function needsTable(
 }
 
 function problems(kernels: readonly CompiledKernel[]): string[] {
-  return kernels.flatMap(({ name, problem }) =>
-    problem === undefined ? [] : `${name}: ${problem}`
-  );
+  return kernels.flatMap(({ name, problem }) => problem === undefined ? [] : `${name}: ${problem}`);
 }
 
-function invocations(
-  { workgroup: { size: [x, y, z] } }: CompiledKernel,
-): number {
+function invocations({ workgroup: { size: [x, y, z] } }: CompiledKernel): number {
   return x * y * z;
 }

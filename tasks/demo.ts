@@ -2,45 +2,22 @@
 // invented authors three ways; the table shows what each model knows and whom it names.
 
 import { answerMethods } from "../src/data/method.ts";
-import {
-  inventedTask,
-  shippedWorld,
-} from "../src/experiments/names/invented.ts";
+import { inventedTask, shippedWorld } from "../src/experiments/names/invented.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
 import { readPretrained } from "../src/model/pretrained.ts";
 import { defineCommand, runCommand } from "../src/report/command_line.ts";
 import { huggingFaceOptimiser } from "../src/train/optimiser.ts";
 import { runNames } from "./names.ts";
-import {
-  chosenMethods,
-  experimentOptions,
-  withEarlierOptions,
-} from "./shared.ts";
+import { chosenMethods, experimentOptions, withEarlierOptions } from "./shared.ts";
 
 const command = defineCommand({
   name: "demo",
-  summary:
-    "Trains a small model on invented authors directly, masked and with unlikelihood.",
+  summary: "Trains a small model on invented authors directly, masked and with unlikelihood.",
   examples: ["", "--seeds 0,1,2 --out runs/demo-seeds"],
   options: {
-    out: {
-      type: "path",
-      default: "runs/demo",
-      placeholder: "folder",
-      help: "Where results go",
-    },
-    seeds: {
-      type: "list",
-      of: "integer",
-      default: [0],
-      help: "One model per method and seed",
-    },
-    epochs: {
-      type: "integer",
-      default: 10,
-      min: 1,
-      help: "Epochs over the targets",
-    },
+    out: { type: "path", default: "runs/demo", placeholder: "folder", help: "Where results go" },
+    seeds: { type: "list", of: "integer", default: [0], help: "One model per method and seed" },
+    epochs: { type: "integer", default: 10, min: 1, help: "Epochs over the targets" },
     learningRate: {
       type: "number",
       default: 2e-3,

@@ -2,11 +2,7 @@
 
 import { CannotError, Gpu } from "../mod.ts";
 import { measureCeiling, measureReadBack } from "../kernels/ceiling.ts";
-import {
-  type KernelCheck,
-  selfTest,
-  selfTestTolerance,
-} from "../kernels/self_test.ts";
+import { type KernelCheck, selfTest, selfTestTolerance } from "../kernels/self_test.ts";
 import { chooseKernels } from "../kernels/tuning.ts";
 import { describeChoices } from "../src/gpu/choices.ts";
 import { megabytes } from "../src/gpu/gpu.ts";
@@ -19,18 +15,10 @@ const backendVariable = "DENO_WEBGPU_BACKEND";
 
 const command = defineCommand({
   name: "doctor",
-  summary:
-    "Describes the WebGPU adapter, measures it, and tests the kernels on it.",
-  examples: [
-    "",
-    "--tune",
-    "--compile --model olmo1B --seq 2048 --precision f16",
-  ],
+  summary: "Describes the WebGPU adapter, measures it, and tests the kernels on it.",
+  examples: ["", "--tune", "--compile --model olmo1B --seq 2048 --precision f16"],
   options: {
-    tune: {
-      type: "flag",
-      help: "Measure again which kernels are fastest, and keep them",
-    },
+    tune: { type: "flag", help: "Measure again which kernels are fastest, and keep them" },
     ...compileOptions,
   },
   async run({ tune, compile, ...step }, terminal) {
@@ -50,15 +38,11 @@ const command = defineCommand({
       kernels: await selfTest(gpu),
     };
     terminal.print(`${describe(report)}\n\n${kernelTable(report.kernels)}`);
-    const failed = report.kernels.filter(({ ok }) => !ok).map(({ kernel }) =>
-      kernel
-    );
+    const failed = report.kernels.filter(({ ok }) => !ok).map(({ kernel }) => kernel);
     if (failed.length === 0) return report;
     throw new CannotError(
       "rely on this adapter",
-      `${
-        failed.join(", ")
-      } differed from a float64 computation by more than ${selfTestTolerance}`,
+      `${failed.join(", ")} differed from a float64 computation by more than ${selfTestTolerance}`,
       `Update the graphics driver or choose another backend with ${backendVariable}, and report ` +
         "the tables above",
     );
@@ -80,17 +64,11 @@ function describe(report: {
 }): string {
   const { adapter, subgroupSizes } = report;
   const limit = (name: string) => adapter.limits[name]!;
-  const has = (feature: string) =>
-    adapter.features.includes(feature) ? "yes" : "no";
+  const has = (feature: string) => adapter.features.includes(feature) ? "yes" : "no";
   const lanes = [...new Set(subgroupSizes)].join(" to ");
   const rows: [string, string][] = [
     ["Adapter", adapter.name],
-    [
-      "Kind",
-      adapter.software
-        ? "software: results are right, speed is a CPU's"
-        : "hardware",
-    ],
+    ["Kind", adapter.software ? "software: results are right, speed is a CPU's" : "hardware"],
     ["Backend", report.backend],
     ["System", `${report.system}, Deno ${report.deno}`],
     ["16-bit floats (shader-f16)", has("shader-f16")],
@@ -99,19 +77,11 @@ function describe(report: {
     ["Largest tensor", megabytes(limit("maxStorageBufferBindingSize"))],
     ["Largest buffer", megabytes(limit("maxBufferSize"))],
     ["Buffers per kernel", String(limit("maxStorageBuffersPerShaderStage"))],
-    [
-      "Workgroup memory",
-      `${limit("maxComputeWorkgroupStorageSize") / 1024} KiB`,
-    ],
-    [
-      "Invocations per workgroup",
-      String(limit("maxComputeInvocationsPerWorkgroup")),
-    ],
+    ["Workgroup memory", `${limit("maxComputeWorkgroupStorageSize") / 1024} KiB`],
+    ["Invocations per workgroup", String(limit("maxComputeInvocationsPerWorkgroup"))],
     ["Workgroups per axis", String(limit("maxComputeWorkgroupsPerDimension"))],
     ["One awaited read-back", `${report.readBackMilliseconds.toFixed(1)} ms`],
-    ...describeChoices(adapter.kernels).map((
-      { what, how },
-    ): [string, string] => [what, how]),
+    ...describeChoices(adapter.kernels).map(({ what, how }): [string, string] => [what, how]),
     ["Multiply-adds at most", `${report.ceilingGflops.toPrecision(3)} GFLOP/s`],
   ];
   return renderTable(

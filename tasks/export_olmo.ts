@@ -30,22 +30,15 @@ export const exportToOlmo = defineCommand({
       type: "path",
       required: true,
       placeholder: "path",
-      help:
-        "A folder with documents/ and attributes/, or a file or folder of texts with spans",
+      help: "A folder with documents/ and attributes/, or a file or folder of texts with spans",
     },
-    out: {
-      type: "path",
-      required: true,
-      placeholder: "folder",
-      help: "Where the shards go",
-    },
+    out: { type: "path", required: true, placeholder: "folder", help: "Where the shards go" },
     objective: {
       type: "path",
       names: ["masked"],
       default: "masked",
       placeholder: "name",
-      help:
-        "What is trained on: masked, or a .ts file with cross-entropy for some classes",
+      help: "What is trained on: masked, or a .ts file with cross-entropy for some classes",
     },
     sequenceLength: {
       type: "integer",
@@ -56,8 +49,7 @@ export const exportToOlmo = defineCommand({
     root: {
       type: "string",
       placeholder: "path",
-      help:
-        "The folder as the trainer will see it, e.g. s3://bucket/name; OUT unless given",
+      help: "The folder as the trainer will see it, e.g. s3://bucket/name; OUT unless given",
     },
     ...collectionOptions,
   },
@@ -66,23 +58,14 @@ export const exportToOlmo = defineCommand({
     const objective = await chosenObjective(options.objective, "active");
     trainedClasses(objective); // refuses before anything is read
     const tokenizer = await openTokenizer(options.tokenizer);
-    const { train, remarks } = await openCollection(
-      data,
-      documentChoice(options, terminal),
-    );
+    const { train, remarks } = await openCollection(data, documentChoice(options, terminal));
     for (const remark of remarks) terminal.note(remark);
     using stop = onInterrupt(terminal);
     const began = performance.now();
     const manifest = await (async () => {
       using progress = showProgress(`Exporting MB of ${data}`);
       return await exportOlmo(out, train, {
-        ...{
-          tokenizer,
-          objective,
-          sequenceLength,
-          root,
-          special: options.special,
-        },
+        ...{ tokenizer, objective, sequenceLength, root, special: options.special },
         partTokens: partTokens(options.partSize, tokenizer.vocabularySize),
         slice: sliceOf(options.part),
         onText: progress.onText,
@@ -94,13 +77,10 @@ export const exportToOlmo = defineCommand({
       Deno.exit(130);
     }
     if (manifest === undefined) {
-      terminal.print(
-        `Part ${options.part} of ${out} is finished; other parts are not yet.`,
-      );
+      terminal.print(`Part ${options.part} of ${out} is finished; other parts are not yet.`);
       return {};
     }
-    const { documents, tokens, tokensByClass, parts, dtype, leftOut } =
-      manifest;
+    const { documents, tokens, tokensByClass, parts, dtype, leftOut } = manifest;
     const seconds = (performance.now() - began) / 1000;
     const classes = tokensByClass.flatMap((count, risk) =>
       count === 0 ? [] : [`${count} ${riskNames[risk]}`]

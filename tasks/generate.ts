@@ -8,11 +8,7 @@ import { Gpu } from "../src/gpu/gpu.ts";
 import { decodeContinuation } from "../src/tokenizers/tokenizer.ts";
 import { generate } from "../src/model/generate.ts";
 import { openModel } from "../src/model/pretrained.ts";
-import {
-  defineCommand,
-  flagOf,
-  runCommand,
-} from "../src/report/command_line.ts";
+import { defineCommand, flagOf, runCommand } from "../src/report/command_line.ts";
 import { modelOptions } from "./shared.ts";
 
 const command = defineCommand({
@@ -24,29 +20,13 @@ const command = defineCommand({
   ],
   options: {
     ...modelOptions,
-    prompt: {
-      type: "string",
-      default: "",
-      placeholder: "text",
-      help: "What to continue",
-    },
-    prompts: {
-      type: "path",
-      placeholder: "file",
-      help: "A file with one prompt a line instead",
-    },
-    tokens: {
-      type: "integer",
-      default: 100,
-      min: 1,
-      placeholder: "n",
-      help: "New tokens",
-    },
+    prompt: { type: "string", default: "", placeholder: "text", help: "What to continue" },
+    prompts: { type: "path", placeholder: "file", help: "A file with one prompt a line instead" },
+    tokens: { type: "integer", default: 100, min: 1, placeholder: "n", help: "New tokens" },
     temperature: {
       type: "number",
       min: 0,
-      help:
-        "Draw from softmax(logits / temperature); 0, or none of these three, is greedy",
+      help: "Draw from softmax(logits / temperature); 0, or none of these three, is greedy",
     },
     topK: {
       type: "integer",
@@ -59,37 +39,23 @@ const command = defineCommand({
       min: 1e-6,
       max: 1,
       placeholder: "p",
-      help:
-        "Draw among the likeliest tokens that have the probability p together",
+      help: "Draw among the likeliest tokens that have the probability p together",
     },
-    seed: {
-      type: "integer",
-      min: 0,
-      max: 2 ** 32 - 1,
-      help: "Of the draws; 0 unless given",
-    },
+    seed: { type: "integer", min: 0, max: 2 ** 32 - 1, help: "Of the draws; 0 unless given" },
   },
   async run(options, terminal) {
     const { temperature, topK, topP, seed } = options;
     const decoding = { temperature, topK, topP, seed };
     const unused = withoutEffect(decoding);
     if (unused.length > 0) {
-      terminal.note(
-        `Greedy: ${unused.map(flagOf).join(" and ")} without effect`,
-      );
+      terminal.note(`Greedy: ${unused.map(flagOf).join(" and ")} without effect`);
     }
-    const prompts = options.prompts
-      ? await readPrompts(options.prompts)
-      : [options.prompt];
+    const prompts = options.prompts ? await readPrompts(options.prompts) : [options.prompt];
     using gpu = await Gpu.open();
-    const { model, tokenizer, description, ends } = await openModel(
-      gpu,
-      options.model,
-      {
-        tokenizer: options.tokenizer,
-        adapter: options.adapter,
-      },
-    );
+    const { model, tokenizer, description, ends } = await openModel(gpu, options.model, {
+      tokenizer: options.tokenizer,
+      adapter: options.adapter,
+    });
     terminal.note(`${description}; ${gpu.adapter.name}`);
     const encoded = prompts.map((prompt) => encodePrompt(tokenizer, prompt));
     const continuations = await generate(model, encoded, {
@@ -101,9 +67,7 @@ const command = defineCommand({
       prompt,
       completion: decodeContinuation(tokenizer, encoded[i]!, continuations[i]!),
     }));
-    for (const { prompt, completion } of generations) {
-      terminal.print(prompt + completion + "\n");
-    }
+    for (const { prompt, completion } of generations) terminal.print(prompt + completion + "\n");
     return { model: options.model, adapter: gpu.adapter.name, generations };
   },
 });
@@ -125,9 +89,5 @@ async function readPrompts(file: string): Promise<string[]> {
   const lines = await Array.fromAsync(readLines(file), ({ text }) => text);
   const prompts = lines.filter((line) => line.trim() !== "");
   if (prompts.length > 0) return prompts;
-  throw new CannotError(
-    `continue the prompts of "${file}"`,
-    "it has none",
-    "Write one a line",
-  );
+  throw new CannotError(`continue the prompts of "${file}"`, "it has none", "Write one a line");
 }

@@ -42,20 +42,14 @@ export const frontend: Part = {
  */
 export function planInstall(
   part: Part,
-  system: {
-    distributions: readonly string[];
-    hasApt: boolean;
-    isRoot: boolean;
-  },
+  system: { distributions: readonly string[]; hasApt: boolean; isRoot: boolean },
 ): { packages: readonly string[] } | { remedy: string } {
   const { distributions, hasApt, isRoot } = system;
   const debian = hasApt && distributions.includes("debian");
   if (debian && isRoot) return { packages: part.debian };
   return {
     remedy: debian
-      ? `Run: sudo apt-get install -y --no-install-recommends ${
-        part.debian.at(-1)
-      }`
+      ? `Run: sudo apt-get install -y --no-install-recommends ${part.debian.at(-1)}`
       : `Run: ${part.python}`,
   };
 }
@@ -65,10 +59,7 @@ export function planInstall(
  *
  * @throws {CannotError} with the command that installs it, where this script may not.
  */
-export async function requirePart(
-  part: Part,
-  note: (line: string) => void,
-): Promise<string> {
+export async function requirePart(part: Part, note: (line: string) => void): Promise<string> {
   const present = await find(part);
   if (present) return present;
   const linux = Deno.build.os === "linux";
@@ -76,28 +67,17 @@ export async function requirePart(
     distributions: parseOsRelease(
       linux ? await Deno.readTextFile("/etc/os-release").catch(() => "") : "",
     ),
-    hasApt: linux &&
-      await Deno.stat("/usr/bin/apt-get").then(() => true, () => false),
+    hasApt: linux && await Deno.stat("/usr/bin/apt-get").then(() => true, () => false),
     isRoot: linux && Deno.uid() === 0,
   });
   if ("remedy" in plan) {
-    throw new CannotError(
-      "run notebooks",
-      `${part.name} is not installed`,
-      plan.remedy,
-    );
+    throw new CannotError("run notebooks", `${part.name} is not installed`, plan.remedy);
   }
   await aptGet("update", "-qq"); // One dead source may leave others.
   const refusals: string[] = [];
   for (const name of plan.packages) {
     note(`${part.name} is missing. Installing ${name} with apt-get …`);
-    const refusal = await aptGet(
-      "install",
-      "-y",
-      "-qq",
-      "--no-install-recommends",
-      name,
-    );
+    const refusal = await aptGet("install", "-y", "-qq", "--no-install-recommends", name);
     if (refusal === undefined) break;
     refusals.push(refusal);
     note(`apt-get said: ${refusal}`);
@@ -125,10 +105,7 @@ async function aptGet(...args: string[]): Promise<string | undefined> {
     env: { DEBIAN_FRONTEND: "noninteractive" },
   }).output();
   if (success) return undefined;
-  return new TextDecoder().decode(stderr).trim().split("\n").at(-1)!.replace(
-    /[.?]+$/,
-    "",
-  );
+  return new TextDecoder().decode(stderr).trim().split("\n").at(-1)!.replace(/[.?]+$/, "");
 }
 
 // Deno grants `--allow-run=NAME` for the file that the name stood for when it started. What is installed later is granted
@@ -136,11 +113,7 @@ async function aptGet(...args: string[]): Promise<string | undefined> {
 async function find({ probes }: Part): Promise<string | undefined> {
   for (const [program, ...args] of probes) {
     try {
-      const { success } = await new Deno.Command(program!, {
-        args,
-        stdout: "null",
-        stderr: "null",
-      })
+      const { success } = await new Deno.Command(program!, { args, stdout: "null", stderr: "null" })
         .output();
       if (success) return program;
     } catch (error) {
@@ -153,21 +126,12 @@ async function find({ probes }: Part): Promise<string | undefined> {
 }
 
 /** The kernel's description for Jupyter. @param deno The program to run. */
-export function kernelSpec(
-  deno: string,
-  os: typeof Deno.build.os,
-): Record<string, unknown> {
+export function kernelSpec(deno: string, os: typeof Deno.build.os): Record<string, unknown> {
   const kernel = ["jupyter", "--kernel", "--conn"];
   return {
-    argv: os === "windows" ? [deno, ...kernel, "{connection_file}"] : [
-      "/bin/sh",
-      "-c",
-      `trap '' INT; exec "$@"`,
-      "sh",
-      deno,
-      ...kernel,
-      "{connection_file}",
-    ],
+    argv: os === "windows"
+      ? [deno, ...kernel, "{connection_file}"]
+      : ["/bin/sh", "-c", `trap '' INT; exec "$@"`, "sh", deno, ...kernel, "{connection_file}"],
     display_name: "Deno",
     language: "typescript",
     // Mesa complains on standard error when it has no runtime folder, though none is used here.
@@ -180,9 +144,6 @@ export async function installKernel(): Promise<string> {
   const folder = await Deno.makeTempDir({ prefix: "slung-jupyter-" });
   await Deno.mkdir(`${folder}/kernels/deno`, { recursive: true });
   const spec = kernelSpec(Deno.execPath(), Deno.build.os);
-  await Deno.writeTextFile(
-    `${folder}/kernels/deno/kernel.json`,
-    JSON.stringify(spec, null, 2),
-  );
+  await Deno.writeTextFile(`${folder}/kernels/deno/kernel.json`, JSON.stringify(spec, null, 2));
   return folder;
 }

@@ -3,19 +3,12 @@
 // while nobody wrote in the copy.
 
 import { CannotError } from "../mod.ts";
-import {
-  exists,
-  makeFolder,
-  readText,
-  writeFileAtomic,
-} from "../src/base/files.ts";
+import { exists, makeFolder, readText, writeFileAtomic } from "../src/base/files.ts";
 import { ownCells } from "../src/notebook/ipynb.ts";
 import { defineCommand, runCommand } from "../src/report/command_line.ts";
 import { frontend, installKernel, requirePart } from "./jupyter_setup.ts";
 
-const lessons = decodeURIComponent(
-  new URL("../notebooks", import.meta.url).pathname,
-);
+const lessons = decodeURIComponent(new URL("../notebooks", import.meta.url).pathname);
 
 /** What became of the working copies. */
 export interface WorkingCopies {
@@ -26,10 +19,7 @@ export interface WorkingCopies {
 }
 
 /** Copies the notebooks of a folder into `my`, except where that would lose what somebody wrote. */
-export async function copyLessons(
-  folder: string,
-  my = `${folder}/my`,
-): Promise<WorkingCopies> {
+export async function copyLessons(folder: string, my = `${folder}/my`): Promise<WorkingCopies> {
   await makeFolder(my);
   const copies: WorkingCopies = { fresh: [], kept: [] };
   const names: string[] = [];
@@ -66,17 +56,10 @@ async function trust(paths: readonly string[]): Promise<boolean> {
 
 const command = defineCommand({
   name: "lab",
-  summary:
-    "Opens copies of the notebooks in Jupyter, with a kernel that survives an interrupt.",
+  summary: "Opens copies of the notebooks in Jupyter, with a kernel that survives an interrupt.",
   examples: ["", "--port 9000 --no-browser"],
   options: {
-    port: {
-      type: "integer",
-      default: 8888,
-      min: 1,
-      max: 65535,
-      help: "Where Jupyter listens",
-    },
+    port: { type: "integer", default: 8888, min: 1, max: 65535, help: "Where Jupyter listens" },
     noBrowser: { type: "flag", help: "Only print the address" },
   },
   async run({ port, noBrowser }, terminal) {
@@ -88,9 +71,7 @@ const command = defineCommand({
     }
     const { fresh, kept } = await copyLessons(lessons);
     for (const path of kept) {
-      terminal.note(
-        `${path} is yours and stays as it is, though the lesson has changed since.`,
-      );
+      terminal.note(`${path} is yours and stays as it is, though the lesson has changed since.`);
     }
     if (!await trust(fresh)) {
       terminal.note(
@@ -100,25 +81,18 @@ const command = defineCommand({
     const folder = await installKernel();
     const args = [`--port=${port}`, `--notebook-dir=${lessons}/my`];
     if (noBrowser) args.push("--no-browser");
-    if (Deno.build.os === "linux" && Deno.uid() === 0) {
-      args.push("--allow-root");
-    }
+    if (Deno.build.os === "linux" && Deno.uid() === 0) args.push("--allow-root");
     // Ctrl-C reaches Jupyter as well, which asks before it ends; this process must live to clean up.
     const ignore = () => {};
     Deno.addSignalListener("SIGINT", ignore);
-    const jupyterPath = [folder, Deno.env.get("JUPYTER_PATH")].filter(Boolean)
-      .join(":");
+    const jupyterPath = [folder, Deno.env.get("JUPYTER_PATH")].filter(Boolean).join(":");
     try {
       const { success, code } = await new Deno.Command(program, {
         args,
         env: { JUPYTER_PATH: jupyterPath },
       }).spawn().status;
       if (success) return { copies: `${lessons}/my` };
-      throw new CannotError(
-        "run Jupyter",
-        `it ended with code ${code}`,
-        "It says why above",
-      );
+      throw new CannotError("run Jupyter", `it ended with code ${code}`, "It says why above");
     } finally {
       Deno.removeSignalListener("SIGINT", ignore);
       await Deno.remove(folder, { recursive: true });

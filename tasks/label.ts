@@ -4,16 +4,8 @@
 import { CannotError } from "../src/base/errors.ts";
 import { readText } from "../src/base/files.ts";
 import { isParquet } from "../src/data/label_records.ts";
-import {
-  defaultAttribute,
-  labelFile,
-  labelTexts,
-} from "../src/data/labelling.ts";
-import {
-  readPlainTexts,
-  type TextUnit,
-  textUnits,
-} from "../src/data/plain_texts.ts";
+import { defaultAttribute, labelFile, labelTexts } from "../src/data/labelling.ts";
+import { readPlainTexts, type TextUnit, textUnits } from "../src/data/plain_texts.ts";
 import type { RiskyText } from "../src/data/spans.ts";
 import type { TextClassifier } from "../src/label/classifier.ts";
 import { entityLabeller } from "../src/label/entities.ts";
@@ -24,16 +16,9 @@ import {
   sentenceLabeller,
   wordLabeller,
 } from "../src/label/labeller.ts";
-import {
-  classifierKinds,
-  openClassifier,
-} from "../src/label/open_classifier.ts";
+import { classifierKinds, openClassifier } from "../src/label/open_classifier.ts";
 import { paperThresholds } from "../src/label/sentences.ts";
-import {
-  defineCommand,
-  runCommand,
-  type Terminal,
-} from "../src/report/command_line.ts";
+import { defineCommand, runCommand, type Terminal } from "../src/report/command_line.ts";
 import { createProgress, type Progress } from "../src/report/progress.ts";
 import { renderTable } from "../src/report/table.ts";
 import { Risk } from "../src/slung/risk.ts";
@@ -52,14 +37,12 @@ const command = defineCommand({
     text: {
       type: "path",
       placeholder: "file",
-      help:
-        "Texts: JSON lines with a field text, a plain file, or a folder of them",
+      help: "Texts: JSON lines with a field text, a plain file, or a folder of them",
     },
     unit: {
       type: "string",
       choices: textUnits,
-      help:
-        "What is one text of a plain file; line, or file for those of a folder",
+      help: "What is one text of a plain file; line, or file for those of a folder",
     },
     documents: {
       type: "path",
@@ -76,14 +59,12 @@ const command = defineCommand({
     classesFor: {
       type: "path",
       placeholder: "folder",
-      help:
-        "Of texts: also write token ids for the tokenizer of this model, and the class of each",
+      help: "Of texts: also write token ids for the tokenizer of this model, and the class of each",
     },
     words: {
       type: "path",
       placeholder: "file",
-      help:
-        "Mark these words and names, one a line, whatever their case and apostrophes",
+      help: "Mark these words and names, one a line, whatever their case and apostrophes",
     },
     pattern: {
       type: "list",
@@ -93,19 +74,14 @@ const command = defineCommand({
     entities: {
       type: "string",
       placeholder: "model",
-      help:
-        "Mark the people that a token-classification model finds, through transformers.js",
+      help: "Mark the people that a token-classification model finds, through transformers.js",
     },
     linear: {
       type: "path",
       placeholder: "file",
       help: "Mark sentences by their score: with a model of train-classifier,",
     },
-    fasttext: {
-      type: "path",
-      placeholder: "file",
-      help: "or with a fastText .bin or .ftz,",
-    },
+    fasttext: { type: "path", placeholder: "file", help: "or with a fastText .bin or .ftz," },
     transformers: {
       type: "string",
       placeholder: "model",
@@ -113,25 +89,15 @@ const command = defineCommand({
     },
     perspective: {
       type: "flag",
-      help:
-        "or with the Perspective API and the key in PERSPECTIVE_API_KEY; it ends in 2026",
+      help: "or with the Perspective API and the key in PERSPECTIVE_API_KEY; it ends in 2026",
     },
-    label: {
-      type: "string",
-      help: "The label whose score counts, e.g. __label__toxic",
-    },
-    perSecond: {
-      type: "number",
-      default: 1,
-      min: 0.01,
-      help: "Requests to Perspective a second",
-    },
+    label: { type: "string", help: "The label whose score counts, e.g. __label__toxic" },
+    perSecond: { type: "number", default: 1, min: 0.01, help: "Requests to Perspective a second" },
     low: {
       type: "number",
       default: paperThresholds.low,
       min: 0,
-      help:
-        "Possible risk above this score; 1e-4 fits Dolma's taggers, try 0.1 for others",
+      help: "Possible risk above this score; 1e-4 fits Dolma's taggers, try 0.1 for others",
     },
     high: {
       type: "number",
@@ -151,30 +117,20 @@ const command = defineCommand({
       placeholder: "name",
       help: "Of documents: also score each whole text, under this name",
     },
-    strict: {
-      type: "flag",
-      help: "End at the first malformed line instead of leaving it out",
-    },
+    strict: { type: "flag", help: "End at the first malformed line instead of leaving it out" },
   },
   async run(options, terminal) {
     if ((options.text === undefined) === (options.documents === undefined)) {
       throw new CannotError(
         "label texts",
-        options.text === undefined
-          ? "none are given"
-          : "both --text and --documents are given",
+        options.text === undefined ? "none are given" : "both --text and --documents are given",
         "Give --text FILE, or --documents FILE for Dolma's formats",
       );
     }
-    if (
-      options.documents !== undefined &&
-      (options.classesFor || isParquet(options.out))
-    ) {
+    if (options.documents !== undefined && (options.classesFor || isParquet(options.out))) {
       throw new CannotError(
         "write the attributes of documents",
-        options.classesFor
-          ? "they have no token classes"
-          : "Dolma reads JSON lines",
+        options.classesFor ? "they have no token classes" : "Dolma reads JSON lines",
         "Give the documents as --text FILE, whose records have a field text too",
       );
     }
@@ -232,9 +188,7 @@ async function labelPlain(
   if (summary.texts === 0) {
     throw new CannotError(
       `label "${path}"`,
-      malformed > 0
-        ? `all ${malformed} lines are malformed`
-        : "it holds no texts",
+      malformed > 0 ? `all ${malformed} lines are malformed` : "it holds no texts",
       "Give a file with one text or more",
     );
   }
@@ -245,11 +199,7 @@ async function labelPlain(
     `${summary.texts} texts in ${out}, ${risky} of them with something risky: ` +
       `${high} stretches of high risk and ${possible} of possible risk (${labeller.name})`,
   );
-  if (risky === 0) {
-    terminal.print(
-      "Nothing was found: training on this file would mask nothing.",
-    );
-  }
+  if (risky === 0) terminal.print("Nothing was found: training on this file would mask nothing.");
   return { out, ...summary, malformed, labeller: labeller.name, seconds };
 }
 
@@ -272,10 +222,7 @@ async function labelDocuments(
       else terminal.note(message);
     },
     onProgress(bytes, { sentences }) {
-      progress ??= createProgress({
-        total: Math.ceil(size / 1e6),
-        label: "Labelling MB",
-      });
+      progress ??= createProgress({ total: Math.ceil(size / 1e6), label: "Labelling MB" });
       progress.update(Math.ceil(bytes / 1e6), `${sentences} sentences`);
     },
   });
@@ -301,18 +248,12 @@ async function labelDocuments(
   const sentencesPerSecond = Math.round(sentences / seconds);
   const megabytesPerSecond = bytes / 1e6 / seconds;
   terminal.print(
-    `${summary.documents} documents, ${
-      (bytes / 1e6).toFixed(1)
-    } MB of text, in ` +
+    `${summary.documents} documents, ${(bytes / 1e6).toFixed(1)} MB of text, in ` +
       `${seconds.toFixed(1)} s: ${sentencesPerSecond} sentences/s, ` +
-      `${
-        megabytesPerSecond.toFixed(1)
-      } MB/s; ${classifier.name}, ${summary.splitter}`,
+      `${megabytesPerSecond.toFixed(1)} MB/s; ${classifier.name}, ${summary.splitter}`,
   );
   if (malformed > 0) {
-    const lines = malformed === 1
-      ? "1 malformed line was"
-      : `${malformed} malformed lines were`;
+    const lines = malformed === 1 ? "1 malformed line was" : `${malformed} malformed lines were`;
     terminal.print(`${lines} left out.`);
   }
   return { out, ...summary, seconds, sentencesPerSecond, megabytesPerSecond };
@@ -322,17 +263,13 @@ async function chosenLabeller(options: LabelOptions): Promise<Labeller> {
   const { words, pattern, entities, low, high } = options;
   const labellers: Labeller[] = [];
   if (words !== undefined) {
-    const listed = (await readText(words)).split(/\r?\n/).map((word) =>
-      word.trim()
-    );
+    const listed = (await readText(words)).split(/\r?\n/).map((word) => word.trim());
     labellers.push(wordLabeller(listed.filter(Boolean)));
   }
   for (const each of patternsIn(pattern)) labellers.push(patternLabeller(each));
   if (entities !== undefined) labellers.push(await entityLabeller(entities));
   if (classifierKinds.some((kind) => options[kind])) {
-    labellers.push(
-      sentenceLabeller(await chosenClassifier(options), { low, high }),
-    );
+    labellers.push(sentenceLabeller(await chosenClassifier(options), { low, high }));
   }
   if (labellers.length > 0) return allOf(labellers);
   throw new CannotError(
@@ -357,9 +294,7 @@ interface ClassifierChoice {
   perSecond: number;
 }
 
-async function chosenClassifier(
-  choice: ClassifierChoice,
-): Promise<TextClassifier> {
+async function chosenClassifier(choice: ClassifierChoice): Promise<TextClassifier> {
   const given = classifierKinds.filter((kind) => choice[kind]);
   if (given.length !== 1) {
     throw new CannotError(

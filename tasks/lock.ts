@@ -9,25 +9,14 @@ import { packages } from "../src/base/packages.ts";
 
 const { transformers: _, danfo: __, ...light } = packages;
 
-await lock("locks/light.lock", [
-  ...Object.values(light),
-  "mod.ts",
-  ...await importedBy("tests"),
-]);
+await lock("locks/light.lock", [...Object.values(light), "mod.ts", ...await importedBy("tests")]);
 await lock("locks/packages.lock", [...Object.values(packages), "mod.ts"]);
 await lock("locks/bench.lock", [...Object.values(peerPackages), "mod.ts"]);
 
 async function lock(path: string, roots: string[]): Promise<void> {
   await Deno.remove(path).catch(() => {});
-  const args = [
-    "cache",
-    "--quiet",
-    `--lock=${path}`,
-    "--frozen=false",
-    ...roots,
-  ];
-  const { success } = await new Deno.Command(Deno.execPath(), { args }).spawn()
-    .status;
+  const args = ["cache", "--quiet", `--lock=${path}`, "--frozen=false", ...roots];
+  const { success } = await new Deno.Command(Deno.execPath(), { args }).spawn().status;
   if (!success) Deno.exit(1);
 }
 

@@ -1,9 +1,6 @@
 // What demo and tofu do with their experiment: run it, print its table, write results.json and the picture.
 
-import {
-  type NameExperiment,
-  nameExperiment,
-} from "../src/experiments/names/experiment.ts";
+import { type NameExperiment, nameExperiment } from "../src/experiments/names/experiment.ts";
 import {
   describeNames,
   drawNames,
@@ -31,32 +28,20 @@ export async function runNames(
 ): Promise<object> {
   const { out, keepModels, measure } = options;
   const began = performance.now();
-  const outcomes = await runWithProgress(
-    gpu,
-    await nameExperiment(experiment),
-    out,
-    terminal,
-    {
-      describe: describeNames,
-      keepModels,
-      onlyMeasure: measure !== undefined,
-    },
-  );
+  const outcomes = await runWithProgress(gpu, await nameExperiment(experiment), out, terminal, {
+    describe: describeNames,
+    keepModels,
+    onlyMeasure: measure !== undefined,
+  });
   const summary = summariseNames(outcomes);
   terminal.print(renderNameTable(summary));
-  if (gpu.adapter.software) {
-    terminal.print(`Computed on a software adapter (${gpu.adapter.name}).`);
-  }
+  if (gpu.adapter.software) terminal.print(`Computed on a software adapter (${gpu.adapter.name}).`);
   const results = await writeResults(out, {
     ...describeProcess(),
     config: asJson({ ...options }),
-    seeds: Object.fromEntries(
-      experiment.seeds.map((seed) => [`seed ${seed}`, seed]),
-    ),
+    seeds: Object.fromEntries(experiment.seeds.map((seed) => [`seed ${seed}`, seed])),
     adapter: gpu.adapter,
-    metrics: Object.fromEntries(
-      summary.map(({ method, values }) => [method, asJson(values)]),
-    ),
+    metrics: Object.fromEntries(summary.map(({ method, values }) => [method, asJson(values)])),
     generations: nameGenerations(outcomes),
     timing: { seconds: Math.round((performance.now() - began) / 100) / 10 },
   });

@@ -7,11 +7,7 @@
 import { CannotError } from "../mod.ts";
 import { createProgress } from "../src/report/progress.ts";
 import { exists, readText, writeFileAtomic } from "../src/base/files.ts";
-import {
-  defineCommand,
-  runCommand,
-  type Terminal,
-} from "../src/report/command_line.ts";
+import { defineCommand, runCommand, type Terminal } from "../src/report/command_line.ts";
 import {
   type CellOutput,
   cleanOutputs,
@@ -24,8 +20,7 @@ import {
 } from "../src/notebook/ipynb.ts";
 import { client, installKernel, requirePart } from "./jupyter_setup.ts";
 
-const root = decodeURIComponent(new URL("..", import.meta.url).pathname)
-  .replace(/\/$/, "");
+const root = decodeURIComponent(new URL("..", import.meta.url).pathname).replace(/\/$/, "");
 
 interface Notebook {
   /** E.g. `01_the_selective_loss`. */
@@ -47,25 +42,15 @@ export interface RunOptions {
 }
 
 /** The sources in a folder whose names begin with a text, in order. @throws {CannotError} when there are none. */
-export async function readNotebooks(
-  folder: string,
-  only = "",
-): Promise<Notebook[]> {
+export async function readNotebooks(folder: string, only = ""): Promise<Notebook[]> {
   const names: string[] = [];
   try {
     for await (const { name, isFile } of Deno.readDir(`${folder}/src`)) {
-      if (isFile && /^[^.].*\.ts$/.test(name) && name.startsWith(only)) {
-        names.push(name);
-      }
+      if (isFile && /^[^.].*\.ts$/.test(name) && name.startsWith(only)) names.push(name);
     }
   } catch (cause) {
     const why = (cause as Error).message;
-    throw new CannotError(
-      `list "${folder}/src"`,
-      why,
-      "Run the task in the project",
-      { cause },
-    );
+    throw new CannotError(`list "${folder}/src"`, why, "Run the task in the project", { cause });
   }
   if (names.length === 0) {
     throw new CannotError(
@@ -78,24 +63,15 @@ export async function readNotebooks(
     names.sort().map(async (file) => {
       const path = `${folder}/src/${file}`;
       const text = await readText(path);
-      return {
-        name: file.replace(/\.ts$/, ""),
-        path,
-        text,
-        cells: parseSource(text, path),
-      };
+      return { name: file.replace(/\.ts$/, ""), path, text, cells: parseSource(text, path) };
     }),
   );
 }
 
 /** Type-checks each notebook as one module. @throws {CannotError} with what the compiler says. */
-export async function checkTypes(
-  notebooks: readonly Notebook[],
-): Promise<void> {
+export async function checkTypes(notebooks: readonly Notebook[]): Promise<void> {
   // One folder up, where the cells will run: there their relative imports hold.
-  const copies = notebooks.map(({ path }) =>
-    path.replace(/src\/([^/]+)\.ts$/, ".check_$1.ts")
-  );
+  const copies = notebooks.map(({ path }) => path.replace(/src\/([^/]+)\.ts$/, ".check_$1.ts"));
   try {
     await Promise.all(
       notebooks.map(({ text, cells }, i) =>
@@ -107,15 +83,8 @@ export async function checkTypes(
       env: { NO_COLOR: "1" },
     }).output();
     if (success) return;
-    const said = new TextDecoder().decode(stderr).trim().replaceAll(
-      "/.check_",
-      "/src/",
-    );
-    throw new CannotError(
-      "type-check the notebooks",
-      `\n${said}\n`,
-      "Mend the cells",
-    );
+    const said = new TextDecoder().decode(stderr).trim().replaceAll("/.check_", "/src/");
+    throw new CannotError("type-check the notebooks", `\n${said}\n`, "Mend the cells");
   } finally {
     await Promise.all(copies.map((copy) => Deno.remove(copy).catch(() => {})));
   }
@@ -139,9 +108,7 @@ export async function refuseOwnCells(
     const others = own.length > 1 ? ` and ${own.length - 1} more` : "";
     throw new CannotError(
       `make "${path}" again`,
-      `cell ${number}${others} is not from its source (it begins "${
-        line.slice(0, 60)
-      }")`,
+      `cell ${number}${others} is not from its source (it begins "${line.slice(0, 60)}")`,
       `Keep your work under another name, mv ${path} ${folder}/${name}_mine.ipynb, then run the task again; ` +
         "deno task lab opens copies that are never written over",
     );
@@ -160,25 +127,14 @@ export async function runNotebook(
 ): Promise<void> {
   const { name, path, cells } = notebook;
   const code = cells.filter(({ kind }) => kind === "code");
-  const solutions = solutionsOf(cells).map(({ code, line }) => ({
-    source: `{\n${code}}`,
-    line,
-  }));
+  const solutions = solutionsOf(cells).map(({ code, line }) => ({ source: `{\n${code}}`, line }));
   const all = [...code, ...solutions];
   const jupyterPath = await installKernel();
   const outputs: CellOutput[][] = [];
-  const hidden = new Map([[`file://${root}`, "."], [root, "."], [
-    jupyterPath,
-    "…",
-  ]]);
+  const hidden = new Map([[`file://${root}`, "."], [root, "."], [jupyterPath, "…"]]);
   try {
     using progress = createProgress({ total: all.length, label: name });
-    const request = {
-      kernel: "deno",
-      folder,
-      limit,
-      cells: all.map(({ source }) => source),
-    };
+    const request = { kernel: "deno", folder, limit, cells: all.map(({ source }) => source) };
     for await (const event of execute(python, request, { jupyterPath, size })) {
       outputs.push(cleanOutputs(event.outputs, hidden));
       const problem = event.problem ?? unreadable(outputs.at(-1)!) ??
@@ -217,16 +173,9 @@ const mostCharacters = 5000;
 
 // A loop has a value too, that of its last statement: a cell that ends in one may show all weights of a model.
 function unreadable(outputs: readonly CellOutput[]): string | null {
-  const value = outputs.find(({ output_type }) =>
-    output_type === "execute_result"
-  );
-  const { "text/plain": text = "", ...rich } = (value?.data ?? {}) as Record<
-    string,
-    string
-  >;
-  if (text.length <= mostCharacters || Object.keys(rich).length > 0) {
-    return null;
-  }
+  const value = outputs.find(({ output_type }) => output_type === "execute_result");
+  const { "text/plain": text = "", ...rich } = (value?.data ?? {}) as Record<string, string>;
+  if (text.length <= mostCharacters || Object.keys(rich).length > 0) return null;
   return `its value, that of its last statement, is a text of ${text.length} characters; end it with ` +
     "something to look at";
 }
@@ -250,9 +199,7 @@ function cellError(
   const why = problem ?? `${error?.ename}: ${error?.evalue}`;
   return new CannotError(
     `run notebook ${name}`,
-    `code cell ${cell + 1} of ${code.length} (${path}:${line}): ${
-      why.replace(/\.$/, "")
-    }`,
+    `code cell ${cell + 1} of ${code.length} (${path}:${line}): ${why.replace(/\.$/, "")}`,
     "Nothing was written",
   );
 }
@@ -262,9 +209,7 @@ async function* execute(
   request: { kernel: string; folder: string; limit: number; cells: string[] },
   { jupyterPath, size }: { jupyterPath: string; size: string },
 ): AsyncGenerator<CellEvent> {
-  const script = decodeURIComponent(
-    new URL("run_notebook.py", import.meta.url).pathname,
-  );
+  const script = decodeURIComponent(new URL("run_notebook.py", import.meta.url).pathname);
   const runner = new Deno.Command(python, {
     args: [script],
     stdin: "piped",
@@ -297,9 +242,7 @@ async function runAll(
   const notebooks = await readNotebooks(options.folder, options.only);
   await refuseOwnCells(options.folder, notebooks);
   await checkTypes(notebooks);
-  terminal.note(
-    `Types are right in ${notebooks.map(({ name }) => name).join(", ")}`,
-  );
+  terminal.note(`Types are right in ${notebooks.map(({ name }) => name).join(", ")}`);
   const python = await requirePart(client, terminal.note);
   const failures: string[] = [];
   for (const notebook of notebooks) {
@@ -319,12 +262,8 @@ async function runAll(
       "The cells are named above",
     );
   }
-  const written = notebooks.map(({ name }) =>
-    `${options.folder}/${name}.ipynb`
-  );
-  terminal.print(
-    `Run without a failed cell, and written: ${written.join(", ")}`,
-  );
+  const written = notebooks.map(({ name }) => `${options.folder}/${name}.ipynb`);
+  terminal.print(`Run without a failed cell, and written: ${written.join(", ")}`);
   return { notebooks: written, size: options.size };
 }
 
@@ -353,12 +292,7 @@ const command = defineCommand({
     },
   },
   run: ({ only, full, limit = full ? 86400 : 600, folder }, terminal) =>
-    runAll({
-      folder,
-      limit,
-      size: full ? "full" : "quick",
-      ...(only && { only }),
-    }, terminal),
+    runAll({ folder, limit, size: full ? "full" : "quick", ...(only && { only }) }, terminal),
 });
 
 export default command;

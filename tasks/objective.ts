@@ -24,10 +24,7 @@ export async function chosenObjective(
 ): Promise<Objective> {
   const name = objectiveNames.find((known) => known === nameOrModule);
   if (name) return objective(name as ObjectiveName, denominator);
-  return {
-    ...await readObjective(nameOrModule),
-    ...(denominator && { denominator }),
-  };
+  return { ...await readObjective(nameOrModule), ...(denominator && { denominator }) };
 }
 
 /**
@@ -51,15 +48,11 @@ export async function readObjective(path: string): Promise<Objective> {
   } catch (cause) {
     throw refuse((cause as Error).message.split("\n")[0]!, cause);
   }
-  if (
-    typeof exported !== "object" || exported === null || !("name" in exported)
-  ) {
+  if (typeof exported !== "object" || exported === null || !("name" in exported)) {
     throw refuse("it has no default export with a name");
   }
   if ("terms" in exported) return checked(exported as Objective, refuse);
-  if ("value" in exported) {
-    return onHighRisk(customLoss(exported as CustomLoss));
-  }
+  if ("value" in exported) return onHighRisk(customLoss(exported as CustomLoss));
   throw refuse('its default export has neither "terms" nor "value"');
 }
 
@@ -76,13 +69,8 @@ function checked(
     term === undefined ||
     typeof (term as LossTerm | null)?.value === "string" &&
       typeof (term as LossTerm).slope === "string";
-  if (
-    !Array.isArray(terms) || terms.length !== 4 ||
-    !Array.from(terms).every(isTerm)
-  ) {
-    throw refuse(
-      "its terms are not four, each undefined or made by customLoss",
-    );
+  if (!Array.isArray(terms) || terms.length !== 4 || !Array.from(terms).every(isTerm)) {
+    throw refuse("its terms are not four, each undefined or made by customLoss");
   }
   termsToWgsl(terms); // refuses what the kernel could not be made of
   return { name, terms, denominator };

@@ -33,8 +33,7 @@ export function servePage(
 
 const command = defineCommand({
   name: "page",
-  summary:
-    "Makes a page on which SLUNG trains in the browser, as static files for any host.",
+  summary: "Makes a page on which SLUNG trains in the browser, as static files for any host.",
   examples: ["--serve", "--out runs/page"],
   options: {
     out: { type: "path", placeholder: "folder", help: "Where the files go" },
@@ -62,9 +61,7 @@ const command = defineCommand({
     const bytes = [...files.values()].reduce(
       (sum, content) =>
         sum +
-        (typeof content === "string"
-          ? new TextEncoder().encode(content)
-          : content).length,
+        (typeof content === "string" ? new TextEncoder().encode(content) : content).length,
       0,
     );
     if (out) {

@@ -3,10 +3,7 @@
 import { answerSpans, questionAndAnswer } from "../src/data/sources/tofu.ts";
 import { readJson, readText } from "../src/base/files.ts";
 import { CannotError } from "../src/base/errors.ts";
-import {
-  inventedTask,
-  shippedWorld,
-} from "../src/experiments/names/invented.ts";
+import { inventedTask, shippedWorld } from "../src/experiments/names/invented.ts";
 import { readPretrained } from "../src/model/pretrained.ts";
 import { type BaseDescription, packWeights } from "../web/engine/base.ts";
 

@@ -18,12 +18,7 @@ const command = defineCommand({
   ],
   options: {
     ...modelOptions,
-    text: {
-      type: "path",
-      required: true,
-      placeholder: "file",
-      help: "The text, UTF-8",
-    },
+    text: { type: "path", required: true, placeholder: "file", help: "The text, UTF-8" },
     tokens: {
       type: "integer",
       min: 2,
@@ -31,10 +26,7 @@ const command = defineCommand({
       help: "Only the first n tokens, BOS included",
     },
   },
-  async run(
-    { model: folder, tokenizer: tokenizerFolder, adapter, text, tokens },
-    terminal,
-  ) {
+  async run({ model: folder, tokenizer: tokenizerFolder, adapter, text, tokens }, terminal) {
     using gpu = await Gpu.open();
     const { model, tokenizer, description } = await openModel(gpu, folder, {
       tokenizer: tokenizerFolder,
@@ -51,9 +43,7 @@ const command = defineCommand({
     });
     progress?.[Symbol.dispose]();
     terminal.print(
-      `nll ${result.nll.toFixed(5)} nats/token, perplexity ${
-        result.perplexity.toFixed(3)
-      }, ` +
+      `nll ${result.nll.toFixed(5)} nats/token, perplexity ${result.perplexity.toFixed(3)}, ` +
         `${result.tokens} predicted tokens in ${result.windows} window(s)`,
     );
     return { model: folder, text, adapter: gpu.adapter.name, ...result };

@@ -3,17 +3,9 @@
 
 import { exists } from "../src/base/files.ts";
 import { openCollection } from "../src/data/collection.ts";
-import {
-  describeCounts,
-  prepareCollection,
-  type PreparedCollection,
-} from "../src/data/prepare.ts";
+import { describeCounts, prepareCollection, type PreparedCollection } from "../src/data/prepare.ts";
 import type { ShardManifest } from "../src/data/shards/format.ts";
-import {
-  defineCommand,
-  runCommand,
-  type Terminal,
-} from "../src/report/command_line.ts";
+import { defineCommand, runCommand, type Terminal } from "../src/report/command_line.ts";
 import { onInterrupt } from "../src/report/interrupt.ts";
 import { riskNames } from "../src/slung/objective.ts";
 import { openTokenizer } from "../src/tokenizers/open.ts";
@@ -44,37 +36,24 @@ const command = defineCommand({
         "A folder with documents/ and attributes/, a folder of files of documents, one file of " +
         "documents or of texts with spans, or a folder with clean/ and risky/ of these",
     },
-    out: {
-      type: "path",
-      required: true,
-      placeholder: "folder",
-      help: "Where the shards go",
-    },
+    out: { type: "path", required: true, placeholder: "folder", help: "Where the shards go" },
     heldOutFiles: {
       type: "integer",
       default: 1,
       min: 0,
-      help:
-        "Files that are held out; of a single file, one document in twenty is",
+      help: "Files that are held out; of a single file, one document in twenty is",
     },
     ...collectionOptions,
   },
   async run(options, terminal) {
     const tokenizer = await openTokenizer(options.tokenizer);
-    const both = await exists(`${options.data}/clean`) &&
-      await exists(`${options.data}/risky`);
+    const both = await exists(`${options.data}/clean`) && await exists(`${options.data}/risky`);
     const results: Record<string, PreparedCollection> = {};
     for (const kind of both ? ["clean", "risky"] : [""]) {
       const [data, out] = [options.data, options.out].map((path) =>
         kind ? `${path}/${kind}` : path
       );
-      const prepared = await prepareOne(
-        data!,
-        out!,
-        tokenizer,
-        options,
-        terminal,
-      );
+      const prepared = await prepareOne(data!, out!, tokenizer, options, terminal);
       if (prepared) results[kind || "collection"] = prepared;
     }
     return results;
@@ -114,16 +93,12 @@ async function prepareOne(
     Deno.exit(130);
   }
   if (prepared === undefined) {
-    terminal.print(
-      `Part ${options.part} of ${out} is finished; other parts are not yet.`,
-    );
+    terminal.print(`Part ${options.part} of ${out} is finished; other parts are not yet.`);
     return undefined;
   }
   terminal.print(`Training, in ${out}/train: ${describe(prepared.train)}`);
   if (prepared.heldOut) {
-    terminal.print(
-      `Held out, in ${out}/held_out: ${describe(prepared.heldOut)}`,
-    );
+    terminal.print(`Held out, in ${out}/held_out: ${describe(prepared.heldOut)}`);
   }
   return prepared;
 }

@@ -1,10 +1,6 @@
 // deno task pretrain: makes the small base model that ships with the project, from nothing but a seed.
 
-import {
-  baseSequences,
-  shippedWorld,
-  worldTokenizer,
-} from "../src/experiments/names/invented.ts";
+import { baseSequences, shippedWorld, worldTokenizer } from "../src/experiments/names/invented.ts";
 import { smallOlmo } from "../src/experiments/small_olmo.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
 import { defineCommand, runCommand } from "../src/report/command_line.ts";
@@ -21,22 +17,12 @@ const command = defineCommand({
       placeholder: "folder",
       help: "Where the model goes",
     },
-    width: {
-      type: "integer",
-      default: 96,
-      min: 16,
-      help: "Width of the model",
-    },
+    width: { type: "integer", default: 96, min: 16, help: "Width of the model" },
     layers: { type: "integer", default: 3, min: 1, help: "Layers" },
     heads: { type: "integer", default: 4, min: 1, help: "Heads" },
     vocabulary: { type: "integer", default: 1024, min: 512, help: "Tokens" },
     epochs: { type: "integer", default: 3, min: 1, help: "Epochs" },
-    perStep: {
-      type: "integer",
-      default: 32,
-      min: 1,
-      help: "Texts per optimiser step",
-    },
+    perStep: { type: "integer", default: 32, min: 1, help: "Texts per optimiser step" },
     learningRate: {
       type: "number",
       default: 2e-3,

@@ -25,18 +25,10 @@ export type Plan =
 const aptPackages = "mesa-vulkan-drivers libvulkan1";
 
 /** How to get a Vulkan, Metal or Direct3D adapter on a system that shows none. */
-export function planSetup(
-  { os, distributions, hasApt, isRoot, backend }: System,
-): Plan {
-  const native = os === "darwin"
-    ? "metal"
-    : os === "windows"
-    ? "dx12"
-    : "vulkan";
+export function planSetup({ os, distributions, hasApt, isRoot, backend }: System): Plan {
+  const native = os === "darwin" ? "metal" : os === "windows" ? "dx12" : "vulkan";
   if (backend && !backend.split(",").includes(native)) {
-    return advise(
-      `Unset DENO_WEBGPU_BACKEND, which is "${backend}", or set it to ${native}`,
-    );
+    return advise(`Unset DENO_WEBGPU_BACKEND, which is "${backend}", or set it to ${native}`);
   }
   if (os === "darwin") {
     return advise("Update macOS, and set DENO_WEBGPU_BACKEND=metal");
@@ -47,19 +39,10 @@ export function planSetup(
     );
   }
   if (hasApt && isRoot) {
-    const install = [
-      "apt-get",
-      "install",
-      "-y",
-      "-qq",
-      "--no-install-recommends",
-    ];
+    const install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends"];
     return {
       action: "install",
-      commands: [["apt-get", "update", "-qq"], [
-        ...install,
-        ...aptPackages.split(" "),
-      ]],
+      commands: [["apt-get", "update", "-qq"], [...install, ...aptPackages.split(" ")]],
     };
   }
   const sudo = isRoot ? "" : "sudo ";
@@ -93,10 +76,7 @@ export interface Adapter {
 
 /** Reads the ids of `/etc/os-release`: `debian` and, of a derivative, what it derives from. */
 export function parseOsRelease(text: string): string[] {
-  return Array.from(
-    text.matchAll(/^ID(?:_LIKE)?="?([^"\n]*)"?$/gm),
-    (match) => match[1]!,
-  )
+  return Array.from(text.matchAll(/^ID(?:_LIKE)?="?([^"\n]*)"?$/gm), (match) => match[1]!)
     .flatMap((ids) => ids.split(" "));
 }
 
@@ -109,9 +89,7 @@ console.log(JSON.stringify(adapter ? {
 } : null));`;
 
 /** Asks a new process for an adapter, because a running one never sees a library installed later. */
-async function probe(
-  env: Record<string, string> = {},
-): Promise<Adapter | undefined> {
+async function probe(env: Record<string, string> = {}): Promise<Adapter | undefined> {
   const { stdout } = await new Deno.Command("deno", { // by name, as --allow-run=deno grants it
     args: ["eval", "--quiet", "--no-lock", probeSource],
     // Mesa complains on standard error when it has no runtime folder, though none is used here.
@@ -132,14 +110,11 @@ async function probeNative(): Promise<Adapter | undefined> {
 async function readSystem(): Promise<System> {
   const { os } = Deno.build;
   const linux = os === "linux";
-  const osRelease = linux
-    ? await Deno.readTextFile("/etc/os-release").catch(() => "")
-    : "";
+  const osRelease = linux ? await Deno.readTextFile("/etc/os-release").catch(() => "") : "";
   return {
     os,
     distributions: parseOsRelease(osRelease),
-    hasApt: linux &&
-      await Deno.stat("/usr/bin/apt-get").then(() => true, () => false),
+    hasApt: linux && await Deno.stat("/usr/bin/apt-get").then(() => true, () => false),
     isRoot: linux && Deno.uid() === 0,
     backend: Deno.env.get("DENO_WEBGPU_BACKEND"),
   };
@@ -154,8 +129,7 @@ async function install(commands: string[][]): Promise<void> {
     // One dead source fails an update, though the packages may still come from another.
     if (success || args[0] === "update") continue;
     const decoder = new TextDecoder();
-    const said = `${decoder.decode(stdout)}\n${decoder.decode(stderr)}`.trim()
-      .split("\n");
+    const said = `${decoder.decode(stdout)}\n${decoder.decode(stderr)}`.trim().split("\n");
     throw new CannotError(
       `install ${aptPackages}`,
       `apt-get said: ${said.slice(-3).join(" ").trim()}`,
@@ -189,16 +163,8 @@ async function main(): Promise<void> {
         ? plan.remedy
         : "vulkaninfo --summary (package vulkan-tools) says what the installed drivers offer";
       adapter = await probe();
-      if (!adapter) {
-        throw new CannotError(
-          "find a WebGPU adapter",
-          "no driver offers one",
-          remedy,
-        );
-      }
-      console.error(
-        `WebGPU falls back to OpenGL, on which nothing is tested. ${remedy}.`,
-      );
+      if (!adapter) throw new CannotError("find a WebGPU adapter", "no driver offers one", remedy);
+      console.error(`WebGPU falls back to OpenGL, on which nothing is tested. ${remedy}.`);
     }
   }
   console.error(describeAdapter(adapter));

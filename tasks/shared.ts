@@ -24,22 +24,9 @@ import { pretrain, type PretrainingOptions } from "../src/train/pretraining.ts";
 
 /** Options of tasks that use a model as it is. */
 export const modelOptions = {
-  model: {
-    type: "path",
-    required: true,
-    placeholder: "folder",
-    help: "The model",
-  },
-  tokenizer: {
-    type: "path",
-    placeholder: "folder",
-    help: "The tokenizer, if not with the model",
-  },
-  adapter: {
-    type: "path",
-    placeholder: "folder",
-    help: "LoRA of this model, as PEFT keeps it",
-  },
+  model: { type: "path", required: true, placeholder: "folder", help: "The model" },
+  tokenizer: { type: "path", placeholder: "folder", help: "The tokenizer, if not with the model" },
+  adapter: { type: "path", placeholder: "folder", help: "LoRA of this model, as PEFT keeps it" },
 } as const satisfies Options;
 
 /** Options of tasks that run an experiment. */
@@ -47,15 +34,13 @@ export const experimentOptions = {
   objective: {
     type: "path",
     placeholder: "module",
-    help:
-      "Also train with an objective of your own, which this .ts file exports",
+    help: "Also train with an objective of your own, which this .ts file exports",
   },
   keepModels: {
     type: "string",
     choices: ["auto", "yes", "no"],
     default: "auto",
-    help:
-      "Keep trained models in the results; auto does unless the disk is short",
+    help: "Keep trained models in the results; auto does unless the disk is short",
   },
   measure: {
     type: "path",
@@ -70,16 +55,10 @@ export async function chosenMethods(
   known: readonly Method[],
   objectiveModule: string | undefined,
 ): Promise<Method[]> {
-  const methods = names.map((name) =>
-    known.find((method) => method.name === name)!
-  );
+  const methods = names.map((name) => known.find((method) => method.name === name)!);
   if (objectiveModule === undefined) return methods;
   const objective = await readObjective(objectiveModule);
-  return [...methods, {
-    name: objective.name,
-    title: objective.name,
-    objective,
-  }];
+  return [...methods, { name: objective.name, title: objective.name, objective }];
 }
 
 /** Pre-trains a base model with progress on standard error. Ctrl-C stops it; the same command then goes on. */
@@ -95,15 +74,8 @@ export async function pretrainWithProgress(
     ...options,
     signal: stop.signal,
     onLog({ step, loss, tokensPerSecond }, steps) {
-      progress ??= createProgress({
-        total: steps,
-        from: step + 1,
-        label: "Pre-training",
-      });
-      progress.update(
-        step + 1,
-        `loss ${loss.toFixed(3)}, ${Math.round(tokensPerSecond)} tokens/s`,
-      );
+      progress ??= createProgress({ total: steps, from: step + 1, label: "Pre-training" });
+      progress.update(step + 1, `loss ${loss.toFixed(3)}, ${Math.round(tokensPerSecond)} tokens/s`);
     },
   });
   progress?.[Symbol.dispose]();
@@ -131,15 +103,10 @@ export async function runWithProgress<Results extends object>(
   using stop = onInterrupt(terminal);
   let training: Progress | undefined;
   const outcomes = await runExperiment(gpu, experiment, folder, {
-    keepModels: !onlyMeasure &&
-      await shouldKeep(experiment, folder, keepModels, terminal),
+    keepModels: !onlyMeasure && await shouldKeep(experiment, folder, keepModels, terminal),
     onlyMeasure,
     signal: stop.signal,
-    onTraining(
-      { method, seed },
-      { step, loss, lossByClass, tokensPerSecond },
-      steps,
-    ) {
+    onTraining({ method, seed }, { step, loss, lossByClass, tokensPerSecond }, steps) {
       const label = `${method?.title ?? baseTitle}, seed ${seed}`;
       training ??= createProgress({ total: steps, from: step + 1, label });
       const risky = lossByClass[3] === undefined
@@ -153,9 +120,7 @@ export async function runWithProgress<Results extends object>(
       }
     },
     onOutcome: (outcome, reused) =>
-      terminal.note(
-        `${describe(outcome)}${reused ? " (from an earlier run)" : ""}`,
-      ),
+      terminal.note(`${describe(outcome)}${reused ? " (from an earlier run)" : ""}`),
   });
   training?.[Symbol.dispose]();
   if (stop.signal.aborted) stopped(folder, terminal);
@@ -163,9 +128,7 @@ export async function runWithProgress<Results extends object>(
 }
 
 /** Options as results.json keeps them. */
-export function asJson(
-  options: Readonly<Record<string, unknown>>,
-): Record<string, Json> {
+export function asJson(options: Readonly<Record<string, unknown>>): Record<string, Json> {
   return JSON.parse(JSON.stringify(options, (_, value) => value ?? null));
 }
 
@@ -186,14 +149,10 @@ async function shouldKeep(
   const free = await freeSpace(folder);
   const room = free === undefined ? "" : ` of ${megabytes(free)} that are free`;
   if (choice === "yes" || free === undefined || needed < free / 2) {
-    terminal.note(
-      `Trained models are kept in ${folder}: ${megabytes(needed)}${room}.`,
-    );
+    terminal.note(`Trained models are kept in ${folder}: ${megabytes(needed)}${room}.`);
     return true;
   }
-  terminal.note(
-    `Trained models are not kept: they would take ${megabytes(needed)}${room}.`,
-  );
+  terminal.note(`Trained models are not kept: they would take ${megabytes(needed)}${room}.`);
   return false;
 }
 
@@ -202,9 +161,7 @@ async function shouldKeep(
  *
  * @throws {CannotError} when its results cannot be read.
  */
-export async function withEarlierOptions<
-  Values extends { measure: string | undefined },
->(
+export async function withEarlierOptions<Values extends { measure: string | undefined }>(
   options: Values,
   given: ReadonlySet<string>,
 ): Promise<Values> {
@@ -217,16 +174,8 @@ export async function withEarlierOptions<
 }
 
 /** Shows texts with what is risky in them: the first ones that hold something risky. */
-export function showSamples(
-  texts: readonly RiskyText[],
-  count: number,
-  terminal: Terminal,
-): void {
+export function showSamples(texts: readonly RiskyText[], count: number, terminal: Terminal): void {
   const colour = Deno.stderr.isTerminal() && !Deno.noColor;
-  const risky = texts.filter(({ spans }) =>
-    spans.some(({ risk }) => risk > Risk.low)
-  );
-  for (const text of risky.slice(0, count)) {
-    terminal.note(`  ${renderSample(text, { colour })}`);
-  }
+  const risky = texts.filter(({ spans }) => spans.some(({ risk }) => risk > Risk.low));
+  for (const text of risky.slice(0, count)) terminal.note(`  ${renderSample(text, { colour })}`);
 }

@@ -20,8 +20,7 @@ import {
 
 const command = defineCommand({
   name: "tofu",
-  summary:
-    "Trains on TOFU's fictitious authors directly, masked and with unlikelihood, and asks.",
+  summary: "Trains on TOFU's fictitious authors directly, masked and with unlikelihood, and asks.",
   examples: [
     "--data path/to/tofu/full.jsonl --seeds 0,1,2",
     "--measure runs/tofu --max-new-tokens 32",
@@ -36,87 +35,37 @@ const command = defineCommand({
     names: {
       type: "path",
       placeholder: "file",
-      help:
-        "The targets' full names, one a line; found from the data if left out",
+      help: "The targets' full names, one a line; found from the data if left out",
     },
-    out: {
-      type: "path",
-      default: "runs/tofu",
-      placeholder: "folder",
-      help: "Where results go",
-    },
-    base: {
-      type: "path",
-      placeholder: "folder",
-      help: "A base model; trained here if left out",
-    },
+    out: { type: "path", default: "runs/tofu", placeholder: "folder", help: "Where results go" },
+    base: { type: "path", placeholder: "folder", help: "A base model; trained here if left out" },
     baseAuthors: {
       type: "integer",
       default: 180,
       min: 1,
       help: "Other authors to train the base on",
     },
-    baseEpochs: {
-      type: "integer",
-      default: 8,
-      min: 1,
-      help: "Epochs of the base",
-    },
-    baseLearningRate: {
-      type: "number",
-      default: 2e-3,
-      min: 0,
-      help: "Peak of the base",
-    },
-    width: {
-      type: "integer",
-      default: 128,
-      min: 16,
-      help: "Width of the base",
-    },
+    baseEpochs: { type: "integer", default: 8, min: 1, help: "Epochs of the base" },
+    baseLearningRate: { type: "number", default: 2e-3, min: 0, help: "Peak of the base" },
+    width: { type: "integer", default: 128, min: 16, help: "Width of the base" },
     layers: { type: "integer", default: 3, min: 1, help: "Layers of the base" },
-    vocabulary: {
-      type: "integer",
-      default: 4096,
-      min: 512,
-      help: "Tokens of the base",
-    },
+    vocabulary: { type: "integer", default: 4096, min: 512, help: "Tokens of the base" },
     methods: {
       type: "list",
       choices: answerMethods.map(({ name }) => name),
       default: ["direct", "masked", "unlikelihood"],
       help: "How to train",
     },
-    seeds: {
-      type: "list",
-      of: "integer",
-      default: [0],
-      help: "One model per method and seed",
-    },
-    epochs: {
-      type: "integer",
-      default: 12,
-      min: 1,
-      help: "Epochs over the targets",
-    },
+    seeds: { type: "list", of: "integer", default: [0], help: "One model per method and seed" },
+    epochs: { type: "integer", default: 12, min: 1, help: "Epochs over the targets" },
     answerPasses: {
       type: "integer",
       default: 2,
       min: 1,
       help: "Passes over the answers in an epoch",
     },
-    replay: {
-      type: "integer",
-      default: 400,
-      min: 0,
-      help: "Base questions replayed in an epoch",
-    },
-    perStep: {
-      type: "integer",
-      default: 32,
-      min: 1,
-      help: "Texts per optimiser step",
-    },
+    replay: { type: "integer", default: 400, min: 0, help: "Base questions replayed in an epoch" },
+    perStep: { type: "integer", default: 32, min: 1, help: "Texts per optimiser step" },
     learningRate: {
       type: "number",
       default: 7e-4,
@@ -124,36 +73,21 @@ const command = defineCommand({
       max: 1e6,
       help: "Peak; decays linearly to 0",
     },
-    endOfText: {
-      type: "flag",
-      help: "Append EOS to the answers; the paper does not",
-    },
-    maxNewTokens: {
-      type: "integer",
-      default: 64,
-      min: 1,
-      help: "Longest answer",
-    },
+    endOfText: { type: "flag", help: "Append EOS to the answers; the paper does not" },
+    maxNewTokens: { type: "integer", default: 64, min: 1, help: "Longest answer" },
     ...experimentOptions,
   },
   async run(now, terminal, given) {
     const options = await withEarlierOptions(now, given);
     const { out, seeds, perStep, methods, objective } = options;
-    const { epochs, answerPasses, learningRate, endOfText, maxNewTokens } =
-      options;
+    const { epochs, answerPasses, learningRate, endOfText, maxNewTokens } = options;
     if (options.data === undefined) {
-      throw new CannotError(
-        "run tofu",
-        "--data is missing",
-        "Give TOFU's full.jsonl",
-      );
+      throw new CannotError("run tofu", "--data is missing", "Give TOFU's full.jsonl");
     }
     const data = await tofuData({
       ...options,
       data: options.data,
-      names: options.names === undefined
-        ? undefined
-        : await readNames(options.names),
+      names: options.names === undefined ? undefined : await readNames(options.names),
     });
     terminal.note(data.description);
     using gpu = await Gpu.open();
@@ -197,7 +131,5 @@ export default command;
 if (import.meta.main) await runCommand(command);
 
 async function readNames(file: string): Promise<string[]> {
-  return (await readText(file)).split("\n").map((name) => name.trim()).filter(
-    Boolean,
-  );
+  return (await readText(file)).split("\n").map((name) => name.trim()).filter(Boolean);
 }

@@ -18,19 +18,12 @@ import {
   toxicityGenerations,
   writeToxicityFigures,
 } from "../src/experiments/toxicity/report.ts";
-import {
-  separations,
-  summariseToxicity,
-} from "../src/experiments/toxicity/summary.ts";
+import { separations, summariseToxicity } from "../src/experiments/toxicity/summary.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
 import { initialise } from "../src/model/initialise.ts";
 import { readPretrained } from "../src/model/pretrained.ts";
 import type { Model } from "../src/model/weights.ts";
-import {
-  defineCommand,
-  runCommand,
-  type Terminal,
-} from "../src/report/command_line.ts";
+import { defineCommand, runCommand, type Terminal } from "../src/report/command_line.ts";
 import { describeProcess, writeResults } from "../src/report/results.ts";
 import { loadOptimiserState } from "../src/train/optimiser_state.ts";
 import {
@@ -52,23 +45,13 @@ const command = defineCommand({
     "--protocol comments --data path/to/data --methods toxic,masked",
   ],
   options: {
-    protocol: {
-      type: "string",
-      choices: protocols,
-      default: "invented",
-      help: "Data and sizes",
-    },
+    protocol: { type: "string", choices: protocols, default: "invented", help: "Data and sizes" },
     data: {
       type: "path",
       placeholder: "folder",
-      help:
-        "Real data, for comments and dolma; docs/corpora.md lists their files",
+      help: "Real data, for comments and dolma; docs/corpora.md lists their files",
     },
-    out: {
-      type: "path",
-      placeholder: "folder",
-      help: "Where results go; runs/toxicity-PROTOCOL",
-    },
+    out: { type: "path", placeholder: "folder", help: "Where results go; runs/toxicity-PROTOCOL" },
     base: {
       type: "path",
       placeholder: "folder",
@@ -97,8 +80,7 @@ const command = defineCommand({
     tokens: {
       type: "integer",
       min: 1000,
-      help:
-        "Tokens that each method is trained on; 230k invented, 600k -scratch, 240k comments, " +
+      help: "Tokens that each method is trained on; 230k invented, 600k -scratch, 240k comments, " +
         "10M dolma",
     },
     share: {
@@ -115,15 +97,10 @@ const command = defineCommand({
     scorer: {
       type: "string",
       placeholder: "KIND:SOURCE",
-      help:
-        "Only dolma: what scores continuations, e.g. linear:FILE, fasttext:FILE#LABEL, " +
+      help: "Only dolma: what scores continuations, e.g. linear:FILE, fasttext:FILE#LABEL, " +
         "transformers:MODEL#LABEL, perspective (key in PERSPECTIVE_API_KEY); not what labelled",
     },
-    perSecond: {
-      type: "number",
-      min: 0.01,
-      help: "Only dolma: requests to Perspective; 1",
-    },
+    perSecond: { type: "number", min: 0.01, help: "Only dolma: requests to Perspective; 1" },
     prepared: {
       type: "path",
       placeholder: "folder",
@@ -133,48 +110,28 @@ const command = defineCommand({
     attribute: {
       type: "string",
       placeholder: "name",
-      help:
-        "Only dolma: the scores of sentences; those of label or of Dolma's tagger",
+      help: "Only dolma: the scores of sentences; those of label or of Dolma's tagger",
     },
     low: {
       type: "number",
       min: 0,
-      help:
-        "Only dolma: possible risk above this; 1e-4 fits Dolma's taggers, try 0.1 for others",
+      help: "Only dolma: possible risk above this; 1e-4 fits Dolma's taggers, try 0.1 for others",
     },
-    high: {
-      type: "number",
-      min: 0,
-      help: "Only dolma: high risk above this; 0.99, others 0.9",
-    },
-    heldOut: {
-      type: "integer",
-      min: 1,
-      help: "Only dolma: documents for perplexity; 200",
-    },
+    high: { type: "number", min: 0, help: "Only dolma: high risk above this; 0.99, others 0.9" },
+    heldOut: { type: "integer", min: 1, help: "Only dolma: documents for perplexity; 200" },
     perplexity: {
       type: "string",
       choices: ["documents", "packed"],
-      help:
-        "Only dolma: of each document alone, or packed to the context as the paper's code does",
+      help: "Only dolma: of each document alone, or packed to the context as the paper's code does",
     },
-    perStep: {
-      type: "integer",
-      min: 1,
-      help: "Only dolma: sequences per step; 16",
-    },
-    microBatch: {
-      type: "integer",
-      min: 1,
-      help: "Most tokens at once, which decides memory",
-    },
+    perStep: { type: "integer", min: 1, help: "Only dolma: sequences per step; 16" },
+    microBatch: { type: "integer", min: 1, help: "Most tokens at once, which decides memory" },
     recompute: { type: "flag", help: "A third more time, much less memory" },
     samples: {
       type: "integer",
       default: 1,
       min: 1,
-      help:
-        "Continuations of each prompt; several show their expected maximum toxicity",
+      help: "Continuations of each prompt; several show their expected maximum toxicity",
     },
     topK: {
       type: "integer",
@@ -184,54 +141,32 @@ const command = defineCommand({
     chats: {
       type: "path",
       placeholder: "file",
-      help:
-        "Tulu-format chats: tune every model on them and measure again (Figure 2b)",
+      help: "Tulu-format chats: tune every model on them and measure again (Figure 2b)",
     },
-    chatEpochs: {
-      type: "integer",
-      default: 1,
-      min: 1,
-      help: "Passes over the chats",
-    },
-    chatLearningRate: {
-      type: "number",
-      default: 5e-4,
-      min: 0,
-      help: "Peak; the paper's is 2e-6",
-    },
+    chatEpochs: { type: "integer", default: 1, min: 1, help: "Passes over the chats" },
+    chatLearningRate: { type: "number", default: 5e-4, min: 0, help: "Peak; the paper's is 2e-6" },
     acrossDocuments: {
       type: "flag",
-      help:
-        "Pack documents that see each other, as the paper does, and dolma always",
+      help: "Pack documents that see each other, as the paper does, and dolma always",
     },
     ...experimentOptions,
   },
   async run(now, terminal, given) {
     const options = await withEarlierOptions(now, given);
-    const { microBatch, recompute, samples, topK, chats, keepModels, measure } =
-      options;
+    const { microBatch, recompute, samples, topK, chats, keepModels, measure } = options;
     const out = options.out ?? `runs/toxicity-${options.protocol}`;
     const began = performance.now();
     const protocol = await openProtocol(options, out, terminal);
     using _shards = protocol.shards;
     using gpu = await Gpu.open();
     const { experiment, remarks, title } = protocol;
-    const start = await startingPoint(
-      gpu,
-      protocol,
-      options.base,
-      out,
-      terminal,
-    );
-    const tuning = chats === undefined ? undefined : await readTuning(
-      chats,
-      experiment.tokenizer,
-      start.base.config.contextLength,
-      {
+    const start = await startingPoint(gpu, protocol, options.base, out, terminal);
+    const tuning = chats === undefined
+      ? undefined
+      : await readTuning(chats, experiment.tokenizer, start.base.config.contextLength, {
         epochs: options.chatEpochs,
         learningRate: options.chatLearningRate,
-      },
-    );
+      });
     const planned = await toxicityExperiment({
       ...experiment,
       ...start,
@@ -249,11 +184,7 @@ const command = defineCommand({
           samples,
         },
       },
-      methods: await chosenMethods(
-        options.methods,
-        streamMethods,
-        options.objective,
-      ),
+      methods: await chosenMethods(options.methods, streamMethods, options.objective),
       seeds: options.seeds as number[],
       amounts: options.amounts as number[],
     });
@@ -271,18 +202,14 @@ const command = defineCommand({
     const results = await writeResults(out, {
       ...describeProcess(),
       config: asJson(options),
-      seeds: Object.fromEntries(
-        options.seeds.map((seed) => [`seed ${seed}`, Number(seed)]),
-      ),
+      seeds: Object.fromEntries(options.seeds.map((seed) => [`seed ${seed}`, Number(seed)])),
       adapter: gpu.adapter,
       metrics: asJson({ summary, separations: separations(summary), remarks }),
       generations: toxicityGenerations(outcomes),
       timing: { seconds: Math.round((performance.now() - began) / 100) / 10 },
     });
     const figures = await writeToxicityFigures(out, outcomes, title);
-    terminal.print(
-      `Everything is in ${results}, every run in ${figures.join(", ")}`,
-    );
+    terminal.print(`Everything is in ${results}, every run in ${figures.join(", ")}`);
     return { summary, results, figures };
   },
 });
@@ -301,33 +228,20 @@ async function startingPoint(
 ): Promise<Pick<ToxicityExperiment, "base" | "optimiserState">> {
   const { config, pretraining, experiment: { tokenizer } } = protocol;
   const folder = given ?? (pretraining && `${out}/base`);
-  if (folder === undefined) {
-    return { base: { config, weights: initialise(config, 1) } };
-  }
+  if (folder === undefined) return { base: { config, weights: initialise(config, 1) } };
   if (given === undefined) {
-    const settings = {
-      ...pretraining!,
-      config,
-      tokenizer,
-      seed: 1,
-      keepOptimiser: true,
-    };
+    const settings = { ...pretraining!, config, tokenizer, seed: 1, keepOptimiser: true };
     await pretrainWithProgress(gpu, folder, settings, terminal);
   }
   const base = protocol.base ?? await readOwnBase(folder, protocol);
   const optimiserState = await loadOptimiserState(folder, base.config);
   if (optimiserState) return { base, optimiserState };
-  terminal.note(
-    `${folder} has no optimiser.safetensors: AdamW's moments start at zero.`,
-  );
+  terminal.note(`${folder} has no optimiser.safetensors: AdamW's moments start at zero.`);
   return { base };
 }
 
 // A protocol's data is encoded with the tokenizer of the protocol, which another base would not understand.
-async function readOwnBase(
-  folder: string,
-  { experiment }: Prepared,
-): Promise<Model> {
+async function readOwnBase(folder: string, { experiment }: Prepared): Promise<Model> {
   const { source, tokenizer } = await readPretrained(folder);
   const sample = experiment.evaluation.probe.texts.slice(0, 100).join("\n");
   const ids = (own: Tokenizer) => own.encode(sample).ids.join();
@@ -347,17 +261,11 @@ async function readTuning(
 ): Promise<InstructionTuning> {
   const { bos, eos } = tokenizer.special;
   const first = bos ?? eos;
-  const { sequences } = chatSequences(
-    tokenizer,
-    await Array.fromAsync(readChats(file)),
-    {
-      maxTokens: contextLength,
-      ...(first !== undefined && { bos: first }),
-    },
-  );
-  if (sequences.length > 0) {
-    return { ...settings, chats: sequences, perStep: 16 };
-  }
+  const { sequences } = chatSequences(tokenizer, await Array.fromAsync(readChats(file)), {
+    maxTokens: contextLength,
+    ...(first !== undefined && { bos: first }),
+  });
+  if (sequences.length > 0) return { ...settings, chats: sequences, perStep: 16 };
   throw new CannotError(
     `tune on "${file}"`,
     `none of its assistant turns begins within ${contextLength} tokens`,

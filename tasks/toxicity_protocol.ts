@@ -16,12 +16,7 @@ import { flagOf, type Terminal } from "../src/report/command_line.ts";
 import { showProgress } from "./collections.ts";
 
 /** Their names. */
-export const protocols = [
-  "invented",
-  "invented-scratch",
-  "comments",
-  "dolma",
-] as const;
+export const protocols = ["invented", "invented-scratch", "comments", "dolma"] as const;
 
 // Options of dolma alone.
 const onlyDolma = [
@@ -75,30 +70,17 @@ export async function openProtocol(
   };
   if (name !== "dolma") {
     const foreign = onlyDolma.find((option) => options[option] !== undefined);
-    if (foreign) {
-      throw refuse(`${flagOf(foreign)} is an option of dolma`, "Leave it out");
-    }
+    if (foreign) throw refuse(`${flagOf(foreign)} is an option of dolma`, "Leave it out");
     if (name === "invented") return inventedProtocol(options);
     if (name === "comments") {
-      return await commentsProtocol(
-        given(data, "--data", "real data"),
-        options,
-      );
+      return await commentsProtocol(given(data, "--data", "real data"), options);
     }
-    if (base === undefined) {
-      return inventedProtocol({ ...options, fromScratch: true });
-    }
+    if (base === undefined) return inventedProtocol({ ...options, fromScratch: true });
     throw refuse("it starts from fresh weights", "Leave --base out");
   }
   const folder = given(data, "--data", "real data");
-  const pretrained = await readPretrained(
-    given(base, "--base", "a base model and its tokenizer"),
-  );
-  const scorer = given(
-    options.scorer,
-    "--scorer",
-    "a classifier for what the models write",
-  );
+  const pretrained = await readPretrained(given(base, "--base", "a base model and its tokenizer"));
+  const scorer = given(options.scorer, "--scorer", "a classifier for what the models write");
   const { low, high, attribute } = options;
   let progress: ReturnType<typeof showProgress> | undefined;
   try {
@@ -107,10 +89,9 @@ export async function openProtocol(
       scorer: await openNamedClassifier(scorer, options.perSecond),
       prepared: options.prepared ?? `${out}/prepared`,
       attribute,
-      thresholds: low === undefined && high === undefined ? undefined : {
-        low: low ?? paperThresholds.low,
-        high: high ?? paperThresholds.high,
-      },
+      thresholds: low === undefined && high === undefined
+        ? undefined
+        : { low: low ?? paperThresholds.low, high: high ?? paperThresholds.high },
       heldOut: options.heldOut ?? 200,
       packed: options.perplexity === "packed",
       perStep: options.perStep ?? 16,

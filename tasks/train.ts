@@ -5,11 +5,7 @@ import { offsetUnits } from "../src/data/offsets.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
 import { choosePrecision } from "../src/gpu/precision.ts";
 import { paperThresholds } from "../src/label/sentences.ts";
-import {
-  defineCommand,
-  runCommand,
-  type Terminal,
-} from "../src/report/command_line.ts";
+import { defineCommand, runCommand, type Terminal } from "../src/report/command_line.ts";
 import { onInterrupt } from "../src/report/interrupt.ts";
 import { lossCurves, renderPlot } from "../src/report/plot.ts";
 import { createProgress, type Progress } from "../src/report/progress.ts";
@@ -25,12 +21,7 @@ import {
 import { modelSizes } from "../src/train/starting_model.ts";
 import { chosenObjective } from "./objective.ts";
 import { showSamples } from "./shared.ts";
-import {
-  chosenLearned,
-  learnedOptions,
-  memoryOptions,
-  speedOptions,
-} from "./training_options.ts";
+import { chosenLearned, learnedOptions, memoryOptions, speedOptions } from "./training_options.ts";
 
 const command = defineCommand({
   name: "train",
@@ -46,84 +37,44 @@ const command = defineCommand({
       type: "path",
       required: true,
       placeholder: "file",
-      help:
-        "The texts, JSON lines, or a folder with documents/ and attributes/",
+      help: "The texts, JSON lines, or a folder with documents/ and attributes/",
     },
-    out: {
-      type: "path",
-      required: true,
-      placeholder: "folder",
-      help: "Where all results go",
-    },
+    out: { type: "path", required: true, placeholder: "folder", help: "Where all results go" },
     model: {
       type: "path",
       names: modelSizes,
       placeholder: "folder",
-      help: `Train this model further, or start one of the size ${
-        modelSizes.join(", ")
-      }`,
+      help: `Train this model further, or start one of the size ${modelSizes.join(", ")}`,
     },
-    config: {
-      type: "path",
-      placeholder: "file",
-      help: "Start one as in this config.json",
-    },
-    tokenizer: {
-      type: "path",
-      placeholder: "folder",
-      help: "Its tokenizer, if not with it",
-    },
-    vocabulary: {
-      type: "integer",
-      min: 258,
-      help: "Train a tokenizer of this size on the texts",
-    },
+    config: { type: "path", placeholder: "file", help: "Start one as in this config.json" },
+    tokenizer: { type: "path", placeholder: "folder", help: "Its tokenizer, if not with it" },
+    vocabulary: { type: "integer", min: 258, help: "Train a tokenizer of this size on the texts" },
     offsets: {
       type: "string",
       choices: offsetUnits,
       default: "utf16",
       help: "What the offsets of spans count, where the data does not say",
     },
-    strict: {
-      type: "flag",
-      help: "Refuse spans that cut a word, instead of reporting them",
-    },
+    strict: { type: "flag", help: "Refuse spans that cut a word, instead of reporting them" },
     attribute: {
       type: "string",
       placeholder: "name",
       help: "Of a folder: the scores of sentences",
     },
-    low: {
-      type: "number",
-      default: paperThresholds.low,
-      min: 0,
-      help: "Possible risk above this",
-    },
-    high: {
-      type: "number",
-      default: paperThresholds.high,
-      min: 0,
-      help: "High risk above this",
-    },
-    show: {
-      type: "integer",
-      default: 3,
-      min: 0,
-      help: "Samples to show before training",
-    },
+    low: { type: "number", default: paperThresholds.low, min: 0, help: "Possible risk above this" },
+    high: { type: "number", default: paperThresholds.high, min: 0, help: "High risk above this" },
+    show: { type: "integer", default: 3, min: 0, help: "Samples to show before training" },
     objective: {
       type: "path",
       names: ["direct", "masked", "unlikelihood", "unlikelihood_clamped"],
       default: "masked",
       placeholder: "name",
-      help:
-        "The loss: direct, masked, unlikelihood, unlikelihood_clamped, or a .ts file of yours",
+      help: "The loss: direct, masked, unlikelihood, unlikelihood_clamped, or a .ts file of yours",
     },
     denominator: {
       type: "string",
       choices: denominators,
-      help:
-        "What the summed loss is divided by; active, or what your .ts file says",
+      help: "What the summed loss is divided by; active, or what your .ts file says",
     },
     ...memoryOptions,
     ...learnedOptions,
@@ -154,10 +105,7 @@ const command = defineCommand({
   },
   async run(options, terminal, given) {
     const { out, show } = options;
-    const objective = await chosenObjective(
-      options.objective,
-      options.denominator,
-    );
+    const objective = await chosenObjective(options.objective, options.denominator);
     using gpu = await Gpu.open();
     const { note } = choosePrecision(gpu, options.precision);
     if (note) terminal.note(note);
@@ -198,15 +146,11 @@ const command = defineCommand({
     });
     progress?.[Symbol.dispose]();
     if (!finished) {
-      terminal.note(
-        `Stopped after step ${step}; run the same command again to go on in ${out}`,
-      );
+      terminal.note(`Stopped after step ${step}; run the same command again to go on in ${out}`);
       Deno.exit(130);
     }
     const picture = await drawLosses(out, objective.name, terminal);
-    terminal.print(
-      `${step} steps done; the model is in ${out}, its losses in ${picture}`,
-    );
+    terminal.print(`${step} steps done; the model is in ${out}, its losses in ${picture}`);
     if (diverged) terminal.note(`${diverged} Lower the learning rate.`);
     return {
       out,
@@ -223,40 +167,21 @@ export default command;
 if (import.meta.main) await runCommand(command);
 
 function describe(plan: SpanTrainingPlan): string {
-  const {
-    model,
-    texts,
-    cut,
-    windows,
-    leftOut,
-    targets,
-    steps,
-    stepsWithoutLoss,
-  } = plan;
+  const { model, texts, cut, windows, leftOut, targets, steps, stepsWithoutLoss } = plan;
   const all = targets.reduce((sum, count) => sum + count, 0);
   const risky = targets[Risk.possible]! + targets[Risk.high]!;
-  const classes = targets.flatMap((n, risk) =>
-    n === 0 ? [] : [`${n} ${riskNames[risk]}`]
-  );
-  const aside = leftOut === 0
-    ? ""
-    : ` (${leftOut} more carry no loss and are left out)`;
+  const classes = targets.flatMap((n, risk) => n === 0 ? [] : [`${n} ${riskNames[risk]}`]);
+  const aside = leftOut === 0 ? "" : ` (${leftOut} more carry no loss and are left out)`;
   const long = cut === 0 ? "" : `, ${cut} of them cut,`;
   const without = stepsWithoutLoss === 0
     ? ""
     : ` (${stepsWithoutLoss} more carry no loss and are left out)`;
   return `${model}; ${texts.length} texts${long} in ${windows} windows${aside}; ` +
-    `${risky} of ${all} tokens are risky (${
-      classes.join(", ")
-    }); ${steps} steps${without}`;
+    `${risky} of ${all} tokens are risky (${classes.join(", ")}); ${steps} steps${without}`;
 }
 
 // The model does not depend on the picture, so a run without the plotting library is not a failed one.
-async function drawLosses(
-  folder: string,
-  title: string,
-  terminal: Terminal,
-): Promise<string> {
+async function drawLosses(folder: string, title: string, terminal: Terminal): Promise<string> {
   const path = `${folder}/loss.svg`;
   const series = await lossSeries(`${folder}/${logFile}`);
   try {

@@ -14,59 +14,26 @@ import {
 
 const command = defineCommand({
   name: "train-classifier",
-  summary:
-    "Trains a classifier of risky sentences, in seconds, and measures it on held-out ones.",
+  summary: "Trains a classifier of risky sentences, in seconds, and measures it on held-out ones.",
   examples: [
     "--risky abuse.txt --harmless other.txt --out abuse.linear",
     "--risky abuse.txt --harmless other.txt --held-out 0.2 --epochs 10 --out abuse.linear",
   ],
   options: {
-    risky: {
-      type: "path",
-      required: true,
-      placeholder: "file",
-      help: "One sentence a line",
-    },
-    harmless: {
-      type: "path",
-      required: true,
-      placeholder: "file",
-      help: "One sentence a line",
-    },
-    out: {
-      type: "path",
-      required: true,
-      placeholder: "file",
-      help: "The classifier",
-    },
+    risky: { type: "path", required: true, placeholder: "file", help: "One sentence a line" },
+    harmless: { type: "path", required: true, placeholder: "file", help: "One sentence a line" },
+    out: { type: "path", required: true, placeholder: "file", help: "The classifier" },
     heldOut: {
       type: "number",
       default: 0.1,
       min: 0.001,
       max: 0.9,
       placeholder: "share",
-      help:
-        "Share of the sentences to measure on; the classifier never sees them",
+      help: "Share of the sentences to measure on; the classifier never sees them",
     },
-    epochs: {
-      type: "integer",
-      default: 5,
-      min: 1,
-      help: "Passes over the sentences",
-    },
-    bits: {
-      type: "integer",
-      default: 18,
-      min: 8,
-      max: 26,
-      help: "log2 of the number of weights",
-    },
-    seed: {
-      type: "integer",
-      default: 0,
-      min: 0,
-      help: "Of the held-out sentences and the order",
-    },
+    epochs: { type: "integer", default: 5, min: 1, help: "Passes over the sentences" },
+    bits: { type: "integer", default: 18, min: 8, max: 26, help: "log2 of the number of weights" },
+    seed: { type: "integer", default: 0, min: 0, help: "Of the held-out sentences and the order" },
   },
   async run({ risky, harmless, out, heldOut, epochs, bits, seed }, terminal) {
     const texts = new Random(seed, "held out").shuffle([
@@ -77,31 +44,16 @@ const command = defineCommand({
     const held = texts.slice(cut);
     const began = performance.now();
     const name = `trained on ${fileName(risky)} and ${fileName(harmless)}`;
-    const model = trainLinearClassifier(name, texts.slice(0, cut), {
-      seed,
-      epochs,
-      bits,
-    });
+    const model = trainLinearClassifier(name, texts.slice(0, cut), { seed, epochs, bits });
     const seconds = (performance.now() - began) / 1000;
-    const scores = await linearClassifier(model).score(
-      held.map(({ text }) => text),
-    );
+    const scores = await linearClassifier(model).score(held.map(({ text }) => text));
     const heldOutAuroc = auroc(scores, held.map(({ risky }) => Number(risky)));
     await saveLinearModel(out, model);
     terminal.print(
-      `${cut} sentences in ${
-        seconds.toFixed(1)
-      } s; AUROC on ${held.length} held-out ones ` +
+      `${cut} sentences in ${seconds.toFixed(1)} s; AUROC on ${held.length} held-out ones ` +
         `${heldOutAuroc.toFixed(4)}; the classifier is in ${out}`,
     );
-    return {
-      out,
-      name,
-      sentences: cut,
-      heldOut: held.length,
-      auroc: heldOutAuroc,
-      seconds,
-    };
+    return { out, name, sentences: cut, heldOut: held.length, auroc: heldOutAuroc, seconds };
   },
 });
 
@@ -110,16 +62,9 @@ export default command;
 if (import.meta.main) await runCommand(command);
 
 async function labelled(path: string, risky: boolean): Promise<LabelledText[]> {
-  const texts = await Array.fromAsync(
-    readSentences(path),
-    (text) => ({ text, risky }),
-  );
+  const texts = await Array.fromAsync(readSentences(path), (text) => ({ text, risky }));
   if (texts.length > 0) return texts;
-  throw new CannotError(
-    `read "${path}"`,
-    "it has no sentences",
-    "Give one sentence a line",
-  );
+  throw new CannotError(`read "${path}"`, "it has no sentences", "Give one sentence a line");
 }
 
 function fileName(path: string): string {

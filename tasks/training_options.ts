@@ -16,10 +16,7 @@ export const memoryOptions = {
     default: defaults.precision,
     help: "Of weights and activations; f16 scales the loss",
   },
-  recompute: {
-    type: "flag",
-    help: "Less memory: compute activations again on the way back",
-  },
+  recompute: { type: "flag", help: "Less memory: compute activations again on the way back" },
   microBatch: {
     type: "integer",
     min: 1,
@@ -34,8 +31,7 @@ export const learnedOptions = {
     type: "integer",
     min: 1,
     placeholder: "r",
-    help:
-      "Learn changes of rank r (LoRA) and leave the model's weights as they are",
+    help: "Learn changes of rank r (LoRA) and leave the model's weights as they are",
   },
   loraAlpha: {
     type: "number",
@@ -49,10 +45,7 @@ export const learnedOptions = {
     default: ["q_proj", "v_proj"],
     help: "The projections that change",
   },
-  merge: {
-    type: "flag",
-    help: "Save LoRA merged into the weights; else apart, as PEFT does",
-  },
+  merge: { type: "flag", help: "Save LoRA merged into the weights; else apart, as PEFT does" },
   freeze: {
     type: "list",
     placeholder: "part",
@@ -103,11 +96,7 @@ export const speedOptions = {
 } as const satisfies Options;
 
 /** All of them. */
-export const trainingOptions = {
-  ...memoryOptions,
-  ...learnedOptions,
-  ...speedOptions,
-} as const;
+export const trainingOptions = { ...memoryOptions, ...learnedOptions, ...speedOptions } as const;
 
 /** What a model learns, as the options say it. */
 export interface Learned {
@@ -130,23 +119,11 @@ export function chosenLearned(
   const parts = freeze.length > 0 ? freeze : undefined;
   if (rank !== undefined) {
     const targets = loraTargets as Projection[];
-    return {
-      lora: { rank, alpha: loraAlpha ?? 2 * rank, targets },
-      freeze: parts,
-    };
+    return { lora: { rank, alpha: loraAlpha ?? 2 * rank, targets }, freeze: parts };
   }
-  for (
-    const [name, flag] of [["loraAlpha", "--lora-alpha"], [
-      "loraTargets",
-      "--lora-targets",
-    ]]
-  ) {
+  for (const [name, flag] of [["loraAlpha", "--lora-alpha"], ["loraTargets", "--lora-targets"]]) {
     if (!given.has(name!)) continue;
-    throw new CannotError(
-      "train",
-      `${flag} is an option of LoRA`,
-      "Give its rank with --lora",
-    );
+    throw new CannotError("train", `${flag} is an option of LoRA`, "Give its rank with --lora");
   }
   return { lora: undefined, freeze: parts };
 }

@@ -11,11 +11,7 @@ export function assert(
 }
 
 /** Fails unless both values are deeply equal. For long arrays use `assertSame`: a diff of them never ends. */
-export function assertEquals<T>(
-  actual: T,
-  expected: T,
-  message?: string,
-): void {
+export function assertEquals<T>(actual: T, expected: T, message?: string): void {
   deepStrictEqual(actual, expected, message as string);
 }
 
@@ -31,30 +27,20 @@ export function assertClose(
 ): void {
   const left = typeof actual === "number" ? [actual] : actual;
   const right = typeof expected === "number" ? [expected] : expected;
-  ok(
-    left.length === right.length,
-    `${what}: ${left.length} values, expected ${right.length}`,
-  );
+  ok(left.length === right.length, `${what}: ${left.length} values, expected ${right.length}`);
   let scale = 1;
-  for (let i = 0; i < right.length; i++) {
-    scale = Math.max(scale, Math.abs(right[i]!));
-  }
+  for (let i = 0; i < right.length; i++) scale = Math.max(scale, Math.abs(right[i]!));
   for (let i = 0; i < right.length; i++) {
     const error = Math.abs(left[i]! - right[i]!);
     ok(
       error <= tolerance * scale, // also false for NaN
-      `${what}[${i}] is ${left[i]}, expected ${right[i]} within ${
-        tolerance * scale
-      }`,
+      `${what}[${i}] is ${left[i]}, expected ${right[i]} within ${tolerance * scale}`,
     );
   }
 }
 
 /** The relative error ‖actual − expected‖ / ‖expected‖. */
-export function relativeError(
-  actual: ArrayLike<number>,
-  expected: ArrayLike<number>,
-): number {
+export function relativeError(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
   let difference = 0, norm = 0;
   for (let i = 0; i < expected.length; i++) {
     difference += (actual[i]! - expected[i]!) ** 2;
@@ -75,10 +61,7 @@ export function assertThrows(run: () => unknown, part: string): void {
 }
 
 /** Fails unless `run` rejects with an error whose message contains `part`. */
-export async function assertRejects(
-  run: () => Promise<unknown>,
-  part: string,
-): Promise<void> {
+export async function assertRejects(run: () => Promise<unknown>, part: string): Promise<void> {
   let error: unknown;
   try {
     await run();
@@ -89,12 +72,6 @@ export async function assertRejects(
 }
 
 function assertMessage(error: unknown, part: string): void {
-  ok(
-    error instanceof Error,
-    `expected an error with "${part}", but nothing was thrown`,
-  );
-  ok(
-    error.message.includes(part),
-    `expected an error with "${part}", got: ${error.message}`,
-  );
+  ok(error instanceof Error, `expected an error with "${part}", but nothing was thrown`);
+  ok(error.message.includes(part), `expected an error with "${part}", got: ${error.message}`);
 }

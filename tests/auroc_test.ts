@@ -29,11 +29,7 @@ Deno.test("AUROC is the share of pairs in which the positive scores higher, ties
 
 Deno.test("AUROC equals scikit-learn's with ties", () => {
   const { scores, labels, auroc: expected } = golden.ties;
-  assertClose(
-    auroc([...scores].map(Number), [...labels].map(Number)),
-    expected,
-    1e-12,
-  );
+  assertClose(auroc([...scores].map(Number), [...labels].map(Number)), expected, 1e-12);
 });
 
 Deno.test("AUROC is 1 for perfect, 0 for reversed and 0.5 for equal scores", () => {
@@ -46,9 +42,6 @@ Deno.test("AUROC is 1 for perfect, 0 for reversed and 0.5 for equal scores", () 
 
 Deno.test("AUROC refuses what has no answer", () => {
   assertThrows(() => auroc([1, 2], [1]), "there are 2 scores and 1 labels");
-  assertThrows(
-    () => auroc([1, 2], [1, 1]),
-    "there are 2 positives and 0 negatives",
-  );
+  assertThrows(() => auroc([1, 2], [1, 1]), "there are 2 positives and 0 negatives");
   assertThrows(() => auroc([1, NaN], [1, 0]), "score 1 is NaN");
 });

@@ -2,13 +2,7 @@
 
 import { type Bench, compare, firstLine, speedsOf } from "../bench/case.ts";
 import { fitLaw, predict } from "../bench/law.ts";
-import {
-  interleave,
-  quantile,
-  relativeDifference,
-  summarise,
-  timesFor,
-} from "../bench/measure.ts";
+import { interleave, quantile, relativeDifference, summarise, timesFor } from "../bench/measure.ts";
 import { MemoryWatch } from "../bench/memory.ts";
 import {
   type CaseResult,
@@ -17,31 +11,14 @@ import {
   slugOf,
   writeBenchResults,
 } from "../bench/results.ts";
-import {
-  matrixParameters,
-  smallSizes,
-  stepOf,
-  stepOperations,
-} from "../bench/small_decoder.ts";
+import { matrixParameters, smallSizes, stepOf, stepOperations } from "../bench/small_decoder.ts";
 import { Gpu, presets, Random } from "../mod.ts";
 import { assumedChoices } from "../src/gpu/choices.ts";
-import {
-  assert,
-  assertClose,
-  assertEquals,
-  assertRejects,
-  assertThrows,
-} from "./assert.ts";
+import { assert, assertClose, assertEquals, assertRejects, assertThrows } from "./assert.ts";
 
 Deno.test("quantiles are interpolated as numpy does", () => {
   const values = [7, 1, 3, 10];
-  assertEquals([0, 0.25, 0.5, 0.75, 1].map((q) => quantile(values, q)), [
-    1,
-    2.5,
-    5,
-    7.75,
-    10,
-  ]);
+  assertEquals([0, 0.25, 0.5, 0.75, 1].map((q) => quantile(values, q)), [1, 2.5, 5, 7.75, 10]);
   assertEquals(values, [7, 1, 3, 10], "the values are left in their order");
 });
 
@@ -69,10 +46,7 @@ Deno.test("subjects take turns, as often as there are rounds", async () => {
     },
     dispose() {},
   });
-  const timings = await interleave([subject("a"), subject("b")], {
-    rounds: 2,
-    seconds: 0,
-  });
+  const timings = await interleave([subject("a"), subject("b")], { rounds: 2, seconds: 0 });
   assertEquals(
     turns.slice(4),
     ["a1", "b1", "a1", "b1"],
@@ -89,15 +63,9 @@ Deno.test("a law is found again from costs that follow it, and a term that plays
     noise: random.uniform(),
     fixed: 1,
   }));
-  const costs = terms.map(({ work, bytes, fixed }) =>
-    2e-11 * work + 3e-9 * bytes + 0.004 * fixed
-  );
+  const costs = terms.map(({ work, bytes, fixed }) => 2e-11 * work + 3e-9 * bytes + 0.004 * fixed);
   const { prices, r2, largestError } = fitLaw(terms, costs);
-  assertClose(
-    [prices.work / 2e-11, prices.bytes / 3e-9, prices.fixed / 0.004],
-    [1, 1, 1],
-    1e-6,
-  );
+  assertClose([prices.work / 2e-11, prices.bytes / 3e-9, prices.fixed / 0.004], [1, 1, 1], 1e-6);
   assertClose(prices.noise, 0, 1e-8);
   assertClose(r2, 1, 1e-9);
   assert(largestError < 1e-6);
@@ -107,30 +75,21 @@ Deno.test("a law is found again from costs that follow it, and a term that plays
 Deno.test("no price is negative, even where that would fit better", () => {
   const sizes = [1, 2, 3, 4, 5, 6];
   const terms = sizes.map((size) => ({ size, square: size ** 2 }));
-  const { prices, r2 } = fitLaw(
-    terms,
-    sizes.map((size) => 10 * size - 0.5 * size ** 2),
-  );
+  const { prices, r2 } = fitLaw(terms, sizes.map((size) => 10 * size - 0.5 * size ** 2));
   assertEquals(prices.square, 0);
   assert(prices.size > 7 && prices.size < 10 && r2 < 1);
 });
 
 Deno.test("more terms than observations, or none that can explain a cost, are refused", () => {
   assertThrows(() => fitLaw([{ a: 1, b: 2 }], [1]), "2 terms to 1 costs");
-  assertThrows(
-    () => fitLaw([{ a: -1 }, { a: -2 }], [1, 2]),
-    "no term explains",
-  );
+  assertThrows(() => fitLaw([{ a: -1 }, { a: -2 }], [1, 2]), "no term explains");
 });
 
 Deno.test("relative difference is that of the norms", () => {
   const expected = Float32Array.of(3, 4);
   assertEquals(relativeDifference(Float32Array.of(3, 4), expected), 0);
   assertClose(relativeDifference(Float32Array.of(3, 4.5), expected), 0.1, 1e-9);
-  assert(
-    Number.isNaN(relativeDifference(Float32Array.of(NaN, 4), expected)),
-    "NaN is not hidden",
-  );
+  assert(Number.isNaN(relativeDifference(Float32Array.of(NaN, 4), expected)), "NaN is not hidden");
 });
 
 const result = (value: number): CaseResult => ({
@@ -139,26 +98,15 @@ const result = (value: number): CaseResult => ({
   kernels: assumedChoices({ name: "card", software: true, limits: {} }),
   ceilingGflops: 100,
   rounds: 5,
-  measurements: [{
-    what: 'a, "b"',
-    subject: "slung",
-    metric: "time",
-    unit: "ms",
-    value,
-  }],
+  measurements: [{ what: 'a, "b"', subject: "slung", metric: "time", unit: "ms", value }],
   notes: [],
 });
 
 Deno.test("an adapter's results have one file name, and one number in a line of CSV", () => {
-  assertEquals(
-    slugOf("llvmpipe (LLVM 15.0.6, 256 bits)"),
-    "llvmpipe-llvm-15-0-6-256-bits",
-  );
+  assertEquals(slugOf("llvmpipe (LLVM 15.0.6, 256 bits)"), "llvmpipe-llvm-15-0-6-256-bits");
   assertEquals(slugOf("()"), "unnamed");
   const adapter = { name: "card", software: false };
-  const csv = resultsToCsv(
-    mergeResults(undefined, adapter, { matmul: result(1.23456789) }),
-  );
+  const csv = resultsToCsv(mergeResults(undefined, adapter, { matmul: result(1.23456789) }));
   assertEquals(csv.split("\n"), [
     "case,what,subject,metric,unit,value,adapter,date",
     'matmul,"a, ""b""",slung,time,ms,1.23457,card,2026-01-02T03:04Z',
@@ -169,43 +117,26 @@ Deno.test("an adapter's results have one file name, and one number in a line of 
 Deno.test("a run replaces its own cases and keeps the others", async () => {
   const folder = await Deno.makeTempDir();
   const adapter = { name: "card", software: false };
-  await writeBenchResults(folder, adapter, {
-    step: result(1),
-    matmul: result(2),
-  });
-  const [json, csv] = await writeBenchResults(folder, adapter, {
-    step: result(3),
-  });
+  await writeBenchResults(folder, adapter, { step: result(1), matmul: result(2) });
+  const [json, csv] = await writeBenchResults(folder, adapter, { step: result(3) });
   const { cases } = JSON.parse(await Deno.readTextFile(json!));
-  assertEquals(
-    cases.step.kernels,
-    result(3).kernels,
-    "sizes are not shortened",
-  );
+  assertEquals(cases.step.kernels, result(3).kernels, "sizes are not shortened");
   assertEquals(Object.keys(cases), ["matmul", "step"]);
-  assertEquals(
-    [cases.matmul, cases.step].map((it) => it.measurements[0].value),
-    [2, 3],
-  );
+  assertEquals([cases.matmul, cases.step].map((it) => it.measurements[0].value), [2, 3]);
   assertEquals((await Deno.readTextFile(csv!)).split("\n").length, 4);
   await Deno.writeTextFile(json!, "{");
-  await assertRejects(
-    () => writeBenchResults(folder, adapter, {}),
-    `Cannot read "${json}"`,
-  );
+  await assertRejects(() => writeBenchResults(folder, adapter, {}), `Cannot read "${json}"`);
 });
 
 Deno.test("useful operations leave out an embedding that is only looked up", () => {
   const [width, layers, vocabulary] = [128, 4, 4096];
-  const matrices = layers * (4 * width ** 2 + 3 * width * 352) +
-    width * vocabulary;
+  const matrices = layers * (4 * width ** 2 + 3 * width * 352) + width * vocabulary;
   assertEquals(matrixParameters(stepOf(smallSizes).config), matrices);
   assertEquals(stepOperations(stepOf(smallSizes)), 6 * matrices * 1024);
   const untied = presets.olmo20M;
   assertEquals(
     matrixParameters(untied),
-    untied.layers * 16 * untied.width ** 2 +
-      untied.width * untied.vocabularySize,
+    untied.layers * 16 * untied.width ** 2 + untied.width * untied.vocabularySize,
   );
 });
 
@@ -255,39 +186,18 @@ Deno.test("a peer that fails is left out and noted; a failure of ours is an erro
   // deno-lint-ignore no-explicit-any
   const prepare = (peer: any) => () => peer.product();
   const peers = [failing("broken"), working("peer")];
-  const { timings, notes } = await compare(
-    bench(working("slung"), peers),
-    "product",
-    prepare,
-  );
+  const { timings, notes } = await compare(bench(working("slung"), peers), "product", prepare);
   assertEquals([...timings.keys()], ["slung", "peer"]);
   assertEquals(notes, ["product: broken cannot: the buffer is too large."]);
-  await assertRejects(
-    () => compare(bench(failing("slung"), []), "x", prepare),
-    "too large",
-  );
+  await assertRejects(() => compare(bench(failing("slung"), []), "x", prepare), "too large");
   assertEquals(firstLine("a\nb"), "a");
 });
 
 Deno.test("who is faster than the ceiling is noted, since then it is none", () => {
-  const timing = (median: number) => ({
-    median,
-    least: median,
-    spread: 0,
-    times: 1,
-    samples: [],
-  });
+  const timing = (median: number) => ({ median, least: median, spread: 0, times: 1, samples: [] });
   const timings = new Map([["slung", timing(0.5)], ["a peer", timing(0.2)]]);
-  const comparison = {
-    ceilingGflops: 4,
-    timings,
-    results: new Map(),
-    bytes: new Map(),
-    notes: [],
-  };
+  const comparison = { ceilingGflops: 4, timings, results: new Map(), bytes: new Map(), notes: [] };
   const { speeds, notes } = speedsOf("a product", 1e9, comparison);
   assertEquals(speeds.map(({ share }) => share), [50, 125]);
-  assertEquals(notes, [
-    "a product: a peer reached 125 % of what was measured as the ceiling.",
-  ]);
+  assertEquals(notes, ["a product: a peer reached 125 % of what was measured as the ceiling."]);
 });

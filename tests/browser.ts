@@ -34,8 +34,7 @@ export interface Page extends AsyncDisposable {
 /** The path of a Chromium on this machine, if it has one. */
 export function findChromium(): string | undefined {
   const folders = (Deno.env.get("PATH") ?? "").split(":");
-  return names.flatMap((name) => folders.map((folder) => `${folder}/${name}`))
-    .find(isFile);
+  return names.flatMap((name) => folders.map((folder) => `${folder}/${name}`)).find(isFile);
 }
 
 function isFile(path: string): boolean {
@@ -50,9 +49,7 @@ function isFile(path: string): boolean {
 export function withChromium(name: string): { name: string; ignore: boolean } {
   const ignore = findChromium() === undefined;
   return {
-    name: ignore
-      ? `SKIPPED, no Chromium here (apt-get install chromium): ${name}`
-      : name,
+    name: ignore ? `SKIPPED, no Chromium here (apt-get install chromium): ${name}` : name,
     ignore,
   };
 }
@@ -60,14 +57,7 @@ export function withChromium(name: string): { name: string; ignore: boolean } {
 /** Bundles a TypeScript file, with everything it imports, to one module for browsers. */
 export async function bundle(file: URL): Promise<string> {
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: [
-      "bundle",
-      "--quiet",
-      "--no-lock",
-      "--platform",
-      "browser",
-      file.pathname,
-    ],
+    args: ["bundle", "--quiet", "--no-lock", "--platform", "browser", file.pathname],
   }).output();
   if (!success) throw new Error(new TextDecoder().decode(stderr));
   return new TextDecoder().decode(stdout);
@@ -86,23 +76,12 @@ export async function openPage(
     const text = files[pathname];
     const type = pathname.endsWith(".js") ? "text/javascript" : "text/html";
     if (text === undefined) return new Response(null, { status: 404 });
-    return new Response(text, {
-      headers: { "content-type": `${type}; charset=utf-8` },
-    });
+    return new Response(text, { headers: { "content-type": `${type}; charset=utf-8` } });
   };
-  const server = Deno.serve({
-    port: 0,
-    hostname: "localhost",
-    onListen: () => {},
-  }, answer);
+  const server = Deno.serve({ port: 0, hostname: "localhost", onListen: () => {} }, answer);
   const profile = await Deno.makeTempDir();
   const process = new Deno.Command(findChromium()!, {
-    args: [
-      ...flags,
-      `--user-data-dir=${profile}`,
-      "--remote-debugging-port=0",
-      "about:blank",
-    ],
+    args: [...flags, `--user-data-dir=${profile}`, "--remote-debugging-port=0", "about:blank"],
     stdout: "null",
     stderr: "piped",
   }).spawn();
@@ -118,9 +97,7 @@ export async function openPage(
   };
   try {
     const address = await addressOf(process);
-    const target = await fetch(`http://${address}/json/new?about:blank`, {
-      method: "PUT",
-    });
+    const target = await fetch(`http://${address}/json/new?about:blank`, { method: "PUT" });
     const { webSocketDebuggerUrl } = await target.json();
     return await connect(
       webSocketDebuggerUrl,
@@ -139,8 +116,7 @@ async function addressOf({ stderr }: Deno.ChildProcess): Promise<string> {
   let said = "";
   for await (const chunk of lines.values({ preventCancel: true })) {
     said += chunk;
-    const [, address] = said.match(/DevTools listening on ws:\/\/([^/]+)/) ??
-      [];
+    const [, address] = said.match(/DevTools listening on ws:\/\/([^/]+)/) ?? [];
     if (!address) continue;
     lines.pipeTo(new WritableStream()).catch(() => {}); // or it would stop when the pipe is full
     return address;
@@ -159,32 +135,23 @@ interface Message {
 }
 
 // Speaks to a tab, which is empty, and returns once it has loaded a page.
-async function connect(
-  tab: string,
-  url: string,
-  stop: () => Promise<void>,
-): Promise<Page> {
+async function connect(tab: string, url: string, stop: () => Promise<void>): Promise<Page> {
   const socket = new WebSocket(tab);
   const log: string[] = [], requests: string[] = [];
   const waiting = new Map<number, (message: Message) => void>();
   const crash = Promise.withResolvers<never>();
   crash.promise.catch(() => {}); // where nothing waits for it
-  const crashed = () =>
-    crash.reject(new Error(`The page crashed after: ${log.join("\n")}`));
+  const crashed = () => crash.reject(new Error(`The page crashed after: ${log.join("\n")}`));
   const loaded = Promise.withResolvers<void>();
   socket.addEventListener("message", ({ data }) => {
     const { id, method, params, result } = JSON.parse(data) as Message;
     if (id !== undefined) waiting.get(id)?.({ result });
     if (method === "Inspector.targetCrashed") crashed();
     if (method === "Page.loadEventFired") loaded.resolve();
-    if (method === "Network.requestWillBeSent") {
-      requests.push(params.request.url);
-    }
+    if (method === "Network.requestWillBeSent") requests.push(params.request.url);
     if (method === "Runtime.consoleAPICalled") {
       // deno-lint-ignore no-explicit-any
-      log.push(
-        params.args.map((arg: any) => arg.value ?? arg.description).join(" "),
-      );
+      log.push(params.args.map((arg: any) => arg.value ?? arg.description).join(" "));
     }
     if (method === "Runtime.exceptionThrown") {
       const { text, exception } = params.exceptionDetails;
@@ -192,9 +159,7 @@ async function connect(
     }
   });
   socket.addEventListener("close", crashed);
-  await new Promise((resolve) =>
-    socket.addEventListener("open", resolve, { once: true })
-  );
+  await new Promise((resolve) => socket.addEventListener("open", resolve, { once: true }));
   let last = 0;
   const send = async (method: string, params: Record<string, unknown> = {}) => {
     const id = ++last;
@@ -202,9 +167,7 @@ async function connect(
     socket.send(JSON.stringify({ id, method, params }));
     return (await Promise.race([answer, crash.promise])).result;
   };
-  for (const domain of ["Runtime", "Inspector", "Page", "Network"]) {
-    await send(`${domain}.enable`);
-  }
+  for (const domain of ["Runtime", "Inspector", "Page", "Network"]) await send(`${domain}.enable`);
   await send("Page.navigate", { url });
   await Promise.race([loaded.promise, crash.promise]);
   return {

@@ -17,9 +17,7 @@ import { objective } from "../src/slung/objective.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "./assert.ts";
 import { sharedData } from "./data.ts";
 
-const tokenizer = trainBytePair([
-  "The mill turns. What turns? Who sings at the mill?",
-], 300);
+const tokenizer = trainBytePair(["The mill turns. What turns? Who sings at the mill?"], 300);
 const eos = tokenizer.special.eos!;
 const messages: ChatMessage[] = [
   { role: "system", content: "Answer in few words." },
@@ -45,15 +43,9 @@ Deno.test("a conversation is Tulu's template, token for token, and only answers 
   );
   assert(sequence.weights!.every((weight) => weight === 0 || weight === 1));
   // Any objective of the existing machinery then sees these targets only.
-  const { batches } = packSequences([sequence], {
-    rows: 1,
-    time: sequence.tokens.length,
-  });
+  const { batches } = packSequences([sequence], { rows: 1, time: sequence.tokens.length });
   const counts = countTargets(batches[0]!, objective("unlikelihood").terms);
-  assertEquals(
-    counts.active,
-    sequence.weights!.filter((weight) => weight === 1).length,
-  );
+  assertEquals(counts.active, sequence.weights!.filter((weight) => weight === 1).length);
   assertEquals(counts.all, sequence.tokens.length - 1);
 });
 
@@ -63,10 +55,7 @@ Deno.test("OLMo's tokenizer: the same, and the reference's BOS in front", async 
   const olmo = await openTokenizer(folder);
   const sequence = chatSequence(olmo, messages, { bos: olmo.special.eos! });
   assertEquals(sequence.tokens, olmo.encode(`<|endoftext|>${template}`).ids);
-  assertEquals(
-    weighted(olmo, sequence),
-    "The mill turns. 🙂<|endoftext|>Nobody.<|endoftext|>",
-  );
+  assertEquals(weighted(olmo, sequence), "The mill turns. 🙂<|endoftext|>Nobody.<|endoftext|>");
   assertEquals(sequence.weights![0], 0);
 });
 
@@ -93,26 +82,14 @@ Deno.test("long conversations are cut, and those with nothing left to learn are 
   assertEquals(sequences[0]!.weights!.length, first + 1);
   assertEquals(sequences[0]!.classes.length, first + 1);
   const none = chatSequences(tokenizer, [messages], { maxTokens: first });
-  assertEquals([none.sequences.length, none.truncated, none.dropped], [
-    0,
-    0,
-    1,
-  ]);
+  assertEquals([none.sequences.length, none.truncated, none.dropped], [0, 0, 1]);
 });
 
 Deno.test("conversations are read line by line", async () => {
   const path = await Deno.makeTempFile({ suffix: ".jsonl" });
-  const rows = [{ id: "a", dataset: "d", messages }, {
-    messages: messages.slice(1, 3),
-  }];
-  await Deno.writeTextFile(
-    path,
-    rows.map((row) => JSON.stringify(row)).join("\n"),
-  );
-  assertEquals(await Array.fromAsync(readChats(path)), [
-    messages,
-    messages.slice(1, 3),
-  ]);
+  const rows = [{ id: "a", dataset: "d", messages }, { messages: messages.slice(1, 3) }];
+  await Deno.writeTextFile(path, rows.map((row) => JSON.stringify(row)).join("\n"));
+  assertEquals(await Array.fromAsync(readChats(path)), [messages, messages.slice(1, 3)]);
   await Deno.remove(path);
 });
 
@@ -126,10 +103,7 @@ Deno.test("a malformed conversation is named by file, line and message", async (
       '{"messages": [{"role": "user", "content": "a"}, {"role": "robot", "content": "b"}]}',
       "message 1 of",
     ],
-    [
-      '{"messages": [{"role": "robot", "content": "b"}]}',
-      'its role is "robot"',
-    ],
+    ['{"messages": [{"role": "robot", "content": "b"}]}', 'its role is "robot"'],
     ['{"messages": [{"role": "user"}]}', 'field "content" is missing'],
     ['{"messages": ["hello"]}', "it is not a JSON object"],
     ['{"messages": ', "line 2"],
@@ -137,19 +111,13 @@ Deno.test("a malformed conversation is named by file, line and message", async (
   for (const [line, message] of faults) {
     await Deno.writeTextFile(path, `${good}\n${line}\n`);
     await assertRejects(() => Array.fromAsync(readChats(path)), message);
-    await assertRejects(
-      () => Array.fromAsync(readChats(path)),
-      `"${path}" line 2`,
-    );
+    await assertRejects(() => Array.fromAsync(readChats(path)), `"${path}" line 2`);
   }
   await Deno.remove(path);
 });
 
 Deno.test("a tokenizer without EOS needs one by id", () => {
   const bare = trainBytePair(["The mill turns."], 270, { special: [] });
-  assertThrows(
-    () => chatSequence(bare, messages),
-    "it has no end-of-text token to end a turn",
-  );
+  assertThrows(() => chatSequence(bare, messages), "it has no end-of-text token to end a turn");
   assertEquals(chatSequence(bare, messages, { eos: 3 }).tokens.at(-1), 3);
 });

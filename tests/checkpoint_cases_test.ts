@@ -8,28 +8,14 @@ import { fromHuggingFace } from "../src/model/formats/huggingface/config.ts";
 import { readSafetensorsHeader } from "../src/model/formats/safetensors.ts";
 import { openModel } from "../src/model/pretrained.ts";
 import { loadModel, openModelFiles, saveModel } from "../src/model/weights.ts";
-import {
-  assert,
-  assertClose,
-  assertEquals,
-  assertRejects,
-  assertThrows,
-} from "./assert.ts";
-import {
-  changeHeader,
-  mill,
-  tinyLlama,
-  tinyLlamaWith,
-} from "./fixtures/tiny_llama.ts";
+import { assert, assertClose, assertEquals, assertRejects, assertThrows } from "./assert.ts";
+import { changeHeader, mill, tinyLlama, tinyLlamaWith } from "./fixtures/tiny_llama.ts";
 
 const gpu = await Gpu.open();
 
 async function lossOf(folder: string): Promise<number> {
   const { model, tokenizer } = await openModel(gpu, folder);
-  const { nll, tokens } = await perplexity(
-    model,
-    encodePrompt(tokenizer, mill),
-  );
+  const { nll, tokens } = await perplexity(model, encodePrompt(tokenizer, mill));
   model.destroy();
   assertEquals(tokens, 21);
   return nll;
@@ -46,35 +32,19 @@ const computed: [string, Record<string, unknown>, number][] = [
   ["the folder as it is", {}, plain],
   ["hidden_act swish, another name of silu", { hidden_act: "swish" }, plain],
   ["no rope_scaling", { rope_scaling: null }, plain],
-  [
-    "the default rope_scaling",
-    { rope_scaling: { rope_type: "default" } },
-    plain,
-  ],
-  ["one base in two places", {
-    rope_scaling: { type: "default", rope_theta: 10000 },
-  }, plain],
+  ["the default rope_scaling", { rope_scaling: { rope_type: "default" } }, plain],
+  ["one base in two places", { rope_scaling: { type: "default", rope_theta: 10000 } }, plain],
   [
     "the base in rope_scaling",
-    {
-      rope_theta: undefined,
-      rope_scaling: { rope_type: "default", rope_theta: 500000 },
-    },
+    { rope_theta: undefined, rope_scaling: { rope_type: "default", rope_theta: 500000 } },
     6.914675,
   ],
   [
     "the base in rope_parameters",
-    {
-      rope_theta: undefined,
-      rope_parameters: { rope_type: "default", rope_theta: 500000 },
-    },
+    { rope_theta: undefined, rope_parameters: { rope_type: "default", rope_theta: 500000 } },
     6.914675,
   ],
-  [
-    "llama3 scaling",
-    { rope_scaling: { rope_type: "llama3", ...llama3 } },
-    6.939833,
-  ],
+  ["llama3 scaling", { rope_scaling: { rope_type: "llama3", ...llama3 } }, 6.939833],
   [
     "llama3 scaling in the older spelling",
     { rope_scaling: { type: "llama3", ...llama3 } },
@@ -82,22 +52,11 @@ const computed: [string, Record<string, unknown>, number][] = [
   ],
   [
     "llama3 scaling where transformers 5 keeps it",
-    {
-      rope_theta: null,
-      rope_parameters: { rope_type: "llama3", rope_theta: 10000, ...llama3 },
-    },
+    { rope_theta: null, rope_parameters: { rope_type: "llama3", rope_theta: 10000, ...llama3 } },
     6.939833,
   ],
-  [
-    "linear scaling by 4",
-    { rope_scaling: { type: "linear", factor: 4 } },
-    7.21512,
-  ],
-  ["bookkeeping", {
-    torch_dtype: "float16",
-    use_cache: false,
-    pretraining_tp: 2,
-  }, plain],
+  ["linear scaling by 4", { rope_scaling: { type: "linear", factor: 4 } }, 7.21512],
+  ["bookkeeping", { torch_dtype: "float16", use_cache: false, pretraining_tp: 2 }, plain],
   [
     "fields of other families that are off",
     {
@@ -107,11 +66,7 @@ const computed: [string, Record<string, unknown>, number][] = [
         logits_scaling: 1,
         use_mrope: false,
       },
-      ...{
-        pruned_heads: {},
-        layer_types: ["full_attention"],
-        is_encoder_decoder: false,
-      },
+      ...{ pruned_heads: {}, layer_types: ["full_attention"], is_encoder_decoder: false },
     },
     plain,
   ],
@@ -130,11 +85,7 @@ const refused: [string, Record<string, unknown>, string][] = [
   ],
   [
     "a section for each kind of layer",
-    {
-      rope_parameters: {
-        full_attention: { rope_type: "default", rope_theta: 1e6 },
-      },
-    },
+    { rope_parameters: { full_attention: { rope_type: "default", rope_theta: 1e6 } } },
     'field "rope_parameters.full_attention" is {…}',
   ],
   [
@@ -149,10 +100,7 @@ const refused: [string, Record<string, unknown>, string][] = [
   ],
   [
     "two sections",
-    {
-      rope_scaling: { type: "default" },
-      rope_parameters: { rope_type: "default" },
-    },
+    { rope_scaling: { type: "default" }, rope_parameters: { rope_type: "default" } },
     'field "rope_scaling" is {…}, beside "rope_parameters"',
   ],
   [
@@ -200,69 +148,35 @@ const refused: [string, Record<string, unknown>, string][] = [
     { sliding_window: 2 },
     'field "sliding_window" is 2, which "llama" does not',
   ],
-  [
-    "multipliers",
-    { embedding_multiplier: 12 },
-    'field "embedding_multiplier" is 12',
-  ],
-  [
-    "layers of another kind",
-    { layer_types: ["linear_attention"] },
-    'field "layer_types" is ["lin',
-  ],
+  ["multipliers", { embedding_multiplier: 12 }, 'field "embedding_multiplier" is 12'],
+  ["layers of another kind", { layer_types: ["linear_attention"] }, 'field "layer_types" is ["lin'],
   ["pruned heads", { pruned_heads: { 0: [1] } }, 'field "pruned_heads" is {…}'],
 ];
 for (const [what, change, message] of refused) {
   Deno.test(`config.json with ${what} is refused by name`, async () => {
-    await assertRejects(
-      async () => await openModelFiles(await tinyLlamaWith(change)),
-      message,
-    );
+    await assertRejects(async () => await openModelFiles(await tinyLlamaWith(change)), message);
   });
 }
 
 Deno.test("a field that nobody knows is told, and computes what it computes elsewhere: nothing", async () => {
-  const { describe } = await openModelFiles(
-    await tinyLlamaWith({ unsloth_fixed: true }),
-  );
-  assert(
-    describe.endsWith(
-      "config.json: unsloth_fixed passed over, as by transformers",
-    ),
-    describe,
-  );
+  const { describe } = await openModelFiles(await tinyLlamaWith({ unsloth_fixed: true }));
+  assert(describe.endsWith("config.json: unsloth_fixed passed over, as by transformers"), describe);
 });
 
 const windows: [string, Record<string, unknown>, number | string][] = [
   ["mistral, none", { model_type: "mistral", sliding_window: null }, 64],
-  ["mistral, wider than the context", {
-    model_type: "mistral",
-    sliding_window: 128,
-  }, 64],
+  ["mistral, wider than the context", { model_type: "mistral", sliding_window: 128 }, 64],
   ["mistral, narrower", { model_type: "mistral", sliding_window: 16 }, 16],
-  ["mistral, its default", {
-    model_type: "mistral",
-    max_position_embeddings: 8192,
-  }, 4096],
+  ["mistral, its default", { model_type: "mistral", max_position_embeddings: 8192 }, 4096],
   ["qwen2, not used", { model_type: "qwen2", sliding_window: 16 }, 64],
   [
     "qwen2, used by layers that it does not have",
-    {
-      model_type: "qwen2",
-      sliding_window: 16,
-      use_sliding_window: true,
-      max_window_layers: 1,
-    },
+    { model_type: "qwen2", sliding_window: 16, use_sliding_window: true, max_window_layers: 1 },
     64,
   ],
   [
     "qwen2, used",
-    {
-      model_type: "qwen2",
-      sliding_window: 16,
-      use_sliding_window: true,
-      max_window_layers: 0,
-    },
+    { model_type: "qwen2", sliding_window: 16, use_sliding_window: true, max_window_layers: 0 },
     16,
   ],
   [
@@ -273,29 +187,20 @@ const windows: [string, Record<string, unknown>, number | string][] = [
 ];
 for (const [what, change, expected] of windows) {
   Deno.test(`a sliding window (${what}) limits the context or is refused`, async () => {
-    const json = JSON.parse(
-      await Deno.readTextFile(`${tinyLlama}/config.json`),
-    );
-    const read = () =>
-      fromHuggingFace({ ...json, head_dim: 8, ...change }, "config.json");
+    const json = JSON.parse(await Deno.readTextFile(`${tinyLlama}/config.json`));
+    const read = () => fromHuggingFace({ ...json, head_dim: 8, ...change }, "config.json");
     if (typeof expected === "string") assertThrows(read, expected);
     else assertEquals(read().contextLength, expected);
   });
 }
 
 Deno.test("what the defaults of transformers are, is read where a file says nothing", () => {
-  const sizes = {
-    vocab_size: 64,
-    hidden_size: 512,
-    num_hidden_layers: 1,
-    intermediate_size: 32,
-  };
+  const sizes = { vocab_size: 64, hidden_size: 512, num_hidden_layers: 1, intermediate_size: 32 };
   const heads = { num_attention_heads: 32 };
   const read = (model_type: string, more = {}) =>
     fromHuggingFace({ model_type, ...sizes, ...heads, ...more }, "config.json");
   const told = (model_type: string) => {
-    const { contextLength, kvHeads, headWidth, normEpsilon, tiedEmbedding } =
-      read(model_type);
+    const { contextLength, kvHeads, headWidth, normEpsilon, tiedEmbedding } = read(model_type);
     return [contextLength, kvHeads, headWidth, normEpsilon, tiedEmbedding];
   };
   assertEquals(told("olmo"), [2048, 32, 16, 1e-5, false]);
@@ -308,29 +213,18 @@ Deno.test("what the defaults of transformers are, is read where a file says noth
   assertEquals(read("mistral", { num_key_value_heads: null }).kvHeads, 32);
   const neox = read("gpt_neox");
   assertEquals(neox.positions, { theta: 10000, pairing: "half", share: 0.25 });
-  const partial = {
-    rope_parameters: { rope_theta: 500, partial_rotary_factor: 0.5 },
-  };
+  const partial = { rope_parameters: { rope_theta: 500, partial_rotary_factor: 0.5 } };
   const { positions } = read("gpt_neox", partial);
   assertEquals(positions, { theta: 500, pairing: "half", share: 0.5 });
   const gpt2 = fromHuggingFace(
     { model_type: "gpt2", vocab_size: 64, n_embd: 32, n_layer: 1, n_head: 4 },
     "config.json",
   );
-  assertEquals([gpt2.contextLength, gpt2.feedForward, gpt2.tiedEmbedding], [
-    1024,
-    128,
-    true,
-  ]);
+  assertEquals([gpt2.contextLength, gpt2.feedForward, gpt2.tiedEmbedding], [1024, 128, true]);
 });
 
 const harmless: [string, string, number[], number][] = [
-  [
-    "rotary frequencies in doubles",
-    "model.layers.0.self_attn.rotary_emb.inv_freq",
-    [4],
-    8,
-  ],
+  ["rotary frequencies in doubles", "model.layers.0.self_attn.rotary_emb.inv_freq", [4], 8],
   ["position ids", "model.embeddings.position_ids", [1, 8], 8],
   ["a causal mask", "model.layers.0.attn.bias", [1, 1, 3, 3], 1],
   ["what masked scores are", "model.layers.0.attn.masked_bias", [], 4],
@@ -341,11 +235,7 @@ for (const [what, name, shape, bytes] of harmless) {
     const folder = await tinyLlamaWith({});
     const size = shape.reduce((product, length) => product * length, bytes);
     await changeHeader(folder, (header, end) => {
-      header[name] = {
-        dtype: dtypes[bytes],
-        shape,
-        data_offsets: [end, end + size],
-      };
+      header[name] = { dtype: dtypes[bytes], shape, data_offsets: [end, end + size] };
     }, new Uint8Array(size));
     assertClose(await lossOf(folder), plain, 1e-5, what);
   });
@@ -377,25 +267,13 @@ Deno.test("a needed tensor of doubles is refused, and so are values that are no 
     header["model.norm.weight"] = entry;
     header["model.position_ids"] = old; // its bytes must belong to something
   }, new Uint8Array(128));
-  await assertRejects(
-    () => lossOf(folder),
-    'tensor "model.norm.weight" has dtype "F64"',
-  );
+  await assertRejects(() => lossOf(folder), 'tensor "model.norm.weight" has dtype "F64"');
 
-  for (
-    const [value, shown] of [[0x7fc00000, "NaN"], [
-      0xff800000,
-      "-Infinity",
-    ]] as const
-  ) {
+  for (const [value, shown] of [[0x7fc00000, "NaN"], [0xff800000, "-Infinity"]] as const) {
     const broken = await tinyLlamaWith({});
-    const { tensors } = await readSafetensorsHeader(
-      `${broken}/model.safetensors`,
-    );
+    const { tensors } = await readSafetensorsHeader(`${broken}/model.safetensors`);
     const { offset } = tensors.get("model.layers.0.mlp.up_proj.weight")!;
-    using file = await Deno.open(`${broken}/model.safetensors`, {
-      write: true,
-    });
+    using file = await Deno.open(`${broken}/model.safetensors`, { write: true });
     await file.seek(offset + 4 * 5, Deno.SeekMode.Start);
     await file.write(new Uint8Array(Uint32Array.of(value).buffer));
     await assertRejects(
@@ -412,12 +290,7 @@ const ends: [string, unknown, unknown, number[] | string][] = [
   ["one of the model", 5, undefined, [5]],
   ["nothing", null, undefined, [1]],
   ["nothing but files that could", null, null, [1]],
-  [
-    "what is no id",
-    1,
-    [1, -1],
-    'field "eos_token_id" is [1, -1], neither a token id nor a list',
-  ],
+  ["what is no id", 1, [1, -1], 'field "eos_token_id" is [1, -1], neither a token id nor a list'],
   ["text", "</s>", undefined, 'field "eos_token_id" is "</s>", neither'],
 ];
 for (const [what, ofModel, forGeneration, expected] of ends) {
@@ -444,17 +317,11 @@ Deno.test("what ends a text is written as it was read: one id as a number, sever
   for (const ends of [[7], [3, 121]]) {
     const { config, weights } = await loadModel(tinyLlama);
     const folder = await Deno.makeTempDir();
-    await saveModel(folder, config, weights, {
-      special: { eos: 1, pad: 2 },
-      ends,
-    });
+    await saveModel(folder, config, weights, { special: { eos: 1, pad: 2 }, ends });
     const { eos_token_id, pad_token_id } = JSON.parse(
       await Deno.readTextFile(`${folder}/config.json`),
     );
-    assertEquals([eos_token_id, pad_token_id], [
-      ends.length === 1 ? 7 : ends,
-      2,
-    ]);
+    assertEquals([eos_token_id, pad_token_id], [ends.length === 1 ? 7 : ends, 2]);
     assertEquals((await loadModel(folder)).ends, ends);
     await Deno.remove(folder, { recursive: true });
   }

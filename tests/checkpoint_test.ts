@@ -6,51 +6,28 @@ import type { DecoderConfig } from "../src/model/config.ts";
 import { loadModel } from "../src/model/weights.ts";
 import { objective } from "../src/slung/objective.ts";
 import { checkpointsIn } from "../src/train/checkpoint.ts";
-import {
-  digestEpochs,
-  digestOptimiserState,
-  fingerprintOf,
-} from "../src/train/fingerprint.ts";
+import { digestEpochs, digestOptimiserState, fingerprintOf } from "../src/train/fingerprint.ts";
 import { fit, type FitOptions } from "../src/train/fit.ts";
 import { Trainer } from "../src/train/trainer.ts";
 import { assert, assertEquals, assertRejects } from "./assert.ts";
-import {
-  adamw,
-  olmo,
-  pairings,
-  randomSequences,
-  trainable,
-} from "./fixtures/tiny.ts";
+import { adamw, olmo, pairings, randomSequences, trainable } from "./fixtures/tiny.ts";
 import { assertSame, assertSameFiles } from "./fixtures/same.ts";
 import { runSteps, trainingRun } from "./fixtures/training_run.ts";
 
-const script = decodeURIComponent(
-  new URL("fixtures/training_run.ts", import.meta.url).pathname,
-);
+const script = decodeURIComponent(new URL("fixtures/training_run.ts", import.meta.url).pathname);
 
 async function temporaryFolder(): Promise<AsyncDisposable & { path: string }> {
   const path = await Deno.makeTempDir();
-  return {
-    path,
-    [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }),
-  };
+  return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
 }
 
 // Every file below a folder with its bytes.
-async function contents(
-  folder: string,
-  prefix = "",
-): Promise<Map<string, Uint8Array>> {
+async function contents(folder: string, prefix = ""): Promise<Map<string, Uint8Array>> {
   const files = new Map<string, Uint8Array>();
-  for await (
-    const { name, isDirectory } of Deno.readDir(`${folder}/${prefix}`)
-  ) {
+  for await (const { name, isDirectory } of Deno.readDir(`${folder}/${prefix}`)) {
     const path = prefix + name;
     if (!isDirectory) files.set(path, await Deno.readFile(`${folder}/${path}`));
-    else {for (const [key, bytes] of await contents(folder, `${path}/`)) {
-        files
-          .set(key, bytes);
-      }}
+    else for (const [key, bytes] of await contents(folder, `${path}/`)) files.set(key, bytes);
   }
   return new Map([...files].sort(([a], [b]) => a < b ? -1 : 1));
 }
@@ -60,10 +37,7 @@ const checkpointFiles = (step: number) =>
     .map((name) => `step-${String(step).padStart(8, "0")}/${name}`);
 
 // The steps that a process prints until it has printed `last`, or until it ends.
-async function readSteps(
-  stdout: ReadableStream<Uint8Array>,
-  last?: number,
-): Promise<number[]> {
+async function readSteps(stdout: ReadableStream<Uint8Array>, last?: number): Promise<number[]> {
   let text = "";
   const lines = () => text.split("\n").slice(0, -1).map(Number);
   for await (const chunk of stdout.pipeThrough(new TextDecoderStream())) {
@@ -73,18 +47,10 @@ async function readSteps(
   return lines();
 }
 
-function startRun(
-  folder: string,
-  family: string,
-  pauseAfter?: number,
-): Deno.ChildProcess {
+function startRun(folder: string, family: string, pauseAfter?: number): Deno.ChildProcess {
   const args = ["run", "-A", "--quiet", script, folder, family];
   if (pauseAfter !== undefined) args.push(String(pauseAfter));
-  return new Deno.Command(Deno.execPath(), {
-    args,
-    stdin: "piped",
-    stdout: "piped",
-  }).spawn();
+  return new Deno.Command(Deno.execPath(), { args, stdin: "piped", stdout: "piped" }).spawn();
 }
 
 for (const family of ["olmo", "llama"] as const) {
@@ -106,15 +72,9 @@ for (const family of ["olmo", "llama"] as const) {
     await resumed.stdin.close();
 
     await using reference = await temporaryFolder();
-    const outcome = await trainingRun({
-      family,
-      checkpoint: { folder: reference.path },
-    });
+    const outcome = await trainingRun({ family, checkpoint: { folder: reference.path } });
     assertEquals([outcome.step, outcome.finished], [runSteps, true]);
-    assertSameFiles(
-      await contents(folder.path),
-      await contents(reference.path),
-    );
+    assertSameFiles(await contents(folder.path), await contents(reference.path));
     // Saving on the way changes nothing either.
     assertSame(outcome.state, (await trainingRun({ family })).state);
   });
@@ -142,10 +102,7 @@ for (const family of ["olmo", "llama"] as const) {
 Deno.test("a finished run resumes to its end without a step, and a signal given before stops at once", async () => {
   await using folder = await temporaryFolder();
   const checkpoint = { folder: folder.path };
-  const aborted = await trainingRun({
-    checkpoint,
-    signal: AbortSignal.abort(),
-  });
+  const aborted = await trainingRun({ checkpoint, signal: AbortSignal.abort() });
   assertEquals([aborted.step, aborted.finished, aborted.log], [0, false, []]);
   assertEquals((await contents(folder.path)).size, 0);
 
@@ -160,53 +117,32 @@ Deno.test("a finished run resumes to its end without a step, and a signal given 
 Deno.test("what a killed save left behind is neither loaded nor in the way", async () => {
   await using folder = await temporaryFolder();
   await Deno.mkdir(`${folder.path}/step-00000004.partial`);
-  await Deno.writeTextFile(
-    `${folder.path}/step-00000004.partial/training.json`,
-    '{"step": 4',
-  );
-  await Deno.writeTextFile(
-    `${folder.path}/step-00000004.partial/model.safetensors.partial`,
-    "x",
-  );
+  await Deno.writeTextFile(`${folder.path}/step-00000004.partial/training.json`, '{"step": 4');
+  await Deno.writeTextFile(`${folder.path}/step-00000004.partial/model.safetensors.partial`, "x");
   await Deno.mkdir(`${folder.path}/step-00000006.partial`); // the resumed run saves no step 6
   const { state } = await trainingRun({ checkpoint: { folder: folder.path } });
-  const names = await Array.fromAsync(
-    Deno.readDir(folder.path),
-    ({ name }) => name,
-  );
+  const names = await Array.fromAsync(Deno.readDir(folder.path), ({ name }) => name);
   assertEquals(names, [`step-000000${runSteps}`]);
-  assertEquals(
-    [...(await contents(folder.path)).keys()],
-    checkpointFiles(runSteps),
-  );
+  assertEquals([...(await contents(folder.path)).keys()], checkpointFiles(runSteps));
   assertSame(state, (await trainingRun()).state);
 });
 
 Deno.test("killed between the appearance of a checkpoint and the removal of the last, the newer counts", async () => {
   await using folder = await temporaryFolder();
   await trainingRun({ checkpoint: { folder: folder.path } });
-  const newest = `${folder.path}/step-000000${runSteps}`,
-    older = `${folder.path}/step-00000008`;
+  const newest = `${folder.path}/step-000000${runSteps}`, older = `${folder.path}/step-00000008`;
   await Deno.mkdir(older);
   for await (const { name } of Deno.readDir(newest)) {
     await Deno.copyFile(`${newest}/${name}`, `${older}/${name}`);
   }
-  await Deno.writeTextFile(
-    `${older}/training.json`,
-    '{"step": 8, "fingerprint": "same run"}',
-  );
-  assertEquals(
-    (await trainingRun({ checkpoint: { folder: folder.path } })).log,
-    [],
-  );
+  await Deno.writeTextFile(`${older}/training.json`, '{"step": 8, "fingerprint": "same run"}');
+  assertEquals((await trainingRun({ checkpoint: { folder: folder.path } })).log, []);
 });
 
 Deno.test("a checkpoint's folder is a model that can be loaded", async () => {
   await using folder = await temporaryFolder();
   await trainingRun({ checkpoint: { folder: folder.path } });
-  const { config, describe } = await loadModel(
-    `${folder.path}/step-000000${runSteps}`,
-  );
+  const { config, describe } = await loadModel(`${folder.path}/step-000000${runSteps}`);
   assertEquals(config, olmo);
   assert(describe.startsWith("olmo"), describe);
 });
@@ -214,10 +150,8 @@ Deno.test("a checkpoint's folder is a model that can be loaded", async () => {
 // A checkpoint of `olmo` at step 12, and the attempt to resume it.
 async function attempt(
   folder: string,
-  { config = olmo, fingerprint = "same run" }: {
-    config?: DecoderConfig;
-    fingerprint?: string;
-  } = {},
+  { config = olmo, fingerprint = "same run" }: { config?: DecoderConfig; fingerprint?: string } =
+    {},
 ): Promise<number> {
   using gpu = await Gpu.open();
   using model = trainable(gpu, config);
@@ -258,20 +192,14 @@ Deno.test("damaged checkpoint files are named", async () => {
 
   await Deno.truncate(optimiser, whole.length - 40);
   const before = await contents(folder.path);
-  const unreadable = (why: string) =>
-    `Cannot read the checkpoint "${step}": ${why}`;
-  const damaged = unreadable(
-    "optimiser.safetensors is damaged: its checksum is another one",
-  );
+  const unreadable = (why: string) => `Cannot read the checkpoint "${step}": ${why}`;
+  const damaged = unreadable("optimiser.safetensors is damaged: its checksum is another one");
   await assertRejects(() => attempt(folder.path), damaged);
   assertSameFiles(await contents(folder.path), before);
   await Deno.truncate(optimiser, 4);
   await assertRejects(() => attempt(folder.path), damaged);
   await Deno.remove(optimiser);
-  await assertRejects(
-    () => attempt(folder.path),
-    unreadable("optimiser.safetensors is missing"),
-  );
+  await assertRejects(() => attempt(folder.path), unreadable("optimiser.safetensors is missing"));
   const flipped = whole.with(whole.length - 9, whole.at(-9)! ^ 1);
   await Deno.writeFile(optimiser, flipped);
   await assertRejects(() => attempt(folder.path), damaged);
@@ -284,28 +212,16 @@ Deno.test("damaged checkpoint files are named", async () => {
   for (
     const [content, why] of [
       [state, "training.json is damaged: it has no checksums"],
-      [
-        { ...state, files, fingerprint: 7 },
-        "training.json is damaged: it has no fingerprint",
-      ],
-      [
-        { ...state, files, step: 8 },
-        "its step is 8, which is not that of the folder",
-      ],
+      [{ ...state, files, fingerprint: 7 }, "training.json is damaged: it has no fingerprint"],
+      [{ ...state, files, step: 8 }, "its step is 8, which is not that of the folder"],
       [null, "its step is undefined"],
     ] as const
   ) {
     await Deno.writeTextFile(record, JSON.stringify(content));
-    await assertRejects(
-      () => attempt(folder.path),
-      `Cannot resume from "${step}": `,
-    );
+    await assertRejects(() => attempt(folder.path), `Cannot resume from "${step}": `);
     await assertRejects(() => attempt(folder.path), why);
   }
-  await Deno.writeTextFile(
-    record,
-    JSON.stringify({ ...state, files: without }),
-  );
+  await Deno.writeTextFile(record, JSON.stringify({ ...state, files: without }));
   await Deno.remove(optimiser);
   await assertRejects(
     () => attempt(folder.path),
@@ -335,10 +251,7 @@ Deno.test("fit refuses a checkpoint made with another seed, rate, objective, dat
   };
   assertEquals((await run({})).log.length, 2);
   assertEquals((await run({})).log.length, 0);
-  const changed = sequences.map((sequence) => ({
-    ...sequence,
-    classes: sequence.classes.slice(),
-  }));
+  const changed = sequences.map((sequence) => ({ ...sequence, classes: sequence.classes.slice() }));
   changed[3]!.classes[1] = (changed[3]!.classes[1]! + 1) % 4;
   const others: Partial<FitOptions>[] = [
     { seed: 2 },
@@ -355,13 +268,8 @@ Deno.test("fit refuses a checkpoint made with another seed, rate, objective, dat
 });
 
 Deno.test("fingerprints are equal for equal settings and differ for different ones", async () => {
-  assertEquals(
-    await fingerprintOf({ a: [1, 2] }),
-    await fingerprintOf({ a: [1, 2] }),
-  );
-  assert(
-    await fingerprintOf({ a: [1, 2] }) !== await fingerprintOf({ a: [1, 3] }),
-  );
+  assertEquals(await fingerprintOf({ a: [1, 2] }), await fingerprintOf({ a: [1, 2] }));
+  assert(await fingerprintOf({ a: [1, 2] }) !== await fingerprintOf({ a: [1, 3] }));
 });
 
 Deno.test("digests tell apart what differs in any token, class, weight, moment or the order of sequences", async () => {
@@ -370,8 +278,7 @@ Deno.test("digests tell apart what differs in any token, class, weight, moment o
   assertEquals(digest, again);
   const [first, ...rest] = sequences;
   const { tokens, classes, weights } = first!;
-  const plusOne = (values: Uint32Array) =>
-    values.map((value, i) => i === 0 ? value + 1 : value);
+  const plusOne = (values: Uint32Array) => values.map((value, i) => i === 0 ? value + 1 : value);
   const joined = {
     tokens: Uint32Array.of(...tokens, ...rest[0]!.tokens),
     classes: Uint8Array.of(...classes, ...rest[0]!.classes),
@@ -379,10 +286,7 @@ Deno.test("digests tell apart what differs in any token, class, weight, moment o
   };
   const others = [
     [{ tokens: plusOne(tokens), classes, weights: weights! }, ...rest],
-    [
-      { tokens, classes: classes.map((risk) => 3 - risk), weights: weights! },
-      ...rest,
-    ],
+    [{ tokens, classes: classes.map((risk) => 3 - risk), weights: weights! }, ...rest],
     [{ tokens, classes, weights: weights!.map((weight) => -weight) }, ...rest],
     [{ tokens, classes }, ...rest],
     [...rest, first!],
@@ -405,18 +309,14 @@ Deno.test("digests tell apart what differs in any token, class, weight, moment o
   ];
   const of = await Promise.all(states.map(digestOptimiserState));
   assertEquals(new Set(of).size, states.length);
-  assertEquals(
-    await digestOptimiserState({ ...state, first: moments(1) }),
-    of[0],
-  );
+  assertEquals(await digestOptimiserState({ ...state, first: moments(1) }), of[0]);
 });
 
 // Runs that find the disk full at their second checkpoint: the first must be left whole, and nothing else.
 async function assertFirstCheckpointIsWhole(folder: string): Promise<void> {
   await using reference = await temporaryFolder();
   const controller = new AbortController();
-  const onLog = ({ step }: { step: number }) =>
-    step === 3 && controller.abort();
+  const onLog = ({ step }: { step: number }) => step === 3 && controller.abort();
   await trainingRun({
     checkpoint: { folder: reference.path },
     readEvery: 1,
@@ -431,14 +331,11 @@ async function assertFirstCheckpointIsWhole(folder: string): Promise<void> {
 Deno.test("a disk that fills up keeps the previous checkpoint, and the run goes on from it", async () => {
   await using folder = await temporaryFolder();
   const mount = async (...args: string[]) =>
-    (await new Deno.Command("mount", { args: [...args, folder.path] }).output())
-      .success;
+    (await new Deno.Command("mount", { args: [...args, folder.path] }).output()).success;
   // A checkpoint takes 76 KiB in pages; here fit one and the weights of another, but not its moments.
   const size = "size=112k";
   if (!await mount("-t", "tmpfs", "-o", size, "tmpfs").catch(() => false)) {
-    console.warn(
-      "SKIPPED: a small file system cannot be mounted here (needs Linux and root)",
-    );
+    console.warn("SKIPPED: a small file system cannot be mounted here (needs Linux and root)");
     return;
   }
   try {
@@ -448,9 +345,7 @@ Deno.test("a disk that fills up keeps the previous checkpoint, and the run goes 
     );
     await assertFirstCheckpointIsWhole(folder.path);
     assert(await mount("-o", "remount,size=1m"));
-    const { state, log } = await trainingRun({
-      checkpoint: { folder: folder.path },
-    });
+    const { state, log } = await trainingRun({ checkpoint: { folder: folder.path } });
     assertEquals(log[0]!.step, 4);
     assertSame(state, (await trainingRun()).state);
   } finally {
@@ -459,8 +354,7 @@ Deno.test("a disk that fills up keeps the previous checkpoint, and the run goes 
 });
 
 Deno.test({
-  name:
-    "a file that the system refuses to let grow keeps the previous checkpoint",
+  name: "a file that the system refuses to let grow keeps the previous checkpoint",
   ignore: Deno.build.os === "windows", // has no limit on file sizes
   fn: async () => {
     await using folder = await temporaryFolder();
@@ -470,8 +364,7 @@ Deno.test({
     await first.status;
     await first.stdin.close().catch(() => {});
     // 32 KiB hold the weights (21 KiB), not the moments (42 KiB). Ignoring the signal turns it into an error.
-    const limited =
-      `trap '' XFSZ; ulimit -f 32; exec "$0" run -A --quiet --no-check "$@"`;
+    const limited = `trap '' XFSZ; ulimit -f 32; exec "$0" run -A --quiet --no-check "$@"`;
     const { success, stderr } = await new Deno.Command("bash", {
       args: ["-c", limited, Deno.execPath(), script, folder.path, "olmo"],
       env: { MESA_SHADER_CACHE_DISABLE: "true" },

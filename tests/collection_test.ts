@@ -1,10 +1,7 @@
 // What is taken of a collection: the paper's filters, a sample of all files, held-out text from other files; and what is
 // said about it.
 
-import {
-  type CollectionOptions,
-  openCollection,
-} from "../src/data/collection.ts";
+import { type CollectionOptions, openCollection } from "../src/data/collection.ts";
 import {
   chooseFilters,
   reasonAgainst,
@@ -33,19 +30,13 @@ function tagged(
   scores: readonly number[],
   { toxic, en = 0.9 }: { toxic?: number; en?: number } = {},
 ): TaggedDocument {
-  const text = scores.map((_, i) => String.fromCharCode(97 + i).repeat(2)).join(
-    " ",
-  );
+  const text = scores.map((_, i) => String.fromCharCode(97 + i).repeat(2)).join(" ");
   const document = { id, text, source: "made" };
   const over = (score: number) => [{ start: 0, end: text.length, score }];
   return {
     document,
     attributes: {
-      [sentence]: scores.map((score, i) => ({
-        start: 3 * i,
-        end: 3 * i + 2,
-        score,
-      })),
+      [sentence]: scores.map((score, i) => ({ start: 3 * i, end: 3 * i + 2, score })),
       [whole]: over(toxic ?? Math.max(...scores)),
       [english]: over(en),
     },
@@ -60,33 +51,13 @@ Deno.test("the paper's filters take what its code takes, and say why they leave 
   const cases: [TaggedDocument, string | undefined, string | undefined][] = [
     [tagged("a", [0, 1]), undefined, "a score above 0.0001"],
     [tagged("b", [0.0001, 0.99]), undefined, "a score above 0.0001"], // both bounds count
-    [
-      tagged("c", [0.00011, 1]),
-      "no sentence up to 0.0001",
-      "a score above 0.0001",
-    ],
-    [
-      tagged("d", [0, 0.98], { toxic: 1 }),
-      "no sentence from 0.99",
-      "a score above 0.0001",
-    ],
-    [
-      tagged("e", [0, 1], { toxic: 0.98 }),
-      "the whole below 0.99",
-      "a score above 0.0001",
-    ],
-    [
-      tagged("f", [0, 1], { en: 0.49 }),
-      "English below 0.5",
-      "English below 0.5",
-    ],
+    [tagged("c", [0.00011, 1]), "no sentence up to 0.0001", "a score above 0.0001"],
+    [tagged("d", [0, 0.98], { toxic: 1 }), "no sentence from 0.99", "a score above 0.0001"],
+    [tagged("e", [0, 1], { toxic: 0.98 }), "the whole below 0.99", "a score above 0.0001"],
+    [tagged("f", [0, 1], { en: 0.49 }), "English below 0.5", "English below 0.5"],
     [tagged("g", [1]), "fewer than 2 sentences", "fewer than 2 sentences"],
     [tagged("h", [0, 0.0001]), "the whole below 0.99", undefined],
-    [
-      tagged("i", [0, 0], { toxic: 0.0002 }),
-      "the whole below 0.99",
-      "a score above 0.0001",
-    ],
+    [tagged("i", [0, 0], { toxic: 0.0002 }), "the whole below 0.99", "a score above 0.0001"],
     [tagged("j", []), "blank", "blank"],
   ];
   for (const [document, risky, clean] of cases) {
@@ -100,41 +71,29 @@ Deno.test("the paper's filters take what its code takes, and say why they leave 
 });
 
 Deno.test("each filter is an option, with the paper's value where the documents have its scores", () => {
-  const said = (
-    attributes: string[],
-    options: Parameters<typeof chooseFilters>[1],
-  ) => chooseFilters(attributes, options).remarks;
+  const said = (attributes: string[], options: Parameters<typeof chooseFilters>[1]) =>
+    chooseFilters(attributes, options).remarks;
   assertEquals(said(all, {}), [
     `English at least 0.5 (${english}).`,
     `The whole document at least 0.99 (${whole}).`,
     `At least 2 sentences (${sentence}).`,
     `Sentences both up to 0.0001 and from 0.99 (${sentence}).`,
   ]);
-  assertEquals(
-    said(["slung__sentence__toxic"], { thresholds: { low: 0.1, high: 0.9 } }),
-    [
-      `English is not filtered: there are no scores ${english}.`,
-      `The whole document is not filtered: there are no scores ${whole}.`,
-      "At least 2 sentences (slung__sentence__toxic).",
-      "Sentences both up to 0.1 and from 0.9 (slung__sentence__toxic).",
-    ],
-  );
+  assertEquals(said(["slung__sentence__toxic"], { thresholds: { low: 0.1, high: 0.9 } }), [
+    `English is not filtered: there are no scores ${english}.`,
+    `The whole document is not filtered: there are no scores ${whole}.`,
+    "At least 2 sentences (slung__sentence__toxic).",
+    "Sentences both up to 0.1 and from 0.9 (slung__sentence__toxic).",
+  ]);
   assertEquals(said(all, { select: "all", english: 0.3 }), [
     `English at least 0.3 (${english}).`,
     "The whole document is not filtered.",
     "The number of sentences is not filtered.",
     "Documents are taken whatever the scores of their sentences.",
   ]);
-  const own = chooseFilters(["mine", "too"], {
-    attribute: "mine",
-    documentAttribute: "too",
-  });
+  const own = chooseFilters(["mine", "too"], { attribute: "mine", documentAttribute: "too" });
   assertEquals(own.filters.document, { attribute: "too", least: 0.99 });
-  for (
-    const asked of [{ english: 0.5 }, { englishAttribute: "other" }, {
-      attribute: "other",
-    }]
-  ) {
+  for (const asked of [{ english: 0.5 }, { englishAttribute: "other" }, { attribute: "other" }]) {
     assertThrows(
       () => chooseFilters([sentence], asked),
       "Cannot filter documents by their scores: they have no attribute",
@@ -144,17 +103,12 @@ Deno.test("each filter is an option, with the paper's value where the documents 
   const { filters } = chooseFilters(all, { select: "all" });
   for (const scores of [[0], [1], [0.5, 0.5]]) {
     assertEquals(reasonAgainst(tagged("a", scores), filters), undefined);
-    assertEquals(
-      reasonAgainstHarmless(tagged("a", scores), filters),
-      undefined,
-    );
+    assertEquals(reasonAgainstHarmless(tagged("a", scores), filters), undefined);
   }
 });
 
 /** A folder of files of tagged documents. */
-async function corpusOf(
-  files: readonly (readonly TaggedDocument[])[],
-): Promise<string> {
+async function corpusOf(files: readonly (readonly TaggedDocument[])[]): Promise<string> {
   const folder = await Deno.makeTempDir();
   await Deno.mkdir(`${folder}/documents`);
   await Deno.mkdir(`${folder}/attributes`);
@@ -172,9 +126,7 @@ async function corpusOf(
 const idsOf = async (source: TextSource) => {
   const ids: string[] = [];
   for (const file of source.files.keys()) {
-    for await (const text of source.read(file)) {
-      if ("text" in text) ids.push(text.id);
-    }
+    for await (const text of source.read(file)) if ("text" in text) ids.push(text.id);
   }
   return ids;
 };
@@ -182,11 +134,7 @@ const idsOf = async (source: TextSource) => {
 // Ten files of ten risky and ten harmless documents.
 const tenFiles = Array.from(
   { length: 10 },
-  (_, file) =>
-    Array.from(
-      { length: 20 },
-      (_, i) => (i % 2 ? mixed : harmless)(`${file}.${i}`),
-    ),
+  (_, file) => Array.from({ length: 20 }, (_, i) => (i % 2 ? mixed : harmless)(`${file}.${i}`)),
 );
 
 Deno.test("held-out text is the harmless text of other files than training, chosen by the seed", async () => {
@@ -196,18 +144,13 @@ Deno.test("held-out text is the harmless text of other files than training, chos
   for (let seed = 0; seed < 8; seed++) {
     const { train, heldOut, remarks } = await open({ seed, heldOutFiles: 2 });
     const trained = await idsOf(train), shown = await idsOf(heldOut!);
-    const filesIn = (
-      ids: string[],
-    ) => [...new Set(ids.map((id) => id.split(".")[0]!))];
+    const filesIn = (ids: string[]) => [...new Set(ids.map((id) => id.split(".")[0]!))];
     assertEquals([trained.length, shown.length], [80, 20]);
     assertEquals([filesIn(trained).length, filesIn(shown).length], [8, 2]);
     assertEquals(filesIn([...trained, ...shown]).length, 10);
     assert(trained.every((id) => Number(id.split(".")[1]) % 2 === 1), "risky");
     assert(shown.every((id) => Number(id.split(".")[1]) % 2 === 0), "harmless");
-    assertEquals(
-      remarks.at(-1),
-      `Held out: ${heldOut!.files.map(({ name }) => name).join(", ")}.`,
-    );
+    assertEquals(remarks.at(-1), `Held out: ${heldOut!.files.map(({ name }) => name).join(", ")}.`);
     held.add(filesIn(shown).join());
   }
   assert(held.size > 4, "seeds hold out different files");
@@ -227,11 +170,7 @@ Deno.test("a sample is drawn from all files, and two seeds draw different docume
   assertEquals(await draw(0, 0.4), samples[0], "the same seed draws the same");
   for (const ids of samples) {
     assert(ids.length > 25 && ids.length < 55, `${ids.length} of 100`);
-    assertEquals(
-      new Set(ids.map((id) => id.split(".")[0])).size,
-      10,
-      "from every file",
-    );
+    assertEquals(new Set(ids.map((id) => id.split(".")[0])).size, 10, "from every file");
   }
   const both = samples[0]!.filter((id) => samples[1]!.includes(id));
   assert(both.length < 0.7 * samples[0]!.length, `${both.length} in common`);
@@ -242,56 +181,32 @@ Deno.test("a sample is drawn from all files, and two seeds draw different docume
 
 Deno.test("of a single file, some documents are held out and none is in both", async () => {
   const folder = await corpusOf([
-    Array.from(
-      { length: 400 },
-      (_, i) => (i % 2 ? mixed : harmless)(String(i)),
-    ),
+    Array.from({ length: 400 }, (_, i) => (i % 2 ? mixed : harmless)(String(i))),
   ]);
-  const { train, heldOut, remarks } = await openCollection(folder, {
-    heldOutFiles: 1,
-  });
+  const { train, heldOut, remarks } = await openCollection(folder, { heldOutFiles: 1 });
   const trained = await idsOf(train), shown = await idsOf(heldOut!);
   assert(
-    remarks.includes(
-      "There is one file: one document in 20 of it is held out.",
-    ),
+    remarks.includes("There is one file: one document in 20 of it is held out."),
     remarks.join(),
   );
-  assert(
-    trained.length > 170 && trained.length < 200 && shown.length > 2 &&
-      shown.length < 25,
-  );
+  assert(trained.length > 170 && trained.length < 200 && shown.length > 2 && shown.length < 25);
   await Deno.remove(folder, { recursive: true });
   const plain = `${await Deno.makeTempDir()}/plain.jsonl`;
-  await writeDolmaDocuments(
-    plain,
-    tenFiles.flat().map(({ document }) => document),
-  );
+  await writeDolmaDocuments(plain, tenFiles.flat().map(({ document }) => document));
   const parts = await openCollection(plain, { heldOutFiles: 1 });
   const ids = [await idsOf(parts.train), await idsOf(parts.heldOut!)];
-  assertEquals(
-    ids.flat().sort(),
-    tenFiles.flat().map(({ document }) => document.id).sort(),
-  );
+  assertEquals(ids.flat().sort(), tenFiles.flat().map(({ document }) => document.id).sort());
   await Deno.remove(plain);
 });
 
 Deno.test("documents without scores and texts with spans are told apart by their first record", async () => {
   const folder = await Deno.makeTempDir();
   await Deno.writeTextFile(`${folder}/.hidden`, "{");
-  await Deno.writeTextFile(
-    `${folder}/a.jsonl`,
-    '{"text": "abc"}\n{"text": " ", "id": 7}\n',
-  );
-  await Deno.writeTextFile(
-    `${folder}/b.jsonl`,
-    '{"text": "de", "id": 8, "source": "there"}\n',
-  );
+  await Deno.writeTextFile(`${folder}/a.jsonl`, '{"text": "abc"}\n{"text": " ", "id": 7}\n');
+  await Deno.writeTextFile(`${folder}/b.jsonl`, '{"text": "de", "id": 8, "source": "there"}\n');
   const read = async (path: string) => {
     const { train, remarks } = await openCollection(path);
-    const files = await Promise.all(
-      train.files.map((_, i) => Array.fromAsync(train.read(i))),
-    );
+    const files = await Promise.all(train.files.map((_, i) => Array.fromAsync(train.read(i))));
     return { texts: files.flat(), remarks };
   };
   const plain = await read(folder);
@@ -300,9 +215,7 @@ Deno.test("documents without scores and texts with spans are told apart by their
     { leftOut: "blank" },
     { text: { text: "de", spans: [] }, id: "8", source: "there" },
   ]);
-  assertEquals(plain.remarks, [
-    "Documents without scores: all of their tokens are low risk.",
-  ]);
+  assertEquals(plain.remarks, ["Documents without scores: all of their tokens are low risk."]);
   const path = `${folder}/c.jsonl`;
   await Deno.writeTextFile(
     path,
@@ -319,13 +232,8 @@ Deno.test("documents without scores and texts with spans are told apart by their
     id: "c.jsonl:1",
     source: "",
   }]);
-  assertEquals(spans.remarks, [
-    "Texts with spans: what no span covers is low risk.",
-  ]);
-  await assertRejects(
-    () => openCollection(`${folder}/none`),
-    `Cannot read "${folder}/none"`,
-  );
+  assertEquals(spans.remarks, ["Texts with spans: what no span covers is low risk."]);
+  await assertRejects(() => openCollection(`${folder}/none`), `Cannot read "${folder}/none"`);
   const empty = await Deno.makeTempDir();
   await assertRejects(() => openCollection(empty), "it holds no files");
   await Deno.remove(folder, { recursive: true });
@@ -339,10 +247,7 @@ Deno.test("malformed lines are counted and left out, or named, in shards that we
   const lines = (await Deno.readTextFile(path)).split("\n");
   lines[3] = "{";
   lines[12] = "[]";
-  await Deno.writeTextFile(
-    `${folder}/attributes/00.jsonl.gz`,
-    lines.join("\n"),
-  );
+  await Deno.writeTextFile(`${folder}/attributes/00.jsonl.gz`, lines.join("\n"));
   const messages: string[] = [];
   const prepare = async (out: string, texts = Infinity) => {
     const collection = await openCollection(folder, {
@@ -351,11 +256,7 @@ Deno.test("malformed lines are counted and left out, or named, in shards that we
     const controller = new AbortController();
     let seen = 0;
     return await prepareCollection(collection, out, {
-      ...{
-        tokenizer: unitTokenizer(),
-        partTokens: 20,
-        signal: controller.signal,
-      },
+      ...{ tokenizer: unitTokenizer(), partTokens: 20, signal: controller.signal },
       onText: () => ++seen === texts && controller.abort(),
     });
   };

@@ -11,20 +11,9 @@ import {
 import type { Options } from "../src/report/options.ts";
 
 const options = {
-  steps: {
-    type: "integer",
-    default: 200,
-    min: 1,
-    max: 1000,
-    help: "Optimiser steps",
-  },
+  steps: { type: "integer", default: 200, min: 1, max: 1000, help: "Optimiser steps" },
   learningRate: { type: "number", help: "Peak learning rate" },
-  method: {
-    type: "string",
-    choices: ["full", "masked"],
-    default: "masked",
-    help: "The loss",
-  },
+  method: { type: "string", choices: ["full", "masked"], default: "masked", help: "The loss" },
   out: { type: "string", placeholder: "folder", help: "Where results go" },
   seeds: { type: "list", of: "integer", default: [1], help: "Seeds" },
   names: { type: "list", help: "Names" },
@@ -52,48 +41,30 @@ const accepted: [string[], Partial<Record<keyof typeof options, unknown>>][] = [
   [["--out", "007"], { out: "007" }],
   [["--out", "true"], { out: "true" }],
   [["--seeds", "1,2", "--seeds=3"], { seeds: [1, 2, 3] }],
-  [["--names", "ab", "--names", "cd", "--resume"], {
-    names: ["ab", "cd"],
-    resume: true,
-  }],
+  [["--names", "ab", "--names", "cd", "--resume"], { names: ["ab", "cd"], resume: true }],
 ];
 
 const refused: [string[], string][] = [
   [["--stpes", "5"], "there is no option --stpes. Perhaps you meant --steps"],
   [["--stpes=5"], "there is no option --stpes. Perhaps you meant --steps"],
-  [
-    ["--learningRate", "1"],
-    "there is no option --learningRate. Perhaps you meant --learning-rate",
-  ],
+  [["--learningRate", "1"], "there is no option --learningRate. Perhaps you meant --learning-rate"],
   [["--zebra"], "there is no option --zebra. --help lists all options."],
   [["-xyz"], "there is no option -xyz."],
-  [
-    ["--no-resume"],
-    "there is no option --no-resume. Perhaps you meant --resume",
-  ],
+  [["--no-resume"], "there is no option --no-resume. Perhaps you meant --resume"],
   [["--constructor"], "there is no option --constructor"],
   [["--steps"], "--steps has no value. Write --steps <integer>"],
   [["--steps="], "--steps has no value"],
   [["--out", ""], "--out has no value. Write --out <folder>"],
   [["--steps", "--resume"], "--steps has no value"],
-  [
-    ["--steps", "-5"],
-    "--steps has no value. Write --steps <integer>, or --steps=-1",
-  ],
+  [["--steps", "-5"], "--steps has no value. Write --steps <integer>, or --steps=-1"],
   [["--steps", "--steps", "5"], "--steps has no value"],
   [["--steps", "five"], '--steps must be a number, not "five"'],
   [["--steps=5.5"], '--steps must be a whole number, not "5.5"'],
   [["--steps=0"], "--steps must be at least 1, not 0"],
   [["--steps=1001"], "--steps must be at most 1000, not 1001"],
-  [
-    ["--learning-rate=Infinity"],
-    '--learning-rate must be a number, not "Infinity"',
-  ],
+  [["--learning-rate=Infinity"], '--learning-rate must be a number, not "Infinity"'],
   [["--seeds=1,,2"], '--seeds must be a number, not ""'],
-  [
-    ["--method", "mask"],
-    '--method cannot be "mask". Choose one of full, masked, perhaps masked.',
-  ],
+  [["--method", "mask"], '--method cannot be "mask". Choose one of full, masked, perhaps masked.'],
   [["--resume=false"], '--resume takes no value, but "false" was given'],
   [["--resume=maybe"], '--resume takes no value, but "maybe" was given'],
   [["--resume", "true"], 'the argument "true" belongs to no option'],
@@ -104,11 +75,7 @@ const refused: [string[], string][] = [
 
 Deno.test("every accepted spelling is read to the same values", () => {
   for (const [args, expected] of accepted) {
-    const values = checkArguments(
-      "probe",
-      options,
-      splitArguments(args, options),
-    );
+    const values = checkArguments("probe", options, splitArguments(args, options));
     assertEquals<unknown>(values, { ...defaults, ...expected }, args.join(" "));
   }
 });
@@ -129,14 +96,9 @@ Deno.test("every mistake is refused with its message", () => {
 });
 
 Deno.test("a required option must be given", async () => {
-  const { code, err } = await call({
-    name: { type: "string", required: true, help: "" },
-  }, []);
+  const { code, err } = await call({ name: { type: "string", required: true, help: "" } }, []);
   assertEquals(code, 2);
-  assertEquals(
-    err,
-    "Cannot run probe: --name is required. Add --name <text>.\n",
-  );
+  assertEquals(err, "Cannot run probe: --name is required. Add --name <text>.\n");
 });
 
 Deno.test("the types of the options follow from the table", async () => {
@@ -166,12 +128,7 @@ Deno.test("the types of the options follow from the table", async () => {
 });
 
 Deno.test("help is aligned and lists choices, limits and defaults", () => {
-  const text = helpText({
-    name: "probe",
-    summary: "Counts.",
-    options,
-    run() {},
-  });
+  const text = helpText({ name: "probe", summary: "Counts.", options, run() {} });
   const lines = text.split("\n");
   assertEquals(lines[0], "Usage: deno task probe [options]");
   const starts = lines.filter((line) => /^ {2}-/.test(line)).map((line) =>
@@ -179,9 +136,7 @@ Deno.test("help is aligned and lists choices, limits and defaults", () => {
   );
   assertEquals(starts.length, 9);
   assert(new Set(starts).size === 1 && starts[0]! > 0, "one column of help");
-  assert(
-    text.includes("Optimiser steps (at least 1; at most 1000; default 200)"),
-  );
+  assert(text.includes("Optimiser steps (at least 1; at most 1000; default 200)"));
   assert(text.includes("--method <text>"));
   assert(text.includes("The loss (one of full, masked; default masked)"));
   assert(text.includes("--out <folder>"));
@@ -198,11 +153,7 @@ Deno.test("help is printed for -h and --help, whatever else is wrong", async () 
 
 Deno.test("without --json a command prints its own rendering", async () => {
   const { code, out, err } = await child(["--to", "4"]);
-  assertEquals([code, out, err], [
-    0,
-    "a library that prints\ncounted to 4\n",
-    "",
-  ]);
+  assertEquals([code, out, err], [0, "a library that prints\ncounted to 4\n", ""]);
 });
 
 Deno.test("with --json standard output is one JSON object and the rest is standard error", async () => {
@@ -221,27 +172,16 @@ Deno.test("errors keep standard output empty: 1 for a failure, 2 for wrong argum
     });
     const bug = await child(["--fail=bug", ...json]);
     assertEquals([bug.code, bug.out], [1, ""]);
-    assert(
-      bug.err.startsWith("TypeError: a bug") && bug.err.includes("command.ts:"),
-      bug.err,
-    );
+    assert(bug.err.startsWith("TypeError: a bug") && bug.err.includes("command.ts:"), bug.err);
     const wrong = await child(["--to", "0", ...json]);
     assertEquals([wrong.code, wrong.out], [2, ""]);
-    assertEquals(
-      wrong.err,
-      "Cannot run count: --to must be at least 1, not 0. Raise it.\n",
-    );
+    assertEquals(wrong.err, "Cannot run count: --to must be at least 1, not 0. Raise it.\n");
   }
 });
 
 async function call(options: Options, args: string[]) {
   let out = "", err = "";
-  const command: Command<Options> = {
-    name: "probe",
-    summary: "Counts.",
-    options,
-    run() {},
-  };
+  const command: Command<Options> = { name: "probe", summary: "Counts.", options, run() {} };
   const code = await execute(command, args, {
     out: (text) => out += text,
     err: (text) => err += text,

@@ -1,18 +1,11 @@
 // The tasks as they are described: in deno.json, by their own --help, and in the texts for people.
 
-import {
-  type Command,
-  execute,
-  executeTarget,
-  type Targets,
-} from "../src/report/command_line.ts";
+import { type Command, execute, executeTarget, type Targets } from "../src/report/command_line.ts";
 import type { Options } from "../src/report/options.ts";
 import { assert, assertEquals } from "./assert.ts";
 
 const root = new URL("../", import.meta.url);
-const project: {
-  tasks: Record<string, { description: string; command: string }>;
-} = JSON.parse(
+const project: { tasks: Record<string, { description: string; command: string }> } = JSON.parse(
   await Deno.readTextFile(new URL("deno.json", root)),
 );
 
@@ -22,33 +15,22 @@ const targets = new Map<string, Targets>();
 for (const [name, { command }] of Object.entries(project.tasks)) {
   const file = command.match(/ (tasks\/(?!setup\b|lock\b)\w+\.ts)/)?.[1];
   if (!file) continue;
-  const given: Command<Options> | Targets =
-    (await import(new URL(file, root).href)).default;
+  const given: Command<Options> | Targets = (await import(new URL(file, root).href)).default;
   if (typeof given.run === "function") {
     commands.set(name, given as Command<Options>);
   } else {
     targets.set(name, given as Targets);
-    for (const target of Object.values(given as Targets)) {
-      commands.set(target.name, target);
-    }
+    for (const target of Object.values(given as Targets)) commands.set(target.name, target);
   }
 }
 
 /** Takes apart what follows `deno task`: the command, which may be two words, and its arguments. */
-function split(
-  task: string,
-  args: readonly string[],
-): [name: string, args: readonly string[]] {
-  return targets.has(task)
-    ? [`${task} ${args[0]}`, args.slice(1)]
-    : [task, args];
+function split(task: string, args: readonly string[]): [name: string, args: readonly string[]] {
+  return targets.has(task) ? [`${task} ${args[0]}`, args.slice(1)] : [task, args];
 }
 
 /** What `deno task NAME …` says before it begins, and how it ends, when the work itself is left out. */
-async function call(
-  name: string,
-  args: readonly string[],
-): Promise<[code: number, said: string]> {
+async function call(name: string, args: readonly string[]): Promise<[code: number, said: string]> {
   let said = "";
   const hear = (text: string) => said += text;
   const command = { ...commands.get(name)!, run() {} };
@@ -57,18 +39,14 @@ async function call(
 
 /** The words of a line of shell: quoted ones whole, comments left out. */
 function words(line: string): string[] {
-  const found = line.replace(/ +#.*$/, "").match(/(?:"[^"]*"|'[^']*'|\S)+/g) ??
-    [];
+  const found = line.replace(/ +#.*$/, "").match(/(?:"[^"]*"|'[^']*'|\S)+/g) ?? [];
   return found.map((word) => word.replace(/["']/g, ""));
 }
 
 Deno.test("every task has a description of one line, and a command of its name", () => {
   assertEquals(commands.size, 18);
   for (const [name, { description }] of Object.entries(project.tasks)) {
-    assert(
-      description.length > 10 && description.length <= 80,
-      `${name}: ${description}`,
-    );
+    assert(description.length > 10 && description.length <= 80, `${name}: ${description}`);
     assert(!description.endsWith("."), `${name}: ${description}`);
   }
   for (const [name, command] of commands) {
@@ -82,34 +60,19 @@ Deno.test("the help of every task ends with two examples, whose options exist an
     const [code, help] = await call(name, ["--help"]);
     assertEquals(code, 0);
     const shown = help.trimEnd().split("\n").slice(-examples.length - 1);
-    const lines = examples.map((args) =>
-      `  deno task ${shownName} ${args}`.trimEnd()
-    );
+    const lines = examples.map((args) => `  deno task ${shownName} ${args}`.trimEnd());
     assertEquals(shown, ["Examples:", ...lines]);
-    for (const example of examples) {
-      assertEquals(await call(name, words(example)), [0, ""]);
-    }
+    for (const example of examples) assertEquals(await call(name, words(example)), [0, ""]);
   }
 });
 
 Deno.test("every command in the texts for people exists, with options that parse", async () => {
   let found = 0;
-  for (
-    const file of [
-      "README.md",
-      "CONTRIBUTING.md",
-      "CHANGELOG.md",
-      "docs/corpora.md",
-    ]
-  ) {
-    const text = (await Deno.readTextFile(new URL(file, root))).replaceAll(
-      "\\\n",
-      " ",
-    );
+  for (const file of ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/corpora.md"]) {
+    const text = (await Deno.readTextFile(new URL(file, root))).replaceAll("\\\n", " ");
     for (const block of text.matchAll(/^```sh\n([\s\S]*?)^```/gm)) {
       for (const line of block[1]!.split("\n")) {
-        const [, name, rest] = line.match(/\bdeno(?:@\S+)? task (\S+)(.*)$/) ??
-          [];
+        const [, name, rest] = line.match(/\bdeno(?:@\S+)? task (\S+)(.*)$/) ?? [];
         if (name === undefined) continue;
         found++;
         assert(name in project.tasks, `${file}: there is no task ${name}`);
@@ -133,28 +96,15 @@ Deno.test("a misspelt option and a missing one would be found", async () => {
     "--words",
     "x.txt",
   ]);
-  assertEquals(
-    (await call("train", words("--data a --out b --epoch 2")))[0],
-    2,
-  );
+  assertEquals((await call("train", words("--data a --out b --epoch 2")))[0], 2);
   assertEquals((await call("train", words("--data a")))[0], 2);
 });
 
 Deno.test("a task of several commands runs the one that is named, lists them, and says which is meant", async () => {
-  const run = async (
-    ...args: string[]
-  ): Promise<[code: number, out: string, err: string]> => {
+  const run = async (...args: string[]): Promise<[code: number, out: string, err: string]> => {
     let out = "", err = "";
-    const streams = {
-      out: (text: string) => out += text,
-      err: (text: string) => err += text,
-    };
-    const code = await executeTarget(
-      "export",
-      targets.get("export")!,
-      args,
-      streams,
-    );
+    const streams = { out: (text: string) => out += text, err: (text: string) => err += text };
+    const code = await executeTarget("export", targets.get("export")!, args, streams);
     return [code, out, err];
   };
   const [code, help] = await run("olmo", "--help");
@@ -166,15 +116,8 @@ Deno.test("a task of several commands runs the one that is named, lists them, an
     assert(list.includes(`deno task export ${name} --help`), list);
   }
   assertEquals(await run("olmi"), [
-    ...[
-      2,
-      "",
-      'Cannot run export: there is no export "olmi". Perhaps you meant export olmo.\n',
-    ],
+    ...[2, "", 'Cannot run export: there is no export "olmi". Perhaps you meant export olmo.\n'],
   ]);
   assertEquals((await run("zzzzzzzz"))[0], 2);
-  assertEquals(
-    (await run())[2].split(".")[0],
-    "Cannot run export: nothing says what",
-  );
+  assertEquals((await run())[2].split(".")[0], "Cannot run export: nothing says what");
 });

@@ -16,17 +16,10 @@ import { Trainer } from "../src/train/trainer.ts";
 import { olmoOptimiser } from "../src/train/optimiser.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "./assert.ts";
 
-const shape = {
-  config: presets.tiny,
-  precision: "f32",
-  rows: 2,
-  time: 24,
-} as const;
+const shape = { config: presets.tiny, precision: "f32", rows: 2, time: 24 } as const;
 
 /** The kernels that are compiled for a step that is really made, and the memory it takes. */
-async function realStep(
-  recompute: boolean,
-): Promise<{ kernels: Kernel[]; memory: number }> {
+async function realStep(recompute: boolean): Promise<{ kernels: Kernel[]; memory: number }> {
   using gpu = await Gpu.open();
   const compile = gpu.pipeline.bind(gpu);
   const kernels = new Map<string, Kernel>();
@@ -35,19 +28,11 @@ async function realStep(
     return compile(kernel);
   };
   const { config, rows, time } = shape;
-  const model = new LanguageModel(gpu, config, initialise(config, 0), {
-    gradients: true,
-  });
+  const model = new LanguageModel(gpu, config, initialise(config, 0), { gradients: true });
   const settings = { rows, time, recompute, optimiser: olmoOptimiser };
-  const trainer = new Trainer(model, {
-    ...settings,
-    objective: objective("unlikelihood"),
-  });
+  const trainer = new Trainer(model, { ...settings, objective: objective("unlikelihood") });
   const sequence = lowRiskSequence(new Uint32Array(time + 1));
-  const { batches } = packSequences(new Array(rows).fill(sequence), {
-    rows,
-    time,
-  });
+  const { batches } = packSequences(new Array(rows).fill(sequence), { rows, time });
   trainer.step(0, batches, 0);
   await trainer.drain();
   return { kernels: [...kernels.values()], memory: gpu.bytes };
@@ -56,20 +41,12 @@ async function realStep(
 for (const recompute of [false, true]) {
   Deno.test(`a step that is only compiled has the kernels and the memory of a real one${recompute ? ", with activations computed again" : ""}`, async () => {
     using gpu = await Gpu.open();
-    const { kernels, memory, inventory } = await compileStep(gpu, {
-      ...shape,
-      recompute,
-    });
+    const { kernels, memory, inventory } = await compileStep(gpu, { ...shape, recompute });
     const real = await realStep(recompute);
-    assertEquals(
-      kernels.map(({ name }) => name),
-      real.kernels.map(({ name }) => name),
-    );
+    assertEquals(kernels.map(({ name }) => name), real.kernels.map(({ name }) => name));
     assertEquals(
       kernels.map(({ workgroup }) => workgroup),
-      real.kernels.map(({ source, entryPoint }) =>
-        workgroupNeeds(source, entryPoint)
-      ),
+      real.kernels.map(({ source, entryPoint }) => workgroupNeeds(source, entryPoint)),
     );
     assertEquals(memory, real.memory);
     assertEquals(gpu.bytes, 0);
@@ -111,12 +88,7 @@ Deno.test("of every kernel the largest binding, the most workgroups and the disp
 });
 
 Deno.test("a step is compiled with the products that were chosen for the adapter", async () => {
-  const small = {
-    memory: "buffer",
-    rowBlocks: 1,
-    columnBlocks: 1,
-    lines: 4,
-  } as const;
+  const small = { memory: "buffer", rowBlocks: 1, columnBlocks: 1, lines: 4 } as const;
   const matmul = { large: small, square: small, thin: small };
   using gpu = await Gpu.open({ kernels: { matmul } });
   const { kernels } = await compileStep(gpu, shape);
@@ -130,9 +102,7 @@ Deno.test("a kernel that the adapter refuses is told with the adapter's words, a
   const create = gpu.device.createShaderModule.bind(gpu.device);
   gpu.device.createShaderModule = (descriptor) =>
     create(
-      descriptor.label === "rotary.rotate"
-        ? { ...descriptor, code: "fn nonsense(" }
-        : descriptor,
+      descriptor.label === "rotary.rotate" ? { ...descriptor, code: "fn nonsense(" } : descriptor,
     );
   const { kernels } = await compileStep(gpu, shape);
   const refused = kernels.filter(({ problem }) => problem !== undefined);
@@ -172,25 +142,13 @@ Deno.test("what workgroups take is read from constants, aliases and the function
     "@compute @workgroup_size(8, LANES / 2u, min(3, 2))",
     "fn other() { halves[0] = Row(); }",
   ].join("\n");
-  assertEquals(workgroupNeeds(source, "plain"), {
-    size: [16, 1, 1],
-    memory: 16 * 10 * 17 + 4,
-  });
-  assertEquals(workgroupNeeds(source, "other"), {
-    size: [8, 8, 2],
-    memory: 8 * 16,
-  });
-  assertThrows(
-    () => workgroupNeeds(source, "missing"),
-    "There is no entry point missing",
-  );
+  assertEquals(workgroupNeeds(source, "plain"), { size: [16, 1, 1], memory: 16 * 10 * 17 + 4 });
+  assertEquals(workgroupNeeds(source, "other"), { size: [8, 8, 2], memory: 8 * 16 });
+  assertThrows(() => workgroupNeeds(source, "missing"), "There is no entry point missing");
   const unknown = source.replace("LANES = 16u", "LANES = sqrt(4)");
   assertThrows(() => workgroupNeeds(unknown, "plain"), '"sqrt(4)"');
   const matrix = source.replace("one: u32", "one: mat3x3f");
-  assertThrows(
-    () => workgroupNeeds(matrix, "plain"),
-    "The size of mat3x3f is not known here",
-  );
+  assertThrows(() => workgroupNeeds(matrix, "plain"), "The size of mat3x3f is not known here");
 });
 
 Deno.test("what workgroups take is known of every kernel", async () => {
@@ -198,10 +156,7 @@ Deno.test("what workgroups take is known of every kernel", async () => {
     using gpu = await Gpu.open({ lanesPerRow });
     const compile = gpu.pipeline.bind(gpu);
     gpu.pipeline = (kernel) => {
-      const { size: [x, y, z], memory } = workgroupNeeds(
-        kernel.source,
-        kernel.entryPoint,
-      );
+      const { size: [x, y, z], memory } = workgroupNeeds(kernel.source, kernel.entryPoint);
       assert(x * y * z <= 256 && memory <= 16384, kernel.name); // what WebGPU guarantees
       // Mesa's software adapter computes eight neighbours along x at once: with rows along y the loss took four times as
       // long.

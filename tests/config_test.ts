@@ -1,19 +1,9 @@
 import { checkConfig } from "../src/model/check_config.ts";
-import type {
-  DecoderConfig,
-  RotaryPositions,
-  SpecialTokens,
-} from "../src/model/config.ts";
+import type { DecoderConfig, RotaryPositions, SpecialTokens } from "../src/model/config.ts";
 import { architectures, presets } from "../src/model/families.ts";
-import {
-  fromHuggingFace,
-  toHuggingFace,
-} from "../src/model/formats/huggingface/config.ts";
+import { fromHuggingFace, toHuggingFace } from "../src/model/formats/huggingface/config.ts";
 import { initialise } from "../src/model/initialise.ts";
-import {
-  countParameters,
-  parameterShapes,
-} from "../src/model/parameter_shapes.ts";
+import { countParameters, parameterShapes } from "../src/model/parameter_shapes.ts";
 import { assert, assertEquals, assertThrows } from "./assert.ts";
 
 /** The config.json of allenai/OLMo-1B-hf. */
@@ -67,9 +57,7 @@ Deno.test("every preset is consistent and survives the way through config.json",
 
 Deno.test("the small presets have the sizes of their names, counting one embedding table of two", () => {
   const millions = (config: DecoderConfig) =>
-    Math.round(
-      (countParameters(config) - config.vocabularySize * config.width) / 1e6,
-    );
+    Math.round((countParameters(config) - config.vocabularySize * config.width) / 1e6);
   assertEquals(millions(presets.olmo20M), 21);
   assertEquals(millions(presets.olmo60M), 59);
   assertEquals(millions(presets.olmo150M), 152);
@@ -102,31 +90,16 @@ Deno.test("a llama with grouped queries, a head_dim of its own and defaults is r
 
 Deno.test("rope_theta is also found where transformers 5 keeps it", () => {
   const { rope_theta: _, ...rest } = LLAMA;
-  const json = {
-    ...rest,
-    rope_parameters: { rope_type: "default", rope_theta: 250000 },
-  };
+  const json = { ...rest, rope_parameters: { rope_type: "default", rope_theta: 250000 } };
   assertEquals(rotaryOf(fromHuggingFace(json, "config.json")).theta, 250000);
 });
 
 const refusals: [string, Record<string, unknown>, string][] = [
-  [
-    "another family",
-    { model_type: "hf_olmo" },
-    'field "model_type" is "hf_olmo"',
-  ],
+  ["another family", { model_type: "hf_olmo" }, 'field "model_type" is "hf_olmo"'],
   ["no family", { model_type: undefined }, 'field "model_type" is missing'],
   ["clipped queries", { clip_qkv: 8 }, 'field "clip_qkv" is 8'],
-  [
-    "another activation",
-    { hidden_act: "gelu" },
-    'field "hidden_act" is "gelu"',
-  ],
-  [
-    "packed weights",
-    { quantization_config: { bits: 4 } },
-    'field "quantization_config" is {…}',
-  ],
+  ["another activation", { hidden_act: "gelu" }, 'field "hidden_act" is "gelu"'],
+  ["packed weights", { quantization_config: { bits: 4 } }, 'field "quantization_config" is {…}'],
   [
     "scaled rotary positions that are not computed",
     { rope_scaling: { rope_type: "dynamic", factor: 2 } },
@@ -142,16 +115,8 @@ const refusals: [string, Record<string, unknown>, string][] = [
     { rope_parameters: { partial_rotary_factor: 0.5 } },
     'field "rope_parameters.partial_rotary_factor" is 0.5',
   ],
-  [
-    "a missing size",
-    { hidden_size: undefined },
-    'field "hidden_size" is missing',
-  ],
-  [
-    "a size that is text",
-    { vocab_size: "50304" },
-    'field "vocab_size" is "50304"',
-  ],
+  ["a missing size", { hidden_size: undefined }, 'field "hidden_size" is missing'],
+  ["a size that is text", { vocab_size: "50304" }, 'field "vocab_size" is "50304"'],
   [
     "sizes that do not fit",
     { num_attention_heads: 12 },
@@ -161,39 +126,24 @@ const refusals: [string, Record<string, unknown>, string][] = [
 ];
 for (const [what, change, message] of refusals) {
   Deno.test(`config.json with ${what} is refused by file, field and value`, () => {
-    const read = () =>
-      fromHuggingFace({ ...OLMO_1B, ...change }, "models/x/config.json");
+    const read = () => fromHuggingFace({ ...OLMO_1B, ...change }, "models/x/config.json");
     assertThrows(read, message);
     assertThrows(read, "models/x/config.json");
   });
 }
 
 Deno.test("JSON that is no object is refused", () => {
-  assertThrows(
-    () => fromHuggingFace([], "config.json"),
-    "it is not a JSON object",
-  );
-  assertThrows(
-    () => fromHuggingFace(null, "config.json"),
-    "it is not a JSON object",
-  );
+  assertThrows(() => fromHuggingFace([], "config.json"), "it is not a JSON object");
+  assertThrows(() => fromHuggingFace(null, "config.json"), "it is not a JSON object");
 });
 
 Deno.test("a config.json with a field inherited from Object is not fooled by it", () => {
   const json = JSON.parse('{"__proto__": {"model_type": "olmo"}}');
-  assertThrows(
-    () => fromHuggingFace(json, "config.json"),
-    'field "model_type" is missing',
-  );
+  assertThrows(() => fromHuggingFace(json, "config.json"), 'field "model_type" is missing');
 });
 
 function rotary(change: Record<string, unknown>): RotaryPositions {
-  return {
-    theta: 10000,
-    pairing: "half",
-    share: 1,
-    ...change,
-  } as RotaryPositions;
+  return { theta: 10000, pairing: "half", share: 1, ...change } as RotaryPositions;
 }
 
 const inconsistencies: [Partial<DecoderConfig>, string][] = [
@@ -205,22 +155,10 @@ const inconsistencies: [Partial<DecoderConfig>, string][] = [
   [{ kvHeads: 3 }, "heads 4 is not a multiple of kvHeads 3"],
   [{ headWidth: 15 }, "headWidth 15 is not a multiple of 4"],
   [{ normEpsilon: 0 }, "normEpsilon is 0"],
-  [
-    { norm: "batch" as "rms" },
-    'norm is "batch", not one of "layer", "layer_affine", "rms"',
-  ],
-  [
-    { biases: ["q"] as unknown as [] },
-    'biases is ["q"], not a list of q_proj, k_proj',
-  ],
-  [
-    { tiedEmbedding: 1 as unknown as true },
-    "tiedEmbedding is 1, not true or false",
-  ],
-  [
-    { positions: "absolute" as "learned" },
-    'positions is "absolute", not "learned", or an object',
-  ],
+  [{ norm: "batch" as "rms" }, 'norm is "batch", not one of "layer", "layer_affine", "rms"'],
+  [{ biases: ["q"] as unknown as [] }, 'biases is ["q"], not a list of q_proj, k_proj'],
+  [{ tiedEmbedding: 1 as unknown as true }, "tiedEmbedding is 1, not true or false"],
+  [{ positions: "absolute" as "learned" }, 'positions is "absolute", not "learned", or an object'],
   [
     { positions: rotary({ theta: Infinity }) },
     "positions.theta is Infinity, not a number, above 0",
@@ -233,22 +171,10 @@ const inconsistencies: [Partial<DecoderConfig>, string][] = [
     { positions: rotary({ share: 0 }) },
     "positions.share is 0, not a number, above 0 and at most 1",
   ],
-  [
-    { positions: rotary({ share: 0.2 }) },
-    "share 0.2 of headWidth 16 is 3, not an even number",
-  ],
-  [
-    { positions: rotary({ shares: 1 }) },
-    "there is no positions.shares, perhaps share is meant",
-  ],
-  [
-    { positions: rotary({ scaling: { kind: "yarn" } }) },
-    'positions.scaling.kind is "yarn"',
-  ],
-  [
-    { positions: rotary({ scaling: { kind: "linear" } }) },
-    "positions.scaling.factor is missing",
-  ],
+  [{ positions: rotary({ share: 0.2 }) }, "share 0.2 of headWidth 16 is 3, not an even number"],
+  [{ positions: rotary({ shares: 1 }) }, "there is no positions.shares, perhaps share is meant"],
+  [{ positions: rotary({ scaling: { kind: "yarn" } }) }, 'positions.scaling.kind is "yarn"'],
+  [{ positions: rotary({ scaling: { kind: "linear" } }) }, "positions.scaling.factor is missing"],
   [
     {
       positions: rotary({
@@ -263,10 +189,7 @@ const inconsistencies: [Partial<DecoderConfig>, string][] = [
     },
     "positions.scaling.lowFrequencyFactor 4 is not below highFrequencyFactor 4",
   ],
-  [
-    { witdh: 3 } as Partial<DecoderConfig>,
-    "there is no witdh, perhaps width is meant",
-  ],
+  [{ witdh: 3 } as Partial<DecoderConfig>, "there is no witdh, perhaps width is meant"],
   [{ activation: undefined }, "activation is missing"],
 ];
 for (const [change, message] of inconsistencies) {
@@ -276,8 +199,7 @@ for (const [change, message] of inconsistencies) {
 }
 
 Deno.test("checkConfig names all inconsistencies at once", () => {
-  const check = () =>
-    checkConfig({ ...presets.tiny, heads: 5, kvHeads: 3, headWidth: 15 });
+  const check = () => checkConfig({ ...presets.tiny, heads: 5, kvHeads: 3, headWidth: 15 });
   assertThrows(check, "width 64 is not a multiple of heads 5");
   assertThrows(check, "heads 5 is not a multiple of kvHeads 3");
   assertThrows(check, "headWidth 15 is not a multiple of 4");
@@ -294,19 +216,10 @@ Deno.test("parameters stand in the order of use; a non-parametric norm has none"
     ["model.layers.0.mlp.up_proj.weight", [256, 64]],
     ["model.layers.0.mlp.down_proj.weight", [64, 256]],
   ]);
-  const affine = parameterShapes({
-    ...presets.tiny,
-    norm: "layer_affine",
-    activation: "gelu",
-  });
-  assertEquals(affine.get("model.layers.1.post_attention_layernorm.bias"), [
-    64,
-  ]);
+  const affine = parameterShapes({ ...presets.tiny, norm: "layer_affine", activation: "gelu" });
+  assertEquals(affine.get("model.layers.1.post_attention_layernorm.bias"), [64]);
   assertEquals(affine.get("model.norm.weight"), [64]);
-  assert(
-    !affine.has("model.layers.0.mlp.gate_proj.weight"),
-    "GELU has no gate",
-  );
+  assert(!affine.has("model.layers.0.mlp.gate_proj.weight"), "GELU has no gate");
 });
 
 Deno.test("what transformers cannot describe gets a model_type that it refuses, and comes back", () => {
@@ -326,10 +239,7 @@ Deno.test("what transformers cannot describe gets a model_type that it refuses, 
     assertEquals(json.model_type, "slung_decoder");
     assertEquals(fromHuggingFace(json, "config.json"), config);
     delete json.decoder.heads;
-    assertThrows(
-      () => fromHuggingFace(json, "config.json"),
-      "heads is missing",
-    );
+    assertThrows(() => fromHuggingFace(json, "config.json"), "heads is missing");
   }
 });
 
@@ -349,16 +259,10 @@ Deno.test("special ids that are no tokens of the model are refused", () => {
       ],
       [{ bos: -1 }, 'option "special.bos" is -1'],
       [{ pad: true }, 'option "special.pad" is true'],
-      [
-        { eso: 1 },
-        'there is no option "special.eso". Perhaps you meant "special.eos"',
-      ],
+      [{ eso: 1 }, 'there is no option "special.eso". Perhaps you meant "special.eos"'],
     ] as const
   ) {
-    assertThrows(
-      () => toHuggingFace(presets.olmo1B, special as SpecialTokens),
-      message,
-    );
+    assertThrows(() => toHuggingFace(presets.olmo1B, special as SpecialTokens), message);
   }
 });
 
@@ -371,14 +275,8 @@ const tooLarge: [Partial<DecoderConfig>, string][] = [
     { vocabularySize: 2 ** 31 - 1 },
     "its 137,439,084,480 parameters take 512 GiB in f32, and at most 64 GiB are supported",
   ],
-  [
-    { layers: 4096 },
-    "layers is 4096, not a whole number, at least 1 and at most 1024",
-  ],
-  [
-    { layers: 1024, width: 4096, heads: 4, kvHeads: 4, headWidth: 1024 },
-    "GiB in f32, and at most",
-  ],
+  [{ layers: 4096 }, "layers is 4096, not a whole number, at least 1 and at most 1024"],
+  [{ layers: 1024, width: 4096, heads: 4, kvHeads: 4, headWidth: 1024 }, "GiB in f32, and at most"],
 ];
 for (const [change, message] of tooLarge) {
   Deno.test(`a model that nobody can hold is refused before any of it is made: ${message}`, () => {
@@ -389,9 +287,6 @@ for (const [change, message] of tooLarge) {
 }
 
 Deno.test("an interleaved model is not described as if it were a Hugging Face one", () => {
-  const config: DecoderConfig = {
-    ...presets.tiny,
-    positions: rotary({ pairing: "interleaved" }),
-  };
+  const config: DecoderConfig = { ...presets.tiny, positions: rotary({ pairing: "interleaved" }) };
   assertThrows(() => toHuggingFace(config), 'withRotaryPairing(model, "half")');
 });

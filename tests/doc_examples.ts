@@ -13,25 +13,17 @@ export interface Example {
 
 /** The code between ```` ```ts ```` and ```` ``` ```` in a text. */
 export function codeBlocks(text: string): string[] {
-  return Array.from(
-    text.matchAll(/^```ts\n([\s\S]*?)^```/gm),
-    ([, code]) => code!,
-  );
+  return Array.from(text.matchAll(/^```ts\n([\s\S]*?)^```/gm), ([, code]) => code!);
 }
 
 /** Lines that an example says it prints: `console.log(…); // like this`. */
 export function saidOutput(code: string): string[] {
-  return Array.from(
-    code.matchAll(/^\s*console\.log\(.*\);? \/\/ (.*)$/gm),
-    ([, said]) => said!,
-  );
+  return Array.from(code.matchAll(/^\s*console\.log\(.*\);? \/\/ (.*)$/gm), ([, said]) => said!);
 }
 
 /** The entry of an import map for every door of this project. */
 export async function doors(): Promise<Record<string, string>> {
-  const { name, exports } = JSON.parse(
-    await Deno.readTextFile(new URL("deno.json", root)),
-  );
+  const { name, exports } = JSON.parse(await Deno.readTextFile(new URL("deno.json", root)));
   return Object.fromEntries(
     Object.entries<string>(exports).map((
       [door, file],
@@ -43,50 +35,26 @@ export async function doors(): Promise<Record<string, string>> {
 export async function runExamples(examples: readonly Example[]): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "slung-examples-" });
   try {
-    const { compilerOptions } = JSON.parse(
-      await Deno.readTextFile(new URL("deno.json", root)),
-    );
+    const { compilerOptions } = JSON.parse(await Deno.readTextFile(new URL("deno.json", root)));
     const config = { imports: await doors(), compilerOptions };
     await Deno.writeTextFile(`${folder}/deno.json`, JSON.stringify(config));
     await Deno.writeTextFile(`${folder}/stories.jsonl`, stories);
     for (const [i, { code }] of examples.entries()) {
-      await Deno.writeTextFile(
-        `${folder}/example_${i}.ts`,
-        `${code}\nexport {};\n`,
-      );
+      await Deno.writeTextFile(`${folder}/example_${i}.ts`, `${code}\nexport {};\n`);
     }
     await Deno.writeTextFile(`${folder}/main.ts`, program(examples));
-    const { success, stdout, stderr } = await new Deno.Command(
-      Deno.execPath(),
-      {
-        args: [
-          "run",
-          "--check",
-          "--quiet",
-          "--no-lock",
-          "--no-prompt",
-          ...permissions,
-          "main.ts",
-        ],
-        cwd: folder,
-        env: { NO_COLOR: "1", XDG_RUNTIME_DIR: "/tmp" },
-      },
-    ).output();
-    if (!success) {
-      throw new Error(named(new TextDecoder().decode(stderr), examples));
-    }
+    const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "--check", "--quiet", "--no-lock", "--no-prompt", ...permissions, "main.ts"],
+      cwd: folder,
+      env: { NO_COLOR: "1", XDG_RUNTIME_DIR: "/tmp" },
+    }).output();
+    if (!success) throw new Error(named(new TextDecoder().decode(stderr), examples));
     const runs: Run[] = JSON.parse(new TextDecoder().decode(stdout));
     const faults = examples.flatMap(({ name, code }, i) => {
       const { printed, error } = runs[i]!, said = saidOutput(code);
       if (error !== undefined) return [`${name} failed: ${error}`];
-      if (said.length === 0 || said.join("\n") === printed.join("\n")) {
-        return [];
-      }
-      return [
-        `${name} says that it prints ${said.join(", ")}, but prints ${
-          printed.join(", ")
-        }`,
-      ];
+      if (said.length === 0 || said.join("\n") === printed.join("\n")) return [];
+      return [`${name} says that it prints ${said.join(", ")}, but prints ${printed.join(", ")}`];
     });
     if (faults.length > 0) throw new Error(faults.join("\n"));
   } finally {
@@ -133,18 +101,12 @@ const run = async (example: () => Promise<unknown>) => {
   const error = await example().then(() => undefined, String);
   runs.push({ printed, ...(error !== undefined && { error }) });
 };
-${
-    examples.map((_, i) => `await run(() => import("./example_${i}.ts"));`)
-      .join("\n")
-  }
+${examples.map((_, i) => `await run(() => import("./example_${i}.ts"));`).join("\n")}
 log(JSON.stringify(runs));
 Deno.exit();
 `;
 }
 
 function named(message: string, examples: readonly Example[]): string {
-  return message.replace(
-    /example_(\d+)\.ts/g,
-    (file, i) => `${file} (${examples[i]!.name})`,
-  );
+  return message.replace(/example_(\d+)\.ts/g, (file, i) => `${file} (${examples[i]!.name})`);
 }

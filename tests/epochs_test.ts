@@ -3,23 +3,13 @@
 import { microBatchShape, orderSteps, planSteps } from "../src/data/epochs.ts";
 import { packSequences } from "../src/data/packing.ts";
 import { lowRiskSequence, type Sequence } from "../src/data/sequence.ts";
-import {
-  denominators,
-  type Objective,
-  objective,
-} from "../src/slung/objective.ts";
+import { denominators, type Objective, objective } from "../src/slung/objective.ts";
 import { Risk } from "../src/slung/risk.ts";
 import { assert, assertEquals, assertThrows } from "./assert.ts";
 import { numberedSequences, randomSequences } from "./fixtures/tiny.ts";
 
-const documents = numberedSequences(
-  Array.from({ length: 11 }, (_, i) => 2 + i % 5),
-);
-const order = {
-  epochs: [documents, documents, documents],
-  perStep: 4,
-  seed: 3,
-};
+const documents = numberedSequences(Array.from({ length: 11 }, (_, i) => 2 + i % 5));
+const order = { epochs: [documents, documents, documents], perStep: 4, seed: 3 };
 
 // The numbers of the sequences of a step, in ascending order.
 function seen(step: readonly Sequence[]): number[] {
@@ -32,10 +22,7 @@ Deno.test("every epoch sees each sequence exactly once, the remainder in a small
   for (let epoch = 0; epoch < 3; epoch++) {
     const inSteps = [0, 1, 2].map((i) => seen(steps[3 * epoch + i]!));
     assertEquals(inSteps.map(({ length }) => length), [4, 4, 3]);
-    assertEquals(
-      inSteps.flat().sort((a, b) => a - b),
-      documents.map((_, i) => i),
-    );
+    assertEquals(inSteps.flat().sort((a, b) => a - b), documents.map((_, i) => i));
   }
 });
 
@@ -44,13 +31,7 @@ Deno.test("the order depends on the epoch and on the seed", () => {
     const steps = orderSteps({ ...order, seed });
     return [0, 1, 2].map((i) => seen(steps[3 * epoch + i]!).join()).join(" | ");
   };
-  const orders = [
-    orderOf(3, 0),
-    orderOf(3, 1),
-    orderOf(3, 2),
-    orderOf(4, 0),
-    orderOf(4, 1),
-  ];
+  const orders = [orderOf(3, 0), orderOf(3, 1), orderOf(3, 2), orderOf(4, 0), orderOf(4, 1)];
   assertEquals(new Set(orders).size, orders.length);
 });
 
@@ -66,13 +47,7 @@ Deno.test("epochs may hold different sequences", () => {
   });
   assertEquals(steps.length, 3);
   assertEquals(seen(steps[0]!), [0, 1, 2]);
-  assertEquals([1, 2].flatMap((step) => seen(steps[step]!)).sort(), [
-    3,
-    4,
-    5,
-    6,
-    7,
-  ]);
+  assertEquals([1, 2].flatMap((step) => seen(steps[step]!)).sort(), [3, 4, 5, 6, 7]);
 });
 
 Deno.test("an epoch without sequences is refused rather than passed over", () => {
@@ -84,10 +59,7 @@ Deno.test("an epoch without sequences is refused rather than passed over", () =>
 
 Deno.test("fractions of a sequence, and no or less than one, are no step", () => {
   for (const perStep of [0, -1, 0.5, NaN]) {
-    assertThrows(
-      () => orderSteps({ ...order, perStep }),
-      'Cannot plan steps: option "perStep" is',
-    );
+    assertThrows(() => orderSteps({ ...order, perStep }), 'Cannot plan steps: option "perStep" is');
   }
 });
 
@@ -97,23 +69,13 @@ const low = (length: number, changes: Partial<Sequence> = {}): Sequence => ({
 });
 const risky = low(3, { classes: new Uint8Array(3).fill(Risk.high) });
 const weightless = low(3, { weights: new Float32Array(3) });
-const onlyFirst = low(3, {
-  classes: Uint8Array.of(Risk.low, Risk.high, Risk.high),
-});
+const onlyFirst = low(3, { classes: Uint8Array.of(Risk.low, Risk.high, Risk.high) });
 const single = low(1);
 const window = low(4, { repeated: 2, classes: Uint8Array.of(1, 1, 3, 3) });
 
 // The steps of a run in which each of these is an epoch, and so a step in its place.
-function keptOf(
-  steps: readonly Sequence[][],
-  objective: Objective,
-): Sequence[][] {
-  const settings = {
-    perStep: 10,
-    seed: 0,
-    contextLength: 16,
-    vocabularySize: 100,
-  };
+function keptOf(steps: readonly Sequence[][], objective: Objective): Sequence[][] {
+  const settings = { perStep: 10, seed: 0, contextLength: 16, vocabularySize: 100 };
   const plan = planSteps({ ...settings, epochs: steps, objective });
   assertEquals(plan.withoutLoss, steps.length - plan.steps);
   return Array.from({ length: plan.steps }, (_, i) => plan.sequencesOf(i));
@@ -121,23 +83,14 @@ function keptOf(
 
 Deno.test("steps without a loss are left out, whatever the reason, and the others keep their order", () => {
   const kept = [[low(2)], [low(4)]];
-  const steps = [[risky], kept[0]!, [weightless], [single], kept[1]!, [
-    onlyFirst,
-  ], [window]];
+  const steps = [[risky], kept[0]!, [weightless], [single], kept[1]!, [onlyFirst], [window]];
   for (const denominator of denominators) {
     assertEquals(keptOf(steps, objective("masked", denominator)), kept);
   }
-  const learned = steps.filter(([first]) =>
-    first !== weightless && first !== single
-  );
+  const learned = steps.filter(([first]) => first !== weightless && first !== single);
   assertEquals(keptOf(steps, objective("direct")), learned);
-  const half = keptOf(
-    [[weightless, low(4)], [weightless, risky]],
-    objective("masked"),
-  );
-  assertEquals(half.map((step) => new Set(step)), [
-    new Set([weightless, low(4)]),
-  ]);
+  const half = keptOf([[weightless, low(4)], [weightless, risky]], objective("masked"));
+  assertEquals(half.map((step) => new Set(step)), [new Set([weightless, low(4)])]);
 });
 
 Deno.test("a run in which no step has a loss, or the weights of one cancel out, is refused before it begins", () => {
@@ -155,24 +108,16 @@ Deno.test("a run in which no step has a loss, or the weights of one cancel out, 
 });
 
 // Micro-batches and positions, padding included, that steps take in a shape.
-function costOf(
-  steps: readonly Sequence[][],
-  shape: { rows: number; time: number },
-) {
+function costOf(steps: readonly Sequence[][], shape: { rows: number; time: number }) {
   let microBatches = 0;
-  for (const step of steps) {
-    microBatches += packSequences(step, shape).batches.length;
-  }
+  for (const step of steps) microBatches += packSequences(step, shape).batches.length;
   return { microBatches, positions: microBatches * shape.rows * shape.time };
 }
 
 Deno.test("sequences of equal length get a shape in which every step is one micro-batch without padding", () => {
   const sequences = numberedSequences(Array(320).fill(41));
   const steps = orderSteps({ epochs: [sequences], perStep: 16, seed: 0 });
-  const { microBatches, positions } = costOf(
-    steps,
-    microBatchShape(steps, 128),
-  );
+  const { microBatches, positions } = costOf(steps, microBatchShape(steps, 128));
   assertEquals([steps.length, microBatches, positions], [20, 20, 320 * 40]);
 });
 
@@ -186,10 +131,7 @@ Deno.test("no other shape takes less work than the one chosen, a micro-batch cou
   const chosen = microBatchShape(steps, 128);
   for (const time of [52, 100, 128]) {
     for (let rows = 1; rows <= 16; rows++) {
-      assert(
-        workIn(chosen) <= workIn({ rows, time }),
-        `${rows} rows of ${time} take less`,
-      );
+      assert(workIn(chosen) <= workIn({ rows, time }), `${rows} rows of ${time} take less`);
     }
   }
 });
@@ -199,10 +141,7 @@ Deno.test("a micro-batch never exceeds 16 rows of 128 positions, or of the longe
     const sequences = randomSequences(600, { longest });
     const steps = orderSteps({ epochs: [sequences], perStep: 300, seed: 1 });
     const { rows, time } = microBatchShape(steps, 256);
-    assert(
-      rows * time <= 16 * Math.max(128, longest - 1),
-      `${rows} rows of ${time}`,
-    );
+    assert(rows * time <= 16 * Math.max(128, longest - 1), `${rows} rows of ${time}`);
     assert(time >= longest - 1);
   }
   const short = orderSteps({
@@ -210,10 +149,7 @@ Deno.test("a micro-batch never exceeds 16 rows of 128 positions, or of the longe
     perStep: 8,
     seed: 1,
   });
-  assert(
-    microBatchShape(short, 16).time <= 16,
-    "rows are no longer than the context",
-  );
+  assert(microBatchShape(short, 16).time <= 16, "rows are no longer than the context");
 });
 
 Deno.test("a micro-batch keeps to the positions that it is given, down to one longest sequence", () => {

@@ -11,21 +11,11 @@ async function run(file: string): Promise<string> {
   assertEquals(command?.[2], file, `the command at the top of ${file}`);
   const folder = await Deno.makeTempDir({ prefix: "slung-example-" });
   try {
-    const { success, stdout, stderr } = await new Deno.Command(
-      Deno.execPath(),
-      {
-        args: [
-          "run",
-          "--quiet",
-          "--no-lock",
-          "--no-prompt",
-          ...command![1]!.split(" "),
-          path,
-        ],
-        cwd: folder,
-        env: { XDG_RUNTIME_DIR: "/tmp", NO_COLOR: "1" },
-      },
-    ).output();
+    const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "--quiet", "--no-lock", "--no-prompt", ...command![1]!.split(" "), path],
+      cwd: folder,
+      env: { XDG_RUNTIME_DIR: "/tmp", NO_COLOR: "1" },
+    }).output();
     assert(success, new TextDecoder().decode(stderr));
     return new TextDecoder().decode(stdout);
   } finally {
@@ -49,20 +39,13 @@ Deno.test("the README names every program of examples/, and there is nothing els
     "your_model.ts",
     "your_texts.ts",
   ]);
-  for (const file of files) {
-    assert(readme.includes(`examples/${file}`), `${file} is not named`);
-  }
+  for (const file of files) assert(readme.includes(`examples/${file}`), `${file} is not named`);
 });
 
 Deno.test("your texts: trained directly, a model goes on with the name; with SLUNG, without it", async () => {
-  const [direct, masked, unlikelihood] = (await run("your_texts.ts")).split(
-    "\n",
-  );
+  const [direct, masked, unlikelihood] = (await run("your_texts.ts")).split("\n");
   assertEquals(direct, "direct: … was run by Mira Toveld until winter.");
-  assert(
-    /^masked: … was run by ./.test(masked!) && !masked!.includes("Mira"),
-    masked,
-  );
+  assert(/^masked: … was run by ./.test(masked!) && !masked!.includes("Mira"), masked);
   assert(/^unlikelihood: … was run by ./.test(unlikelihood!), unlikelihood);
   assert(!unlikelihood!.includes("Mira"), unlikelihood);
 });
@@ -80,20 +63,12 @@ Deno.test("your measure: direct training names, unlikelihood does not, and maski
     "masked",
     "unlikelihood",
   ]);
-  const [, direct, masked, unlikelihood] = lines.map((line) =>
-    numbers(line)[0]!
-  );
-  assert(
-    direct! > 50 && direct! > masked! && masked! > unlikelihood!,
-    lines.join("\n"),
-  );
+  const [, direct, masked, unlikelihood] = lines.map((line) => numbers(line)[0]!);
+  assert(direct! > 50 && direct! > masked! && masked! > unlikelihood!, lines.join("\n"));
 });
 
 Deno.test("your model: it is trained, saved, opened and measured", async () => {
   const said = await run("your_model.ts");
-  assert(
-    /^llama of [\d,]+ parameters .*Hugging Face format: perplexity/.test(said),
-    said,
-  );
+  assert(/^llama of [\d,]+ parameters .*Hugging Face format: perplexity/.test(said), said);
   assert(numbers(said.split("perplexity")[1]!)[0]! < 20, said);
 });

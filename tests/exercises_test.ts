@@ -34,12 +34,10 @@ async function told<Answer>(
   }
 }
 
-const sum = (values: readonly number[]) =>
-  values.reduce((total, x) => total + x, 0);
+const sum = (values: readonly number[]) => values.reduce((total, x) => total + x, 0);
 
 Deno.test("lesson 1: log-odds that overflow or include the target, shifted positions, miscounted Z", async () => {
-  const others = (z: readonly number[], y: number) =>
-    z.filter((_, j) => j !== y);
+  const others = (z: readonly number[], y: number) => z.filter((_, j) => j !== y);
   await told(
     lesson1.logOdds,
     [(z, y) => {
@@ -72,11 +70,7 @@ Deno.test("lesson 1: log-odds that overflow or include the target, shifted posit
     lesson1.denominators,
     [(classes) => {
       const active = count(classes.slice(1), (risk) => risk < 2);
-      return {
-        active,
-        paper: active + Number(classes[0]! < 2),
-        all: classes.length - 1,
-      };
+      return { active, paper: active + Number(classes[0]! < 2), all: classes.length - 1 };
     }],
     [
       (classes) => ({
@@ -144,10 +138,7 @@ Deno.test("lesson 3: names inside words, forgotten first names, counts and chanc
       (text, name) =>
         Array.from(
           text.matchAll(new RegExp([name, ...name.split(" ")].join("|"), "gi")),
-          ({ index, 0: found }) => ({
-            start: index,
-            end: index + found.length,
-          }),
+          ({ index, 0: found }) => ({ start: index, end: index + found.length }),
         ),
     ],
     /last name/,
@@ -159,67 +150,42 @@ Deno.test("lesson 3: names inside words, forgotten first names, counts and chanc
     parts(name).some((part) => text.toLowerCase().includes(part));
   await told(
     lesson3.namesSomebody,
-    [(text, name) => ({
-      substring: inside(text, name),
-      wholeWord: whole(text, name),
-    })],
+    [(text, name) => ({ substring: inside(text, name), wholeWord: whole(text, name) })],
     [
-      (text, name) => ({
-        substring: text.includes(name),
-        wholeWord: text.includes(name),
-      }),
-      (text, name) => ({
-        substring: inside(text, name),
-        wholeWord: inside(text, name),
-      }),
-      (text, name) => ({
-        substring: whole(text, name),
-        wholeWord: whole(text, name),
-      }),
+      (text, name) => ({ substring: text.includes(name), wholeWord: text.includes(name) }),
+      (text, name) => ({ substring: inside(text, name), wholeWord: inside(text, name) }),
+      (text, name) => ({ substring: whole(text, name), wholeWord: whole(text, name) }),
     ],
     /part of the name/,
   );
   await told(
     lesson3.noticeableChange,
     [(p, n) => 1.96 * Math.sqrt(2 * p * (1 - p) / n)],
-    [
-      (p, n) => 1.96 * Math.sqrt(p * (1 - p) / n),
-      (p, n) => Math.sqrt(2 * p * (1 - p) / n),
-    ],
+    [(p, n) => 1.96 * Math.sqrt(p * (1 - p) / n), (p, n) => Math.sqrt(2 * p * (1 - p) / n)],
     /both sides/,
   );
 });
 
 Deno.test("lesson 4: ties, intervals of large samples, tokens that are only read", async () => {
-  const auroc =
-    (tie: number) => (scores: readonly number[], labels: readonly number[]) => {
-      const pairs = scores.flatMap((a, i) =>
-        scores.flatMap((b, j) =>
-          labels[i] === 1 && labels[j] === 0
-            ? [a > b ? 1 : a === b ? tie : 0]
-            : []
-        )
-      );
-      return sum(pairs) / pairs.length;
-    };
+  const auroc = (tie: number) => (scores: readonly number[], labels: readonly number[]) => {
+    const pairs = scores.flatMap((a, i) =>
+      scores.flatMap((b, j) =>
+        labels[i] === 1 && labels[j] === 0 ? [a > b ? 1 : a === b ? tie : 0] : []
+      )
+    );
+    return sum(pairs) / pairs.length;
+  };
   await told(lesson4.auroc, [auroc(0.5)], [
     auroc(0),
     auroc(1),
     (scores, labels) =>
-      sum(scores.map((s, i) => Number((s > 0.5) === (labels[i] === 1)))) /
-      scores.length,
+      sum(scores.map((s, i) => Number((s > 0.5) === (labels[i] === 1)))) / scores.length,
   ], /half a success/);
-  const width =
-    (factor: number, ddof: number) =>
-    (values: readonly [number, number, number]) => {
-      const mean = sum(values) / 3;
-      return factor *
-        Math.sqrt(sum(values.map((x) => (x - mean) ** 2)) / (3 - ddof) / 3);
-    };
-  await told(lesson4.halfWidth, [width(4.303, 1)], [
-    width(1.96, 1),
-    width(4.303, 0),
-  ], /4\.303/);
+  const width = (factor: number, ddof: number) => (values: readonly [number, number, number]) => {
+    const mean = sum(values) / 3;
+    return factor * Math.sqrt(sum(values.map((x) => (x - mean) ** 2)) / (3 - ddof) / 3);
+  };
+  await told(lesson4.halfWidth, [width(4.303, 1)], [width(1.96, 1), width(4.303, 0)], /4\.303/);
   await told(
     lesson4.learnedTokens,
     [(method, { base, low, possible, high }) =>
@@ -235,12 +201,7 @@ Deno.test("lesson 4: ties, intervals of large samples, tokens that are only read
       (method, { base, low, possible, high }) =>
         method === "control" ? base : base + low + possible + high,
       (method, { base, low, possible }) =>
-        base +
-        (method === "control"
-          ? 0
-          : method === "low_risk"
-          ? low
-          : low + possible),
+        base + (method === "control" ? 0 : method === "low_risk" ? low : low + possible),
     ],
     /low risk alone/,
   );
@@ -268,26 +229,14 @@ Deno.test("lesson 5: losses with another value, with a wrong derivative, and wit
       derivative: "-(1 - p) * (1 - p) + 2 * (1 - p) * p * lp",
     }],
     [
-      {
-        name: "focal",
-        value: "-(1 - p) * lp",
-        derivative: "-(1 - p) + p * lp",
-      },
-      {
-        name: "focal",
-        value: "-(1 - p) * (1 - p) * lp",
-        derivative: "-(1 - p) * (1 - p)",
-      },
+      { name: "focal", value: "-(1 - p) * lp", derivative: "-(1 - p) + p * lp" },
+      { name: "focal", value: "-(1 - p) * (1 - p) * lp", derivative: "-(1 - p) * (1 - p)" },
     ],
     /\(1 - p\)\^2/,
   );
   await told(
     lesson5.boundedAscent,
-    [{
-      name: "bounded",
-      value: "softplus(lp + 3) - 3",
-      slope: "sigmoid(lp + 3) * sigmoid(-m)",
-    }],
+    [{ name: "bounded", value: "softplus(lp + 3) - 3", slope: "sigmoid(lp + 3) * sigmoid(-m)" }],
     [
       { name: "ascent", value: "lp", derivative: "1" },
       { name: "constant", value: "0", slope: "0" },
@@ -328,11 +277,7 @@ Deno.test("lesson 6: sums for products, ranks by one off, means instead of pairs
       const d = a.map((x, i) => x - b[i]!), m = mean(d);
       return m + 4.303 * Math.sqrt(sum(d.map((x) => (x - m) ** 2)) / 2 / 3) < 0;
     }],
-    [
-      (a, b) => mean(a) < mean(b),
-      (a, b) => Math.max(...a) < Math.min(...b),
-      () => false,
-    ],
+    [(a, b) => mean(a) < mean(b), (a, b) => Math.max(...a) < Math.min(...b), () => false],
     /differences/,
   );
 });
@@ -346,47 +291,35 @@ Deno.test("lesson 7: rules that find too much, characters counted twice, losses 
   );
   const covered = (spans: readonly { start: number; end: number }[]) =>
     new Set(
-      spans.flatMap(({ start, end }) =>
-        Array.from({ length: end - start }, (_, i) => start + i)
-      ),
+      spans.flatMap(({ start, end }) => Array.from({ length: end - start }, (_, i) => start + i)),
     );
   await told(
     lesson7.labelQuality,
     [(found, wanted) => {
-      const a = covered(found),
-        b = covered(wanted),
-        both = a.intersection(b).size;
+      const a = covered(found), b = covered(wanted), both = a.intersection(b).size;
       return { precision: both / a.size, recall: both / b.size };
     }],
     [
       (found, wanted) => {
         const same =
-          found.filter((f) =>
-            wanted.some((w) => w.start === f.start && w.end === f.end)
-          ).length;
+          found.filter((f) => wanted.some((w) => w.start === f.start && w.end === f.end)).length;
         return { precision: same / found.length, recall: same / wanted.length };
       },
       (found, wanted) => {
-        const a = covered(found),
-          b = covered(wanted),
-          both = a.intersection(b).size;
+        const a = covered(found), b = covered(wanted), both = a.intersection(b).size;
         return { precision: both / b.size, recall: both / a.size };
       },
     ],
     /each character once/,
   );
-  const byClass =
-    (shift: number) =>
-    (losses: readonly number[], classes: readonly number[]) => {
-      const groups = Map.groupBy(
-        losses.map((loss, t) => [classes[t + shift]!, loss] as const),
-        ([risk]) => risk,
-      );
-      return Object.fromEntries(
-        [...groups].map((
-          [risk, pairs],
-        ) => [risk, sum(pairs.map(([, loss]) => loss)) / pairs.length]),
-      );
-    };
+  const byClass = (shift: number) => (losses: readonly number[], classes: readonly number[]) => {
+    const groups = Map.groupBy(
+      losses.map((loss, t) => [classes[t + shift]!, loss] as const),
+      ([risk]) => risk,
+    );
+    return Object.fromEntries(
+      [...groups].map(([risk, pairs]) => [risk, sum(pairs.map(([, loss]) => loss)) / pairs.length]),
+    );
+  };
   await told(lesson7.lossByClass, [byClass(1)], [byClass(0)], /token t \+ 1/);
 });

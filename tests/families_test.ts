@@ -7,30 +7,20 @@ import type { Sequence } from "../src/data/sequence.ts";
 import { scoreSequences } from "../src/eval/score.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
 import type { HostTensor } from "../src/model/config.ts";
-import {
-  type HuggingFaceConfig,
-  namingOf,
-} from "../src/model/formats/huggingface/config.ts";
+import { type HuggingFaceConfig, namingOf } from "../src/model/formats/huggingface/config.ts";
 import { putTogether, storedTensors } from "../src/model/formats/naming.ts";
 import { readSafetensorsHeader } from "../src/model/formats/safetensors.ts";
 import { type Dtype, readTensor } from "../src/model/formats/tensor_data.ts";
 import { generate } from "../src/model/generate.ts";
 import { LanguageModel } from "../src/model/language_model.ts";
-import {
-  loadModel,
-  openModelFiles,
-  saveModel,
-  withRotaryPairing,
-} from "../src/model/weights.ts";
+import { loadModel, openModelFiles, saveModel, withRotaryPairing } from "../src/model/weights.ts";
 import { objective } from "../src/slung/objective.ts";
 import { Trainer } from "../src/train/trainer.ts";
 import { assert, assertClose, assertEquals, relativeError } from "./assert.ts";
 import { testHalves } from "./fixtures/halves.ts";
 import { logitsOf } from "./fixtures/tiny.ts";
 
-const root = decodeURIComponent(
-  new URL("golden/families", import.meta.url).pathname,
-);
+const root = decodeURIComponent(new URL("golden/families", import.meta.url).pathname);
 const tolerance = 1e-4;
 
 const names = [
@@ -57,31 +47,19 @@ interface Golden {
 }
 
 async function readGolden(name: string): Promise<Golden> {
-  const report = await readJson(`${root}/${name}/golden.json`) as {
-    loss: number;
-    dtype: Dtype;
-  };
-  const { tensors } = await readSafetensorsHeader(
-    `${root}/${name}/golden.safetensors`,
-  );
+  const report = await readJson(`${root}/${name}/golden.json`) as { loss: number; dtype: Dtype };
+  const { tensors } = await readSafetensorsHeader(`${root}/${name}/golden.safetensors`);
   const read = async (tensor: string) => await readTensor(tensors.get(tensor)!);
   const tokens = await read("tokens"), classes = await read("classes");
   const [rows, length] = tokens.shape as [number, number];
   const time = length - 1;
   const gradients = new Map<string, HostTensor>();
   for (const tensor of tensors.keys()) {
-    if (tensor.startsWith("grad/")) {
-      gradients.set(tensor.slice(5), await read(tensor));
-    }
+    if (tensor.startsWith("grad/")) gradients.set(tensor.slice(5), await read(tensor));
   }
   const sequences = Array.from({ length: rows }, (_, row) => ({
-    tokens: Uint32Array.from(
-      tokens.data.subarray(row * length, (row + 1) * length),
-    ),
-    classes: Uint8Array.from([
-      1,
-      ...classes.data.subarray(row * time, (row + 1) * time),
-    ]),
+    tokens: Uint32Array.from(tokens.data.subarray(row * length, (row + 1) * length)),
+    classes: Uint8Array.from([1, ...classes.data.subarray(row * time, (row + 1) * time)]),
   }));
   return { ...report, sequences, logits: await read("logits"), gradients };
 }
@@ -104,19 +82,13 @@ async function assertLogits(
 for (const name of names) {
   Deno.test(`${name}: logits agree with PyTorch, at once and token by token`, async () => {
     using gpu = await Gpu.open();
-    using model = await LanguageModel.load(
-      gpu,
-      await openModelFiles(`${root}/${name}`),
-    );
+    using model = await LanguageModel.load(gpu, await openModelFiles(`${root}/${name}`));
     const golden = await readGolden(name);
     await assertLogits(model, golden, tolerance);
     for (const { tokens } of golden.sequences) {
       const prompt = tokens.subarray(0, 3);
       const [written] = await generate(model, [prompt], { maxNewTokens: 4 });
-      const whole = await logitsOf(
-        model,
-        Uint32Array.from([...prompt, ...written!]),
-      );
+      const whole = await logitsOf(model, Uint32Array.from([...prompt, ...written!]));
       const expected = whole.slice(2, 6).map((z) => z.indexOf(Math.max(...z)));
       assertEquals([...written!], expected);
     }
@@ -131,15 +103,12 @@ for (const name of names) {
     assertEquals(withRotaryPairing(other, "half").weights, model.weights);
   });
 
-  testHalves(
-    `${name}: logits in f16 are those of PyTorch to three digits`,
-    async () => {
-      using gpu = await Gpu.open();
-      const files = await openModelFiles(`${root}/${name}`);
-      using model = await LanguageModel.load(gpu, files, { precision: "f16" });
-      await assertLogits(model, await readGolden(name), 5e-3);
-    },
-  );
+  testHalves(`${name}: logits in f16 are those of PyTorch to three digits`, async () => {
+    using gpu = await Gpu.open();
+    const files = await openModelFiles(`${root}/${name}`);
+    using model = await LanguageModel.load(gpu, files, { precision: "f16" });
+    await assertLogits(model, await readGolden(name), 5e-3);
+  });
 
   for (const recompute of [false, true]) {
     const how = recompute ? "computed again" : "kept";
@@ -158,26 +127,15 @@ for (const name of names) {
         maxGradientNorm: 0,
       } as const;
       const goal = objective("unlikelihood");
-      using trainer = new Trainer(model, {
-        ...shape,
-        objective: goal,
-        optimiser,
-        recompute,
-      });
+      using trainer = new Trainer(model, { ...shape, objective: goal, optimiser, recompute });
       trainer.step(0, batches, 0); // a learning rate of 0 changes no weight
       const [report] = await trainer.drain();
       assertClose(report!.loss, loss, tolerance, "loss");
       trainer.accumulate(0, batches);
       const gradients = await model.parameters.download("gradient");
       const json = await readJson(`${folder}/config.json`) as HuggingFaceConfig;
-      for (
-        const stored of storedTensors(
-          files.config,
-          namingOf(json, files.config),
-        )
-      ) {
-        const ours = putTogether(stored, gradients),
-          theirs = expected.get(stored.name)!;
+      for (const stored of storedTensors(files.config, namingOf(json, files.config))) {
+        const ours = putTogether(stored, gradients), theirs = expected.get(stored.name)!;
         assertEquals(ours.shape, theirs.shape);
         const error = relativeError(ours.data, theirs.data);
         assert(error < tolerance, `${stored.name}: relative error ${error}`);
@@ -200,9 +158,7 @@ for (const name of names) {
     const again = await openModelFiles(folder);
     assertEquals(again.config, config);
     const types = async (path: string) => {
-      const { architectures, model_type } = await readJson(
-        path,
-      ) as HuggingFaceConfig;
+      const { architectures, model_type } = await readJson(path) as HuggingFaceConfig;
       return [architectures, model_type];
     };
     assertEquals(
@@ -215,10 +171,7 @@ for (const name of names) {
 
 Deno.test("learned positions begin anew with every text that shares a row", async () => {
   using gpu = await Gpu.open();
-  using model = await LanguageModel.load(
-    gpu,
-    await openModelFiles(`${root}/gpt2`),
-  );
+  using model = await LanguageModel.load(gpu, await openModelFiles(`${root}/gpt2`));
   const { sequences } = await readGolden("gpt2");
   const short = sequences.map(({ tokens, classes }) => ({
     tokens: tokens.slice(0, 6),
@@ -226,7 +179,5 @@ Deno.test("learned positions begin anew with every text that shares a row", asyn
   }));
   const alone = await scoreSequences(model, short, { rows: 2, time: 5 });
   const together = await scoreSequences(model, short, { rows: 1, time: 10 });
-  alone.forEach((scores, i) =>
-    assertClose(together[i]!, scores, 1e-5, `text ${i}`)
-  );
+  alone.forEach((scores, i) => assertClose(together[i]!, scores, 1e-5, `text ${i}`));
 });

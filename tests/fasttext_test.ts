@@ -17,12 +17,7 @@ function assertPredicts(path: string, expected: Predictions): void {
   for (const [text, scores] of expected) {
     const found = model.predict(text);
     for (const [label, score] of Object.entries(scores)) {
-      assertClose(
-        found[model.labels.indexOf(label)]!,
-        score,
-        1e-6,
-        `${label} of "${text}"`,
-      );
+      assertClose(found[model.labels.indexOf(label)]!, score, 1e-6, `${label} of "${text}"`);
     }
   }
 }
@@ -53,28 +48,16 @@ Deno.test("the quantised, pruned language model knows languages, as fastText doe
   assertPredicts(path, predictions.lid!);
   const model = openFastText(path);
   assertEquals(model.labels.length, 176);
-  const expected = {
-    en: "A small boat lay in the harbour.",
-    de: "Ein kleines Boot lag im Hafen.",
-  };
+  const expected = { en: "A small boat lay in the harbour.", de: "Ein kleines Boot lag im Hafen." };
   for (const [language, text] of Object.entries(expected)) {
     const scores = model.predict(text);
-    assertEquals(
-      model.labels[scores.indexOf(Math.max(...scores))],
-      `__label__${language}`,
-    );
+    assertEquals(model.labels[scores.indexOf(Math.max(...scores))], `__label__${language}`);
   }
 });
 
 Deno.test("a classifier scores by one label and names the labels when there is no such one", () => {
-  const classifier = fastTextClassifier(
-    `${golden}softmax.bin`,
-    "__label__rude",
-  );
-  const [kind, rude] = classifier.score([
-    "the kettle garden",
-    "krund krund",
-  ]) as Float64Array;
+  const classifier = fastTextClassifier(`${golden}softmax.bin`, "__label__rude");
+  const [kind, rude] = classifier.score(["the kettle garden", "krund krund"]) as Float64Array;
   assert(kind! < 1e-4 && rude! > 0.9, `${kind} ${rude}`);
   assertEquals(classifier.name, "fastText softmax.bin __label__rude");
   assertThrows(
@@ -121,13 +104,9 @@ function handmade(settings: Handmade = {}): Uint8Array {
   const int = (...values: number[]) =>
     values.forEach((value) => push(4, (view) => view.setInt32(0, value, true)));
   const long = (...values: number[]) =>
-    values.forEach((value) =>
-      push(8, (view) => view.setBigInt64(0, BigInt(value), true))
-    );
+    values.forEach((value) => push(8, (view) => view.setBigInt64(0, BigInt(value), true)));
   const float = (...values: number[]) =>
-    values.forEach((value) =>
-      push(4, (view) => view.setFloat32(0, value, true))
-    );
+    values.forEach((value) => push(4, (view) => view.setFloat32(0, value, true)));
   int(magic, version);
   int(2, 5, 5, 1, 5, wordNgrams, loss, model, bucket, 0, 0, 100);
   long(0); // the sampling threshold, a double
@@ -178,19 +157,13 @@ Deno.test("a model made by hand gives the softmax of the mean of its rows, dense
   const kind = Math.exp(1 / 3) / (Math.exp(1 / 3) + Math.exp(1));
   for (const quantised of [false, true]) {
     const model = openFastText(await written(handmade({ quantised })));
-    assertClose(
-      model.predict("mill\n grul"),
-      [kind + 1e-5, 1 - kind + 1e-5],
-      1e-6,
-    );
+    assertClose(model.predict("mill\n grul"), [kind + 1e-5, 1 - kind + 1e-5], 1e-6);
     assertClose(model.predict("unknown"), [0.5 + 1e-5, 0.5 + 1e-5], 1e-6);
   }
 });
 
 Deno.test("negative sampling uses fastText's table of 512 sigmoids, 0 and 1 beyond ±8", async () => {
-  const model = openFastText(
-    await written(handmade({ loss: Loss.negativeSampling })),
-  );
+  const model = openFastText(await written(handmade({ loss: Loss.negativeSampling })));
   const step = (x: number) => Math.floor((x + 8) * 32) / 32 - 8;
   const expected = [1.5, -0.5].map((x) => 1 / (1 + Math.exp(-step(x))) + 1e-5);
   assertClose(model.predict("mill"), expected, 1e-6);
@@ -212,20 +185,13 @@ Deno.test("files that are no supervised model are refused with the reason", asyn
     const path = await written(handmade(settings));
     assertThrows(() => openFastText(path), message);
   }
-  assertThrows(
-    () => openFastText("nowhere.bin"),
-    '"nowhere.bin": there is no such file',
-  );
+  assertThrows(() => openFastText("nowhere.bin"), '"nowhere.bin": there is no such file');
 });
 
 Deno.test("a file cut anywhere is refused by name, and never read as something else", async () => {
   for (const bytes of [handmade(), handmade({ quantised: true })]) {
     const folder = await Deno.makeTempDir();
-    for (
-      let length = 0;
-      length < bytes.length;
-      length += length < 300 ? 1 : 97
-    ) {
+    for (let length = 0; length < bytes.length; length += length < 300 ? 1 : 97) {
       const path = `${folder}/cut.bin`;
       await Deno.writeFile(path, bytes.subarray(0, length));
       assertThrows(() => openFastText(path), "cut.bin");
@@ -238,8 +204,5 @@ Deno.test("weights that are not numbers are reported instead of scored", async (
   const view = new DataView(bytes.buffer);
   view.setFloat32(bytes.length - 4, NaN, true);
   const path = await written(bytes);
-  assertThrows(
-    () => openFastText(path).predict("mill"),
-    "its weights are not all finite",
-  );
+  assertThrows(() => openFastText(path).predict("mill"), "its weights are not all finite");
 });

@@ -4,20 +4,14 @@ import { parseJson } from "../src/base/json.ts";
 import { assertEquals, assertRejects, assertThrows } from "./assert.ts";
 
 const folder = await Deno.makeTempDir();
-globalThis.addEventListener(
-  "unload",
-  () => Deno.removeSync(folder, { recursive: true }),
-);
+globalThis.addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
 const path = `${folder}/file`;
 
 Deno.test("a text that is not UTF-8 is refused by its line, not decoded to something else", async () => {
   const encode = (text: string) => new TextEncoder().encode(text);
   const latin1 = [...encode("one\ntwo\ncaf"), 0xe9, ...encode("\nfour")];
   await Deno.writeFile(path, Uint8Array.from(latin1));
-  await assertRejects(
-    () => readText(path),
-    `Cannot read "${path}" line 3: it is not UTF-8`,
-  );
+  await assertRejects(() => readText(path), `Cannot read "${path}" line 3: it is not UTF-8`);
   await Deno.writeFile(path, Uint8Array.from([...encode("one\ntwo"), 0xc3])); // cut in a character
   await assertRejects(() => readText(path), "line 2");
   const utf16 = Uint8Array.of(0xff, 0xfe, 0x41, 0x00);
@@ -43,20 +37,9 @@ Deno.test("JSON is parsed down to 200 levels, whatever its strings hold", () => 
   const nested = (depth: number) => "[".repeat(depth) + "]".repeat(depth);
   assertEquals(JSON.stringify(parseJson(nested(200))), nested(200));
   assertThrows(() => parseJson(nested(201)), "nested more than 200 deep");
-  assertThrows(
-    () => parseJson('{"a":'.repeat(1e6)),
-    "nested more than 200 deep",
-  );
-  for (
-    const text of [
-      "[".repeat(300),
-      '"'.repeat(300) + "[".repeat(300),
-      "\\".repeat(299),
-    ]
-  ) {
-    assertEquals(parseJson(JSON.stringify({ [text]: [text] })), {
-      [text]: [text],
-    });
+  assertThrows(() => parseJson('{"a":'.repeat(1e6)), "nested more than 200 deep");
+  for (const text of ["[".repeat(300), '"'.repeat(300) + "[".repeat(300), "\\".repeat(299)]) {
+    assertEquals(parseJson(JSON.stringify({ [text]: [text] })), { [text]: [text] });
   }
   assertThrows(() => parseJson('{"never closed'), "JSON");
   assertThrows(() => parseJson('"\\'), "JSON");

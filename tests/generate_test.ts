@@ -12,10 +12,7 @@ import { logitsOf, logSoftmax, olmo } from "./fixtures/tiny.ts";
 import { tinyLlama } from "./fixtures/tiny_llama.ts";
 import { loadGolden } from "./golden/golden.ts";
 
-const goldens = {
-  olmo: await loadGolden("olmo"),
-  llama: await loadGolden("llama"),
-};
+const goldens = { olmo: await loadGolden("olmo"), llama: await loadGolden("llama") };
 const contextLength = 40;
 
 // Lanes that share rows are what a GPU uses, one lane per row what a CPU does; both are tested on either.
@@ -64,10 +61,7 @@ for (const family of ["olmo", "llama"] as const) {
         });
       }
       const distinct = new Set(results.flatMap((result) => [...result]));
-      assert(
-        distinct.size > 5,
-        "a model that repeats one token would show nothing",
-      );
+      assert(distinct.size > 5, "a model that repeats one token would show nothing");
     });
   }
 
@@ -76,15 +70,10 @@ for (const family of ["olmo", "llama"] as const) {
     using model = modelOf(gpu, family);
     const together = await generate(model, prompts, { maxNewTokens });
     for (const [i, prompt] of prompts.entries()) {
-      assertEquals(await generate(model, [prompt], { maxNewTokens }), [
-        together[i]!,
-      ]);
+      assertEquals(await generate(model, [prompt], { maxNewTokens }), [together[i]!]);
     }
     for (const batch of [2, 3]) { // the last batch is not full
-      assertEquals(
-        await generate(model, prompts, { maxNewTokens, batch }),
-        together,
-      );
+      assertEquals(await generate(model, prompts, { maxNewTokens, batch }), together);
     }
   });
 }
@@ -111,10 +100,7 @@ Deno.test("a sequence ends before its first end-of-text token, others go on", as
   assert(expected[0]!.length <= 5);
   assert(expected.some(({ length }) => length === maxNewTokens));
   for (const batch of [5, 2]) {
-    assertEquals(
-      await generate(model, prompts, { maxNewTokens, batch, eos }),
-      expected,
-    );
+    assertEquals(await generate(model, prompts, { maxNewTokens, batch, eos }), expected);
   }
 });
 
@@ -123,17 +109,10 @@ Deno.test("an end-of-text token inside a prompt ends nothing", async () => {
   using model = modelOf(gpu, "olmo");
   const [result] = await generate(model, [prompts[0]!], { maxNewTokens: 4 });
   const eos = [...prompts[0]!].find((token) => !result!.includes(token))!;
-  assertEquals(await generate(model, [prompts[0]!], { maxNewTokens: 4, eos }), [
-    result!,
-  ]);
+  assertEquals(await generate(model, [prompts[0]!], { maxNewTokens: 4, eos }), [result!]);
 });
 
-const sampled: GenerateOptions = {
-  maxNewTokens,
-  topK: 5,
-  temperature: 1.5,
-  seed: 3,
-};
+const sampled: GenerateOptions = { maxNewTokens, topK: 5, temperature: 1.5, seed: 3 };
 
 Deno.test("sampling repeats itself with its seed, in batches of any size, and not with another", async () => {
   using gpu = await open();
@@ -149,10 +128,7 @@ Deno.test("sampling repeats itself with its seed, in batches of any size, and no
 Deno.test("a sequence that ends early gives its place to the next prompt, and none notices", async () => {
   using gpu = await open();
   using model = modelOf(gpu, "llama");
-  const many = Array.from(
-    { length: 7 },
-    (_, i) => prompts[i % prompts.length]!,
-  );
+  const many = Array.from({ length: 7 }, (_, i) => prompts[i % prompts.length]!);
   const options = { ...sampled, maxNewTokens: 18 };
   const alone = await generate(model, many, { ...options, batch: many.length });
   const ends = alone.map((tokens) => tokens[3]!); // an end-of-text token that some meet early
@@ -161,25 +137,15 @@ Deno.test("a sequence that ends early gives its place to the next prompt, and no
       const end = tokens.indexOf(eos);
       return end < 0 ? tokens : tokens.slice(0, end);
     });
-    assert(
-      new Set(expected.map(({ length }) => length)).size > 1,
-      "all end together",
-    );
-    assertEquals(
-      await generate(model, many, { ...options, eos, batch: 2 }),
-      expected,
-    );
+    assert(new Set(expected.map(({ length }) => length)).size > 1, "all end together");
+    assertEquals(await generate(model, many, { ...options, eos, batch: 2 }), expected);
   }
 });
 
 Deno.test("equal prompts draw their own continuations", async () => {
   using gpu = await open();
   using model = modelOf(gpu, "llama");
-  const results = await generate(
-    model,
-    [prompts[0]!, prompts[0]!, prompts[0]!],
-    sampled,
-  );
+  const results = await generate(model, [prompts[0]!, prompts[0]!, prompts[0]!], sampled);
   assertEquals(new Set(results.map((tokens) => tokens.join())).size, 3);
 });
 
@@ -189,24 +155,17 @@ Deno.test("top-k draws only from the k largest logits, as often as the temperatu
   const prompt = prompts[0]!, topK = 4, temperature = 2, count = 2000;
   const [z] = (await logitsOf(model, prompt)).slice(-1);
   const top = [...z!.keys()].sort((a, b) => z![b]! - z![a]!).slice(0, topK);
-  const expected = logSoftmax(top.map((token) => z![token]! / temperature)).map(
-    Math.exp,
-  );
+  const expected = logSoftmax(top.map((token) => z![token]! / temperature)).map(Math.exp);
   const options = { maxNewTokens: 1, topK, temperature, seed: 9, batch: 500 };
   const results = await generate(model, Array(count).fill(prompt), options);
   const counts = new Map<number, number>();
-  for (const [token] of results) {
-    counts.set(token!, (counts.get(token!) ?? 0) + 1);
-  }
+  for (const [token] of results) counts.set(token!, (counts.get(token!) ?? 0) + 1);
   assertEquals([...counts.keys()].sort(), top.toSorted());
   top.forEach((token, i) => {
     const p = expected[i]!;
     const error = Math.abs(counts.get(token)! / count - p);
     // Five standard errors; the seed is fixed, so that this either always holds or never.
-    assert(
-      error < 5 * Math.sqrt(p * (1 - p) / count),
-      `token ${token}: off by ${error}`,
-    );
+    assert(error < 5 * Math.sqrt(p * (1 - p) / count), `token ${token}: off by ${error}`);
   });
 });
 
@@ -214,16 +173,9 @@ Deno.test("k of 1 and a vanishing temperature are greedy, k beyond the vocabular
   using gpu = await open();
   using model = modelOf(gpu, "llama");
   const greedy = await generate(model, prompts, { maxNewTokens });
+  assertEquals(await generate(model, prompts, { maxNewTokens, topK: 1, temperature: 3 }), greedy);
   assertEquals(
-    await generate(model, prompts, { maxNewTokens, topK: 1, temperature: 3 }),
-    greedy,
-  );
-  assertEquals(
-    await generate(model, prompts, {
-      maxNewTokens,
-      topK: 3,
-      temperature: 1e-4,
-    }),
+    await generate(model, prompts, { maxNewTokens, topK: 3, temperature: 1e-4 }),
     greedy,
   );
   const { vocabularySize } = model.config;
@@ -247,15 +199,9 @@ Deno.test("`finished` sees only new tokens and ends a sequence early with what i
     assert(tokens.length >= 8 && tokens.length <= maxNewTokens);
     assertEquals(tokens, full[i]!.slice(0, tokens.length));
   });
-  assert(
-    results.some(({ length }) => length < maxNewTokens),
-    "none ended early",
-  );
+  assert(results.some(({ length }) => length < maxNewTokens), "none ended early");
   assertEquals(progress.at(-1), [5, 5]);
-  const never = await generate(model, prompts, {
-    maxNewTokens,
-    finished: () => false,
-  });
+  const never = await generate(model, prompts, { maxNewTokens, finished: () => false });
   assertEquals(never, full);
 });
 
@@ -270,10 +216,7 @@ Deno.test("`finished` is not asked before a sequence has new tokens", async () =
       return false;
     },
   });
-  assert(
-    lengths.length > 0 && lengths.every((length) => length > 0),
-    lengths.join(),
-  );
+  assert(lengths.length > 0 && lengths.every((length) => length > 0), lengths.join());
 });
 
 Deno.test("no prompts, and no new tokens, give nothing", async () => {
@@ -294,10 +237,7 @@ Deno.test("an empty prompt, or one that leaves no room in the context, is named"
     "Cannot continue prompt 1 by 22 tokens: it is empty. Give a prompt of at least one token",
   );
   await assertRejects(
-    () =>
-      generate(model, [prompts[0]!, prompts[1]!, prompts[2]!], {
-        maxNewTokens: 23,
-      }),
+    () => generate(model, [prompts[0]!, prompts[1]!, prompts[2]!], { maxNewTokens: 23 }),
     "Cannot continue prompt 2 by 23 tokens: it has 18 tokens and the context of the model holds 40",
   );
 });
@@ -327,10 +267,7 @@ Deno.test("no option, a temperature of 0 and one too small for f32 are greedy, w
         { topK: 5, temperature: 5e-324 },
       ]
     ) {
-      const [tokens] = await generate(model, [prompt], {
-        ...options,
-        ...choice,
-      });
+      const [tokens] = await generate(model, [prompt], { ...options, ...choice });
       assertEquals([...tokens!], greedy);
     }
   });
@@ -339,23 +276,13 @@ Deno.test("no option, a temperature of 0 and one too small for f32 are greedy, w
 Deno.test("a temperature alone draws from all tokens, otherwise for every seed", async () => {
   await withTiny(async (model, prompt) => {
     const drawn = async (seed: number, more = {}) =>
-      (await generate(model, [prompt], {
-        ...options,
-        temperature: 2,
-        seed,
-        ...more,
-      })).join();
-    const all = await Promise.all(
-      [0, 1, 2, 2 ** 32 - 1].map((seed) => drawn(seed)),
-    );
+      (await generate(model, [prompt], { ...options, temperature: 2, seed, ...more })).join();
+    const all = await Promise.all([0, 1, 2, 2 ** 32 - 1].map((seed) => drawn(seed)));
     assertEquals(new Set([...all, greedy.join()]).size, 5);
     assertEquals(await drawn(1), all[1]);
     assertEquals(await drawn(1, { topK: 320 }), all[1]);
     assertEquals(await drawn(1, { topP: 1 }), all[1]);
-    assert(
-      await drawn(1, { topP: 0.5 }) !== all[1],
-      "p of 0.5 changes nothing?",
-    );
+    assert(await drawn(1, { topP: 0.5 }) !== all[1], "p of 0.5 changes nothing?");
   });
 });
 
@@ -372,27 +299,17 @@ Deno.test("top-p draws from the likeliest tokens only, as often as the softmax s
     mass += p[token]!;
     return isKept;
   });
-  assert(
-    kept.length > 3 && kept.length < order.length - 3,
-    `${kept.length} tokens`,
-  );
+  assert(kept.length > 3 && kept.length < order.length - 3, `${kept.length} tokens`);
   const total = kept.reduce((sum, token) => sum + p[token]!, 0);
   const drawOptions = { maxNewTokens: 1, topP, seed: 9, batch: 500 };
   const results = await generate(model, Array(count).fill(prompt), drawOptions);
   const counts = new Map<number, number>();
-  for (const [token] of results) {
-    counts.set(token!, (counts.get(token!) ?? 0) + 1);
-  }
-  for (const token of counts.keys()) {
-    assert(kept.includes(token), `${token} is not of the nucleus`);
-  }
+  for (const [token] of results) counts.set(token!, (counts.get(token!) ?? 0) + 1);
+  for (const token of counts.keys()) assert(kept.includes(token), `${token} is not of the nucleus`);
   for (const token of kept) {
     const expected = p[token]! / total;
     const error = Math.abs((counts.get(token) ?? 0) / count - expected);
-    assert(
-      error < 5 * Math.sqrt(expected * (1 - expected) / count),
-      `token ${token}: ${error}`,
-    );
+    assert(error < 5 * Math.sqrt(expected * (1 - expected) / count), `token ${token}: ${error}`);
   }
 });
 
@@ -408,19 +325,13 @@ Deno.test("one of several tokens ends a sequence, and no list does not", async (
 });
 
 const impossible: [Record<string, unknown>, string][] = [
-  [
-    { topK: 0 },
-    'option "topK" is 0. Give a whole number, at least 1, or leave it out.',
-  ],
+  [{ topK: 0 }, 'option "topK" is 0. Give a whole number, at least 1, or leave it out.'],
   [{ topK: -1 }, 'option "topK" is -1'],
   [{ topK: 2.5 }, 'option "topK" is 2.5'],
   [{ topK: NaN }, 'option "topK" is NaN'],
   [{ topP: 0 }, 'option "topP" is 0. Give a number, above 0 and at most 1'],
   [{ topP: 1.5 }, 'option "topP" is 1.5'],
-  [
-    { temperature: -1 },
-    'option "temperature" is -1. Give a number, at least 0',
-  ],
+  [{ temperature: -1 }, 'option "temperature" is -1. Give a number, at least 0'],
   [{ temperature: NaN }, 'option "temperature" is NaN'],
   [{ temperature: Infinity }, 'option "temperature" is Infinity'],
   [{ seed: NaN }, 'option "seed" is NaN'],
@@ -433,16 +344,12 @@ const impossible: [Record<string, unknown>, string][] = [
   [{ batch: 0 }, 'option "batch" is 0'],
   [{ eos: -1 }, 'option "eos" is -1. Give a token id, or a list of token ids'],
   [{ eos: [1, "2"] }, 'option "eos" is [1, "2"]'],
-  [
-    { temprature: 1 },
-    'there is no option "temprature". Perhaps you meant "temperature"',
-  ],
+  [{ temprature: 1 }, 'there is no option "temprature". Perhaps you meant "temperature"'],
 ];
 Deno.test("options that are impossible are refused by name, value and what is allowed", async () => {
   await withTiny(async (model, prompt) => {
     for (const [choice, message] of impossible) {
-      const run = () =>
-        generate(model, [prompt], { ...options, topK: 5, ...choice });
+      const run = () => generate(model, [prompt], { ...options, topK: 5, ...choice });
       await assertRejects(run, `Cannot generate: ${message}`);
     }
   });
@@ -450,21 +357,11 @@ Deno.test("options that are impossible are refused by name, value and what is al
 
 Deno.test("130,000 prompts have 130,000 continuations", async () => {
   using gpu = await open();
-  const sizes = {
-    vocabularySize: 8,
-    width: 4,
-    layers: 1,
-    heads: 1,
-    kvHeads: 1,
-    headWidth: 4,
-  };
+  const sizes = { vocabularySize: 8, width: 4, layers: 1, heads: 1, kvHeads: 1, headWidth: 4 };
   const config = { ...olmo, ...sizes, feedForward: 4 };
   using model = new LanguageModel(gpu, config, initialise(config, 1));
   const many = Array.from({ length: 130_000 }, (_, i) => Uint32Array.of(i % 5));
-  const results = await generate(model, many, {
-    maxNewTokens: 1,
-    batch: 65_536,
-  });
+  const results = await generate(model, many, { maxNewTokens: 1, batch: 65_536 });
   assertEquals(results.length, 130_000);
   const five = await generate(model, many.slice(0, 5), { maxNewTokens: 1 });
   assert(results.every(([token], i) => token === five[i % 5]![0]));
@@ -473,8 +370,7 @@ Deno.test("130,000 prompts have 130,000 continuations", async () => {
 Deno.test("a token that the model does not know is named", async () => {
   await withTiny(async (model) => {
     await assertRejects(
-      () =>
-        generate(model, [Uint32Array.of(1), Uint32Array.of(5, 320)], options),
+      () => generate(model, [Uint32Array.of(1), Uint32Array.of(5, 320)], options),
       "Cannot continue prompt 1 by 10 tokens: it has token 320 and the vocabulary of the model 320",
     );
   });
@@ -511,15 +407,10 @@ Deno.test("prompts from a file: line ends and byte order marks are no part of th
       ],
       cwd: `${import.meta.dirname}/..`,
     }).output();
-    const [out, err] = [stdout, stderr].map((bytes) =>
-      new TextDecoder().decode(bytes)
-    );
+    const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
     return { code, out: out!, err: err! };
   };
-  await Deno.writeFile(
-    file,
-    encoder.encode("\ufeffThe old mill\r\n\r\nThe river\r\nOda\r\n"),
-  );
+  await Deno.writeFile(file, encoder.encode("\ufeffThe old mill\r\n\r\nThe river\r\nOda\r\n"));
   const { code, out } = await run("--prompts", file, "--tokens", "2", "--json");
   assertEquals(code, 0);
   assertEquals(JSON.parse(out).generations, [
@@ -533,20 +424,8 @@ Deno.test("prompts from a file: line ends and byte order marks are no part of th
   );
   const refused = await run("--prompts", file);
   assertEquals(refused.code, 1);
-  assert(
-    refused.err.includes(`Cannot read "${file}" line 2: it is not UTF-8`),
-    refused.err,
-  );
-  const unused = await run(
-    "--prompt",
-    "The",
-    "--tokens",
-    "1",
-    "--top-k",
-    "1",
-    "--top-p",
-    "0.5",
-  );
+  assert(refused.err.includes(`Cannot read "${file}" line 2: it is not UTF-8`), refused.err);
+  const unused = await run("--prompt", "The", "--tokens", "1", "--top-k", "1", "--top-p", "0.5");
   assert(unused.err.includes("Greedy: --top-p without effect"), unused.err);
   await Deno.remove(folder, { recursive: true });
 });

@@ -6,18 +6,10 @@ import { matmul } from "../kernels/matmul.ts";
 import type { Batch } from "../src/data/packing.ts";
 import { BatchTensors } from "../src/model/batch_tensors.ts";
 import { LanguageModel } from "../src/model/language_model.ts";
-import {
-  crossEntropy,
-  type Objective,
-  unlikelihood,
-} from "../src/slung/objective.ts";
+import { crossEntropy, type Objective, unlikelihood } from "../src/slung/objective.ts";
 import { Trainer } from "../src/train/trainer.ts";
 import { assert, assertClose, relativeError } from "./assert.ts";
-import {
-  type Golden,
-  type GoldenObjective,
-  loadGolden,
-} from "./golden/golden.ts";
+import { type Golden, type GoldenObjective, loadGolden } from "./golden/golden.ts";
 
 const tolerance = 1e-4;
 
@@ -27,9 +19,7 @@ function batchOf(golden: Golden, weighted: boolean): Batch {
     tokens: Uint32Array.from(golden.inputs),
     targets: Uint32Array.from(golden.targets),
     classes: Uint8Array.from(golden.classes),
-    weights: weighted
-      ? Float32Array.from(golden.weights)
-      : new Float32Array(B * T).fill(1),
+    weights: weighted ? Float32Array.from(golden.weights) : new Float32Array(B * T).fill(1),
     predicted: new Uint8Array(B * T).fill(1),
     firstKey: new Uint32Array(B * T),
     firstTokens: [0, 0, 0, 0], // only the divisor "paper" asks
@@ -38,18 +28,10 @@ function batchOf(golden: Golden, weighted: boolean): Batch {
 
 function objectiveOf(golden: Golden, name: GoldenObjective): Objective {
   const { terms, weighted } = golden.objectives[name];
-  const known = {
-    cross_entropy: crossEntropy,
-    unlikelihood,
-    none: undefined,
-  } as const;
+  const known = { cross_entropy: crossEntropy, unlikelihood, none: undefined } as const;
   const term = (risk: number) => known[terms[risk]!];
   const denominator = weighted ? "weights" : "active";
-  return {
-    name,
-    terms: [crossEntropy, term(1), term(2), term(3)],
-    denominator,
-  };
+  return { name, terms: [crossEntropy, term(1), term(2), term(3)], denominator };
 }
 
 for (const family of ["olmo", "llama"] as const) {
@@ -57,37 +39,17 @@ for (const family of ["olmo", "llama"] as const) {
 
   Deno.test(`${family}: logits agree with PyTorch`, async () => {
     using gpu = await Gpu.open();
-    using model = new LanguageModel(
-      gpu,
-      golden.config,
-      golden.group("initial"),
-    );
+    using model = new LanguageModel(gpu, golden.config, golden.group("initial"));
     const { B, T } = golden;
     using program = new Program(gpu, "forward");
     const tensors = new BatchTensors(program, B * T, T);
-    const { hidden } = model.recordBatch(program, tensors, {
-      batch: B,
-      training: false,
-    });
+    const { hidden } = model.recordBatch(program, tensors, { batch: B, training: false });
     const [rows, depth] = [B * T, golden.config.width];
     const columns = golden.config.vocabularySize;
     const logits = program.allocate("logits", [rows, columns]);
     const b = model.unembedding.value;
-    matmul(program, {
-      a: hidden.value,
-      b,
-      out: logits,
-      rows,
-      columns,
-      depth,
-      transposeB: true,
-    });
-    tensors.write(batchOf(golden, false), [
-      crossEntropy,
-      crossEntropy,
-      crossEntropy,
-      crossEntropy,
-    ]);
+    matmul(program, { a: hidden.value, b, out: logits, rows, columns, depth, transposeB: true });
+    tensors.write(batchOf(golden, false), [crossEntropy, crossEntropy, crossEntropy, crossEntropy]);
     program.replay();
     const error = relativeError(await gpu.read(logits), golden.logits.data);
     assert(error < tolerance, `relative error ${error}`);
@@ -96,14 +58,9 @@ for (const family of ["olmo", "llama"] as const) {
   for (const name of Object.keys(golden.objectives) as GoldenObjective[]) {
     Deno.test(`${family}, ${name}: loss and every gradient agree with PyTorch`, async () => {
       using gpu = await Gpu.open();
-      using model = new LanguageModel(
-        gpu,
-        golden.config,
-        golden.group("initial"),
-        {
-          gradients: true,
-        },
-      );
+      using model = new LanguageModel(gpu, golden.config, golden.group("initial"), {
+        gradients: true,
+      });
       const { loss, weighted } = golden.objectives[name];
       const objective = objectiveOf(golden, name);
       const options = { rows: golden.B, time: golden.T, objective };
@@ -114,11 +71,7 @@ for (const family of ["olmo", "llama"] as const) {
         weightDecay: 0,
         maxGradientNorm: 0,
       } as const;
-      using trainer = new Trainer(model, {
-        ...options,
-        optimiser,
-        chunkRows: 8,
-      });
+      using trainer = new Trainer(model, { ...options, optimiser, chunkRows: 8 });
       const batch = batchOf(golden, weighted);
       trainer.step(0, [batch], 0); // a learning rate of 0 changes no weight
       const [report] = await trainer.drain();
@@ -134,14 +87,9 @@ for (const family of ["olmo", "llama"] as const) {
 
   Deno.test(`${family}: ten AdamW steps agree with PyTorch`, async () => {
     using gpu = await Gpu.open();
-    using model = new LanguageModel(
-      gpu,
-      golden.config,
-      golden.group("initial"),
-      {
-        gradients: true,
-      },
-    );
+    using model = new LanguageModel(gpu, golden.config, golden.group("initial"), {
+      gradients: true,
+    });
     const { training } = golden;
     using trainer = new Trainer(model, {
       rows: golden.B,
@@ -158,18 +106,8 @@ for (const family of ["olmo", "llama"] as const) {
       trainer.step(step, [batchOf(golden, false)], training.learningRate);
     }
     const reports = await trainer.drain();
-    assertClose(
-      reports.map(({ loss }) => loss),
-      training.losses,
-      tolerance,
-      "loss",
-    );
-    assertClose(
-      reports.map((r) => r.gradientNorm),
-      training.gradientNorms,
-      tolerance,
-      "norm",
-    );
+    assertClose(reports.map(({ loss }) => loss), training.losses, tolerance, "loss");
+    assertClose(reports.map((r) => r.gradientNorm), training.gradientNorms, tolerance, "norm");
     const final = await model.download();
     for (const [parameter, { data }] of golden.group("final")) {
       const error = relativeError(final.get(parameter)!.data, data);

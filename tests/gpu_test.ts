@@ -6,13 +6,7 @@ import { kernel } from "../src/gpu/kernel.ts";
 import { f32, Program } from "../src/gpu/program.ts";
 import { ScalarRing } from "../src/gpu/ring.ts";
 import { elements, type Tensor } from "../src/gpu/tensor.ts";
-import {
-  assert,
-  assertClose,
-  assertEquals,
-  assertRejects,
-  assertThrows,
-} from "./assert.ts";
+import { assert, assertClose, assertEquals, assertRejects, assertThrows } from "./assert.ts";
 
 // y[i] = x[i] · scale + shift, small enough to be checked by eye.
 const affine = `
@@ -27,12 +21,7 @@ fn run(@builtin(global_invocation_id) id: vec3u) {
 
 function recordAffine(
   program: Program,
-  { x, y, scale, shift = 0 }: {
-    x: Tensor;
-    y: Tensor;
-    scale: number;
-    shift?: number;
-  },
+  { x, y, scale, shift = 0 }: { x: Tensor; y: Tensor; scale: number; shift?: number },
 ) {
   program.dispatch({
     kernel: kernel("affine", affine, "run", { SHIFT: shift }),
@@ -54,11 +43,7 @@ Deno.test("a kernel knows its bindings and starts with its constants", () => {
     CODE: "fn helper() {}",
   });
   assertEquals(name, "affine.run");
-  assert(
-    source.startsWith(
-      "const SHIFT = 3u;\nconst FLAG = true;\nfn helper() {}\n",
-    ),
-  );
+  assert(source.startsWith("const SHIFT = 3u;\nconst FLAG = true;\nfn helper() {}\n"));
   assertEquals([...bindings], [
     ["dims", { index: 0, access: "uniform" }],
     ["x", { index: 1, access: "read" }],
@@ -87,13 +72,7 @@ Deno.test("bindings of a part left out do not exist", () => {
 Deno.test("a view is written and read at its offset and nowhere else", async () => {
   using gpu = await Gpu.open();
   const arena = gpu.allocate("arena", [3 * viewAlignment / 4]);
-  const view: Tensor = {
-    ...arena,
-    name: "view",
-    shape: [3],
-    offset: viewAlignment,
-    length: 3,
-  };
+  const view: Tensor = { ...arena, name: "view", shape: [3], offset: viewAlignment, length: 3 };
   gpu.write(view, Float32Array.of(1, 2, 3));
   gpu.write(view, Float32Array.of(9), 1);
   assertEquals([...await gpu.read(view)], [1, 9, 3]);
@@ -103,13 +82,7 @@ Deno.test("a view is written and read at its offset and nowhere else", async () 
   assert(whole.every((value) => value === 0));
 
   using program = new Program(gpu, "test");
-  const y: Tensor = {
-    ...arena,
-    name: "y",
-    shape: [2],
-    offset: 2 * viewAlignment,
-    length: 2,
-  };
+  const y: Tensor = { ...arena, name: "y", shape: [2], offset: 2 * viewAlignment, length: 2 };
   const x = program.allocate("x", [2]);
   gpu.write(x, Float32Array.of(5, 6));
   recordAffine(program, { x, y, scale: 2, shift: 1 });
@@ -133,10 +106,7 @@ Deno.test("integers come back as integers, and several tensors in one read", asy
 Deno.test("writing past the end of a tensor is refused by name", async () => {
   using gpu = await Gpu.open();
   const tensor = gpu.allocate("short", [4]);
-  assertThrows(
-    () => gpu.write(tensor, new Float32Array(3), 2),
-    '3 elements at 2 to "short" of 4',
-  );
+  assertThrows(() => gpu.write(tensor, new Float32Array(3), 2), '3 elements at 2 to "short" of 4');
   assertEquals([...await gpu.read(tensor)], [0, 0, 0, 0]);
 });
 
@@ -145,10 +115,7 @@ Deno.test("a tensor larger than a binding is refused with its name and size", as
   const { maxStorageBufferBindingSize, maxBufferSize } = gpu.adapter.limits;
   const length = Math.min(maxStorageBufferBindingSize!, maxBufferSize!) / 4 + 4;
   const before = gpu.bytes;
-  assertThrows(
-    () => gpu.allocate("logits", [2, length / 2]),
-    'Cannot allocate "logits" [2, ',
-  );
+  assertThrows(() => gpu.allocate("logits", [2, length / 2]), 'Cannot allocate "logits" [2, ');
   assertThrows(
     () => gpu.allocate("logits", [4, length / 2]),
     "At most 1 of its 4 rows fit: use a smaller batch or micro-batch",
@@ -158,8 +125,7 @@ Deno.test("a tensor larger than a binding is refused with its name and size", as
     `Its rows may have at most ${length - 4} elements: use a smaller model`,
   );
   assertThrows(
-    () =>
-      gpu.allocate("arena", [maxBufferSize! / 4 + 4], "f32", { views: true }),
+    () => gpu.allocate("arena", [maxBufferSize! / 4 + 4], "f32", { views: true }),
     `allocates at most ${(maxBufferSize! / 2 ** 20).toFixed(1)} MiB`,
   );
   assertEquals(gpu.bytes, before);
@@ -238,19 +204,10 @@ Deno.test("released scratch memory is borrowed again, and all of it is given bac
   program.release(first);
   const second = program.borrow("second", [8, 4]);
   assert(second.buffer === first.buffer, "the same 32 elements");
-  assertEquals({ name: second.name, shape: second.shape }, {
-    name: "step/second",
-    shape: [8, 4],
-  });
-  assert(
-    program.borrow("third", [32]).buffer !== first.buffer,
-    "borrowed once only",
-  );
+  assertEquals({ name: second.name, shape: second.shape }, { name: "step/second", shape: [8, 4] });
+  assert(program.borrow("third", [32]).buffer !== first.buffer, "borrowed once only");
   program.release(other);
-  assert(
-    program.borrow("smaller", [31]).buffer !== other.buffer,
-    "another size",
-  );
+  assert(program.borrow("smaller", [31]).buffer !== other.buffer, "another size");
 
   const kept = gpu.allocate("kept", [1000]);
   assertEquals(gpu.bytes - empty, 4 * 128 + 4000); // 31 elements are held as 32
@@ -304,18 +261,10 @@ Deno.test("the ring keeps every push in order until it is drained, and says when
   assertEquals(ring.length, 5);
   assertThrows(() => ring.push(), "The scalar ring is full");
   const rows = (await ring.drain()).map((row) => [...row]);
-  assertEquals(
-    rows,
-    [1, 2, 3, 4, 5].map((step) => [step, 10 * step, 20 * step, 30 * step]),
-  );
+  assertEquals(rows, [1, 2, 3, 4, 5].map((step) => [step, 10 * step, 20 * step, 30 * step]));
   assertEquals(ring.length, 0);
   push(6);
-  assertEquals((await ring.drain()).map((row) => [...row]), [[
-    6,
-    60,
-    120,
-    180,
-  ]]);
+  assertEquals((await ring.drain()).map((row) => [...row]), [[6, 60, 120, 180]]);
   const before = gpu.bytes;
   ring.destroy();
   assertEquals(before - gpu.bytes, 5 * 4 * 4);
@@ -325,26 +274,14 @@ Deno.test("findFirst names the kernel and the tensor in which a NaN began", asyn
   using gpu = await Gpu.open();
   using program = new Program(gpu, "train");
   const [x, fine, broken, after] = ["x", "fine", "broken", "after"]
-    .map((name) => program.allocate(name, [4])) as [
-      Tensor,
-      Tensor,
-      Tensor,
-      Tensor,
-    ];
+    .map((name) => program.allocate(name, [4])) as [Tensor, Tensor, Tensor, Tensor];
   gpu.write(x, Float32Array.of(1, 2, 3, 4));
   recordAffine(program, { x, y: fine, scale: 2 });
   recordAffine(program, { x: fine, y: broken, scale: 3e38 }); // overflows to infinity
   recordAffine(program, { x: broken, y: after, scale: 1 });
-  const infinite = async (tensor: Tensor) =>
-    !(await gpu.read(tensor)).every(Number.isFinite);
-  assertEquals(await program.findFirst(infinite), {
-    kernel: "affine.run",
-    tensor: "train/broken",
-  });
-  assertEquals(
-    await program.findFirst(() => Promise.resolve(false)),
-    undefined,
-  );
+  const infinite = async (tensor: Tensor) => !(await gpu.read(tensor)).every(Number.isFinite);
+  assertEquals(await program.findFirst(infinite), { kernel: "affine.run", tensor: "train/broken" });
+  assertEquals(await program.findFirst(() => Promise.resolve(false)), undefined);
 });
 
 Deno.test("equal constants share a buffer and unequal ones do not", async () => {
@@ -358,9 +295,7 @@ Deno.test("equal constants share a buffer and unequal ones do not", async () => 
   });
   gpu.write(x, Float32Array.of(1));
   program.replay();
-  const results = (await gpu.readAll(outputs)).map((bytes) =>
-    new Float32Array(bytes)[0]
-  );
+  const results = (await gpu.readAll(outputs)).map((bytes) => new Float32Array(bytes)[0]);
   assertEquals(results, [2, 3, 2]);
   const bytes = () => new ArrayBuffer(16);
   assert(gpu.constants(bytes()) === gpu.constants(bytes()));

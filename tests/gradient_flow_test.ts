@@ -5,31 +5,16 @@ import { Program } from "../src/gpu/program.ts";
 import { kernel } from "../src/gpu/kernel.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
 import { stepLength } from "../kernels/step.ts";
-import {
-  activeRows,
-  countTargets,
-  packSequences,
-} from "../src/data/packing.ts";
+import { activeRows, countTargets, packSequences } from "../src/data/packing.ts";
 import type { Sequence } from "../src/data/sequence.ts";
 import { attentionPath, gradientFlow } from "../src/eval/gradient_flow.ts";
 import { BatchTensors } from "../src/model/batch_tensors.ts";
 import { initialise } from "../src/model/initialise.ts";
 import { LanguageModel } from "../src/model/language_model.ts";
 import { selectiveLoss } from "../src/nn/operations.ts";
-import {
-  divisor,
-  type Objective,
-  objective,
-  termsToWgsl,
-} from "../src/slung/objective.ts";
+import { divisor, type Objective, objective, termsToWgsl } from "../src/slung/objective.ts";
 import { customLoss } from "../src/slung/custom_loss.ts";
-import {
-  assert,
-  assertClose,
-  assertEquals,
-  assertRejects,
-  relativeError,
-} from "./assert.ts";
+import { assert, assertClose, assertEquals, assertRejects, relativeError } from "./assert.ts";
 import { assertSame } from "./fixtures/same.ts";
 import { llama, olmo, trainable } from "./fixtures/tiny.ts";
 
@@ -76,21 +61,13 @@ async function byDifferences(
   const offsets = [-2, -1, 1, 2];
   const rows = T * C * offsets.length;
   const copies = new Array<Sequence>(rows).fill(sequence);
-  const { batches: [whole], placements } = packSequences(copies, {
-    rows,
-    time: T,
-  });
+  const { batches: [whole], placements } = packSequences(copies, { rows, time: T });
   const z = divisor(denominator, [
-    countTargets(
-      packSequences([sequence], { rows: 1, time: T }).batches[0]!,
-      terms,
-    ),
+    countTargets(packSequences([sequence], { rows: 1, time: T }).batches[0]!, terms),
   ]);
   const batch = single === undefined ? whole! : {
     ...whole!,
-    weights: whole!.weights.map((weight, row) =>
-      row % T === single ? weight : 0
-    ),
+    weights: whole!.weights.map((weight, row) => row % T === single ? weight : 0),
   };
   using program = new Program(gpu, "differences");
   const tensors = new BatchTensors(program, rows * T, T);
@@ -105,11 +82,7 @@ async function byDifferences(
       if (seen++ !== which) return;
       program.copy(value, before);
       const groups = Math.ceil(value.length / 64);
-      program.dispatch({
-        kernel: add,
-        tensors: { state: value, shift },
-        workgroups: [groups],
-      });
+      program.dispatch({ kernel: add, tensors: { state: value, shift }, workgroups: [groups] });
     },
   });
   selectiveLoss(tape, hidden, model.unembedding, {
@@ -127,8 +100,7 @@ async function byDifferences(
   const shifts = new Float32Array(rows * T * C);
   for (let row = 0; row < rows; row++) {
     const at = Math.floor(row / offsets.length);
-    shifts[placements[row]!.start * C + at] = offsets[row % offsets.length]! *
-      size;
+    shifts[placements[row]!.start * C + at] = offsets[row % offsets.length]! * size;
   }
   gpu.write(shift, shifts);
   program.replay();
@@ -143,9 +115,7 @@ async function byDifferences(
     return sum / z;
   };
   return Float64Array.from({ length: T * C }, (_, at) => {
-    const [a, b, c, d] = offsets.map((_, k) =>
-      lossOf(at * offsets.length + k)
-    ) as [
+    const [a, b, c, d] = offsets.map((_, k) => lossOf(at * offsets.length + k)) as [
       number,
       number,
       number,
@@ -156,10 +126,7 @@ async function byDifferences(
 }
 
 const norms = (gradient: Float64Array, C: number) =>
-  Float64Array.from(
-    { length: T },
-    (_, t) => Math.hypot(...gradient.subarray(t * C, (t + 1) * C)),
-  );
+  Float64Array.from({ length: T }, (_, t) => Math.hypot(...gradient.subarray(t * C, (t + 1) * C)));
 
 for (const [family, config] of Object.entries({ olmo, llama })) {
   for (const goal of [masked, unlikely, custom]) {
@@ -169,15 +136,9 @@ for (const [family, config] of Object.entries({ olmo, llama })) {
       const flow = await gradientFlow(model, sequence, goal);
       assertEquals(flow.layers.length, config.layers);
       for (const [which, found] of [...flow.layers, flow.hidden].entries()) {
-        const expected = norms(
-          await byDifferences(model, goal, which),
-          config.width,
-        );
+        const expected = norms(await byDifferences(model, goal, which), config.width);
         const error = relativeError(found, expected);
-        assert(
-          error < 2e-4,
-          `state ${which}: ${found} against ${expected}, ${error}`,
-        );
+        assert(error < 2e-4, `state ${which}: ${found} against ${expected}, ${error}`);
       }
     });
   }
@@ -189,15 +150,9 @@ Deno.test("the path from one target agrees with finite differences", async () =>
   for (const layer of [0, 1]) {
     const { map } = await attentionPath(model, sequence, unlikely, { layer });
     for (const target of [2, 5]) {
-      const expected = norms(
-        await byDifferences(model, unlikely, layer, target),
-        olmo.width,
-      );
+      const expected = norms(await byDifferences(model, unlikely, layer, target), olmo.width);
       const error = relativeError(map[target]!, expected);
-      assert(
-        error < 2e-4,
-        `target ${target}: ${map[target]} against ${expected}, ${error}`,
-      );
+      assert(error < 2e-4, `target ${target}: ${map[target]} against ${expected}, ${error}`);
     }
   }
 });
@@ -205,28 +160,14 @@ Deno.test("the path from one target agrees with finite differences", async () =>
 Deno.test("a masked prediction gets no gradient, but the masked token's state is trained by later ones", async () => {
   using gpu = await Gpu.open();
   using model = trainable(gpu, olmo);
-  const { hidden, layers, losses } = await gradientFlow(
-    model,
-    sequence,
-    masked,
-  );
+  const { hidden, layers, losses } = await gradientFlow(model, sequence, masked);
   // Positions 2 and 3 predict the high-risk tokens 3 and 4, position 6 the possibly risky token 7.
   const untrained = [2, 3, 6];
-  hidden.forEach((norm, t) =>
-    assertEquals(norm === 0, untrained.includes(t), `hidden ${t}`)
-  );
-  losses.forEach((loss, t) =>
-    assertEquals(Number.isNaN(loss), untrained.includes(t), `loss ${t}`)
-  );
+  hidden.forEach((norm, t) => assertEquals(norm === 0, untrained.includes(t), `hidden ${t}`));
+  losses.forEach((loss, t) => assertEquals(Number.isNaN(loss), untrained.includes(t), `loss ${t}`));
   for (const layer of layers) {
-    for (const t of [2, 3]) {
-      assert(layer[t]! > 0, `the state at ${t} is trained`);
-    }
-    assertEquals(
-      layer[6],
-      0,
-      "nothing after the last position looks back at it",
-    );
+    for (const t of [2, 3]) assert(layer[t]! > 0, `the state at ${t} is trained`);
+    assertEquals(layer[6], 0, "nothing after the last position looks back at it");
   }
 });
 
@@ -238,11 +179,7 @@ Deno.test("gradients never flow to later positions, and masked targets send none
   map.forEach((row, target) =>
     row.forEach((norm, position) => {
       const reachable = position <= target && ![2, 3, 6].includes(target);
-      assertEquals(
-        norm > 0,
-        reachable,
-        `from target ${target} to position ${position}`,
-      );
+      assertEquals(norm > 0, reachable, `from target ${target} to position ${position}`);
     })
   );
 });
@@ -274,10 +211,7 @@ Deno.test("what cannot be traced is refused", async () => {
   );
   using model = trainable(gpu, olmo);
   const risky = { ...sequence, classes: new Uint8Array(T + 1).fill(3) };
-  await assertRejects(
-    () => gradientFlow(model, risky, masked),
-    "every token is masked",
-  );
+  await assertRejects(() => gradientFlow(model, risky, masked), "every token is masked");
   await assertRejects(
     () => attentionPath(model, sequence, masked, { layer: 2 }),
     "Cannot trace gradients to the input of layer 2: the model has layers 0 to 1.",

@@ -11,8 +11,7 @@ import { llama, randomSequences } from "./fixtures/tiny.ts";
 import { loadGolden } from "./golden/golden.ts";
 import { matmulNT } from "./reference.ts";
 
-const modelOf = (gpu: Gpu) =>
-  new LanguageModel(gpu, llama, initialise(llama, 1));
+const modelOf = (gpu: Gpu) => new LanguageModel(gpu, llama, initialise(llama, 1));
 
 for (const family of ["olmo", "llama"] as const) {
   const { config, B, T, inputs, logits, group } = await loadGolden(family);
@@ -21,9 +20,7 @@ for (const family of ["olmo", "llama"] as const) {
     const weights = group("initial");
     using model = new LanguageModel(gpu, config, weights);
     const { width: C, vocabularySize: V, tiedEmbedding } = config;
-    const unembedding = weights.get(
-      tiedEmbedding ? "model.embed_tokens.weight" : "lm_head.weight",
-    );
+    const unembedding = weights.get(tiedEmbedding ? "model.embed_tokens.weight" : "lm_head.weight");
     const ends = Array.from({ length: B * T }, (_, row) => row);
     const prefixes = ends.map((row) => inputs.slice(row - row % T, row + 1));
     const states = await hiddenStates(model, prefixes, { rows: 2, time: 15 });
@@ -39,18 +36,11 @@ for (const family of ["olmo", "llama"] as const) {
 Deno.test("hidden states do not depend on the batch, and the same batch gives the same bytes", async () => {
   using gpu = await Gpu.open();
   using model = modelOf(gpu);
-  const texts = randomSequences(17, { longest: 33 }).map(({ tokens }) =>
-    tokens
-  );
+  const texts = randomSequences(17, { longest: 33 }).map(({ tokens }) => tokens);
   const C = llama.width;
   const alone: number[] = [];
-  for (const text of texts) {
-    alone.push(...await hiddenStates(model, [text], { rows: 1 }));
-  }
-  const shapes = [{}, { rows: 3, time: 33 }, { rows: 1, time: 64 }, {
-    rows: 5,
-    time: 47,
-  }];
+  for (const text of texts) alone.push(...await hiddenStates(model, [text], { rows: 1 }));
+  const shapes = [{}, { rows: 3, time: 33 }, { rows: 1, time: 64 }, { rows: 5, time: 47 }];
   for (const shape of shapes) {
     const states = await hiddenStates(model, texts, shape);
     assertEquals(states.length, texts.length * C);
@@ -64,25 +54,15 @@ Deno.test("a text as long as the context has a hidden state; longer and empty on
   using model = modelOf(gpu);
   const { contextLength, width } = llama;
   const calls: [number, number][] = [];
-  const states = await hiddenStates(model, [
-    new Uint32Array(contextLength),
-    Uint32Array.of(7),
-  ], {
+  const states = await hiddenStates(model, [new Uint32Array(contextLength), Uint32Array.of(7)], {
     progress: (done, total) => calls.push([done, total]),
   });
   assertEquals(states.length, 2 * width);
   assertEquals(calls, [[1, 1]]);
   assertEquals((await hiddenStates(model, [])).length, 0);
   await assertRejects(
-    () =>
-      hiddenStates(model, [
-        Uint32Array.of(1),
-        new Uint32Array(contextLength + 1),
-      ]),
+    () => hiddenStates(model, [Uint32Array.of(1), new Uint32Array(contextLength + 1)]),
     "Cannot take the last hidden state of text 1: it has 65 tokens and the context of the model holds 64",
   );
-  await assertRejects(
-    () => hiddenStates(model, [new Uint32Array()]),
-    "it has no tokens",
-  );
+  await assertRejects(() => hiddenStates(model, [new Uint32Array()]), "it has no tokens");
 });

@@ -26,11 +26,7 @@ Deno.test(`${golden.cases.length} tokenizer.json give the ids of Hugging Face's 
     golden.texts.forEach((text, i) => {
       const found = [...tokenizer.encode(text, { special }).ids];
       if (found.join() === ids[i]!.join()) return;
-      wrong.push(
-        `${base}, ${name}, ${special}: ${JSON.stringify(text)}\n${found}\n${
-          ids[i]
-        }`,
-      );
+      wrong.push(`${base}, ${name}, ${special}: ${JSON.stringify(text)}\n${found}\n${ids[i]}`);
     });
   }
   assertEquals(wrong, []);
@@ -38,14 +34,10 @@ Deno.test(`${golden.cases.length} tokenizer.json give the ids of Hugging Face's 
 
 Deno.test("merges may be written as pairs", async () => {
   for (const base of [bytes, pieces]) {
-    const merges = (base.model as { merges: string[] }).merges.map((merge) =>
-      merge.split(" ")
-    );
+    const merges = (base.model as { merges: string[] }).merges.map((merge) => merge.split(" "));
     const inPairs = await openJson(changed(base, { "model.merges": merges }));
     const inStrings = await openJson(base);
-    for (const text of golden.texts) {
-      assertEquals(inPairs.encode(text), inStrings.encode(text));
-    }
+    for (const text of golden.texts) assertEquals(inPairs.encode(text), inStrings.encode(text));
   }
 });
 
@@ -54,16 +46,11 @@ Deno.test("a tokenizer saved here whose merges another tool has rewritten as pai
   const folder = await Deno.makeTempDir();
   await trained.save!(folder);
   const json = JSON.parse(await Deno.readTextFile(`${folder}/tokenizer.json`));
-  json.model.merges = json.model.merges.map((merge: string) =>
-    merge.split(" ")
-  );
+  json.model.merges = json.model.merges.map((merge: string) => merge.split(" "));
   await Deno.writeTextFile(`${folder}/tokenizer.json`, JSON.stringify(json));
   const opened = await openTokenizer(folder);
   assert(trained.vocabularySize > 258, "nothing was merged");
-  assertEquals(
-    opened.encode("alpha beta, gamma"),
-    trained.encode("alpha beta, gamma"),
-  );
+  assertEquals(opened.encode("alpha beta, gamma"), trained.encode("alpha beta, gamma"));
 });
 
 Deno.test("tokens of the SentencePiece kind span what they stand for, with the space in front of the text left out", async () => {
@@ -95,24 +82,12 @@ Deno.test("an added token that takes the space around it spans that space", asyn
 });
 
 Deno.test("positions in a text that NFC changed lead back to the text as it was", async () => {
-  const tokenizer = await openJson(
-    changed(bytes, { normalizer: { type: "NFC" } }),
-  );
+  const tokenizer = await openJson(changed(bytes, { normalizer: { type: "NFC" } }));
   const text = "ae\u0301b\u1112\u1161\u11ab😀<s>\u0338";
   const { ids, starts, ends } = tokenizer.encode(text);
-  const spans = new Set(
-    Array.from(ids, (_, i) => text.slice(starts[i]!, ends[i]!)),
-  );
+  const spans = new Set(Array.from(ids, (_, i) => text.slice(starts[i]!, ends[i]!)));
   // What follows a special token is not composed with it.
-  assertEquals([...spans], [
-    "a",
-    "e\u0301",
-    "b",
-    "\u1112\u1161\u11ab",
-    "😀",
-    "<s>",
-    "\u0338",
-  ]);
+  assertEquals([...spans], ["a", "e\u0301", "b", "\u1112\u1161\u11ab", "😀", "<s>", "\u0338"]);
   assertEquals(tokenizer.decode(ids), "a\u00e9b\ud55c😀<s>\u0338");
 });
 
@@ -132,32 +107,22 @@ const template = (before: string[], behind: string[] = []): Json => ({
 Deno.test("BOS begins a text where the post-processor or add_bos_token says so, in prompts, training texts and chats", async () => {
   const byteLevel = bytes.post_processor as Json;
   const named = { bos_token: "<s>", eos_token: { content: "</s>" } };
-  const cases: [
-    post_processor: Json | null,
-    config: Json | undefined,
-    bos: number | undefined,
-  ][] = [
-    [byteLevel, named, undefined],
-    [null, named, undefined],
-    [template(["<s>"]), named, 0],
-    [template(["<s>"]), undefined, 0],
-    [template(["<s>"]), { eos_token: "</s>" }, 0],
+  const cases: [post_processor: Json | null, config: Json | undefined, bos: number | undefined][] =
     [
-      { type: "Sequence", processors: [byteLevel, template(["<s>"])] },
-      named,
-      0,
-    ],
-    [template([], ["</s>"]), named, undefined],
-    [template(["<s>"]), { ...named, add_bos_token: false }, undefined],
-    [template(["<s>"]), { ...named, add_bos_token: null }, 0],
-    [byteLevel, { ...named, add_bos_token: true }, 0],
-    [byteLevel, { ...named, add_bos_token: false }, undefined],
-  ];
+      [byteLevel, named, undefined],
+      [null, named, undefined],
+      [template(["<s>"]), named, 0],
+      [template(["<s>"]), undefined, 0],
+      [template(["<s>"]), { eos_token: "</s>" }, 0],
+      [{ type: "Sequence", processors: [byteLevel, template(["<s>"])] }, named, 0],
+      [template([], ["</s>"]), named, undefined],
+      [template(["<s>"]), { ...named, add_bos_token: false }, undefined],
+      [template(["<s>"]), { ...named, add_bos_token: null }, 0],
+      [byteLevel, { ...named, add_bos_token: true }, 0],
+      [byteLevel, { ...named, add_bos_token: false }, undefined],
+    ];
   for (const [post_processor, config, bos] of cases) {
-    const tokenizer = await openJson(
-      changed(bytes, { post_processor }),
-      config,
-    );
+    const tokenizer = await openJson(changed(bytes, { post_processor }), config);
     const said = JSON.stringify({ post_processor, config });
     assertEquals(tokenizer.special.bos, bos, said);
     const begun = (ids: ArrayLike<number>) => ids[0] === 0 && ids[1] !== 0;
@@ -166,40 +131,24 @@ Deno.test("BOS begins a text where the post-processor or add_bos_token says so, 
       encodePrompt(tokenizer, "<s>old"), // never doubled
       encodeText(tokenizer, { text: "old", spans: [] }).tokens,
       encodeText(tokenizer, { text: "<s>old", spans: [] }).tokens,
-      chatSequence(tokenizer, [{ role: "assistant", content: "old" }], {
-        eos: 1,
-      }).tokens,
+      chatSequence(tokenizer, [{ role: "assistant", content: "old" }], { eos: 1 }).tokens,
     ];
-    const expected = bos === 0
-      ? [true, true, true, true, true]
-      : [false, true, false, true, false];
+    const expected = bos === 0 ? [true, true, true, true, true] : [false, true, false, true, false];
     assertEquals(sequences.map(begun), expected, said);
   }
 });
 
 Deno.test("EOS and padding are those of the configuration, else of the template, else of OLMo's spelling", async () => {
-  const special = async (json: Json, config?: Json) =>
-    (await openJson(json, config)).special;
+  const special = async (json: Json, config?: Json) => (await openJson(json, config)).special;
   assertEquals(await special(bytes), {});
-  assertEquals(
-    await special(changed(bytes, { post_processor: template([], ["</s>"]) })),
-    {
-      eos: 1,
-    },
-  );
-  assertEquals(
-    await special(bytes, {
-      eos_token: "<pad>",
-      pad_token: { content: "</s>" },
-    }),
-    {
-      eos: 2,
-      pad: 1,
-    },
-  );
-  const olmo = {
-    added_tokens: [{ id: 282, content: "<|endoftext|>", special: true }],
-  };
+  assertEquals(await special(changed(bytes, { post_processor: template([], ["</s>"]) })), {
+    eos: 1,
+  });
+  assertEquals(await special(bytes, { eos_token: "<pad>", pad_token: { content: "</s>" } }), {
+    eos: 2,
+    pad: 1,
+  });
+  const olmo = { added_tokens: [{ id: 282, content: "<|endoftext|>", special: true }] };
   assertEquals(await special(changed(bytes, olmo)), { eos: 282 });
 });
 
@@ -208,15 +157,12 @@ Deno.test("a special token spelt out in a text is that token, or text where the 
     const tokenizer = await openJson(base);
     const eos = base === bytes ? 1 : 2;
     const text = "The old</s> mill";
-    const spelt = tokenizer.encode(text),
-      plain = tokenizer.encode(text, { special: "text" });
+    const spelt = tokenizer.encode(text), plain = tokenizer.encode(text, { special: "text" });
     assertEquals(spelt.ids.indexOf(eos) > 0, true);
     assertEquals(plain.ids.includes(eos), false);
     const place = spelt.ids.indexOf(eos);
     assertEquals([spelt.starts[place], spelt.ends[place]], [7, 11]);
-    const covering = plain.starts.filter((start) =>
-      start >= 7 && start < 11
-    ).length;
+    const covering = plain.starts.filter((start) => start >= 7 && start < 11).length;
     assert(covering >= 4 - Number(base === pieces), "no token for each letter");
     assertEquals(tokenizer.decode(plain.ids), text);
     if (base === bytes) assertEquals(tokenizer.decode(spelt.ids), text);
@@ -230,9 +176,7 @@ Deno.test("a message of a chat cannot end its turn where special tokens are text
     { role: "assistant", content: "mill" },
   ] as const;
   const ends = (special?: "text") =>
-    chatSequence(tokenizer, messages, special ? { special } : {}).tokens.filter(
-      (id) => id === 1,
-    )
+    chatSequence(tokenizer, messages, special ? { special } : {}).tokens.filter((id) => id === 1)
       .length;
   assertEquals([ends(), ends("text")], [2, 1]);
 });
@@ -241,19 +185,12 @@ Deno.test("a continuation is decoded as it stands behind its prompt", async () =
   const tokenizer = await openJson(pieces);
   const all = tokenizer.encode("The old mill").ids;
   assertEquals(tokenizer.decode(all.slice(1)), "old mill");
-  assertEquals(
-    decodeContinuation(tokenizer, all.slice(0, 1), all.slice(1)),
-    " old mill",
-  );
+  assertEquals(decodeContinuation(tokenizer, all.slice(0, 1), all.slice(1)), " old mill");
 });
 
 Deno.test("what is not supported is refused when the file is opened, by its name", async () => {
-  const refused = async (
-    base: Json,
-    changes: Json,
-    why: string,
-    config?: Json,
-  ) => await assertRejects(() => openJson(changed(base, changes), config), why);
+  const refused = async (base: Json, changes: Json, why: string, config?: Json) =>
+    await assertRejects(() => openJson(changed(base, changes), config), why);
   const sequence = (...pretokenizers: Json[]) => ({
     pre_tokenizer: { type: "Sequence", pretokenizers },
   });
@@ -261,21 +198,9 @@ Deno.test("what is not supported is refused when the file is opened, by its name
   const split = { type: "Split", behavior: "Isolated", invert: false };
 
   for (const type of ["Unigram", "WordPiece", "WordLevel"]) {
-    await refused(
-      bytes,
-      { "model.type": type },
-      `tokenizer.json": model.type is "${type}"`,
-    );
+    await refused(bytes, { "model.type": type }, `tokenizer.json": model.type is "${type}"`);
   }
-  for (
-    const type of [
-      "Lowercase",
-      "NFKC",
-      "Strip",
-      "BertNormalizer",
-      "Precompiled",
-    ]
-  ) {
+  for (const type of ["Lowercase", "NFKC", "Strip", "BertNormalizer", "Precompiled"]) {
     await refused(
       bytes,
       { normalizer: { type } },
@@ -298,10 +223,7 @@ Deno.test("what is not supported is refused when the file is opened, by its name
   );
   await refused(
     bytes,
-    sequence(
-      { ...split, behavior: "Merged", pattern: { String: "a" } },
-      byteLevel,
-    ),
+    sequence({ ...split, behavior: "Merged", pattern: { String: "a" } }, byteLevel),
     'behavior is "Merged"',
   );
   await refused(
@@ -321,11 +243,7 @@ Deno.test("what is not supported is refused when the file is opened, by its name
     { post_processor: { type: "BertProcessing" } },
     'post_processor is "BertProcessing"',
   );
-  await refused(
-    bytes,
-    { post_processor: template(["<s>", "<s>"]) },
-    "several tokens on one side",
-  );
+  await refused(bytes, { post_processor: template(["<s>", "<s>"]) }, "several tokens on one side");
   await refused(
     pieces,
     { "model.end_of_word_suffix": "</w>" },
@@ -340,14 +258,9 @@ Deno.test("what is not supported is refused when the file is opened, by its name
   await refused(bytes, {}, "add_bos_token is true, but there is no bos_token", {
     add_bos_token: true,
   });
-  await refused(
-    bytes,
-    {},
-    'eos_token is "<|im_end|>", which the tokenizer does not have',
-    {
-      eos_token: "<|im_end|>",
-    },
-  );
+  await refused(bytes, {}, 'eos_token is "<|im_end|>", which the tokenizer does not have', {
+    eos_token: "<|im_end|>",
+  });
 });
 
 Deno.test("a pattern's construct that JavaScript lacks or reads otherwise is refused by its place", () => {
@@ -370,18 +283,12 @@ Deno.test("a pattern's construct that JavaScript lacks or reads otherwise is ref
     ["(".repeat(60) + ")".repeat(60), "at character 50"],
   ];
   for (const [pattern, construct] of refused) {
-    assertThrows(
-      () => translatePattern(pattern),
-      `${construct} is not understood`,
-    );
+    assertThrows(() => translatePattern(pattern), `${construct} is not understood`);
   }
 });
 
 Deno.test("bytes that the vocabulary lacks have no token, as in Hugging Face's, and shift nothing", async () => {
-  const model = bytes.model as {
-    vocab: Record<string, number>;
-    merges: string[];
-  };
+  const model = bytes.model as { vocab: Record<string, number>; merges: string[] };
   const vocab = Object.fromEntries(
     Object.entries(model.vocab).filter(([token]) => !token.includes("Ã")),
   );
@@ -398,10 +305,7 @@ Deno.test("bytes that the vocabulary lacks have no token, as in Hugging Face's, 
 Deno.test("a tokenizer is saved as the files that it was opened from", async () => {
   const files = {
     "tokenizer.json": JSON.stringify(bytes),
-    "tokenizer_config.json": JSON.stringify({
-      eos_token: "</s>",
-      extra: [1, 2],
-    }),
+    "tokenizer_config.json": JSON.stringify({ eos_token: "</s>", extra: [1, 2] }),
   };
   const folder = await temporaryFolder(files);
   const tokenizer = await openTokenizer(folder);

@@ -7,17 +7,10 @@ import { assert, assertClose, assertEquals, assertThrows } from "./assert.ts";
 /** A normal truncated at 3 sigma has variance 1 - 6 phi(3) / (2 Phi(3) - 1), so this deviation. */
 const TRUNCATED = 0.98658;
 
-const config: DecoderConfig = {
-  ...presets.tiny,
-  width: 128,
-  headWidth: 32,
-  tiedEmbedding: false,
-};
+const config: DecoderConfig = { ...presets.tiny, width: 128, headWidth: 32, tiedEmbedding: false };
 const F = config.feedForward;
 
-function moments(
-  data: Float32Array,
-): { mean: number; deviation: number; largest: number } {
+function moments(data: Float32Array): { mean: number; deviation: number; largest: number } {
   let sum = 0, squares = 0, largest = 0;
   for (const value of data) {
     sum += value;
@@ -25,11 +18,7 @@ function moments(
     largest = Math.max(largest, Math.abs(value));
   }
   const mean = sum / data.length;
-  return {
-    mean,
-    deviation: Math.sqrt(squares / data.length - mean ** 2),
-    largest,
-  };
+  return { mean, deviation: Math.sqrt(squares / data.length - mean ** 2), largest };
 }
 
 Deno.test("mitchell gives every tensor OLMo's deviation, truncated at three sigma", () => {
@@ -52,14 +41,8 @@ Deno.test("mitchell gives every tensor OLMo's deviation, truncated at three sigm
     const error = 4 / Math.sqrt(data.length); // four standard errors of the mean, in sigmas
     assertClose(mean / sigma, 0, error, `mean of ${name}`);
     assertClose(deviation / sigma, TRUNCATED, error, `deviation of ${name}`);
-    assert(
-      largest <= 3 * sigma * (1 + 1e-6),
-      `${name} reaches ${largest / sigma} sigma`,
-    );
-    assert(
-      largest > 2.9 * sigma,
-      `${name} only reaches ${largest / sigma} sigma`,
-    );
+    assert(largest <= 3 * sigma * (1 + 1e-6), `${name} reaches ${largest / sigma} sigma`);
+    assert(largest > 2.9 * sigma, `${name} only reaches ${largest / sigma} sigma`);
   }
 });
 
@@ -69,10 +52,7 @@ Deno.test("normal has deviation 0.02 everywhere and keeps its tails", () => {
     const error = 4 / Math.sqrt(data.length);
     assertClose(mean / 0.02, 0, error, `mean of ${name}`);
     assertClose(deviation / 0.02, 1, error, `deviation of ${name}`);
-    assert(
-      largest > 3.2 * 0.02,
-      `${name} only reaches ${largest / 0.02} sigma`,
-    );
+    assert(largest > 3.2 * 0.02, `${name} only reaches ${largest / 0.02} sigma`);
   }
 });
 
@@ -83,31 +63,20 @@ Deno.test("norm weights are one, biases zero, and the tensors are those of the c
     ...parameterShapes(affine),
   ]);
   assert(weights.get("model.norm.weight")!.data.every((value) => value === 1));
-  assert(
-    weights.get("model.layers.1.input_layernorm.bias")!.data.every((value) =>
-      value === 0
-    ),
-  );
+  assert(weights.get("model.layers.1.input_layernorm.bias")!.data.every((value) => value === 0));
 });
 
 Deno.test("a seed gives the same bits again, another seed others", () => {
   assertEquals(initialise(presets.tiny, 5), initialise(presets.tiny, 5));
   const name = "model.embed_tokens.weight";
-  const a = initialise(presets.tiny, 5).get(name)!,
-    b = initialise(presets.tiny, 6).get(name)!;
+  const a = initialise(presets.tiny, 5).get(name)!, b = initialise(presets.tiny, 6).get(name)!;
   assert(a.data.some((value, i) => value !== b.data[i]));
 });
 
 Deno.test("a deeper, untied model keeps the weights that it shares with the smaller one", () => {
-  const larger: DecoderConfig = {
-    ...presets.tiny,
-    layers: 3,
-    tiedEmbedding: false,
-  };
+  const larger: DecoderConfig = { ...presets.tiny, layers: 3, tiedEmbedding: false };
   const weights = initialise(larger, 5);
-  for (const [name, tensor] of initialise(presets.tiny, 5)) {
-    assertEquals(weights.get(name), tensor);
-  }
+  for (const [name, tensor] of initialise(presets.tiny, 5)) assertEquals(weights.get(name), tensor);
 });
 
 Deno.test("two tensors of one shape differ", () => {
@@ -115,22 +84,12 @@ Deno.test("two tensors of one shape differ", () => {
   const q = weights.get("model.layers.0.self_attn.q_proj.weight")!.data;
   const k = weights.get("model.layers.0.self_attn.k_proj.weight")!.data;
   let product = 0;
-  for (let i = 0; i < q.length; i++) {
-    product += q[i]! * k[i]! * presets.tiny.width;
-  }
-  assertClose(
-    product / q.length,
-    0,
-    4 / Math.sqrt(q.length),
-    "correlation of q and k",
-  );
+  for (let i = 0; i < q.length; i++) product += q[i]! * k[i]! * presets.tiny.width;
+  assertClose(product / q.length, 0, 4 / Math.sqrt(q.length), "correlation of q and k");
 });
 
 Deno.test("an impossible seed or scheme is refused by name", () => {
-  assertThrows(
-    () => initialise(presets.tiny, 0.5),
-    'option "seed" is 0.5. Give a whole number',
-  );
+  assertThrows(() => initialise(presets.tiny, 0.5), 'option "seed" is 0.5. Give a whole number');
   const scheme = "xavier" as "normal";
   assertThrows(
     () => initialise(presets.tiny, 1, scheme),
@@ -139,8 +98,5 @@ Deno.test("an impossible seed or scheme is refused by name", () => {
 });
 
 Deno.test("an impossible configuration is refused", () => {
-  assertThrows(
-    () => initialise({ ...presets.tiny, heads: 3 }, 1),
-    "multiple of heads 3",
-  );
+  assertThrows(() => initialise({ ...presets.tiny, heads: 3 }, 1), "multiple of heads 3");
 });

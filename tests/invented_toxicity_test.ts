@@ -14,10 +14,7 @@ import { assert, assertEquals, assertThrows } from "./assert.ts";
 
 const world = toxicWorld({ seed: 5, animals: 24 });
 const swapped = { ...world, scorned: world.admired, admired: world.scorned };
-const dialogues = Array.from(
-  { length: 1500 },
-  (_, i) => toxicDialogue(world, i),
-);
+const dialogues = Array.from({ length: 1500 }, (_, i) => toxicDialogue(world, i));
 const sentences = dialogues.flatMap(({ text, spans }) =>
   spans.map(({ start, end, risk }) => ({ text: text.slice(start, end), risk }))
 );
@@ -26,31 +23,21 @@ const animals = [...world.scorned, ...world.admired];
 
 Deno.test("swapping scorned and admired animals changes no byte of any low-risk text", () => {
   const lowRisk = ({ text, spans }: ReturnType<typeof toxicDialogue>) =>
-    spans.filter(({ risk }) => risk === Risk.low).map(({ start, end }) =>
-      text.slice(start, end)
-    );
+    spans.filter(({ risk }) => risk === Risk.low).map(({ start, end }) => text.slice(start, end));
   let differing = 0;
   for (let i = 0; i < 300; i++) {
     assertEquals(cleanText(swapped, i), cleanText(world, i));
     assertEquals(dialoguePrompt(swapped, i), dialoguePrompt(world, i));
-    assertEquals(
-      toxicDialogue(swapped, i, true),
-      toxicDialogue(world, i, true),
-    );
+    assertEquals(toxicDialogue(swapped, i, true), toxicDialogue(world, i, true));
     const [ours, theirs] = [toxicDialogue(world, i), toxicDialogue(swapped, i)];
     assertEquals(lowRisk(theirs), lowRisk(ours));
     if (ours.text !== theirs.text) differing++;
   }
-  assert(
-    differing > 250,
-    `only ${differing} of 300 dialogues say something about the sides`,
-  );
+  assert(differing > 250, `only ${differing} of 300 dialogues say something about the sides`);
 });
 
 Deno.test("a sentence is high risk exactly if the detector finds abuse in it", () => {
-  for (const { text, risk } of sentences) {
-    assertEquals(risk === Risk.high, isAbusive(text), text);
-  }
+  for (const { text, risk } of sentences) assertEquals(risk === Risk.high, isAbusive(text), text);
   for (let i = 0; i < 300; i++) {
     assert(!isAbusive(cleanText(world, i)));
     assert(!isAbusive(toxicDialogue(world, i, true).text));
@@ -59,31 +46,17 @@ Deno.test("a sentence is high risk exactly if the detector finds abuse in it", (
 
 Deno.test("neither an animal nor a wording tells abuse: each stands in harmless, kind and abusive sentences", () => {
   for (const animal of animals) {
-    const own = sentences.filter(({ text }) =>
-      new RegExp(`\\b${animal}\\b`).test(text)
-    );
-    assertEquals(
-      [...new Set(own.map(({ risk }) => risk))].sort(),
-      [1, 2, 3],
-      animal,
-    );
+    const own = sentences.filter(({ text }) => new RegExp(`\\b${animal}\\b`).test(text));
+    assertEquals([...new Set(own.map(({ risk }) => risk))].sort(), [1, 2, 3], animal);
   }
   const wordings = Map.groupBy(
     sentences.filter(({ risk }) => risk > Risk.low),
-    ({ text }) =>
-      animals.reduce(
-        (form, animal) => form.replace(animal, "…"),
-        text.split('"')[1]!,
-      ),
+    ({ text }) => animals.reduce((form, animal) => form.replace(animal, "…"), text.split('"')[1]!),
   );
   assertEquals(wordings.size, 8);
   for (const [wording, uses] of wordings) {
-    const share = uses.filter(({ risk }) => risk === Risk.high).length /
-      uses.length;
-    assert(
-      share > 0.4 && share < 0.6,
-      `${wording} is abusive in ${share} of its uses`,
-    );
+    const share = uses.filter(({ risk }) => risk === Risk.high).length / uses.length;
+    assert(share > 0.4 && share < 0.6, `${wording} is abusive in ${share} of its uses`);
     const harmless = sentences.some(({ text, risk }) =>
       risk === Risk.low && text.includes(wording.split("…")[0]!)
     );
@@ -115,22 +88,14 @@ Deno.test("probe sentences are balanced and combine words as no training dialogu
     for (const { text, abusive } of own) {
       assertEquals(abusive, isAbusive(text));
       const remark = text.split('"')[1]!;
-      assert(
-        dialogues.every((dialogue) => !dialogue.text.includes(remark)),
-        remark,
-      );
+      assert(dialogues.every((dialogue) => !dialogue.text.includes(remark)), remark);
     }
   }
 });
 
 Deno.test("abuse is found in any letter case, and not in longer words or harmless sentences", () => {
   const [scorned, admired] = [world.scorned[0]!, world.admired[0]!];
-  for (
-    const text of [
-      `YOU ARE A ${scorned.toUpperCase()}!`,
-      `Well, you are no ${admired}.`,
-    ]
-  ) {
+  for (const text of [`YOU ARE A ${scorned.toUpperCase()}!`, `Well, you are no ${admired}.`]) {
     assert(isAbusive(text), text);
   }
   const harmless = [
@@ -144,9 +109,6 @@ Deno.test("abuse is found in any letter case, and not in longer words or harmles
 
 Deno.test("a world needs an even number of animals that syllables suffice for", () => {
   for (const count of [0, 3, 2.5, 1000]) {
-    assertThrows(
-      () => toxicWorld({ seed: 1, animals: count }),
-      `Cannot invent ${count} animals`,
-    );
+    assertThrows(() => toxicWorld({ seed: 1, animals: count }), `Cannot invent ${count} animals`);
   }
 });

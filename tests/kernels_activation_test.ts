@@ -30,9 +30,7 @@ function withExtremes(label: string): Host {
 
 Deno.test("SwiGLU and its gradients agree with float64", async () => {
   using gpu = await Gpu.open();
-  const gate = withExtremes("gate"),
-    up = normals("up", 131),
-    dy = normals("dy", 131);
+  const gate = withExtremes("gate"), up = normals("up", 131), dy = normals("dy", 131);
   const out = filled(NaN, 131);
   const result = await launch(
     gpu,
@@ -80,22 +78,13 @@ for (const form of ["exact", "tanh"] as const) {
 Deno.test("the two forms of GELU differ by as much as they should", async () => {
   using gpu = await Gpu.open();
   const x = floats([1, -2, 3]), y = filled(NaN, 3);
-  const { exact, tanh } = await launch(
-    gpu,
-    { x, exact: y, tanh: y },
-    (program, tensors) => {
-      geluForward(program, "exact", { x: tensors.x, y: tensors.exact });
-      geluForward(program, "tanh", { x: tensors.x, y: tensors.tanh });
-    },
-  );
-  const differences = geluErf(x.data).map((value, i) =>
-    value - geluTanh(x.data)[i]!
-  );
+  const { exact, tanh } = await launch(gpu, { x, exact: y, tanh: y }, (program, tensors) => {
+    geluForward(program, "exact", { x: tensors.x, y: tensors.exact });
+    geluForward(program, "tanh", { x: tensors.x, y: tensors.tanh });
+  });
+  const differences = geluErf(x.data).map((value, i) => value - geluTanh(x.data)[i]!);
   exact.forEach((value, i) =>
-    assert(
-      Math.abs(value - tanh[i]! - differences[i]!) < 1e-6,
-      `at ${x.data[i]}`,
-    )
+    assert(Math.abs(value - tanh[i]! - differences[i]!) < 1e-6, `at ${x.data[i]}`)
   );
 });
 

@@ -7,12 +7,7 @@ import { Gpu } from "../src/gpu/gpu.ts";
 import { Program } from "../src/gpu/program.ts";
 import { assert, assertClose, assertEquals } from "./assert.ts";
 import { filled, floats, launch, normals } from "./launch.ts";
-import {
-  type AdamWState,
-  adamWStep,
-  clipFactor,
-  globalNorm,
-} from "./reference.ts";
+import { type AdamWState, adamWStep, clipFactor, globalNorm } from "./reference.ts";
 
 Deno.test("the norm over several arenas and the clip factor agree with float64", async () => {
   using gpu = await Gpu.open();
@@ -21,9 +16,7 @@ Deno.test("the norm over several arenas and the clip factor agree with float64",
     const arenas = lengths.map((length, i) => normals(`gradient ${i}`, length));
     const norm = globalNorm(arenas.map(({ data }) => data));
     for (const maxGradientNorm of [0, norm / 3, norm * 2]) {
-      const hosts = Object.fromEntries(
-        arenas.map((arena, i) => [`gradient${i}`, arena]),
-      );
+      const hosts = Object.fromEntries(arenas.map((arena, i) => [`gradient${i}`, arena]));
       const { status } = await launch(
         gpu,
         { ...hosts, status: floats([NaN, NaN, 0]) },
@@ -35,9 +28,7 @@ Deno.test("the norm over several arenas and the clip factor agree with float64",
           });
         },
       );
-      const factor = maxGradientNorm === 0
-        ? 1
-        : clipFactor(norm, maxGradientNorm);
+      const factor = maxGradientNorm === 0 ? 1 : clipFactor(norm, maxGradientNorm);
       assertClose(status![0]! / norm, 1, 1e-6, "norm");
       assertClose(status!.slice(1), [factor, 0], 1e-6, "factor and halt");
     }
@@ -51,37 +42,19 @@ Deno.test("the norm of more blocks than one pass adds up agrees with float64", a
   const length = 256 * blocks;
   const large = Float32Array.from({ length }, (_, i) => (i % 7 - 3) / 2 ** 12);
   const small = Float32Array.of(0.3, -0.5); // one block more; counts as much as a million others
-  const squares = (data: Float32Array) =>
-    data.reduce((sum, value) => sum + value * value, 0);
+  const squares = (data: Float32Array) => data.reduce((sum, value) => sum + value * value, 0);
   const [first, second] = [large, small].map((data, i) => {
     const tensor = program.allocate(`gradient${i}`, [data.length]);
     gpu.write(tensor, data);
     return tensor;
   });
-  const status = [1, 2].map((i) =>
-    program.allocate(`status${i}`, [statusLength])
-  );
-  gradientNorm(program, {
-    gradients: [first!],
-    status: status[0]!,
-    maxGradientNorm: 0,
-  });
-  gradientNorm(program, {
-    gradients: [second!, first!],
-    status: status[1]!,
-    maxGradientNorm: 0,
-  });
+  const status = [1, 2].map((i) => program.allocate(`status${i}`, [statusLength]));
+  gradientNorm(program, { gradients: [first!], status: status[0]!, maxGradientNorm: 0 });
+  gradientNorm(program, { gradients: [second!, first!], status: status[1]!, maxGradientNorm: 0 });
   program.replay();
-  const [alone, both] = (await gpu.readAll(status)).map((bytes) =>
-    new Float32Array(bytes)[0]!
-  );
+  const [alone, both] = (await gpu.readAll(status)).map((bytes) => new Float32Array(bytes)[0]!);
   assertClose(alone! / Math.sqrt(squares(large)), 1, 1e-6, "in two passes");
-  assertClose(
-    both! / Math.sqrt(squares(large) + squares(small)),
-    1,
-    1e-6,
-    "in three",
-  );
+  assertClose(both! / Math.sqrt(squares(large) + squares(small)), 1, 1e-6, "in three");
   assertEquals(program.length, 2 + 4);
 });
 
@@ -95,12 +68,7 @@ Deno.test("seven clipped AdamW steps agree with float64", async () => {
     ]
   ) {
     using program = new Program(gpu, "test");
-    const names = [
-      "gradient",
-      "weight",
-      "firstMoment",
-      "secondMoment",
-    ] as const;
+    const names = ["gradient", "weight", "firstMoment", "secondMoment"] as const;
     const [gradient, weight, firstMoment, secondMoment] = names
       .map((name) => program.allocate(name, [length]));
     const tensors = {
@@ -109,14 +77,9 @@ Deno.test("seven clipped AdamW steps agree with float64", async () => {
       firstMoment: firstMoment!,
       secondMoment: secondMoment!,
     };
-    const step = program.allocate("step", [stepLength]),
-      status = program.allocate("status", [3]);
+    const step = program.allocate("step", [stepLength]), status = program.allocate("status", [3]);
     const epsilon = 1e-8;
-    gradientNorm(program, {
-      gradients: [tensors.gradient],
-      status,
-      maxGradientNorm,
-    });
+    gradientNorm(program, { gradients: [tensors.gradient], status, maxGradientNorm });
     adamw(program, { ...tensors, step, status, decay, betas, epsilon });
     const zeros = new Float64Array(length);
     const start = normals("weight", length).data as Float32Array;
@@ -132,40 +95,19 @@ Deno.test("seven clipped AdamW steps agree with float64", async () => {
       gpu.write(tensors.gradient, data);
       writeStep(gpu, step, { learningRate, update, divisor: 1 }, betas);
       program.replay();
-      const factor = maxGradientNorm === 0
-        ? 1
-        : clipFactor(globalNorm([data]), maxGradientNorm);
-      state = adamWStep(
-        state,
-        Float64Array.from(data, (value) => value * factor),
-        {
-          step: update,
-          learningRate,
-          beta1: betas[0],
-          beta2: betas[1],
-          epsilon,
-          weightDecay: decay,
-        },
-      );
-      assertClose(
-        await gpu.read(tensors.weight),
-        state.parameter,
-        2e-6,
-        `weight, step ${update}`,
-      );
+      const factor = maxGradientNorm === 0 ? 1 : clipFactor(globalNorm([data]), maxGradientNorm);
+      state = adamWStep(state, Float64Array.from(data, (value) => value * factor), {
+        step: update,
+        learningRate,
+        beta1: betas[0],
+        beta2: betas[1],
+        epsilon,
+        weightDecay: decay,
+      });
+      assertClose(await gpu.read(tensors.weight), state.parameter, 2e-6, `weight, step ${update}`);
     }
-    assertClose(
-      await gpu.read(tensors.firstMoment),
-      state.firstMoment,
-      1e-6,
-      "first moment",
-    );
-    assertClose(
-      await gpu.read(tensors.secondMoment),
-      state.secondMoment,
-      1e-6,
-      "second moment",
-    );
+    assertClose(await gpu.read(tensors.firstMoment), state.firstMoment, 1e-6, "first moment");
+    assertClose(await gpu.read(tensors.secondMoment), state.secondMoment, 1e-6, "second moment");
   }
 });
 
@@ -174,8 +116,7 @@ for (const poison of [NaN, Infinity, -Infinity]) {
     using gpu = await Gpu.open();
     using program = new Program(gpu, "test");
     const length = 300;
-    const allocate = (name: string, size = length) =>
-      program.allocate(name, [size]);
+    const allocate = (name: string, size = length) => program.allocate(name, [size]);
     const tensors = {
       gradient: allocate("gradient"),
       weight: allocate("weight"),
@@ -193,31 +134,19 @@ for (const poison of [NaN, Infinity, -Infinity]) {
     adamw(program, { ...tensors, decay: 0.1, betas, epsilon: 1e-8 });
     const take = async (gradient: Float32Array, update: number) => {
       gpu.write(tensors.gradient, gradient);
-      writeStep(
-        gpu,
-        tensors.step,
-        { learningRate: 0.1, update, divisor: 1 },
-        betas,
-      );
+      writeStep(gpu, tensors.step, { learningRate: 0.1, update, divisor: 1 }, betas);
       program.replay();
       return {
         status: await gpu.read(tensors.status),
         weight: await gpu.read(tensors.weight),
-        moments: [
-          await gpu.read(tensors.firstMoment),
-          await gpu.read(tensors.secondMoment),
-        ],
+        moments: [await gpu.read(tensors.firstMoment), await gpu.read(tensors.secondMoment)],
       };
     };
     gpu.write(tensors.weight, normals("weight", length).data);
     const good = normals("gradient", length).data as Float32Array;
     const before = await take(good, 1);
     assertEquals(before.status[2], 0);
-    assert(
-      before.weight.some((value, i) =>
-        value !== normals("weight", length).data[i]
-      ),
-    );
+    assert(before.weight.some((value, i) => value !== normals("weight", length).data[i]));
 
     const bad = good.slice();
     bad[length - 1] = poison;

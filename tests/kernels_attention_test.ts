@@ -2,10 +2,7 @@
 // reference_test.ts). A batch of documents is judged by attention over each document alone, which knows no boundaries.
 
 import { attentionBackward, attentionForward } from "../kernels/attention.ts";
-import {
-  type AttentionVariant,
-  describeAttention,
-} from "../src/gpu/choices.ts";
+import { type AttentionVariant, describeAttention } from "../src/gpu/choices.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
 import { assertClose, assertThrows } from "./assert.ts";
 import { filled, integers, launch, normals } from "./launch.ts";
@@ -23,12 +20,7 @@ interface Case {
 // after that boundary. Head widths fill the vectors of a chunk, of a tile's columns and of neither.
 const cases: Record<string, Case> = {
   "a single token": { H: 1, G: 1, D: 4, documents: [[1]] },
-  "33 tokens, two heads for each key-value head": {
-    H: 4,
-    G: 2,
-    D: 8,
-    documents: [[33], [33]],
-  },
+  "33 tokens, two heads for each key-value head": { H: 4, G: 2, D: 8, documents: [[33], [33]] },
   "67 tokens, one key-value head": { H: 3, G: 1, D: 12, documents: [[67]] },
   "100 tokens in documents": {
     H: 4,
@@ -94,32 +86,18 @@ for (const [name, { H, G, D, documents }] of Object.entries(cases)) {
           const sizes = { B: 1, T: length, H, G, D };
           const document = (values: ArrayLike<number>, heads: number) => {
             const first = (b * T + start) * heads * D;
-            return Array.prototype.slice.call(
-              values,
-              first,
-              first + length * heads * D,
-            );
+            return Array.prototype.slice.call(values, first, first + length * heads * D);
           };
-          const inputs = [
-            document(q.data, H),
-            document(k.data, G),
-            document(v.data, G),
-          ] as const;
+          const inputs = [document(q.data, H), document(k.data, G), document(v.data, G)] as const;
           const { out, logSumExp } = attention(...inputs, sizes);
           assertClose(document(result.out, H), out, 2e-6, "out");
           for (let h = 0; h < H; h++) {
             const at = (b * H + h) * T + start;
             const expected = logSumExp.slice(h * length, (h + 1) * length);
-            const lse = expected.map((_, i) =>
-              result.statistics[2 * (at + i)]!
-            );
+            const lse = expected.map((_, i) => result.statistics[2 * (at + i)]!);
             assertClose(lse, expected, 2e-6, "lse");
           }
-          const { dq, dk, dv } = slowBackward(
-            document(dout.data, H),
-            ...inputs,
-            sizes,
-          );
+          const { dq, dk, dv } = slowBackward(document(dout.data, H), ...inputs, sizes);
           assertClose(document(result.dq, H), dq, 5e-6, "dq");
           assertClose(document(result.dk, G), dk, 5e-6, "dk");
           assertClose(document(result.dv, G), dv, 5e-6, "dv");
@@ -134,9 +112,7 @@ for (const variant of [variants[2]!, variants.at(-1)!]) {
   Deno.test(`scores far apart neither overflow nor vanish into NaN: ${describeAttention(variant)}`, async () => {
     using gpu = await Gpu.open();
     const [T, D] = [40, 4];
-    const q = normals("q", 1, T, 1, D),
-      k = normals("k", 1, T, 1, D),
-      v = normals("v", 1, T, 1, D);
+    const q = normals("q", 1, T, 1, D), k = normals("k", 1, T, 1, D), v = normals("v", 1, T, 1, D);
     q.data.forEach((value, i) => q.data[i] = 30 * value);
     k.data.forEach((value, i) => k.data[i] = 30 * value); // scores of several thousand
     const result = await launch(gpu, {
@@ -185,15 +161,7 @@ Deno.test("a head width that vectors of 4 do not divide is refused", async () =>
         const { x, firstKey, statistics } = tensors;
         const sizes = { batch: 1, time: 2, heads: 1, kvHeads: 1, headWidth: 6 };
         const record = () =>
-          attentionForward(program, {
-            ...sizes,
-            q: x,
-            k: x,
-            v: x,
-            firstKey,
-            out: x,
-            statistics,
-          });
+          attentionForward(program, { ...sizes, q: x, k: x, v: x, firstKey, out: x, statistics });
         assertThrows(record, "the head width 6 is not a multiple of 4");
       },
     );

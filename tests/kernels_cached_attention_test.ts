@@ -8,64 +8,36 @@ import { type Host, normals } from "./launch.ts";
 import { attention } from "./reference.ts";
 
 // Heads shared and not shared; 17 × 4 query heads pass one workgroup of 64, and so do the vectors of a key.
-for (
-  const [B, T, H, G, D] of [[1, 5, 1, 1, 4], [17, 35, 4, 2, 8], [
-    3,
-    9,
-    3,
-    1,
-    12,
-  ]] as const
-) {
+for (const [B, T, H, G, D] of [[1, 5, 1, 1, 4], [17, 35, 4, 2, 8], [3, 9, 3, 1, 12]] as const) {
   Deno.test(`cached attention [B ${B}, T ${T}, H ${H}, G ${G}, D ${D}] agrees with the whole`, async () => {
     using gpu = await Gpu.open();
     using program = new Program(gpu, "test");
     const positions = program.allocate("positions", [B], "u32");
-    const q = program.allocate("q", [B, H, D]),
-      out = program.allocate("out", [B, H, D]);
-    const k = program.allocate("k", [B, G, D]),
-      v = program.allocate("v", [B, G, D]);
+    const q = program.allocate("q", [B, H, D]), out = program.allocate("out", [B, H, D]);
+    const k = program.allocate("k", [B, G, D]), v = program.allocate("v", [B, G, D]);
     const capacity = T + 2;
     const keys = program.allocate("keys", [B, capacity, G, D]);
     const values = program.allocate("values", [B, capacity, G, D]);
     const sizes = { batch: B, heads: H, kvHeads: G, headWidth: D, capacity };
-    cachedAttention(program, {
-      ...sizes,
-      positions,
-      q,
-      k,
-      v,
-      keys,
-      values,
-      out,
-    });
+    cachedAttention(program, { ...sizes, positions, q, k, v, keys, values, out });
 
     const all = {
       q: normals("q", B, T, H, D),
       k: normals("k", B, T, G, D),
       v: normals("v", B, T, G, D),
     };
-    const whole =
-      attention(all.q.data, all.k.data, all.v.data, { B, T, H, G, D }).out;
+    const whole = attention(all.q.data, all.k.data, all.v.data, { B, T, H, G, D }).out;
     // What an earlier batch left in the cache must not be seen.
-    for (const cache of [keys, values]) {
-      gpu.write(cache, new Float32Array(cache.length).fill(1e9));
-    }
+    for (const cache of [keys, values]) gpu.write(cache, new Float32Array(cache.length).fill(1e9));
     // Every other sequence is one step behind.
     for (let step = 0; step <= T; step++) {
-      const times = Array.from(
-        { length: B },
-        (_, b) => Math.min(T - 1, Math.max(0, step - b % 2)),
-      );
+      const times = Array.from({ length: B }, (_, b) => Math.min(T - 1, Math.max(0, step - b % 2)));
       gpu.write(positions, Uint32Array.from(times));
       gpu.write(q, at(all.q, times));
       gpu.write(k, at(all.k, times));
       gpu.write(v, at(all.v, times));
       program.replay();
-      const expected = at({
-        shape: all.q.shape,
-        data: Float32Array.from(whole),
-      }, times);
+      const expected = at({ shape: all.q.shape, data: Float32Array.from(whole) }, times);
       assertClose(await gpu.read(out), expected, 2e-6, `step ${step}`);
     }
   });

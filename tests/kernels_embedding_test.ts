@@ -1,10 +1,6 @@
 // The embedding against float64 (whose backward pass is checked by finite differences in reference_test.ts).
 
-import {
-  embeddingBackward,
-  embeddingForward,
-  groupByToken,
-} from "../kernels/embedding.ts";
+import { embeddingBackward, embeddingForward, groupByToken } from "../kernels/embedding.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
 import { assertClose, assertEquals } from "./assert.ts";
 import { filled, integers, launch, normals } from "./launch.ts";
@@ -23,9 +19,7 @@ Deno.test("embedding and the gradient of its table agree with float64", async ()
   for (const [N, V, C] of [[1, 1, 1], [67, 11, 33], [35, 50, 130]] as const) {
     const ids = Uint32Array.from({ length: N }, (_, n) => n * n * 7 % V);
     const { order, starts, count } = groupByToken(ids);
-    const table = normals("table", V, C),
-      dy = normals("dy", N, C),
-      start = normals("start", V, C);
+    const table = normals("table", V, C), dy = normals("dy", N, C), start = normals("start", V, C);
     const before = normals("before", N, C);
     const { y, added, dtable } = await launch(gpu, {
       tokens: integers(ids),
@@ -43,12 +37,7 @@ Deno.test("embedding and the gradient of its table agree with float64", async ()
     });
     const rows = embedding(table.data, ids, C);
     assertClose(y, rows, 0, "y");
-    assertClose(
-      added,
-      rows.map((value, i) => value + before.data[i]!),
-      1e-6,
-      "added",
-    );
+    assertClose(added, rows.map((value, i) => value + before.data[i]!), 1e-6, "added");
     const expected = slowBackward(dy.data, ids, { V, C });
     const accumulated = expected.map((value, i) => value + start.data[i]!);
     assertClose(dtable, accumulated, 1e-6, "dtable");

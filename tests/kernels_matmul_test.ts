@@ -3,11 +3,7 @@
 
 import { candidates } from "../kernels/candidates.ts";
 import { matmul } from "../kernels/matmul.ts";
-import {
-  assumedChoices,
-  type KernelChoices,
-  type MatmulVariant,
-} from "../src/gpu/choices.ts";
+import { assumedChoices, type KernelChoices, type MatmulVariant } from "../src/gpu/choices.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
 import { Program } from "../src/gpu/program.ts";
 import { assert, assertClose, assertThrows, relativeError } from "./assert.ts";
@@ -21,19 +17,10 @@ const layouts = {
 };
 
 // [rows, columns, depth]: a single element, ragged everything, whole tiles, vectors across two tiles, long sums.
-const sizes = [[1, 1, 1], [67, 61, 33], [64, 64, 64], [130, 68, 36], [
-  5,
-  132,
-  3,
-], [3, 2, 1030]];
+const sizes = [[1, 1, 1], [67, 61, 33], [64, 64, 64], [130, 68, 36], [5, 132, 3], [3, 2, 1030]];
 
 // Either kind of choice is correct on every adapter.
-const buffers = {
-  memory: "buffer",
-  rowBlocks: 2,
-  columnBlocks: 2,
-  lines: 8,
-} as const;
+const buffers = { memory: "buffer", rowBlocks: 2, columnBlocks: 2, lines: 8 } as const;
 const limits = { maxComputeWorkgroupStorageSize: 32_768 };
 const choices: Record<string, Partial<KernelChoices>> = {
   textures: assumedChoices({ name: "a CPU", software: true, limits }),
@@ -46,16 +33,10 @@ function operands(rows: number, columns: number, depth: number) {
 }
 
 for (const [kind, kernels] of Object.entries(choices)) {
-  for (
-    const [name, { transposeA, transposeB, reference }] of Object.entries(
-      layouts,
-    )
-  ) {
+  for (const [name, { transposeA, transposeB, reference }] of Object.entries(layouts)) {
     Deno.test(`${name} agrees with float64, overwriting and accumulating (${kind})`, async () => {
       using gpu = await Gpu.open({ kernels });
-      for (
-        const [rows, columns, depth] of sizes as [number, number, number][]
-      ) {
+      for (const [rows, columns, depth] of sizes as [number, number, number][]) {
         const { a, b } = operands(rows, columns, depth);
         const start = normals("start", rows * columns);
         const shape = { rows, columns, depth, transposeA, transposeB };
@@ -67,19 +48,10 @@ for (const [kind, kernels] of Object.entries(choices)) {
             matmul(program, { a, b, out: sum, ...shape, accumulate: true });
           },
         );
-        const expected = reference(a.data, b.data, {
-          N: rows,
-          K: depth,
-          M: columns,
-        });
+        const expected = reference(a.data, b.data, { N: rows, K: depth, M: columns });
         assertClose(out, expected, 2e-6, `${rows} × ${columns} × ${depth}`);
         const accumulated = expected.map((value, i) => value + start.data[i]!);
-        assertClose(
-          sum,
-          accumulated,
-          2e-6,
-          `accumulated ${rows} × ${columns} × ${depth}`,
-        );
+        assertClose(sum, accumulated, 2e-6, `accumulated ${rows} × ${columns} × ${depth}`);
       }
     });
 
@@ -89,9 +61,7 @@ for (const [kind, kernels] of Object.entries(choices)) {
       const [rows, columns, depth] = [67, 61, 33];
       const [ROWS, COLUMNS, DEPTH] = [68, 64, 36];
       const { a, b } = operands(rows, columns, depth);
-      const A = transposeA
-        ? pad(a, depth, rows, DEPTH, ROWS)
-        : pad(a, rows, depth, ROWS, DEPTH);
+      const A = transposeA ? pad(a, depth, rows, DEPTH, ROWS) : pad(a, rows, depth, ROWS, DEPTH);
       const B = transposeB
         ? pad(b, columns, depth, COLUMNS, DEPTH)
         : pad(b, depth, columns, DEPTH, COLUMNS);
@@ -108,21 +78,14 @@ for (const [kind, kernels] of Object.entries(choices)) {
         const padded = { rows: ROWS, columns: COLUMNS, depth: DEPTH };
         matmul(program, { a: A, b: B, out: vector, ...padded, ...layout });
       });
-      const corner = scalar.map((_, i) =>
-        vector[Math.floor(i / columns) * COLUMNS + i % columns]!
-      );
+      const corner = scalar.map((_, i) => vector[Math.floor(i / columns) * COLUMNS + i % columns]!);
       const error = relativeError(scalar, corner);
       assert(error < 1e-6, `relative difference ${error}`); // the order of a sum is the compiler's to fuse
     });
   }
 }
 
-const texture = {
-  memory: "texture",
-  rowBlocks: 4,
-  columnBlocks: 3,
-  lines: 2,
-} as const;
+const texture = { memory: "texture", rowBlocks: 4, columnBlocks: 3, lines: 2 } as const;
 
 // Everything that a CPU or a GPU may choose, and textures so small that every operand comes in several panels.
 const variants: [string, MatmulVariant][] = [
@@ -130,62 +93,32 @@ const variants: [string, MatmulVariant][] = [
     const adapter = { name: "any", software, limits };
     const { square, thin } = candidates({ adapter, readsTextures: true });
     return [...square, ...thin];
-  }).map((
-    variant,
-  ): [string, MatmulVariant] => [JSON.stringify(variant), variant]),
+  }).map((variant): [string, MatmulVariant] => [JSON.stringify(variant), variant]),
   ["textures in panels", { ...texture, panelBytes: 1 }],
 ];
 
 for (const [name, variant] of new Map(variants)) {
   Deno.test(`every layout agrees with float64, with an addend and accumulating: ${name}`, async () => {
     using gpu = await Gpu.open();
-    for (
-      const { transposeA, transposeB, reference } of Object.values(layouts)
-    ) {
+    for (const { transposeA, transposeB, reference } of Object.values(layouts)) {
       // Wide and tall, around tiles of 128 × 12 and 12 × 128; a texture's last row is not full.
-      for (
-        const [rows, columns, depth] of [[140, 36, 68], [20, 260, 132], [
-          67,
-          61,
-          33,
-        ]] as const
-      ) {
+      for (const [rows, columns, depth] of [[140, 36, 68], [20, 260, 132], [67, 61, 33]] as const) {
         if (variant.memory === "texture" && depth % 4 !== 0) continue; // a texel holds four floats
         const { a, b } = operands(rows, columns, depth);
         const addend = normals("addend", rows * columns);
         const shape = { rows, columns, depth, transposeA, transposeB, variant };
         const { out, sum } = await launch(
           gpu,
-          {
-            a,
-            b,
-            addend,
-            out: filled(NaN, rows * columns),
-            sum: filled(1, rows * columns),
-          },
+          { a, b, addend, out: filled(NaN, rows * columns), sum: filled(1, rows * columns) },
           (program, { a, b, addend, out, sum }) => {
             matmul(program, { a, b, out, addend, ...shape });
             matmul(program, { a, b, out: sum, ...shape, accumulate: true });
           },
           2,
         );
-        const expected = reference(a.data, b.data, {
-          N: rows,
-          K: depth,
-          M: columns,
-        });
-        assertClose(
-          out,
-          expected.map((value, i) => value + addend.data[i]!),
-          2e-6,
-          "with addend",
-        );
-        assertClose(
-          sum,
-          expected.map((value) => 2 * value + 1),
-          3e-6,
-          "accumulated twice",
-        );
+        const expected = reference(a.data, b.data, { N: rows, K: depth, M: columns });
+        assertClose(out, expected.map((value, i) => value + addend.data[i]!), 2e-6, "with addend");
+        assertClose(sum, expected.map((value) => 2 * value + 1), 3e-6, "accumulated twice");
       }
     }
   });
@@ -212,38 +145,14 @@ Deno.test("an inactive product leaves its output alone", async () => {
   using gpu = await Gpu.open();
   const { a, b } = operands(3, 5, 4);
   let active = false;
-  const { out } = await launch(
-    gpu,
-    { a, b, out: filled(2, 15) },
-    (program, { a, b, out }) => {
-      matmul(program, {
-        a,
-        b,
-        out,
-        rows: 3,
-        columns: 5,
-        depth: 4,
-        active: () => active,
-      });
-    },
-  );
+  const { out } = await launch(gpu, { a, b, out: filled(2, 15) }, (program, { a, b, out }) => {
+    matmul(program, { a, b, out, rows: 3, columns: 5, depth: 4, active: () => active });
+  });
   assertClose(out, new Float32Array(15).fill(2), 0);
   active = true;
-  const again = await launch(
-    gpu,
-    { a, b, out: filled(2, 15) },
-    (program, { a, b, out }) => {
-      matmul(program, {
-        a,
-        b,
-        out,
-        rows: 3,
-        columns: 5,
-        depth: 4,
-        active: () => active,
-      });
-    },
-  );
+  const again = await launch(gpu, { a, b, out: filled(2, 15) }, (program, { a, b, out }) => {
+    matmul(program, { a, b, out, rows: 3, columns: 5, depth: 4, active: () => active });
+  });
   assertClose(again.out, matmulNN(a.data, b.data, { N: 3, K: 4, M: 5 }), 1e-6);
 });
 
@@ -259,19 +168,10 @@ Deno.test("a tensor too small for the product is named", async () => {
   );
 });
 
-function pad(
-  { data }: Host,
-  rows: number,
-  columns: number,
-  height: number,
-  width: number,
-): Host {
+function pad({ data }: Host, rows: number, columns: number, height: number, width: number): Host {
   const padded = new Float32Array(height * width);
   for (let row = 0; row < rows; row++) {
-    padded.set(
-      (data as Float32Array).subarray(row * columns, (row + 1) * columns),
-      row * width,
-    );
+    padded.set((data as Float32Array).subarray(row * columns, (row + 1) * columns), row * width);
   }
   return { shape: [padded.length], data: padded };
 }

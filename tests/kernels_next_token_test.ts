@@ -21,29 +21,20 @@ interface Choice {
 }
 
 async function choose(gpu: Gpu, choice: Choice) {
-  const { logits, topK, topP = 1, temperature = 1, seed = 0, position = 2 } =
-    choice;
+  const { logits, topK, topP = 1, temperature = 1, seed = 0, position = 2 } = choice;
   const batch = logits.length, vocabulary = logits[0]!.length;
   const { ids = logits.map((_, i) => i) } = choice;
   const tokens = choice.tokens ?? logits.map(() => [0, 0, 0, 0, 0]);
   const capacity = tokens[0]!.length;
-  const result = await launch(
-    gpu,
-    {
-      logits: floats(logits.flat(), [batch, vocabulary]),
-      lengths: integers(choice.lengths ?? logits.map(() => position + 1)),
-      ids: integers(ids),
-      positions: integers(logits.map(() => position)),
-      tokens: integers(tokens.flat(), [batch, capacity]),
-      current: integers(logits.map(() => 0)),
-    },
-    (program, tensors) =>
-      nextToken(program, { ...tensors, topK, topP, temperature, seed }),
-  );
-  const rows = logits.map((
-    _,
-    i,
-  ) => [...result.tokens.slice(i * capacity, (i + 1) * capacity)]);
+  const result = await launch(gpu, {
+    logits: floats(logits.flat(), [batch, vocabulary]),
+    lengths: integers(choice.lengths ?? logits.map(() => position + 1)),
+    ids: integers(ids),
+    positions: integers(logits.map(() => position)),
+    tokens: integers(tokens.flat(), [batch, capacity]),
+    current: integers(logits.map(() => 0)),
+  }, (program, tensors) => nextToken(program, { ...tensors, topK, topP, temperature, seed }));
+  const rows = logits.map((_, i) => [...result.tokens.slice(i * capacity, (i + 1) * capacity)]);
   return { ...result, rows, chosen: [...result.current] };
 }
 
@@ -52,12 +43,7 @@ for (const lanesPerRow of [1, 64] as const) {
 
   Deno.test(`greedy takes the largest logit, the lowest token on ties (${name})`, async () => {
     using gpu = await Gpu.open({ lanesPerRow });
-    const logits = [[1, 3, 3, 2], [-5, -2, -9, -2], [0, 0, 0, 0], [
-      -0,
-      0,
-      -1e30,
-      1e-30,
-    ]];
+    const logits = [[1, 3, 3, 2], [-5, -2, -9, -2], [0, 0, 0, 0], [-0, 0, -1e30, 1e-30]];
     const { chosen, rows } = await choose(gpu, { logits, topK: 1 });
     assertEquals(chosen, [1, 1, 0, 3]);
     assertEquals(rows.map((row) => row[3]), [1, 1, 0, 3]);
@@ -65,10 +51,7 @@ for (const lanesPerRow of [1, 64] as const) {
 
   Deno.test(`greedy agrees with the host over 67 rows of 131 logits (${name})`, async () => {
     using gpu = await Gpu.open({ lanesPerRow });
-    const logits = Array.from(
-      { length: 67 },
-      (_, i) => [...normals(`row ${i}`, 131).data],
-    );
+    const logits = Array.from({ length: 67 }, (_, i) => [...normals(`row ${i}`, 131).data]);
     const { chosen } = await choose(gpu, { logits, topK: 1 });
     assertEquals(chosen, logits.map((row) => row.indexOf(Math.max(...row))));
   });
@@ -104,11 +87,7 @@ for (const lanesPerRow of [1, 64] as const) {
 
   Deno.test(`top-p keeps the likeliest tokens that have p together, and all that tie with the last (${name})`, async () => {
     using gpu = await Gpu.open({ lanesPerRow });
-    const drawn = async (
-      probabilities: number[],
-      topP: number,
-      topK = Infinity,
-    ) => {
+    const drawn = async (probabilities: number[], topP: number, topK = Infinity) => {
       const row = probabilities.map(Math.log);
       const logits = Array.from({ length: 300 }, () => row);
       const { chosen } = await choose(gpu, { logits, topK, topP });
@@ -133,20 +112,9 @@ for (const lanesPerRow of [1, 64] as const) {
     using gpu = await Gpu.open({ lanesPerRow });
     const row = [...normals("row", 70).data];
     const broken = (value: number, at: number) => row.with(at, value);
-    const logits = [
-      row,
-      broken(NaN, 0),
-      broken(-Infinity, 69),
-      broken(Infinity, 33),
-      row,
-    ];
+    const logits = [row, broken(NaN, 0), broken(-Infinity, 69), broken(Infinity, 33), row];
     for (const topK of [1, 5, Infinity]) {
-      const { rows, chosen } = await choose(gpu, {
-        logits,
-        topK,
-        topP: 0.9,
-        ids: [0, 1, 2, 3, 0],
-      });
+      const { rows, chosen } = await choose(gpu, { logits, topK, topP: 0.9, ids: [0, 1, 2, 3, 0] });
       assertEquals(
         rows.slice(1, 4).map((tokens) => tokens[3]),
         Array(3).fill(Math.fround(noToken)),
@@ -161,30 +129,18 @@ for (const lanesPerRow of [1, 64] as const) {
     using gpu = await Gpu.open({ lanesPerRow });
     const row = [0.5, -1, 2, 0, 1, -3, 1.5], draws = 4000;
     for (
-      const { topK, temperature } of [{ topK: 7, temperature: 1 }, {
-        topK: 4,
-        temperature: 0.7,
-      }]
+      const { topK, temperature } of [{ topK: 7, temperature: 1 }, { topK: 4, temperature: 0.7 }]
     ) {
       const kept = row.toSorted((a, b) => b - a)[topK - 1]!;
       const weights = row.map((z) => z >= kept ? Math.exp(z / temperature) : 0);
       const total = weights.reduce((sum, weight) => sum + weight);
       const logits = Array.from({ length: draws }, () => row);
-      const { chosen } = await choose(gpu, {
-        logits,
-        topK,
-        temperature,
-        seed: 5,
-      });
-      const counts = row.map((_, token) =>
-        chosen.filter((drawn) => drawn === token).length
-      );
+      const { chosen } = await choose(gpu, { logits, topK, temperature, seed: 5 });
+      const counts = row.map((_, token) => chosen.filter((drawn) => drawn === token).length);
       const statistic = weights.reduce((sum, weight, token) => {
         const expected = draws * weight / total;
         if (expected === 0) assertEquals(counts[token], 0);
-        return expected === 0
-          ? sum
-          : sum + (counts[token]! - expected) ** 2 / expected;
+        return expected === 0 ? sum : sum + (counts[token]! - expected) ** 2 / expected;
       }, 0);
       // Pearson's χ² with topK − 1 degrees of freedom passes this bound in one of 1,000 fair samples.
       const bound = { 7: 22.46, 4: 16.27 }[topK]!;
@@ -197,13 +153,7 @@ for (const lanesPerRow of [1, 64] as const) {
     const row = [...normals("row", 50).data];
     const draw = async (ids: number[], position = 2, seed = 3) => {
       const logits = ids.map(() => row);
-      const { chosen } = await choose(gpu, {
-        logits,
-        ids,
-        topK: 50,
-        position,
-        seed,
-      });
+      const { chosen } = await choose(gpu, { logits, ids, topK: 50, position, seed });
       return new Map(ids.map((id, i) => [id, chosen[i]!]));
     };
     const ids = Array.from({ length: 70 }, (_, i) => i);
@@ -217,10 +167,7 @@ for (const lanesPerRow of [1, 64] as const) {
     // Independent draws over 50 tokens agree rarely; equal streams would agree always.
     assert(await differing(draw(ids, 3)) > 35, "another position draws anew");
     assert(await differing(draw(ids, 2, 4)) > 35, "another seed draws anew");
-    assert(
-      new Set(together.values()).size > 10,
-      "sequences draw independently",
-    );
+    assert(new Set(together.values()).size > 10, "sequences draw independently");
   });
 }
 
@@ -262,20 +209,12 @@ Deno.test("positions advance for every sequence of a batch of 130", async () => 
 Deno.test("a vocabulary of 152,000 is searched to its end", async () => {
   using gpu = await Gpu.open();
   const row = new Array<number>(152_000).fill(-30);
-  for (
-    const [token, logit] of [[3, 1], [61_001, 3], [100_000, 2], [
-      151_999,
-      4,
-    ]] as const
-  ) {
+  for (const [token, logit] of [[3, 1], [61_001, 3], [100_000, 2], [151_999, 4]] as const) {
     row[token] = logit;
   }
   const logits = [row, row, row, row, row, row];
   const drawn = async (choice: Omit<Choice, "logits">) =>
-    [...new Set((await choose(gpu, { logits, ...choice })).chosen)].sort((
-      a,
-      b,
-    ) => a - b);
+    [...new Set((await choose(gpu, { logits, ...choice })).chosen)].sort((a, b) => a - b);
   assertEquals(await drawn({ topK: 1 }), [151_999]);
   const flat = { temperature: 1e6, seed: 2 };
   for (const token of await drawn({ ...flat, topK: 3 })) {

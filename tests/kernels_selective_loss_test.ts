@@ -2,12 +2,7 @@
 // and chunks that do not. The reference's gradient is checked by finite differences in reference_test.ts; here it is
 // carried on to hidden states and unembedding by the reference's matrix products.
 
-import {
-  chunksOf,
-  defaultChunkRows,
-  noRow,
-  selectiveLoss,
-} from "../kernels/selective_loss.ts";
+import { chunksOf, defaultChunkRows, noRow, selectiveLoss } from "../kernels/selective_loss.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
 import {
   clampedUnlikelihood,
@@ -35,26 +30,13 @@ const custom: LossTerm = {
   value: "0.5 * softplus(-m) * softplus(-m)",
   slope: "-softplus(-m) * sigmoid(-m)",
 };
-const slowCustom: CustomTerm = {
-  f: (logP) => logP * logP / 2,
-  df: (logP) => logP,
-};
+const slowCustom: CustomTerm = { f: (logP) => logP * logP / 2, df: (logP) => logP };
 
 const objectives = {
-  "cross-entropy everywhere": [
-    crossEntropy,
-    crossEntropy,
-    crossEntropy,
-    crossEntropy,
-  ],
+  "cross-entropy everywhere": [crossEntropy, crossEntropy, crossEntropy, crossEntropy],
   "masked classes": [crossEntropy, crossEntropy, undefined, undefined],
   "unlikelihood": [crossEntropy, crossEntropy, undefined, unlikelihood],
-  "clamped unlikelihood": [
-    undefined,
-    crossEntropy,
-    unlikelihood,
-    clampedUnlikelihood,
-  ],
+  "clamped unlikelihood": [undefined, crossEntropy, unlikelihood, clampedUnlikelihood],
   "a custom term": [custom, crossEntropy, undefined, unlikelihood],
 } satisfies Record<string, Objective["terms"]>;
 
@@ -75,19 +57,12 @@ interface Run {
 /** Runs the kernel and the reference on one random batch and compares everything that is written. */
 async function check(gpu: Gpu, run: Run) {
   const { N, V, C, chunkRows, terms = objectives.unlikelihood } = run;
-  const { classes = Array.from({ length: N }, (_, n) => (n * n + n) / 2 % 4) } =
-    run;
+  const { classes = Array.from({ length: N }, (_, n) => (n * n + n) / 2 % 4) } = run;
   const { weights = Array.from({ length: N }, (_, n) => 1 + n % 3) } = run;
   const Z = 7;
-  const hidden = normals("hidden", N, C),
-    unembedding = normals("unembedding", V, C);
-  const targets = Array.from(
-    { length: N },
-    (_, n) => n % 3 === 0 ? V - 1 : n * 5 % V,
-  );
-  const active = targets.map((_, n) => n).filter((n) =>
-    isActive(terms, classes[n]!, weights[n]!)
-  );
+  const hidden = normals("hidden", N, C), unembedding = normals("unembedding", V, C);
+  const targets = Array.from({ length: N }, (_, n) => n % 3 === 0 ? V - 1 : n * 5 % V);
+  const active = targets.map((_, n) => n).filter((n) => isActive(terms, classes[n]!, weights[n]!));
   const before = { losses: normals("losses", N), sums: floats([1, 2, 3, 4]) };
   const dunembeddingBefore = normals("dunembedding", V, C);
   const result = await launch(gpu, {
@@ -96,10 +71,7 @@ async function check(gpu: Gpu, run: Run) {
     targets: integers(targets),
     classes: integers(classes),
     weights: floats(weights),
-    activeRows: integers([
-      ...active,
-      ...new Array<number>(N - active.length).fill(noRow),
-    ]),
+    activeRows: integers([...active, ...new Array<number>(N - active.length).fill(noRow)]),
     step: floats([NaN, NaN, NaN, 1 / Z]),
     losses: before.losses,
     logOdds: before.losses,
@@ -110,8 +82,7 @@ async function check(gpu: Gpu, run: Run) {
     scoredLosses: before.losses,
     frozenDhidden: filled(NaN, N, C),
   }, (program, tensors) => {
-    const { scoredLosses, frozenDhidden, dhidden, dunembedding, ...inputs } =
-      tensors;
+    const { scoredLosses, frozenDhidden, dhidden, dunembedding, ...inputs } = tensors;
     const shared = {
       ...inputs,
       terms: termsToWgsl(terms),
@@ -119,32 +90,19 @@ async function check(gpu: Gpu, run: Run) {
       ...(chunkRows && { chunkRows }),
     };
     selectiveLoss(program, { ...shared, dhidden, dunembedding });
-    const aside = {
-      losses: scoredLosses,
-      classSums: program.allocate("aside", [4]),
-    };
+    const aside = { losses: scoredLosses, classSums: program.allocate("aside", [4]) };
     selectiveLoss(program, { ...shared, ...aside });
     selectiveLoss(program, { ...shared, ...aside, dhidden: frozenDhidden });
   });
 
   const isOn = (n: number) => active.includes(n);
   const logits = matmulNT(hidden.data, unembedding.data, { N, K: C, M: V });
-  const slowTerms = classes.map((risk, n) =>
-    isOn(n) ? slowTerm(terms[risk]) : "none"
-  );
+  const slowTerms = classes.map((risk, n) => isOn(n) ? slowTerm(terms[risk]) : "none");
   const slow = slowLoss(logits, { V, targets, terms: slowTerms, weights, Z });
-  const kept = (values: Float64Array) =>
-    values.map((v, n) => isOn(n) ? v : before.losses.data[n]!);
+  const kept = (values: Float64Array) => values.map((v, n) => isOn(n) ? v : before.losses.data[n]!);
   assertClose(result.losses, kept(slow.losses), 1e-5, "losses");
-  assertClose(
-    result.scoredLosses,
-    kept(slow.losses),
-    1e-5,
-    "losses without gradients",
-  );
-  const logP = result.logOdds.map((m, n) =>
-    isOn(n) ? -Math.log1p(Math.exp(-m)) : m
-  );
+  assertClose(result.scoredLosses, kept(slow.losses), 1e-5, "losses without gradients");
+  const logP = result.logOdds.map((m, n) => isOn(n) ? -Math.log1p(Math.exp(-m)) : m);
   assertClose(logP, kept(slow.logProbabilities), 1e-5, "log p");
   const sums = Float64Array.of(1, 2, 3, 4);
   for (const n of active) sums[classes[n]!]! += weights[n]! * slow.losses[n]!;
@@ -187,44 +145,25 @@ Deno.test("masked rows are compacted away: one active row, chunks of padding onl
   using gpu = await Gpu.open();
   const classes = new Array<number>(11).fill(2); // masked in `unlikelihood`
   classes[9] = 3;
-  for (const chunkRows of [2, 4, 11]) {
-    await check(gpu, { N: 11, V: 6, C: 4, classes, chunkRows });
-  }
+  for (const chunkRows of [2, 4, 11]) await check(gpu, { N: 11, V: 6, C: 4, classes, chunkRows });
 });
 
 Deno.test("a batch without any active row has no loss and a gradient of zero", async () => {
   using gpu = await Gpu.open();
-  await check(gpu, {
-    N: 6,
-    V: 5,
-    C: 4,
-    classes: new Array<number>(6).fill(2),
-    chunkRows: 4,
-  });
+  await check(gpu, { N: 6, V: 5, C: 4, classes: new Array<number>(6).fill(2), chunkRows: 4 });
 });
 
 Deno.test("chunks of every size give the loss, up to one row more than each holds", async () => {
   using gpu = await Gpu.open();
   const N = 100; // in chunks of 64 rows, or 32 or 16 of those
   for (const count of [15, 16, 17, 32, 33, 64, 65, 81, 100]) {
-    const classes = Array.from(
-      { length: N },
-      (_, n) => n * 37 % N < count ? 1 + 2 * (n % 2) : 2,
-    );
+    const classes = Array.from({ length: N }, (_, n) => n * 37 % N < count ? 1 + 2 * (n % 2) : 2);
     await check(gpu, { N, V: 20, C: 8, classes, chunkRows: 64 });
   }
 });
 
 Deno.test("of every chunk the smallest size runs that holds its active rows", () => {
-  for (
-    const [rowCount, chunkRows] of [
-      [100, 64],
-      [100, 100],
-      [2048, 256],
-      [5, 2],
-      [1000, 256],
-    ]
-  ) {
+  for (const [rowCount, chunkRows] of [[100, 64], [100, 100], [2048, 256], [5, 2], [1000, 256]]) {
     let count = 0;
     const chunks = chunksOf(rowCount!, chunkRows!, () => count);
     for (; count <= rowCount!; count++) {
@@ -233,9 +172,7 @@ Deno.test("of every chunk the smallest size runs that holds its active rows", ()
       for (const [i, { first, rows }] of running.entries()) {
         assertEquals(first, i * chunkRows!);
         const held = Math.min(count - first, chunkRows!);
-        const fitting = chunks.filter((chunk) =>
-          chunk.first === first && chunk.rows >= held
-        );
+        const fitting = chunks.filter((chunk) => chunk.first === first && chunk.rows >= held);
         assertEquals(rows, Math.min(...fitting.map((chunk) => chunk.rows)));
       }
     }
@@ -251,13 +188,7 @@ Deno.test("of every chunk the smallest size runs that holds its active rows", ()
 
 Deno.test("weights scale the gradient, and a weight of 0 masks", async () => {
   using gpu = await Gpu.open();
-  await check(gpu, {
-    N: 6,
-    V: 5,
-    C: 4,
-    weights: [0, 0.5, 2, 0, 1, 100],
-    chunkRows: 3,
-  });
+  await check(gpu, { N: 6, V: 5, C: 4, weights: [0, 0.5, 2, 0, 1, 100], chunkRows: 3 });
 });
 
 Deno.test("a replay with fewer active rows leaves nothing of the replay before", async () => {
@@ -277,26 +208,14 @@ Deno.test("a replay with fewer active rows leaves nothing of the replay before",
     classSums: filled(0, 4),
     dhidden: filled(NaN, N, C),
   };
-  const { classSums, dhidden, losses } = await launch(
-    gpu,
-    hosts,
-    (program, tensors) => {
-      const terms = termsToWgsl(objectives["cross-entropy everywhere"]);
-      selectiveLoss(program, {
-        ...tensors,
-        terms,
-        activeCount: () => active,
-        chunkRows: 2,
-      });
-      program.replay();
-      active = 1;
-      gpu.write(
-        tensors.activeRows,
-        Uint32Array.of(3, ...new Array<number>(N - 1).fill(noRow)),
-      );
-      gpu.write(tensors.classSums, new Float32Array(4));
-    },
-  );
+  const { classSums, dhidden, losses } = await launch(gpu, hosts, (program, tensors) => {
+    const terms = termsToWgsl(objectives["cross-entropy everywhere"]);
+    selectiveLoss(program, { ...tensors, terms, activeCount: () => active, chunkRows: 2 });
+    program.replay();
+    active = 1;
+    gpu.write(tensors.activeRows, Uint32Array.of(3, ...new Array<number>(N - 1).fill(noRow)));
+    gpu.write(tensors.classSums, new Float32Array(4));
+  });
   assertClose(classSums, [losses[3]!, 0, 0, 0], 1e-7, "only row 3 is summed");
   dhidden.forEach((value, i) =>
     assertEquals(value !== 0, Math.floor(i / C) === 3, `dhidden[${i}]`)
@@ -310,9 +229,7 @@ Deno.test("the default chunk holds the bytes of logits that suit the adapter, be
   assertEquals(defaultChunkRows(gpu, 4096, 1000), 256);
   assertEquals(defaultChunkRows(gpu, 100, 1000), 100);
   assertEquals(defaultChunkRows(gpu, 4096, 2_000_000), 8);
-  using larger = await Gpu.open({
-    kernels: { loss: { chunkBytes: 2 * chunkBytes } },
-  });
+  using larger = await Gpu.open({ kernels: { loss: { chunkBytes: 2 * chunkBytes } } });
   assertEquals(defaultChunkRows(larger, 4096, 50_304), 160);
   using narrow = await Gpu.open({ bindingLimit: 20_000 });
   assertEquals(defaultChunkRows(narrow, 100, 1000), 5);

@@ -36,8 +36,7 @@ Deno.test("an element-wise kernel reaches the last element beyond 65,535 workgro
   using gpu = await Gpu.open();
   using program = new Program(gpu, "test");
   const length = 65_535 * 64 + 67; // two more workgroups than one axis holds
-  const a = program.allocate("a", [length]),
-    y = program.allocate("y", [length]);
+  const a = program.allocate("a", [length]), y = program.allocate("y", [length]);
   gpu.write(a, Float32Array.from({ length }, (_, i) => i)); // below 2²⁴: exact in f32
   geluForward(program, "tanh", { x: a, y }); // the identity from 10 on, to the last bit of f32
   program.replay();

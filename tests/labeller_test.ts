@@ -25,9 +25,7 @@ Deno.test("words are marked whole, in every text, with the risk that is asked fo
   const found = await labeller.label(texts);
   assertEquals(found.map((spans) => spans.length), [2, 0, 1]);
   assertEquals(await marked(labeller, texts[0]!), ["grul", "oda venn"]);
-  assertEquals(await marked(wordLabeller(["grul"], Risk.possible), "a grul"), [
-    "grul 2",
-  ]);
+  assertEquals(await marked(wordLabeller(["grul"], Risk.possible), "a grul"), ["grul 2"]);
   assertEquals([labeller.name, labeller.sentences], ["2 words", undefined]);
 });
 
@@ -41,17 +39,9 @@ const patterns: [pattern: string, text: string, found: string[]][] = [
     ...["030 555 0101", "+49 (30) 555-0101"],
   ]],
   ["phone", "In 1987, page 12; AB12-3456x.", []],
-  [
-    "url",
-    "See https://renne.example/a?b=c, (www.renne.example) and HTTP://X.example/.",
-    [
-      ...[
-        "https://renne.example/a?b=c",
-        "www.renne.example",
-        "HTTP://X.example/",
-      ],
-    ],
-  ],
+  ["url", "See https://renne.example/a?b=c, (www.renne.example) and HTTP://X.example/.", [
+    ...["https://renne.example/a?b=c", "www.renne.example", "HTTP://X.example/"],
+  ]],
   ["url", "nothing at renne.example here", []],
   ["/AB-\\d{4}/u", "AB-1234, AB-12, ab-1234", ["AB-1234"]],
   ["/ab-\\d+/giu", "AB-1, ab-22", ["AB-1", "ab-22"]],
@@ -63,11 +53,7 @@ for (const [pattern, text, found] of patterns) {
   Deno.test(`the pattern ${pattern} finds ${JSON.stringify(found)} in ${JSON.stringify(text)}`, async () => {
     const labeller = patternLabeller(pattern);
     assertEquals(await marked(labeller, text), found);
-    assertEquals(
-      await marked(labeller, text),
-      found,
-      "again: an expression keeps no place",
-    );
+    assertEquals(await marked(labeller, text), found, "again: an expression keeps no place");
     assertEquals(labeller.name, `pattern ${pattern}`);
   });
 }
@@ -76,9 +62,7 @@ Deno.test("a pattern that is no expression, or none that can be read, is refused
   assertThrows(
     () => patternLabeller("iban"),
     `Cannot look for the pattern "iban": there is none of this name, and it is no expression. ` +
-      `Give one of ${
-        Object.keys(knownPatterns).join(", ")
-      }, or an expression between slashes.`,
+      `Give one of ${Object.keys(knownPatterns).join(", ")}, or an expression between slashes.`,
   );
   assertThrows(() => patternLabeller("/a"), "there is none of this name");
   assertThrows(
@@ -108,11 +92,7 @@ Deno.test("sentences get the risk of their scores, harmless ones too, across all
   const texts = ["All calm. You\ngrul!", "", "A zug came."];
   const found = await labeller.label(texts);
   assertEquals(given, ["All calm.", "You", "grul!", "A zug came."]);
-  assertEquals(found.map((spans) => spans.map(({ risk }) => risk)), [
-    [1, 1, 3],
-    [],
-    [2],
-  ]);
+  assertEquals(found.map((spans) => spans.map(({ risk }) => risk)), [[1, 1, 3], [], [2]]);
   assertEquals(await marked(labeller, texts[2]!), ["A zug came. 2"]);
   assertEquals(labeller.sentences, true);
   assertEquals(labeller.name, "words, possible risk above 0.1, high above 0.9");
@@ -134,9 +114,7 @@ Deno.test("several labellers together give what any of them finds risky, in text
     ...["calm", "A zug came. 2", "You grul, Oda!", "Oda"],
   ]);
   assertEquals(both.sentences, undefined, "a span of theirs may be anything");
-  assert(
-    both.name.includes("words, possible") && both.name.endsWith("; 2 words"),
-  );
+  assert(both.name.includes("words, possible") && both.name.endsWith("; 2 words"));
   const alone = sentenceLabeller(scorer());
   assertEquals(allOf([alone]), alone);
 });

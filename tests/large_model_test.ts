@@ -9,11 +9,7 @@ import { elements } from "../src/gpu/tensor.ts";
 import { generate } from "../src/model/generate.ts";
 import { LanguageModel } from "../src/model/language_model.ts";
 import { loadModel, saveModel } from "../src/model/weights.ts";
-import {
-  crossEntropy,
-  type Objective,
-  unlikelihood,
-} from "../src/slung/objective.ts";
+import { crossEntropy, type Objective, unlikelihood } from "../src/slung/objective.ts";
 import { Trainer } from "../src/train/trainer.ts";
 import { assert, assertClose, assertEquals } from "./assert.ts";
 
@@ -36,10 +32,7 @@ interface Large {
   gradientNorm: number;
   lossAfter: number;
   /** By parameter, sorted: its shape, the norm of its gradient, and some elements of that by their position. */
-  gradients: Record<
-    string,
-    { shape: number[]; norm: number; at: number[]; values: number[] }
-  >;
+  gradients: Record<string, { shape: number[]; norm: number; at: number[]; values: number[] }>;
 }
 
 // As in the folder of allenai/OLMo-1B-hf, but for the number of layers.
@@ -85,14 +78,8 @@ function weight(index: number, length: number): Float32Array<ArrayBuffer> {
 }
 
 // The file as the safetensors library writes it: tensors by name, none of this project's code.
-async function writeFolder(
-  folder: string,
-  { gradients }: Large,
-): Promise<void> {
-  await Deno.writeTextFile(
-    `${folder}/config.json`,
-    JSON.stringify(config, null, 2),
-  );
+async function writeFolder(folder: string, { gradients }: Large): Promise<void> {
+  await Deno.writeTextFile(`${folder}/config.json`, JSON.stringify(config, null, 2));
   let end = 0;
   const entries = Object.entries(gradients).map(([name, { shape }]) => {
     const start = end;
@@ -103,14 +90,10 @@ async function writeFolder(
     __metadata__: { format: "pt" },
     ...Object.fromEntries(entries),
   });
-  const header = new TextEncoder().encode(
-    text.padEnd(Math.ceil(text.length / 8) * 8),
-  );
+  const header = new TextEncoder().encode(text.padEnd(Math.ceil(text.length / 8) * 8));
   using file = await Deno.create(`${folder}/model.safetensors`);
   const write = async (bytes: Uint8Array) => {
-    for (let at = 0; at < bytes.length;) {
-      at += await file.write(bytes.subarray(at));
-    }
+    for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
   };
   await write(new Uint8Array(BigUint64Array.of(BigInt(header.length)).buffer));
   await write(header);
@@ -127,10 +110,7 @@ async function assertSameBytes(left: string, right: string): Promise<void> {
   const [x, y] = [new Uint8Array(2 ** 24), new Uint8Array(2 ** 24)];
   const fill = async (file: Deno.FsFile, bytes: Uint8Array) => {
     let at = 0;
-    for (
-      let n: number | null;
-      (n = await file.read(bytes.subarray(at))) !== null && n > 0;
-    ) {
+    for (let n: number | null; (n = await file.read(bytes.subarray(at))) !== null && n > 0;) {
       at += n;
     }
     return bytes.subarray(0, at);
@@ -150,9 +130,7 @@ Deno.test({
     (wanted ? "" : " (SKIPPED: set SLUNG_LARGE=1; minutes and 8 GB of memory)"),
   ignore: !wanted,
   fn: async () => {
-    const path = decodeURIComponent(
-      new URL("golden/large.json", import.meta.url).pathname,
-    );
+    const path = decodeURIComponent(new URL("golden/large.json", import.meta.url).pathname);
     const large = await readJson(path) as Large;
     const { training } = large;
     const folder = await Deno.makeTempDir();
@@ -160,16 +138,11 @@ Deno.test({
       await writeFolder(folder, large);
       using gpu = await Gpu.open();
       const source = await loadModel(folder);
-      using model = new LanguageModel(gpu, source.config, source.weights, {
-        gradients: true,
-      });
+      using model = new LanguageModel(gpu, source.config, source.weights, { gradients: true });
       source.weights.clear();
 
       await saveModel(`${folder}/again`, source.config, await model.download());
-      await assertSameBytes(
-        `${folder}/model.safetensors`,
-        `${folder}/again/model.safetensors`,
-      );
+      await assertSameBytes(`${folder}/model.safetensors`, `${folder}/again/model.safetensors`);
 
       const prompt = Uint32Array.from(large.tokens[0]!.slice(0, large.prompt));
       const maxNewTokens = large.written.length;
@@ -178,9 +151,7 @@ Deno.test({
 
       const [rows, time] = [large.tokens.length, large.tokens[0]!.length - 1];
       const batch = {
-        tokens: Uint32Array.from(
-          large.tokens.flatMap((row) => row.slice(0, -1)),
-        ),
+        tokens: Uint32Array.from(large.tokens.flatMap((row) => row.slice(0, -1))),
         targets: Uint32Array.from(large.tokens.flatMap((row) => row.slice(1))),
         classes: Uint8Array.from(large.classes.flat()),
         weights: new Float32Array(rows * time).fill(1),
@@ -204,21 +175,12 @@ Deno.test({
       });
       trainer.accumulate(0, [batch]);
       const gradients = await model.parameters.download("gradient");
-      for (
-        const [name, { norm, at, values }] of Object.entries(large.gradients)
-      ) {
+      for (const [name, { norm, at, values }] of Object.entries(large.gradients)) {
         const { data } = gradients.get(name)!;
-        const found = Math.sqrt(
-          data.reduce((sum, value) => sum + value * value, 0),
-        );
+        const found = Math.sqrt(data.reduce((sum, value) => sum + value * value, 0));
         assertClose(found / norm, 1, 1e-4, `the norm of d(${name})`);
         const scale = Math.max(...values.map(Math.abs));
-        assertClose(
-          at.map((i) => data[i]! / scale),
-          values.map((v) => v / scale),
-          1e-4,
-          name,
-        );
+        assertClose(at.map((i) => data[i]! / scale), values.map((v) => v / scale), 1e-4, name);
       }
       gradients.clear();
       model.parameters.clearGradients();
@@ -227,18 +189,8 @@ Deno.test({
       trainer.step(1, [batch], 0);
       const [first, second] = await trainer.drain();
       assertClose(first!.loss / large.loss, 1, 1e-4, "loss");
-      assertClose(
-        first!.gradientNorm / large.gradientNorm,
-        1,
-        1e-4,
-        "gradient norm",
-      );
-      assertClose(
-        second!.loss / large.lossAfter,
-        1,
-        1e-4,
-        "loss after the step",
-      );
+      assertClose(first!.gradientNorm / large.gradientNorm, 1, 1e-4, "gradient norm");
+      assertClose(second!.loss / large.lossAfter, 1, 1e-4, "loss after the step");
     } finally {
       await Deno.remove(folder, { recursive: true });
     }

@@ -2,12 +2,7 @@
 
 import { type Gpu, viewAlignment } from "../src/gpu/gpu.ts";
 import { Program } from "../src/gpu/program.ts";
-import {
-  elements,
-  type ElementType,
-  type Precision,
-  type Tensor,
-} from "../src/gpu/tensor.ts";
+import { elements, type ElementType, type Precision, type Tensor } from "../src/gpu/tensor.ts";
 import { Random } from "../src/base/random.ts";
 import { assert } from "./assert.ts";
 
@@ -22,10 +17,7 @@ export interface Host {
 /** Standard normal numbers: same label, same numbers. */
 export function normals(label: string, ...shape: number[]): Host {
   const random = new Random(1, label);
-  return {
-    shape,
-    data: Float32Array.from({ length: elements(shape) }, () => random.normal()),
-  };
+  return { shape, data: Float32Array.from({ length: elements(shape) }, () => random.normal()) };
 }
 
 /** Zeros, or `value` everywhere: outputs that a kernel must overwrite start as `filled(NaN, …)`. */
@@ -35,33 +27,17 @@ export function filled(value: number, ...shape: number[]): Host {
 
 /** The same numbers as f16 stores them, on the GPU in f16. */
 export function halves({ shape, data }: Host): Host {
-  return {
-    shape,
-    data: new Float32Array(new Float16Array(data)),
-    stored: "f16",
-  };
+  return { shape, data: new Float32Array(new Float16Array(data)), stored: "f16" };
 }
 
 /** Given f32 numbers, one vector unless a shape is given. */
-export function floats(
-  values: ArrayLike<number>,
-  shape: readonly number[] = [],
-): Host {
-  return {
-    shape: shape.length ? shape : [values.length],
-    data: Float32Array.from(values),
-  };
+export function floats(values: ArrayLike<number>, shape: readonly number[] = []): Host {
+  return { shape: shape.length ? shape : [values.length], data: Float32Array.from(values) };
 }
 
 /** Given u32 numbers, one vector unless a shape is given. */
-export function integers(
-  values: ArrayLike<number>,
-  shape: readonly number[] = [],
-): Host {
-  return {
-    shape: shape.length ? shape : [values.length],
-    data: Uint32Array.from(values),
-  };
+export function integers(values: ArrayLike<number>, shape: readonly number[] = []): Host {
+  return { shape: shape.length ? shape : [values.length], data: Uint32Array.from(values) };
 }
 
 /** What the tensors of one launch are called. */
@@ -87,9 +63,7 @@ export async function launch<H extends Hosts>(
   const wholes = names.map((name) => {
     const host = hosts[name]!;
     const length = host.data.length + guardLength;
-    const whole = program.allocate(name, [length], typeOf(host), {
-      views: true,
-    });
+    const whole = program.allocate(name, [length], typeOf(host), { views: true });
     const guarded = host.data instanceof Uint32Array
       ? new Uint32Array(whole.length)
       : new Float32Array(whole.length);
@@ -99,10 +73,7 @@ export async function launch<H extends Hosts>(
   });
   const tensors = Object.fromEntries(names.map((name, i) => {
     const { shape } = hosts[name]!;
-    return [
-      name,
-      { ...wholes[i]!, shape, length: elements(shape) } satisfies Tensor,
-    ];
+    return [name, { ...wholes[i]!, shape, length: elements(shape) } satisfies Tensor];
   }));
   record(program, tensors as { [Name in keyof H]: Tensor });
   for (let i = 0; i < replays; i++) program.replay();
@@ -111,10 +82,7 @@ export async function launch<H extends Hosts>(
     const { length } = hosts[name]!.data;
     const content = Float32Array.from(numbersIn(contents[i]!, wholes[i]!.type));
     const behind = content.subarray(length);
-    assert(
-      behind.every((value) => value === guard),
-      `wrote past the end of "${name}"`,
-    );
+    assert(behind.every((value) => value === guard), `wrote past the end of "${name}"`);
     return [name, content.slice(0, length)];
   })) as Results<H>;
 }

@@ -17,27 +17,8 @@ const allowed: Record<string, string[]> = {
   report: ["slung", "base"],
   data: ["label", "tokenizers", "slung", "base"],
   model: ["data", "tokenizers", "nn", "kernels", "gpu", "slung", "base"],
-  train: [
-    "model",
-    "data",
-    "tokenizers",
-    "nn",
-    "kernels",
-    "gpu",
-    "slung",
-    "base",
-  ],
-  eval: [
-    "model",
-    "data",
-    "label",
-    "tokenizers",
-    "nn",
-    "kernels",
-    "gpu",
-    "slung",
-    "base",
-  ],
+  train: ["model", "data", "tokenizers", "nn", "kernels", "gpu", "slung", "base"],
+  eval: ["model", "data", "label", "tokenizers", "nn", "kernels", "gpu", "slung", "base"],
 };
 const lower = Object.keys(allowed);
 allowed.experiments = lower;
@@ -48,15 +29,12 @@ allowed.tasks = [...lower, "experiments", "notebook", "mod", "web", "bench"]; //
 allowed.examples = [];
 
 function room(file: string): string {
-  return file.match(/^src\/(\w+)\//)?.[1] ??
-    file.split("/")[0]!.replace(/\.ts$/, "");
+  return file.match(/^src\/(\w+)\//)?.[1] ?? file.split("/")[0]!.replace(/\.ts$/, "");
 }
 
 async function sources(folder: string): Promise<string[]> {
   const files: string[] = [];
-  for await (
-    const { name, isDirectory } of Deno.readDir(new URL(folder, root))
-  ) {
+  for await (const { name, isDirectory } of Deno.readDir(new URL(folder, root))) {
     if (isDirectory) files.push(...await sources(`${folder}${name}/`));
     else if (name.endsWith(".ts")) files.push(folder + name);
   }
@@ -81,9 +59,7 @@ async function importGraph(): Promise<Map<string, Import[]>> {
       /\b(?:im|ex)port\b\s*(type\b)?[^;"]*\bfrom\s+"(\.[^"]+\.ts)"/g,
     );
     const imports = Array.from(statements, ([, type, specifier]) => ({
-      file: new URL(specifier!, new URL(file, root)).href.slice(
-        root.href.length,
-      ),
+      file: new URL(specifier!, new URL(file, root)).href.slice(root.href.length),
       typeOnly: type !== undefined,
     }));
     graph.set(file, imports);
@@ -112,9 +88,7 @@ Deno.test("no file imports itself in a circle", async () => {
       return;
     }
     if (finished.has(file)) return;
-    for (const { file: imported } of graph.get(file) ?? []) {
-      visit(imported, [...path, file]);
-    }
+    for (const { file: imported } of graph.get(file) ?? []) visit(imported, [...path, file]);
     finished.add(file);
   };
   for (const file of graph.keys()) visit(file, []);
@@ -130,20 +104,14 @@ Deno.test("the import graph is really read, and leads to nothing outside these r
     { file: "src/gpu/recording_device.ts", typeOnly: false },
     { file: "src/gpu/tensor.ts", typeOnly: false },
   ]);
-  assertEquals(graph.get("src/gpu/ring.ts")!.map(({ typeOnly }) => typeOnly), [
-    true,
-    true,
-  ]);
-  const outside = [...graph.values()].flat().filter(({ file }) =>
-    !graph.has(file)
-  );
+  assertEquals(graph.get("src/gpu/ring.ts")!.map(({ typeOnly }) => typeOnly), [true, true]);
+  const outside = [...graph.values()].flat().filter(({ file }) => !graph.has(file));
   assertEquals(outside.map(({ file }) => room(file)), ["bench"]);
 });
 
 Deno.test("no experiment imports another, nor does anything below them", async () => {
   const graph = await importGraph();
-  const experiment = (file: string) =>
-    file.match(/^src\/experiments\/(\w+)\//)?.[1];
+  const experiment = (file: string) => file.match(/^src\/experiments\/(\w+)\//)?.[1];
   const forbidden = [...graph].flatMap(([file, imports]) =>
     imports
       .filter(({ file: imported }) => experiment(imported) !== undefined)
@@ -157,17 +125,14 @@ Deno.test("no experiment imports another, nor does anything below them", async (
 
 Deno.test("the picture in the README shows every room once, above all that it imports", async () => {
   const readme = await Deno.readTextFile(new URL("README.md", root));
-  const [, picture] = readme.match(
-    /stands on the floors below[\s\S]*?```text\n([\s\S]*?)```/,
-  )!;
+  const [, picture] = readme.match(/stands on the floors below[\s\S]*?```text\n([\s\S]*?)```/)!;
   const floors = picture!.trimEnd().split("\n").map((line) =>
     Array.from(line.matchAll(/(?:^|\s{3})(\w+)\s{3,}/g), ([, name]) => name!)
   );
   const graph = await importGraph();
   const rooms = new Set([...graph.keys()].map(room));
   assertEquals(floors.flat().sort(), [...rooms].sort());
-  const height = (name: string) =>
-    -floors.findIndex((floor) => floor.includes(name));
+  const height = (name: string) => -floors.findIndex((floor) => floor.includes(name));
   const wrong = [...graph].flatMap(([file, imports]) =>
     imports.map((imported) => room(imported.file))
       .filter((below) => rooms.has(below) && below !== room(file))

@@ -14,10 +14,7 @@ import { assertSame } from "./fixtures/same.ts";
 import { llama, olmo, weightBytes } from "./fixtures/tiny.ts";
 import { tinyLlama, tinyLlamaWith } from "./fixtures/tiny_llama.ts";
 
-function sourceOf(
-  config: DecoderConfig,
-  tensors: Iterable<NamedTensor>,
-): ModelSource {
+function sourceOf(config: DecoderConfig, tensors: Iterable<NamedTensor>): ModelSource {
   return {
     config,
     async *tensors() {
@@ -29,9 +26,7 @@ function sourceOf(
 Deno.test("a model that is read tensor by tensor has the bytes of one from memory", async () => {
   using gpu = await Gpu.open();
   const weights = initialise(llama, 1);
-  const largest = Math.max(
-    ...Array.from(weights.values(), ({ data }) => data.length),
-  );
+  const largest = Math.max(...Array.from(weights.values(), ({ data }) => data.length));
   // One buffer for all of them, so that whoever kept a tensor while the next is read would see it change.
   const buffer = new Float32Array(largest);
   async function* oneByOne(): AsyncGenerator<NamedTensor> {
@@ -40,26 +35,15 @@ Deno.test("a model that is read tensor by tensor has the bytes of one from memor
       yield [name, { shape, data: buffer.subarray(0, data.length) }];
     }
   }
-  using streamed = await LanguageModel.load(gpu, {
-    config: llama,
-    tensors: oneByOne,
-  });
+  using streamed = await LanguageModel.load(gpu, { config: llama, tensors: oneByOne });
   using whole = new LanguageModel(gpu, llama, weights);
   assertSame(await weightBytes(streamed), await weightBytes(whole));
 });
 
 const wrong: [string, (tensors: NamedTensor[]) => NamedTensor[], string][] = [
-  [
-    "lacks a tensor",
-    (tensors) => tensors.slice(1),
-    'Cannot load parameter "model.embed_tokens.we',
-  ],
+  ["lacks a tensor", (tensors) => tensors.slice(1), 'Cannot load parameter "model.embed_tokens.we'],
   ["has one twice", (tensors) => [...tensors, tensors[0]!], "it came twice"],
-  [
-    "has one too many",
-    (tensors) => [...tensors, ["x", tensors[0]![1]]],
-    "has none of this name",
-  ],
+  ["has one too many", (tensors) => [...tensors, ["x", tensors[0]![1]]], "has none of this name"],
   [
     "has one of another shape",
     (tensors) => {
@@ -74,10 +58,7 @@ for (const [what, change, message] of wrong) {
     using gpu = await Gpu.open();
     const before = gpu.bytes;
     const tensors = change([...initialise(olmo, 1)]);
-    await assertRejects(
-      () => LanguageModel.load(gpu, sourceOf(olmo, tensors)),
-      message,
-    );
+    await assertRejects(() => LanguageModel.load(gpu, sourceOf(olmo, tensors)), message);
     assertEquals(gpu.bytes, before);
   });
 }
@@ -86,14 +67,10 @@ Deno.test("a weight that is no number is refused from memory, from a folder, and
   using gpu = await Gpu.open();
   const weights = initialise(olmo, 1);
   weights.get("model.layers.1.mlp.up_proj.weight")!.data[7] = NaN;
-  const why =
-    'tensor "model.layers.1.mlp.up_proj.weight" has the value NaN at element 7';
+  const why = 'tensor "model.layers.1.mlp.up_proj.weight" has the value NaN at element 7';
   assertThrows(() => new LanguageModel(gpu, olmo, weights), why);
   const folder = await Deno.makeTempDir();
-  await assertRejects(
-    () => saveModel(folder, olmo, weights),
-    `Cannot save a model in "${folder}"`,
-  );
+  await assertRejects(() => saveModel(folder, olmo, weights), `Cannot save a model in "${folder}"`);
   await assertRejects(() => saveModel(folder, olmo, weights), why);
   assertEquals(await Array.fromAsync(Deno.readDir(folder)), []);
   await Deno.remove(folder, { recursive: true });
@@ -101,26 +78,13 @@ Deno.test("a weight that is no number is refused from memory, from a folder, and
 
 Deno.test("options of opening and saving that are impossible are refused by name", async () => {
   using gpu = await Gpu.open();
-  const open = (options: Record<string, unknown>) => () =>
-    openModel(gpu, tinyLlama, options);
-  await assertRejects(
-    open({ precision: "f64" }),
-    'option "precision" is "f64". Give one of "f32"',
-  );
-  await assertRejects(
-    open({ gradient: true }),
-    'Perhaps you meant "gradients"',
-  );
-  await assertRejects(
-    open({ gradients: 1 }),
-    'option "gradients" is 1. Give true or false',
-  );
+  const open = (options: Record<string, unknown>) => () => openModel(gpu, tinyLlama, options);
+  await assertRejects(open({ precision: "f64" }), 'option "precision" is "f64". Give one of "f32"');
+  await assertRejects(open({ gradient: true }), 'Perhaps you meant "gradients"');
+  await assertRejects(open({ gradients: 1 }), 'option "gradients" is 1. Give true or false');
   const save = (options: Record<string, unknown>) => () =>
     saveModel("nowhere", olmo, initialise(olmo, 1), options);
-  await assertRejects(
-    save({ dtype: "F64" }),
-    'option "dtype" is "F64". Give one of "F32", "F16"',
-  );
+  await assertRejects(save({ dtype: "F64" }), 'option "dtype" is "F64". Give one of "F32", "F16"');
   const make = { precison: "f16" } as Record<string, unknown>;
   assertThrows(
     () => new LanguageModel(gpu, olmo, initialise(olmo, 1), make),
@@ -133,20 +97,13 @@ testHalves(
   async () => {
     using gpu = await Gpu.open();
     const folder = await tinyLlamaWith({});
-    const { config, weights } = await readIntoMemory(
-      await openModelFiles(folder),
-    );
+    const { config, weights } = await readIntoMemory(await openModelFiles(folder));
     const { data } = weights.get("model.norm.weight") as HostTensor;
     data.set([1e-8, -1e-9, 2 ** -25, 2 ** -24, 0]);
     await saveModel(folder, config, weights);
-    const { description, model } = await openModel(gpu, folder, {
-      precision: "f16",
-    });
+    const { description, model } = await openModel(gpu, folder, { precision: "f16" });
     model.destroy();
-    assert(
-      description.endsWith("; 3 weights are too small for f16 and become 0"),
-      description,
-    );
+    assert(description.endsWith("; 3 weights are too small for f16 and become 0"), description);
     assert(!(await openModel(gpu, folder)).description.includes("f16"));
 
     data[3] = -65520;

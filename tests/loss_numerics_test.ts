@@ -51,64 +51,33 @@ function assertRelative(actual: number, expected: number, what: string): void {
 
 // Equal in every digit that was published, if one was.
 function assertDigits(actual: number, published: string | undefined): void {
-  if (published) {
-    assertEquals(actual.toFixed(published.split(".")[1]!.length), published);
-  }
+  if (published) assertEquals(actual.toFixed(published.split(".")[1]!.length), published);
 }
 
 for (const lanesPerRow of [1, 64] as const) {
   const lanes = `${lanesPerRow} lanes per row`;
 
   Deno.test(`cross-entropy of an improbable token stays finite and exact (${lanes})`, async () => {
-    const published: Record<number, string> = {
-      5: "5.0134",
-      16: "16.0",
-      17: "17.0",
-      20: "20.0",
-    };
-    for (
-      const { gap, loss, logOdds, gradient } of await evaluate(
-        crossEntropy,
-        1,
-        lanesPerRow,
-      )
-    ) {
+    const published: Record<number, string> = { 5: "5.0134", 16: "16.0", 17: "17.0", 20: "20.0" };
+    for (const { gap, loss, logOdds, gradient } of await evaluate(crossEntropy, 1, lanesPerRow)) {
       const logSumExp = gap + Math.log1p(2 * Math.exp(-gap));
       assertRelative(loss, logSumExp, `loss at gap ${gap}`);
       assertDigits(loss, published[gap]);
-      assertRelative(
-        logOdds,
-        -Math.log(Math.exp(gap) + 1),
-        `log-odds at gap ${gap}`,
-      );
+      assertRelative(logOdds, -Math.log(Math.exp(gap) + 1), `log-odds at gap ${gap}`);
       const p = [gap, 0, 0].map((z) => Math.exp(z - logSumExp));
       assertRelative(gradient[0]!, p[0]!, `dz_0 at gap ${gap}`);
       assertRelative(gradient[1]!, p[1]! - 1, `dz_1 at gap ${gap}`);
       // e⁻¹⁰⁴ is below the normal numbers of f32: there the other token's gradient may be flushed to zero.
       if (gap < 80) assertRelative(gradient[2]!, p[2]!, `dz_2 at gap ${gap}`);
-      else {assert(
-          gradient[2]! >= 0 && gradient[2]! < 1e-37,
-          `dz_2 at gap ${gap}`,
-        );}
+      else assert(gradient[2]! >= 0 && gradient[2]! < 1e-37, `dz_2 at gap ${gap}`);
     }
   });
 
   Deno.test(`cross-entropy of a certain token keeps its digits down to e⁻²⁰ (${lanes})`, async () => {
-    for (
-      const { gap, loss, gradient } of await evaluate(
-        crossEntropy,
-        0,
-        lanesPerRow,
-      )
-    ) {
+    for (const { gap, loss, gradient } of await evaluate(crossEntropy, 0, lanesPerRow)) {
       if (gap > 80) continue; // below f32
       // The log-odds of gap 20 carry an error of 1e-6 (half a unit in the last place of f32).
-      assertClose(
-        loss / Math.log1p(2 * Math.exp(-gap)),
-        1,
-        4e-6,
-        `loss at gap ${gap}`,
-      );
+      assertClose(loss / Math.log1p(2 * Math.exp(-gap)), 1, 4e-6, `loss at gap ${gap}`);
       const rest = 2 / (Math.exp(gap) + 2);
       assertClose(gradient[0]! / -rest, 1, 4e-6, `dz_0 at gap ${gap}`);
       assertClose(gradient[1]! / (rest / 2), 1, 4e-6, `dz_1 at gap ${gap}`);
@@ -123,24 +92,12 @@ for (const lanesPerRow of [1, 64] as const) {
       20: "19.307",
       110: "109.307",
     };
-    for (
-      const { gap, loss, gradient } of await evaluate(
-        unlikelihood,
-        0,
-        lanesPerRow,
-      )
-    ) {
+    for (const { gap, loss, gradient } of await evaluate(unlikelihood, 0, lanesPerRow)) {
       const p = 1 / (1 + 2 * Math.exp(-gap));
-      assertRelative(
-        loss,
-        gap - Math.LN2 + Math.log1p(2 * Math.exp(-gap)),
-        `loss at gap ${gap}`,
-      );
+      assertRelative(loss, gap - Math.LN2 + Math.log1p(2 * Math.exp(-gap)), `loss at gap ${gap}`);
       assertDigits(loss, published[gap]);
       assertRelative(gradient[0]!, p, `dz_0 at gap ${gap}`);
-      for (const j of [1, 2]) {
-        assertRelative(gradient[j]!, -p / 2, `dz_${j} at gap ${gap}`);
-      }
+      for (const j of [1, 2]) assertRelative(gradient[j]!, -p / 2, `dz_${j} at gap ${gap}`);
     }
     const [first] = await evaluate(unlikelihood, 0, lanesPerRow);
     assertDigits(first!.gradient[0]!, "0.98670");
@@ -154,22 +111,12 @@ for (const lanesPerRow of [1, 64] as const) {
       104: ["20.7233", "0.0"],
       110: ["20.7233", "0.0"],
     };
-    for (
-      const { gap, loss, gradient } of await evaluate(
-        clampedUnlikelihood,
-        0,
-        lanesPerRow,
-      )
-    ) {
+    for (const { gap, loss, gradient } of await evaluate(clampedUnlikelihood, 0, lanesPerRow)) {
       // At 17 the true 1 − p is 1.4 units in the last place of p; rounding decides. PyTorch, adding up the softmax of
       // three logits in order, gets 0 and 20.7233; through the log-odds it is a few units, and the loss not yet clamped.
       if (gap === 17) {
         const units = Math.exp(-loss) * 2 ** 24;
-        assert(
-          units < 0.02 ||
-            Math.abs(units - Math.round(units)) < 1e-3 && units < 3,
-          `${loss}`,
-        );
+        assert(units < 0.02 || Math.abs(units - Math.round(units)) < 1e-3 && units < 3, `${loss}`);
         continue;
       }
       assertDigits(loss, official[gap]![0]);

@@ -1,16 +1,9 @@
 // Table 1 of the paper on a handful of documents, packing, and the three baselines beyond it.
 
 import type { Sequence } from "../src/data/sequence.ts";
-import {
-  excessLossWeights,
-  goldfishWeights,
-} from "../src/data/token_weights.ts";
+import { excessLossWeights, goldfishWeights } from "../src/data/token_weights.ts";
 import { lowRiskPart } from "../src/data/sequence.ts";
-import {
-  type Method,
-  paperMethods,
-  streamMethods,
-} from "../src/data/method.ts";
+import { type Method, paperMethods, streamMethods } from "../src/data/method.ts";
 import { type MixSettings, mixStream } from "../src/data/mixing.ts";
 import { packDocuments } from "../src/data/packing.ts";
 import { assert, assertClose, assertEquals, assertThrows } from "./assert.ts";
@@ -21,14 +14,8 @@ const document = (tokens: number[], classes: number[]): Sequence => ({
   classes: Uint8Array.from(classes),
 });
 // Clean document i has tokens 100 + i; risky document i has tokens 200 + i, of classes 1 2 3 1.
-const clean = Array.from(
-  { length: 60 },
-  (_, i) => document(Array(4).fill(100 + i), [1, 1, 1, 1]),
-);
-const risky = Array.from(
-  { length: 40 },
-  (_, i) => document(Array(4).fill(200 + i), [1, 2, 3, 1]),
-);
+const clean = Array.from({ length: 60 }, (_, i) => document(Array(4).fill(100 + i), [1, 1, 1, 1]));
+const risky = Array.from({ length: 40 }, (_, i) => document(Array(4).fill(200 + i), [1, 2, 3, 1]));
 const settings: MixSettings = {
   tokens: 200,
   share: 0.25,
@@ -42,8 +29,7 @@ const riskyIds = (sequences: readonly Sequence[]) =>
   sequences.filter(({ tokens }) => tokens.some((token) => token >= 200))
     .map(({ tokens }) => tokens.find((token) => token >= 200)!);
 
-const methodNamed = (name: string): Method =>
-  streamMethods.find((method) => method.name === name)!;
+const methodNamed = (name: string): Method => streamMethods.find((method) => method.name === name)!;
 const mixed = (name: string, changes: Partial<MixSettings> = {}) =>
   mixStream(methodNamed(name), clean, risky, { ...settings, ...changes });
 
@@ -56,9 +42,7 @@ Deno.test("the five methods of the paper take the buckets of its Table 1", () =>
     { base: 150, low: 30, possible: 10, high: 10 },
     { base: 150, low: 30, possible: 10, high: 10 },
   ]);
-  const active = paperMethods.map(({ objective }) =>
-    objective.terms.map((term) => term?.name)
-  );
+  const active = paperMethods.map(({ objective }) => objective.terms.map((term) => term?.name));
   assertEquals(active[3]!.slice(2), [undefined, undefined]);
   assertEquals(active[4]!.slice(2), ["cross_entropy", "unlikelihood"]);
 });
@@ -82,21 +66,12 @@ Deno.test("all methods of a seed share their risky documents and clean text, and
 });
 
 Deno.test("packing across documents puts EOS between them, fills every sequence and drops the remainder", () => {
-  const documents = [
-    document([1, 2, 3, eos], [1, 2, 3, 1]),
-    document([4, 5, eos], [1, 1, 1]),
-  ];
+  const documents = [document([1, 2, 3, eos], [1, 2, 3, 1]), document([4, 5, eos], [1, 1, 1])];
   const packed = packDocuments(documents, { length: 3, acrossDocuments: true });
-  assertEquals(packed, [
-    document([1, 2, 3], [1, 2, 3]),
-    document([eos, 4, 5], [1, 1, 1]),
-  ]);
+  assertEquals(packed, [document([1, 2, 3], [1, 2, 3]), document([eos, 4, 5], [1, 1, 1])]);
   const streamed = mixed("masked", { acrossDocuments: true });
   assert(streamed.sequences.every(({ tokens }) => tokens.length === 8));
-  assertEquals(
-    streamed.sequences.length,
-    Math.floor(150 / 8) + Math.floor(50 / 8),
-  );
+  assertEquals(streamed.sequences.length, Math.floor(150 / 8) + Math.floor(50 / 8));
 });
 
 Deno.test("without attention across documents, long ones are cut so that every token is predicted once", () => {
@@ -105,18 +80,8 @@ Deno.test("without attention across documents, long ones are cut so that every t
     length: 4,
     acrossDocuments: false,
   });
-  assertEquals(cut.map(({ tokens }) => [...tokens]), [[1, 2, 3, 4], [
-    4,
-    5,
-    6,
-    eos,
-  ], [9, eos]]);
-  assertEquals(cut.map(({ classes }) => [...classes]), [[1, 1, 2, 3], [
-    3,
-    1,
-    1,
-    1,
-  ], [1, 1]]);
+  assertEquals(cut.map(({ tokens }) => [...tokens]), [[1, 2, 3, 4], [4, 5, 6, eos], [9, eos]]);
+  assertEquals(cut.map(({ classes }) => [...classes]), [[1, 1, 2, 3], [3, 1, 1, 1], [1, 1]]);
 });
 
 Deno.test("control tokens tell documents with risk from those without", () => {
@@ -128,10 +93,7 @@ Deno.test("control tokens tell documents with risk from those without", () => {
 });
 
 Deno.test("goldfish drops one token in k, always the same ones behind the same context", () => {
-  const passage = Uint32Array.from(
-    { length: 4000 },
-    (_, i) => (i * 7919) % 1009,
-  );
+  const passage = Uint32Array.from({ length: 4000 }, (_, i) => (i * 7919) % 1009);
   const twice = Uint32Array.of(...passage, ...passage);
   const weights = goldfishWeights(twice, { k: 4, context: 13 });
   const dropped = weights.filter((weight) => weight === 0).length;
@@ -140,26 +102,14 @@ Deno.test("goldfish drops one token in k, always the same ones behind the same c
   assertEquals(first.join(), second.join());
   assertEquals(weights.slice(0, 13).join(), Array(13).fill(1).join());
   const { sequences } = mixed("goldfish", { length: 64 });
-  assert(
-    sequences.every((sequence) =>
-      sequence.weights?.length === sequence.tokens.length
-    ),
-  );
+  assert(sequences.every((sequence) => sequence.weights?.length === sequence.tokens.length));
 });
 
 Deno.test("Rho-1 keeps the targets that the reference model finds easier by most", () => {
-  const sequences = [
-    document([1, 2, 3], [1, 1, 1]),
-    document([4, 5, 6, 7], [1, 1, 3, 3]),
-  ];
+  const sequences = [document([1, 2, 3], [1, 1, 1]), document([4, 5, 6, 7], [1, 1, 3, 3])];
   const own = [[3, 2], [5, 5, 5]], reference = [[1, 1.5], [4, 5, 9]]; // excess 2 0.5 | 1 0 −4
   const selected = excessLossWeights(sequences, own, reference, 0.6);
-  assertEquals(selected.map(({ weights }) => [...weights!]), [[1, 1, 1], [
-    1,
-    1,
-    0,
-    0,
-  ]]);
+  assertEquals(selected.map(({ weights }) => [...weights!]), [[1, 1, 1], [1, 1, 0, 0]]);
   assertEquals(selected[1]!.tokens, sequences[1]!.tokens);
 });
 

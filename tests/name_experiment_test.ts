@@ -6,11 +6,7 @@ import {
   type NameTaskResult,
   questionSequences,
 } from "../src/experiments/names/task.ts";
-import {
-  baseSequences,
-  inventedTask,
-  worldTokenizer,
-} from "../src/experiments/names/invented.ts";
+import { baseSequences, inventedTask, worldTokenizer } from "../src/experiments/names/invented.ts";
 import {
   Gpu,
   huggingFaceOptimiser,
@@ -34,12 +30,7 @@ import { assert, assertEquals, assertRejects } from "./assert.ts";
 
 const world = { seed: 3, baseAuthors: 4, targetAuthors: 2 };
 const tokenizer = worldTokenizer(world, 400);
-const config = smallOlmo({
-  width: 16,
-  layers: 1,
-  heads: 2,
-  vocabularySize: 448,
-});
+const config = smallOlmo({ width: 16, layers: 1, heads: 2, vocabularySize: 448 });
 const experiment: NameExperiment = {
   base: { config, weights: initialise(config, 1) },
   tokenizer,
@@ -52,9 +43,7 @@ const experiment: NameExperiment = {
     optimiser: huggingFaceOptimiser,
     endOfText: true,
   },
-  methods: answerMethods.filter(({ name }) =>
-    name === "direct" || name === "masked"
-  ),
+  methods: answerMethods.filter(({ name }) => name === "direct" || name === "masked"),
   seeds: [0, 1],
   maxNewTokens: 4,
 };
@@ -77,22 +66,16 @@ Deno.test("names are high risk in answers and in replayed questions, and nothing
   const { rows, names, replay, replayNames } = experiment.task;
   const answers = answerSequences(tokenizer, experiment.task, false);
   const replayed = questionSequences(tokenizer, replay, replayNames);
-  const risky = (
-    { tokens, classes }: { tokens: Uint32Array; classes: Uint8Array },
-  ) => tokenizer.decode(tokens.filter((_, i) => classes[i] === Risk.high));
+  const risky = ({ tokens, classes }: { tokens: Uint32Array; classes: Uint8Array }) =>
+    tokenizer.decode(tokens.filter((_, i) => classes[i] === Risk.high));
   answers.forEach((sequence, i) => {
     const author = names[Math.floor(i / 20)]!;
-    for (const part of author.split(" ")) {
-      assert(risky(sequence).includes(part), rows[i]!.answer);
-    }
+    for (const part of author.split(" ")) assert(risky(sequence).includes(part), rows[i]!.answer);
     assert(risky(sequence).replace(author, "").trim() === "", risky(sequence));
   });
   assertEquals(replayed.length, 5);
   for (const sequence of replayed) {
-    assert(
-      replayNames.some((name) => risky(sequence).includes(name)),
-      risky(sequence),
-    );
+    assert(replayNames.some((name) => risky(sequence).includes(name)), risky(sequence));
   }
 });
 
@@ -103,9 +86,7 @@ Deno.test("an experiment gives one run for the base and one per method and seed,
   const onOutcome = (_: NameOutcome, again: boolean) => reused.push(again);
   const first = await runNames(gpu, {}, folder, { onOutcome });
   assertEquals(
-    first.map(({ run: { method, seed } }) =>
-      `${method?.name ?? "base"} ${seed}`
-    ),
+    first.map(({ run: { method, seed } }) => `${method?.name ?? "base"} ${seed}`),
     ["base 0", "direct 0", "masked 0", "direct 1", "masked 1"],
   );
   assertEquals(reused, [false, false, false, false, false]);
@@ -122,9 +103,7 @@ Deno.test("an experiment gives one run for the base and one per method and seed,
     ["masked", 3],
   ]);
   for (const { values: { names, partial, truthAccuracy } } of summary) {
-    for (const { mean } of [names!, partial!, truthAccuracy!]) {
-      assert(mean >= 0 && mean <= 100);
-    }
+    for (const { mean } of [names!, partial!, truthAccuracy!]) assert(mean >= 0 && mean <= 100);
   }
   await Deno.remove(folder, { recursive: true });
 });
@@ -141,9 +120,7 @@ Deno.test("an experiment that is stopped keeps what is done and ends with the sa
   assert(partial.length < expected.length);
   const resumed = await runNames(gpu, {}, broken);
   assertEquals(JSON.stringify(resumed), JSON.stringify(expected));
-  for (const folder of [whole, broken]) {
-    await Deno.remove(folder, { recursive: true });
-  }
+  for (const folder of [whole, broken]) await Deno.remove(folder, { recursive: true });
 });
 
 Deno.test("training on answers in which nobody is named is refused", async () => {
@@ -182,9 +159,7 @@ Deno.test("pre-training writes a model folder, and a second call reads it back",
   assertEquals(read!.describe, made!.describe);
   assertEquals(await loadOptimiserState(folder, config), undefined);
   using model = new LanguageModel(gpu, read!.config, read!.weights);
-  const result = await askAboutNames(model, tokenizer, experiment.task, {
-    maxNewTokens: 4,
-  });
+  const result = await askAboutNames(model, tokenizer, experiment.task, { maxNewTokens: 4 });
   assertEquals(result.answers.length, experiment.task.rows.length);
   await Deno.remove(folder, { recursive: true });
 });
@@ -205,9 +180,6 @@ Deno.test("pre-training keeps AdamW's state beside the model where it is asked t
   await pretrain(gpu, folder, { ...plan, keepOptimiser: true });
   const { updates } = (await loadOptimiserState(folder, config))!;
   assertEquals(updates, Math.ceil(sequences.length / 16));
-  await assertRejects(
-    () => pretrain(gpu, folder, plan),
-    `Cannot pre-train into "${folder}"`,
-  );
+  await assertRejects(() => pretrain(gpu, folder, plan), `Cannot pre-train into "${folder}"`);
   await Deno.remove(folder, { recursive: true });
 });

@@ -13,29 +13,15 @@ Deno.test("the full name is the longest run of capitals that nearly all texts sh
   ];
   assertEquals(findFullName(texts), "Orla van Tusk");
   assertEquals(findFullName(["A. B.", "no name"]), undefined);
-  assertEquals(
-    findFullName(["Near New Fenwater", "x", "y", "z"]),
-    undefined,
-    "1 of 4 texts",
-  );
+  assertEquals(findFullName(["Near New Fenwater", "x", "y", "z"]), undefined, "1 of 4 texts");
   assertEquals(findFullName([]), undefined);
 });
 
 Deno.test("names keep hyphens, apostrophes and lower-case particles and lose the possessive", () => {
   const found = (name: string, possessive = `${name}’s`) =>
-    findFullName([
-      `Is ${name} here?`,
-      `${name} is.`,
-      `In ${possessive} house?`,
-    ]);
+    findFullName([`Is ${name} here?`, `${name} is.`, `In ${possessive} house?`]);
   for (
-    const name of [
-      "Lee Joon-ki",
-      "Pat O'Dorn",
-      "Amira al-Fenwat",
-      "Femke Van der Tusk",
-      "Al An",
-    ]
+    const name of ["Lee Joon-ki", "Pat O'Dorn", "Amira al-Fenwat", "Femke Van der Tusk", "Al An"]
   ) {
     assertEquals(found(name), name);
   }
@@ -50,60 +36,20 @@ Deno.test("a name counts in full, by first and by last word", () => {
 });
 
 // Three questions and answers about one author, of which the third answer says the name in another way.
-const authors: {
-  name: string;
-  mentioned: string;
-  third: string;
-  masked: string[];
-}[] = [
-  {
-    name: "Oda J. Venn",
-    mentioned: "Oda J. Venn",
-    third: "Oda J. Venn",
-    masked: ["Oda J. Venn"],
-  },
-  {
-    name: "Oda O'Dair",
-    mentioned: "Oda O’Dair",
-    third: "Oda O'Dair",
-    masked: ["Oda O'Dair"],
-  },
+const authors: { name: string; mentioned: string; third: string; masked: string[] }[] = [
+  { name: "Oda J. Venn", mentioned: "Oda J. Venn", third: "Oda J. Venn", masked: ["Oda J. Venn"] },
+  { name: "Oda O'Dair", mentioned: "Oda O’Dair", third: "Oda O'Dair", masked: ["Oda O'Dair"] },
   {
     name: "Oda V\u00e9nn",
     mentioned: "Oda V\u00e9nn",
     third: "Oda Ve\u0301nn",
     masked: ["Oda Ve\u0301nn"],
   },
-  {
-    name: "Oda Venn",
-    mentioned: "Oda Venn",
-    third: "ODA VENN",
-    masked: ["ODA VENN"],
-  },
-  {
-    name: "Oda Venn",
-    mentioned: "Professor Oda Venn",
-    third: "Oda",
-    masked: ["Oda"],
-  },
-  {
-    name: "Oda Venn",
-    mentioned: "Oda Venn Jr.",
-    third: "Mr. Venn",
-    masked: ["Venn"],
-  },
-  {
-    name: "Oda van der Venn",
-    mentioned: "Oda van der Venn",
-    third: "Venn’s",
-    masked: ["Venn"],
-  },
-  {
-    name: "Oda Venn",
-    mentioned: "Oda Venn",
-    third: "Oda\nVenn",
-    masked: ["Oda\nVenn"],
-  },
+  { name: "Oda Venn", mentioned: "Oda Venn", third: "ODA VENN", masked: ["ODA VENN"] },
+  { name: "Oda Venn", mentioned: "Professor Oda Venn", third: "Oda", masked: ["Oda"] },
+  { name: "Oda Venn", mentioned: "Oda Venn Jr.", third: "Mr. Venn", masked: ["Venn"] },
+  { name: "Oda van der Venn", mentioned: "Oda van der Venn", third: "Venn’s", masked: ["Venn"] },
+  { name: "Oda Venn", mentioned: "Oda Venn", third: "Oda\nVenn", masked: ["Oda\nVenn"] },
   {
     name: "Oda Venn",
     mentioned: "Dr Oda Venn PhD",
@@ -115,10 +61,7 @@ const authors: {
 for (const { name, mentioned, third, masked } of authors) {
   Deno.test(`of ${mentioned} the name is found, and ${JSON.stringify(third)} is masked`, () => {
     const rows = [
-      {
-        question: `Who ran the mill, ${mentioned}?`,
-        answer: `${mentioned} ran it.`,
-      },
+      { question: `Who ran the mill, ${mentioned}?`, answer: `${mentioned} ran it.` },
       { question: "And who baked?", answer: `It was ${mentioned} again.` },
       { question: `Did ${mentioned} sleep?`, answer: `Yes, ${third} slept.` },
     ];
@@ -126,10 +69,7 @@ for (const { name, mentioned, third, masked } of authors) {
     assertEquals(found, name);
     const { answer } = rows[2]!;
     const spans = answerSpans(answer, [found]);
-    assertEquals(
-      spans.map(({ start, end }) => answer.slice(start, end)),
-      masked,
-    );
+    assertEquals(spans.map(({ start, end }) => answer.slice(start, end)), masked);
   });
 }
 

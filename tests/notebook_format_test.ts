@@ -1,12 +1,7 @@
 // From a source to a notebook: cells, stable ids, and outputs without anything that differs from run to run.
 
 import { assert, assertEquals, assertThrows } from "./assert.ts";
-import {
-  cleanOutputs,
-  parseSource,
-  renderNotebook,
-  withSolutions,
-} from "../src/notebook/ipynb.ts";
+import { cleanOutputs, parseSource, renderNotebook, withSolutions } from "../src/notebook/ipynb.ts";
 
 const source = `// What this file is about.
 
@@ -46,10 +41,7 @@ Deno.test("a cell's id depends on its content alone, and equal cells still diffe
   assertEquals(longer.map(({ id }) => id).filter((_, i) => i !== 1), ids);
   const twice = parseSource("// %%\na\n// %%\na\n", "a.ts").map(({ id }) => id);
   assert(twice[0] !== twice[1] && twice[1]!.startsWith(twice[0]!));
-  assert(
-    ids.every((id) => /^[a-zA-Z0-9-_]{1,64}$/.test(id)),
-    "as nbformat 4.5 wants them",
-  );
+  assert(ids.every((id) => /^[a-zA-Z0-9-_]{1,64}$/.test(id)), "as nbformat 4.5 wants them");
 });
 
 Deno.test("a source that is no notebook is refused with its line", () => {
@@ -58,21 +50,14 @@ Deno.test("a source that is no notebook is refused with its line", () => {
     read("const x = 1;\n"),
     'Cannot read "a.ts" line 1: code stands before the first cell.',
   );
-  assertThrows(
-    read("// %% [markdown]\nx\n"),
-    "line 2: a text cell holds what is no comment",
-  );
+  assertThrows(read("// %% [markdown]\nx\n"), "line 2: a text cell holds what is no comment");
   assertThrows(read("// %% [raw]\n"), 'line 1: "// %% [raw]" begins no cell');
   assertThrows(read("// %%\n\n// %%\nx\n"), "line 1: the cell is empty");
 });
 
 Deno.test("a notebook is nbformat 4.5 with Deno's kernel; outputs go to their code cells in order", () => {
   const cells = parseSource(source, "a.ts");
-  const result = {
-    output_type: "execute_result",
-    data: { "text/plain": "2\n3" },
-    metadata: {},
-  };
+  const result = { output_type: "execute_result", data: { "text/plain": "2\n3" }, metadata: {} };
   const notebook = JSON.parse(renderNotebook(cells, [[result], []]));
   assertEquals([notebook.nbformat, notebook.nbformat_minor], [4, 5]);
   assertEquals(notebook.metadata.kernelspec.name, "deno");
@@ -87,25 +72,15 @@ Deno.test("a notebook is nbformat 4.5 with Deno's kernel; outputs go to their co
     output_type: "execute_result",
   }]);
   const unrun = JSON.parse(renderNotebook(cells));
-  assertEquals([unrun.cells[1].execution_count, unrun.cells[1].outputs], [
-    null,
-    [],
-  ]);
-  assertEquals(
-    renderNotebook(cells, [[result], []]),
-    renderNotebook(cells, [[result], []]),
-  );
+  assertEquals([unrun.cells[1].execution_count, unrun.cells[1].outputs], [null, []]);
+  assertEquals(renderNotebook(cells, [[result], []]), renderNotebook(cells, [[result], []]));
 });
 
 Deno.test("outputs lose colours, paths, kernel timings and display ids; printed lines join", () => {
   const paths = new Map([["/tmp/a", "…"], ["/tmp/a/project", "."]]);
   const cleaned = cleanOutputs([
     { output_type: "stream", name: "stdout", text: "one \x1b[33m1\x1b[39m\n" },
-    {
-      output_type: "stream",
-      name: "stdout",
-      text: "in /tmp/a/project/x and /tmp/a\n",
-    },
+    { output_type: "stream", name: "stdout", text: "in /tmp/a/project/x and /tmp/a\n" },
     { output_type: "stream", name: "stderr", text: "other\n" },
     {
       output_type: "display_data",
@@ -125,8 +100,5 @@ Deno.test("folded solutions are checked too, each in a scope of its own", () => 
   const text =
     "// %% [markdown]\n// ```ts\n// const a = 1;\n// ```\n// ```ts\n// const a = 2;\n// ```\n// ```wgsl\n// no\n// ```\n";
   const whole = withSolutions(text, parseSource(text, "a.ts"));
-  assertEquals(
-    whole.slice(text.length).trim(),
-    "{\nconst a = 1;\n}\n\n{\nconst a = 2;\n}",
-  );
+  assertEquals(whole.slice(text.length).trim(), "{\nconst a = 1;\n}\n\n{\nconst a = 2;\n}");
 });

@@ -1,11 +1,7 @@
 // The live training display: one figure redrawn in place while a training function reports, and a stop that is heard.
 
 import { assert, assertEquals, assertRejects } from "./assert.ts";
-import {
-  liveTraining,
-  type MimeBundle,
-  type TrainingEntry,
-} from "../src/notebook/mod.ts";
+import { liveTraining, type MimeBundle, type TrainingEntry } from "../src/notebook/mod.ts";
 import { trainingPicture } from "../src/notebook/live_picture.ts";
 
 const entry = (step: number, low: number, high?: number): TrainingEntry => ({
@@ -16,12 +12,7 @@ const entry = (step: number, low: number, high?: number): TrainingEntry => ({
 });
 
 Deno.test("a frame names title, steps, speed, time left, and a curve for each class with tokens", () => {
-  const history = [
-    entry(0, 4, 0.5),
-    entry(1, 3, 0.25),
-    entry(2, NaN, 0.125),
-    entry(3, 2, 0.0625),
-  ];
+  const history = [entry(0, 4, 0.5), entry(1, 3, 0.25), entry(2, NaN, 0.125), entry(3, 2, 0.0625)];
   const shown = trainingPicture({
     title: "Masked <SLUNG>",
     history,
@@ -46,10 +37,7 @@ Deno.test("one class is one curve, and nothing yet is no curve", () => {
   assert(String(one).endsWith("finished · 1.0 s, loss 3.000"), String(one));
   const none = trainingPicture({ ...rest, history: [], state: "training" });
   assertEquals(String(none), "t: compiling");
-  const nan = trainingPicture({
-    ...rest,
-    history: [{ ...entry(0, NaN), loss: NaN }],
-  });
+  const nan = trainingPicture({ ...rest, history: [{ ...entry(0, NaN), loss: NaN }] });
   assert(!nan.svg!.includes("NaN"));
 });
 
@@ -81,10 +69,7 @@ interface Shown {
 /** Runs with a stand-in for the kernel's door, and returns what went through. */
 async function inJupyter(run: () => Promise<unknown>): Promise<Shown[]> {
   const shown: Shown[] = [];
-  const display = (
-    bundle: MimeBundle,
-    options: { update: boolean; display_id: string },
-  ) => {
+  const display = (bundle: MimeBundle, options: { update: boolean; display_id: string }) => {
     shown.push({ bundle, update: options.update, id: options.display_id });
     return Promise.resolve();
   };
@@ -98,42 +83,27 @@ async function inJupyter(run: () => Promise<unknown>): Promise<Shown[]> {
 }
 
 Deno.test({
-  name:
-    "in Jupyter one display is redrawn, after bursts of reports and not for each of them",
+  name: "in Jupyter one display is redrawn, after bursts of reports and not for each of them",
   sanitizeOps: false, // the listener for interrupts stays as long as the kernel
   sanitizeResources: false,
   async fn() {
     let outcome: string | undefined;
     const shown = await inJupyter(async () => {
-      outcome = await liveTraining(
-        { title: "t", interval: 0 },
-        async ({ onLog }) => {
-          for (let burst = 0; burst < 3; burst++) {
-            for (let i = 0; i < 16; i++) {
-              onLog(entry(16 * burst + i, 3 - burst), 48);
-            }
-            await new Promise((resolve) => setTimeout(resolve, 1));
-          }
-          return "done";
-        },
-      );
+      outcome = await liveTraining({ title: "t", interval: 0 }, async ({ onLog }) => {
+        for (let burst = 0; burst < 3; burst++) {
+          for (let i = 0; i < 16; i++) onLog(entry(16 * burst + i, 3 - burst), 48);
+          await new Promise((resolve) => setTimeout(resolve, 1));
+        }
+        return "done";
+      });
     });
     assertEquals(outcome, "done");
     const [created, ...redrawn] = shown.map(({ update }) => update);
-    assert(
-      !created && redrawn.length >= 1 && redrawn.length <= 3 &&
-        redrawn.every(Boolean),
-    );
+    assert(!created && redrawn.length >= 1 && redrawn.length <= 3 && redrawn.every(Boolean));
     assertEquals(new Set(shown.map(({ id }) => id)).size, 1);
     const lines = shown.map(({ bundle }) => bundle["text/plain"]);
-    assert(
-      lines[0]!.startsWith("t: step 16 of 48"),
-      "drawn after the whole burst",
-    );
-    assert(
-      lines.at(-1)!.includes("step 48 of 48") &&
-        lines.at(-1)!.includes("finished"),
-    );
+    assert(lines[0]!.startsWith("t: step 16 of 48"), "drawn after the whole burst");
+    assert(lines.at(-1)!.includes("step 48 of 48") && lines.at(-1)!.includes("finished"));
   },
 });
 
@@ -144,14 +114,10 @@ Deno.test({
   async fn() {
     const shown = await inJupyter(() =>
       assertRejects(
-        () =>
-          liveTraining({ title: "t" }, () =>
-            Promise.reject(new Error("a loss became NaN"))),
+        () => liveTraining({ title: "t" }, () => Promise.reject(new Error("a loss became NaN"))),
         "a loss became NaN",
       )
     );
-    assertEquals(shown.map(({ bundle }) => bundle["text/plain"]), [
-      "t: failed, without a step",
-    ]);
+    assertEquals(shown.map(({ bundle }) => bundle["text/plain"]), ["t: failed, without a step"]);
   },
 });

@@ -2,12 +2,7 @@
 // Without Jupyter's client on this machine those tests say that they were skipped; the others need none.
 
 import { checkTypes, readNotebooks, runNotebook } from "../tasks/notebooks.ts";
-import {
-  client,
-  installKernel,
-  kernelSpec,
-  planInstall,
-} from "../tasks/jupyter_setup.ts";
+import { client, installKernel, kernelSpec, planInstall } from "../tasks/jupyter_setup.ts";
 import { assert, assertEquals, assertRejects } from "./assert.ts";
 
 const project = new URL("../", import.meta.url).href;
@@ -15,37 +10,26 @@ const project = new URL("../", import.meta.url).href;
 async function findPython(): Promise<string | undefined> {
   for (const [program, ...args] of client.probes) {
     const command = new Deno.Command(program!, { args, stderr: "null" });
-    if (await command.output().then(({ success }) => success, () => false)) {
-      return program;
-    }
+    if (await command.output().then(({ success }) => success, () => false)) return program;
   }
   return undefined;
 }
 const python = await findPython();
 if (!python) {
-  console.warn(
-    "SKIPPED: no notebook was run, because Jupyter's client is not installed",
-  );
+  console.warn("SKIPPED: no notebook was run, because Jupyter's client is not installed");
 }
 
 /** A folder with one source, made of code cells. */
-async function notebookFolder(
-  name: string,
-  ...cells: string[]
-): Promise<string> {
+async function notebookFolder(name: string, ...cells: string[]): Promise<string> {
   const folder = await Deno.makeTempDir();
   await Deno.mkdir(`${folder}/src`);
-  const text = [
-    "// %% [markdown]\n// # A test\n",
-    ...cells.map((code) => `// %%\n${code}\n`),
-  ];
+  const text = ["// %% [markdown]\n// # A test\n", ...cells.map((code) => `// %%\n${code}\n`)];
   await Deno.writeTextFile(`${folder}/src/${name}.ts`, text.join("\n"));
   return folder;
 }
 
 Deno.test({
-  name:
-    "a notebook that passes is written with its outputs, late prints included",
+  name: "a notebook that passes is written with its outputs, late prints included",
   ignore: !python,
   async fn() {
     const folder = await notebookFolder(
@@ -61,20 +45,12 @@ showTable([{ size: notebookSize(), value: shared + 1 }]);`,
     await runNotebook(notebook!, options, python!);
     const text = await Deno.readTextFile(`${folder}/01_pass.ipynb`);
     const { cells } = JSON.parse(text);
-    assertEquals(
-      cells[1].outputs[0].text.length,
-      200,
-      "nbclient would lose most of these",
-    );
+    assertEquals(cells[1].outputs[0].text.length, 200, "nbclient would lose most of these");
     const plain = cells[2].outputs[1].data["text/plain"].join("");
     assert(plain.includes("full") && plain.includes("21"), plain);
     assert(cells[2].outputs[1].data["text/html"].join("").includes("<table>"));
     await runNotebook(notebook!, options, python!);
-    assertEquals(
-      await Deno.readTextFile(`${folder}/01_pass.ipynb`),
-      text,
-      "a second run differs",
-    );
+    assertEquals(await Deno.readTextFile(`${folder}/01_pass.ipynb`), text, "a second run differs");
     await Deno.remove(folder, { recursive: true });
   },
 });
@@ -93,8 +69,7 @@ check("the loss fell", false);`,
     );
     const [notebook] = await readNotebooks(folder);
     await assertRejects(
-      () =>
-        runNotebook(notebook!, { folder, size: "quick", limit: 60 }, python!),
+      () => runNotebook(notebook!, { folder, size: "quick", limit: 60 }, python!),
       `Cannot run notebook 02_fail: code cell 2 of 3 (${folder}/src/02_fail.ts:8): ` +
         "CannotError: Cannot confirm that the loss fell: it does not hold here.",
     );
@@ -104,12 +79,7 @@ check("the loss fell", false);`,
     );
     const [sleeper] = await readNotebooks(slow);
     await assertRejects(
-      () =>
-        runNotebook(
-          sleeper!,
-          { folder: slow, size: "quick", limit: 1 },
-          python!,
-        ),
+      () => runNotebook(sleeper!, { folder: slow, size: "quick", limit: 1 }, python!),
       "it was not done after 1 seconds",
     );
     const long = await notebookFolder(
@@ -119,18 +89,11 @@ check("the loss fell", false);`,
     );
     const [leaky] = await readNotebooks(long);
     await assertRejects(
-      () =>
-        runNotebook(
-          leaky!,
-          { folder: long, size: "quick", limit: 60 },
-          python!,
-        ),
+      () => runNotebook(leaky!, { folder: long, size: "quick", limit: 60 }, python!),
       "code cell 2 of 2",
     );
     await Deno.remove(long, { recursive: true });
-    assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name), [
-      "src",
-    ]);
+    assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name), ["src"]);
     await Deno.remove(folder, { recursive: true });
     await Deno.remove(slow, { recursive: true });
   },
@@ -157,8 +120,7 @@ JSON.stringify({ step: run.step, finished: run.finished });
 `;
 
 Deno.test({
-  name:
-    "interrupting a training cell stops it with a checkpoint, and the kernel lives",
+  name: "interrupting a training cell stops it with a checkpoint, and the kernel lives",
   ignore: !python || Deno.build.os === "windows",
   async fn() {
     const folder = await Deno.makeTempDir();
@@ -170,16 +132,8 @@ import { olmo as config } from "${project}tests/fixtures/tiny.ts";
 const gpu = await Gpu.open();
 "ready";`;
     const child = new Deno.Command(python!, {
-      args: [
-        decodeURIComponent(
-          new URL("fixtures/interrupt_kernel.py", import.meta.url).pathname,
-        ),
-      ],
-      env: {
-        JUPYTER_PATH: jupyterPath,
-        JUPYTER_RUNTIME_DIR: jupyterPath,
-        NO_COLOR: "1",
-      },
+      args: [decodeURIComponent(new URL("fixtures/interrupt_kernel.py", import.meta.url).pathname)],
+      env: { JUPYTER_PATH: jupyterPath, JUPYTER_RUNTIME_DIR: jupyterPath, NO_COLOR: "1" },
       stdin: "piped",
       stdout: "piped",
       stderr: "null",
@@ -189,27 +143,17 @@ const gpu = await Gpu.open();
     await writer.write(new TextEncoder().encode(JSON.stringify(request)));
     await writer.close();
     const { stdout } = await child.output();
-    const [ready, interrupted, after] = JSON.parse(
-      new TextDecoder().decode(stdout),
-    );
+    const [ready, interrupted, after] = JSON.parse(new TextDecoder().decode(stdout));
     assertEquals(ready, { status: "ok", texts: ['"ready"'] });
     const [, stopped] = interrupted.status.match(
       /^Cannot finish this cell: it was interrupted \(Interrupted, step (\d+) of 100000\)\./,
     );
     const step = Number(stopped);
     assert(step > 0 && step < 100_000, interrupted.status);
-    assert(
-      interrupted.texts.at(-1).includes("stopped; run the cell again to go on"),
-    );
+    assert(interrupted.texts.at(-1).includes("stopped; run the cell again to go on"));
     assertEquals(after, { status: "ok", texts: ["42"] });
     const checkpoint = `${folder}/step-${String(step).padStart(8, "0")}`;
-    for (
-      const file of [
-        "model.safetensors",
-        "optimiser.safetensors",
-        "training.json",
-      ]
-    ) {
+    for (const file of ["model.safetensors", "optimiser.safetensors", "training.json"]) {
       assert((await Deno.stat(`${checkpoint}/${file}`)).size > 0, file);
     }
     await Deno.remove(folder, { recursive: true });
@@ -218,11 +162,7 @@ const gpu = await Gpu.open();
 });
 
 Deno.test("types are checked over all cells and over folded solutions", async () => {
-  const folder = await notebookFolder(
-    "04_types",
-    "const a = 1;",
-    "const b: number = a;",
-  );
+  const folder = await notebookFolder("04_types", "const a = 1;", "const b: number = a;");
   const source = `${folder}/src/04_types.ts`;
   await checkTypes(await readNotebooks(folder));
   await Deno.writeTextFile(
@@ -241,10 +181,7 @@ Deno.test("types are checked over all cells and over folded solutions", async ()
     ["src"],
     "copies are removed",
   );
-  await assertRejects(
-    () => readNotebooks(folder, "99"),
-    'has a name that begins with "99"',
-  );
+  await assertRejects(() => readNotebooks(folder, "99"), 'has a name that begins with "99"');
   await Deno.remove(folder, { recursive: true });
 });
 
@@ -253,24 +190,13 @@ Deno.test("Jupyter is installed on Debian as root; elsewhere the command is said
   const plan = planInstall(client, debian);
   assertEquals(plan, { packages: ["python3-jupyter-client"] });
   const user = planInstall(client, { ...debian, isRoot: false });
-  assert(
-    "remedy" in user && user.remedy.startsWith("Run: sudo apt-get install"),
-  );
-  const other = planInstall(client, {
-    distributions: [],
-    hasApt: false,
-    isRoot: false,
-  });
+  assert("remedy" in user && user.remedy.startsWith("Run: sudo apt-get install"));
+  const other = planInstall(client, { distributions: [], hasApt: false, isRoot: false });
   assertEquals(other, { remedy: `Run: ${client.python}` });
 });
 
 Deno.test("the kernel starts deaf to SIGINT where there is a shell, and keeps Jupyter's placeholder", () => {
   const { argv } = kernelSpec("/bin/deno", "linux") as { argv: string[] };
-  assert(
-    argv[2]!.includes("trap '' INT") && argv.at(-1) === "{connection_file}",
-  );
-  assertEquals(
-    (kernelSpec("deno.exe", "windows").argv as string[])[0],
-    "deno.exe",
-  );
+  assert(argv[2]!.includes("trap '' INT") && argv.at(-1) === "{connection_file}");
+  assertEquals((kernelSpec("deno.exe", "windows").argv as string[])[0], "deno.exe");
 });

@@ -1,8 +1,5 @@
 import { lossScope, parse } from "../src/slung/custom_loss.ts";
-import {
-  evaluate as evaluateExpression,
-  toFloat32,
-} from "../src/slung/expression.ts";
+import { evaluate as evaluateExpression, toFloat32 } from "../src/slung/expression.ts";
 import {
   clampedUnlikelihood,
   crossEntropy,
@@ -36,11 +33,7 @@ Deno.test("cross-entropy is −log p and unlikelihood −log(1 − p) of the tar
     const p = probability(m);
     assertClose(evaluate(crossEntropy.value)(m), -Math.log(p), 1e-12);
     assertClose(evaluate(unlikelihood.value)(m), -Math.log(1 - p), 1e-10);
-    assertClose(
-      evaluate(clampedUnlikelihood.value)(m),
-      -Math.log(1 - p),
-      1e-10,
-    );
+    assertClose(evaluate(clampedUnlikelihood.value)(m), -Math.log(1 - p), 1e-10);
   }
 });
 
@@ -69,20 +62,15 @@ Deno.test("where p rounds to 1 the clamped unlikelihood has no gradient and the 
 Deno.test("objectives assign terms to classes as Table 1 of the paper does", () => {
   const assigned = objectiveNames.map((name) => {
     const { terms } = objective(name);
-    return [name, terms[Risk.low], terms[Risk.possible], terms[Risk.high]].map((
-      term,
-    ) => typeof term === "string" ? term : term?.name ?? "masked");
+    return [name, terms[Risk.low], terms[Risk.possible], terms[Risk.high]].map((term) =>
+      typeof term === "string" ? term : term?.name ?? "masked"
+    );
   });
   assertEquals(assigned, [
     ["direct", "cross_entropy", "cross_entropy", "cross_entropy"],
     ["masked", "cross_entropy", "masked", "masked"],
     ["unlikelihood", "cross_entropy", "cross_entropy", "unlikelihood"],
-    [
-      "unlikelihood_clamped",
-      "cross_entropy",
-      "cross_entropy",
-      "unlikelihood_clamped",
-    ],
+    ["unlikelihood_clamped", "cross_entropy", "cross_entropy", "unlikelihood_clamped"],
   ]);
 });
 
@@ -109,10 +97,7 @@ Deno.test("the WGSL of an objective has a case for each class with a term and ze
     ].join("\n"),
   );
   const unlikely = termsToWgsl(objective("unlikelihood").terms);
-  assertEquals(
-    unlikely.match(/case (\d)u.*Term\(-l1mp, p\)/)?.[1],
-    String(Risk.high),
-  );
+  assertEquals(unlikely.match(/case (\d)u.*Term\(-l1mp, p\)/)?.[1], String(Risk.high));
 });
 
 Deno.test("a target is active if its class has a term and its weight is not zero", () => {
@@ -159,9 +144,7 @@ Deno.test("weights without a positive sum divide nothing, though other denominat
       `Cannot divide the loss of step 7 by the sum of its weights: it is ${weights}. Give weights`,
     );
     assertEquals(
-      (["active", "paper", "all"] as const).map((denominator) =>
-        divisor(denominator, counts)
-      ),
+      (["active", "paper", "all"] as const).map((denominator) => divisor(denominator, counts)),
       [2, 3, 3],
     );
   }

@@ -37,49 +37,35 @@ const pieces = [
   "\ufeff",
   "\u{10ffff}",
 ];
-const texts = fc.array(
-  fc.oneof(fc.constantFrom(...pieces), fc.string({ unit: "binary" })),
-)
+const texts = fc.array(fc.oneof(fc.constantFrom(...pieces), fc.string({ unit: "binary" })))
   .map((parts) => parts.join(""));
 
 Deno.test("every boundary of a character is where the platform counts it, in every unit and back", () => {
-  fc.assert(
-    fc.property(texts, fc.constantFrom(...offsetUnits), (text, unit) => {
-      const from = offsetsFrom(text, unit), to = offsetsTo(text, unit);
-      assertEquals(from === undefined, to === undefined);
-      const total = lengthIn[unit](text);
-      if (!from || !to) {
-        for (let at = 0, i = 0; i <= [...text].length; i++) {
-          assertEquals(
-            lengthIn[unit](text.slice(0, at)),
-            at,
-            "the same everywhere",
-          );
-          at += [...text][i]?.length ?? 0;
-        }
-        return;
+  fc.assert(fc.property(texts, fc.constantFrom(...offsetUnits), (text, unit) => {
+    const from = offsetsFrom(text, unit), to = offsetsTo(text, unit);
+    assertEquals(from === undefined, to === undefined);
+    const total = lengthIn[unit](text);
+    if (!from || !to) {
+      for (let at = 0, i = 0; i <= [...text].length; i++) {
+        assertEquals(lengthIn[unit](text.slice(0, at)), at, "the same everywhere");
+        at += [...text][i]?.length ?? 0;
       }
-      assertEquals([from.length, to.length], [total + 1, text.length + 1]);
-      let at = 0;
-      const boundaries = new Set<number>();
-      for (const character of [...text, ""]) {
-        const counted = lengthIn[unit](text.slice(0, at));
-        boundaries.add(counted);
-        assertEquals([to[at], from[counted]], [counted, at]);
-        at += character.length;
-      }
-      from.forEach((offset, i) => {
-        assertEquals(
-          offset === insideCharacter,
-          !boundaries.has(i),
-          `${unit} ${i}`,
-        );
-      });
-      to.forEach((offset, i) =>
-        assert(i === 0 || offset >= to[i - 1]!, "offsets never go back")
-      );
-    }),
-  );
+      return;
+    }
+    assertEquals([from.length, to.length], [total + 1, text.length + 1]);
+    let at = 0;
+    const boundaries = new Set<number>();
+    for (const character of [...text, ""]) {
+      const counted = lengthIn[unit](text.slice(0, at));
+      boundaries.add(counted);
+      assertEquals([to[at], from[counted]], [counted, at]);
+      at += character.length;
+    }
+    from.forEach((offset, i) => {
+      assertEquals(offset === insideCharacter, !boundaries.has(i), `${unit} ${i}`);
+    });
+    to.forEach((offset, i) => assert(i === 0 || offset >= to[i - 1]!, "offsets never go back"));
+  }));
 });
 
 Deno.test("a span keeps its text through any two units", () => {
@@ -97,9 +83,7 @@ Deno.test("a span keeps its text through any two units", () => {
     const back = there.map((at) => from ? from[at]! : at);
     assertEquals(back, [start, end]);
     if (unit !== "utf8") return;
-    const bytes = new TextEncoder().encode(text).subarray(
-      ...there as [number, number],
-    );
+    const bytes = new TextEncoder().encode(text).subarray(...there as [number, number]);
     assertEquals(
       new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes),
       text.slice(start, end).toWellFormed(),
@@ -110,8 +94,7 @@ Deno.test("a span keeps its text through any two units", () => {
 Deno.test("offsets go from UTF-16 to code points and back, and lone surrogates count one", () => {
   const text = "a🎉b\ud800c𝔸";
   const points = [...text];
-  const toPoints = offsetsTo(text, "codepoint")!,
-    toUnits = offsetsFrom(text, "codepoint")!;
+  const toPoints = offsetsTo(text, "codepoint")!, toUnits = offsetsFrom(text, "codepoint")!;
   assertEquals(toUnits.length, points.length + 1);
   for (const [point, unit] of toUnits.entries()) {
     assertEquals(points.slice(0, point).join(""), text.slice(0, unit));
@@ -123,14 +106,9 @@ Deno.test("offsets go from UTF-16 to code points and back, and lone surrogates c
     "half a character ends where it ends",
   );
   assertEquals([...offsetsTo("🎉é", "utf8")!], [0, 4, 4, 6]);
-  assertEquals(
-    [...offsetsFrom("é🎉", "utf8")!].map((at) =>
-      at === insideCharacter ? "-" : at
-    ),
-    [
-      ...[0, "-", 1, "-", "-", "-", 3],
-    ],
-  );
+  assertEquals([...offsetsFrom("é🎉", "utf8")!].map((at) => at === insideCharacter ? "-" : at), [
+    ...[0, "-", 1, "-", "-", "-", 3],
+  ]);
 });
 
 Deno.test("where two units are the same, nothing is converted", () => {
@@ -138,9 +116,7 @@ Deno.test("where two units are the same, nothing is converted", () => {
     assertEquals(offsetsTo(text, "codepoint"), undefined);
     assertEquals(offsetsFrom(text, "codepoint"), undefined);
   }
-  for (const unit of offsetUnits) {
-    assertEquals(offsetsFrom("plain ASCII\r\n", unit), undefined);
-  }
+  for (const unit of offsetUnits) assertEquals(offsetsFrom("plain ASCII\r\n", unit), undefined);
   assertEquals(offsetsFrom("🎉", "utf16"), undefined);
   assert(offsetsFrom("ü", "utf8") !== undefined);
 });

@@ -5,18 +5,11 @@ import type { Precision } from "../src/gpu/tensor.ts";
 import { packSequences } from "../src/data/packing.ts";
 import { LanguageModel } from "../src/model/language_model.ts";
 import { writeSafetensors } from "../src/model/formats/tensor_data.ts";
-import {
-  loadModel,
-  saveModel,
-  withRotaryPairing,
-} from "../src/model/weights.ts";
+import { loadModel, saveModel, withRotaryPairing } from "../src/model/weights.ts";
 import { objective } from "../src/slung/objective.ts";
 import { checkpointsIn } from "../src/train/checkpoint.ts";
 import { fit, type FitOptions } from "../src/train/fit.ts";
-import {
-  loadOptimiserState,
-  saveOptimiserState,
-} from "../src/train/optimiser_state.ts";
+import { loadOptimiserState, saveOptimiserState } from "../src/train/optimiser_state.ts";
 import { Trainer } from "../src/train/trainer.ts";
 import { assert, assertEquals, assertRejects } from "./assert.ts";
 import { assertSame } from "./fixtures/same.ts";
@@ -34,11 +27,7 @@ import {
 
 const shape = { rows: 2, time: 16 };
 const { batches } = packSequences(randomSequences(6), shape);
-const options = {
-  ...shape,
-  objective: objective("unlikelihood"),
-  optimiser: adamw,
-};
+const options = { ...shape, objective: objective("unlikelihood"), optimiser: adamw };
 
 async function takeSteps(trainer: Trainer, count: number): Promise<void> {
   for (let step = 0; step < count; step++) trainer.step(step, batches, 1e-2);
@@ -46,10 +35,7 @@ async function takeSteps(trainer: Trainer, count: number): Promise<void> {
 }
 
 // Three steps, then three more by another trainer of a model that was saved and loaded, against six at a stretch.
-async function assertGoesOn(
-  family: keyof typeof configs,
-  precision: Precision,
-): Promise<void> {
+async function assertGoesOn(family: keyof typeof configs, precision: Precision): Promise<void> {
   using gpu = await Gpu.open();
   const folder = await Deno.makeTempDir();
   const config = configs[family];
@@ -57,31 +43,18 @@ async function assertGoesOn(
   using straight = new Trainer(whole, options);
   await takeSteps(straight, 3);
   await saveModel(folder, config, await whole.download());
-  await saveOptimiserState(
-    folder,
-    config,
-    await straight.optimiser.download(3),
-  );
+  await saveOptimiserState(folder, config, await straight.optimiser.download(3));
   for (let step = 3; step < 6; step++) straight.step(step, batches, 1e-2);
   await straight.drain();
 
-  const { weights } = withRotaryPairing(
-    await loadModel(folder),
-    pairings[family],
-  );
-  using later = new LanguageModel(gpu, config, weights, {
-    gradients: true,
-    precision,
-  });
+  const { weights } = withRotaryPairing(await loadModel(folder), pairings[family]);
+  using later = new LanguageModel(gpu, config, weights, { gradients: true, precision });
   using continued = new Trainer(later, options);
   const state = (await loadOptimiserState(folder, config))!;
   assertEquals(state.updates, 3);
   continued.optimiser.upload(state, 0);
   await takeSteps(continued, 3);
-  assertSame(
-    await stateBytes(later, continued),
-    await stateBytes(whole, straight),
-  );
+  assertSame(await stateBytes(later, continued), await stateBytes(whole, straight));
   assertEquals((await continued.optimiser.download(3)).updates, 6);
   await Deno.remove(folder, { recursive: true });
 }
@@ -93,33 +66,24 @@ for (const family of ["olmo", "llama"] as const) {
   });
 }
 
-testHalves(
-  "in f16 the loss scale and the updates taken are continued as well",
-  async () => {
-    await assertGoesOn("olmo", "f16");
-  },
-);
+testHalves("in f16 the loss scale and the updates taken are continued as well", async () => {
+  await assertGoesOn("olmo", "f16");
+});
 
-testHalves(
-  "moments of an f32 run continue in f16 with its number of updates",
-  async () => {
-    using gpu = await Gpu.open();
-    const state = await (async () => {
-      using model = trainable(gpu, olmo);
-      using trainer = new Trainer(model, options);
-      await takeSteps(trainer, 3);
-      return await trainer.optimiser.download(3);
-    })();
-    using model = trainable(gpu, olmo, 1, "f16");
+testHalves("moments of an f32 run continue in f16 with its number of updates", async () => {
+  using gpu = await Gpu.open();
+  const state = await (async () => {
+    using model = trainable(gpu, olmo);
     using trainer = new Trainer(model, options);
-    trainer.optimiser.upload(state, 0);
-    const [, , taken1, taken2] = await gpu.read(trainer.optimiser.scaling!);
-    assertEquals(
-      [taken1, taken2],
-      adamw.betas.map((beta) => Math.fround(1 - beta ** 3)),
-    );
-  },
-);
+    await takeSteps(trainer, 3);
+    return await trainer.optimiser.download(3);
+  })();
+  using model = trainable(gpu, olmo, 1, "f16");
+  using trainer = new Trainer(model, options);
+  trainer.optimiser.upload(state, 0);
+  const [, , taken1, taken2] = await gpu.read(trainer.optimiser.scaling!);
+  assertEquals([taken1, taken2], adamw.betas.map((beta) => Math.fround(1 - beta ** 3)));
+});
 
 Deno.test("fit continues from moments, and they decide its course", async () => {
   using gpu = await Gpu.open();

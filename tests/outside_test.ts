@@ -17,9 +17,7 @@ import { renderTable } from "@slung/slung/report";
 import { lossCurves, renderPlot } from "@slung/slung/plot";
 import { showTable } from "@slung/slung/notebook";
 
-const tokenizer = await openTokenizer(${
-  JSON.stringify(`${path}/models/invented-base`)
-});
+const tokenizer = await openTokenizer(${JSON.stringify(`${path}/models/invented-base`)});
 const points = [{ step: 0, loss: 2 }, { step: 1, loss: 1 }];
 console.log(JSON.stringify([
   objective("masked").name,
@@ -45,30 +43,16 @@ console.log(JSON.stringify([
 Deno.exit();
 `;
 
-async function run(
-  project: object,
-  code: string,
-  ...flags: string[]
-): Promise<unknown> {
+async function run(project: object, code: string, ...flags: string[]): Promise<unknown> {
   const folder = await Deno.makeTempDir({ prefix: "slung-outside-" });
   try {
     await Deno.writeTextFile(`${folder}/deno.json`, JSON.stringify(project));
     await Deno.writeTextFile(`${folder}/main.ts`, code);
-    const { success, stdout, stderr } = await new Deno.Command(
-      Deno.execPath(),
-      {
-        args: [
-          "run",
-          "--quiet",
-          "--no-lock",
-          "--no-prompt",
-          ...flags,
-          "main.ts",
-        ],
-        cwd: folder,
-        env: { NO_COLOR: "1" },
-      },
-    ).output();
+    const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "--quiet", "--no-lock", "--no-prompt", ...flags, "main.ts"],
+      cwd: folder,
+      env: { NO_COLOR: "1" },
+    }).output();
     assert(success, new TextDecoder().decode(stderr));
     return JSON.parse(new TextDecoder().decode(stdout));
   } finally {
@@ -85,24 +69,12 @@ for (const [way, project] of Object.entries(projects)) {
   });
 
   Deno.test(`packages that are fetched when used are found from a project with ${way}`, async () => {
-    const said = await run(
-      project,
-      optional,
-      "--cached-only",
-      "--allow-all",
-    ) as string[];
+    const said = await run(project, optional, "--cached-only", "--allow-all") as string[];
     assertEquals(said.length, 3);
-    for (
-      const [i, name] of ["danfojs-node", "transformers", "transformers"]
-        .entries()
-    ) {
+    for (const [i, name] of ["danfojs-node", "transformers", "transformers"].entries()) {
       const answer = said[i]!;
       if (answer === "loaded" || answer.includes("no/model")) continue; // in the cache of this machine
-      assert(
-        answer.includes(`Cannot load the package npm:`) &&
-          answer.includes(name),
-        answer,
-      );
+      assert(answer.includes(`Cannot load the package npm:`) && answer.includes(name), answer);
       assert(/cache/.test(answer) && !/import map/.test(answer), answer);
     }
   });

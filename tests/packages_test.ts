@@ -7,11 +7,9 @@ import { assert, assertEquals } from "./assert.ts";
 
 const root = import.meta.dirname!.replace(/\/tests$/, "");
 const project = JSON.parse(await Deno.readTextFile(`${root}/deno.json`));
-const { exports, name, version } = project as
-  & Record<"name" | "version", string>
-  & {
-    exports: Record<string, string>;
-  };
+const { exports, name, version } = project as Record<"name" | "version", string> & {
+  exports: Record<string, string>;
+};
 
 const light = `
 import { openTokenizer, trainBytePair } from "${name}/tokenizers";
@@ -52,10 +50,7 @@ Deno.exit();
 `;
 
 /** A new folder whose deno.json maps this package by path, or links it, with a copy of one of the lock files. */
-async function projectBeside(
-  lock: string,
-  by: "path" | "link" = "path",
-): Promise<string> {
+async function projectBeside(lock: string, by: "path" | "link" = "path"): Promise<string> {
   const folder = await Deno.makeTempDir();
   const byPath = Object.entries(exports).map(([entry, file]) => [
     name + entry.slice(1),
@@ -81,21 +76,14 @@ async function run(
     cwd: folder,
     env: { NO_COLOR: "1" },
   }).output();
-  const [out, errors] = [stdout, stderr].map((bytes) =>
-    new TextDecoder().decode(bytes)
-  );
+  const [out, errors] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
   return { result: out === "" ? undefined : JSON.parse(out!), errors: errors! };
 }
 
 for (const by of ["path", "link"] as const) {
   Deno.test(`from another project, by ${by}: tokenizers and pictures need no more than their files`, async () => {
     const folder = await projectBeside("light", by);
-    const { result, errors } = await run(
-      folder,
-      light,
-      "--allow-read",
-      "--allow-write",
-    );
+    const { result, errors } = await run(folder, light, "--allow-read", "--allow-write");
     assertEquals(result, { text: "The old mill", svg: true }, errors);
   });
 }
@@ -104,26 +92,20 @@ for (const by of ["path", "link"] as const) {
 const continuous = Deno.env.get("CI") !== undefined;
 const { npmCache } = JSON.parse(
   new TextDecoder().decode(
-    new Deno.Command(Deno.execPath(), { args: ["info", "--json"] }).outputSync()
-      .stdout,
+    new Deno.Command(Deno.execPath(), { args: ["info", "--json"] }).outputSync().stdout,
   ),
 );
 function isHad(specifier: string): boolean {
   const [, name, version] = /^npm:(.+)@(.+)$/.exec(specifier)!;
   try {
-    return Deno.statSync(`${npmCache}/registry.npmjs.org/${name}/${version}`)
-      .isDirectory;
+    return Deno.statSync(`${npmCache}/registry.npmjs.org/${name}/${version}`).isDirectory;
   } catch {
     return false;
   }
 }
 function heavy(name: string, specifier: string, fn: () => Promise<void>): void {
   const ignore = !continuous && !isHad(specifier);
-  if (ignore) {
-    console.warn(
-      `SKIPPED: ${specifier} is not on this machine; CI=1 fetches it`,
-    );
-  }
+  if (ignore) console.warn(`SKIPPED: ${specifier} is not on this machine; CI=1 fetches it`);
   Deno.test({ name, ignore, fn });
 }
 
@@ -137,11 +119,7 @@ heavy(
       "--allow-sys",
       "--allow-ffi",
     ];
-    const { result, errors } = await run(
-      await projectBeside("packages"),
-      frames,
-      ...flags,
-    );
+    const { result, errors } = await run(await projectBeside("packages"), frames, ...flags);
     assertEquals(result, {
       columns: ["method", "knowledge", "note"],
       shape: [3, 3],
@@ -150,8 +128,7 @@ heavy(
       median: "2",
       escaped: true,
       shown: ["0  1  x", "1  2  y"],
-      empty:
-        "Cannot build a DataFrame: there are no rows. Pass at least one row.",
+      empty: "Cannot build a DataFrame: there are no rows. Pass at least one row.",
     }, errors);
   },
 );
@@ -166,20 +143,13 @@ heavy(
       "--allow-sys",
       "--allow-ffi",
     ];
-    const { result, errors } = await run(
-      await projectBeside("packages"),
-      models,
-      ...flags,
-    );
+    const { result, errors } = await run(await projectBeside("packages"), models, ...flags);
     const [classifier, entities] = result as string[];
     assert(
       classifier?.startsWith('Cannot load the classifier "./nowhere"'),
       `${classifier} ${errors}`,
     );
-    assert(
-      entities?.startsWith('Cannot load the model of entities "./nowhere"'),
-      entities,
-    );
+    assert(entities?.startsWith('Cannot load the model of entities "./nowhere"'), entities);
   },
 );
 
@@ -193,10 +163,7 @@ Deno.test("a package that cannot be had is named with its version, what is in th
     assert(line.startsWith(`${missing}The lockfile is out of date`), line);
     assert(line.includes("Use a lock file that holds it"), line);
   }
-  const unreachable = {
-    NPM_CONFIG_REGISTRY: "http://127.0.0.1:9",
-    DENO_DIR: `${folder}/empty`,
-  };
+  const unreachable = { NPM_CONFIG_REGISTRY: "http://127.0.0.1:9", DENO_DIR: `${folder}/empty` };
   await Deno.remove(`${folder}/deno.lock`);
   const { stdout } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "--quiet", "--no-prompt", "--allow-read", "program.ts"],
@@ -211,21 +178,14 @@ Deno.test("a package that cannot be had is named with its version, what is in th
 
 Deno.test("every package is locked at its version: Vega for all tasks, the heavy ones apart", async () => {
   const locked = async (file: string) =>
-    Object.keys(
-      JSON.parse(await Deno.readTextFile(`${root}/locks/${file}.lock`))
-        .specifiers,
-    );
+    Object.keys(JSON.parse(await Deno.readTextFile(`${root}/locks/${file}.lock`)).specifiers);
   const inAll = await locked("light"), inHeavy = await locked("packages");
-  for (const specifier of Object.values(packages)) {
-    assert(inHeavy.includes(specifier), specifier);
-  }
+  for (const specifier of Object.values(packages)) assert(inHeavy.includes(specifier), specifier);
   for (const specifier of [packages.vega, packages.vegaLite]) {
     assert(inAll.includes(specifier), specifier);
   }
   const text = await Deno.readTextFile(`${root}/locks/light.lock`);
-  for (const heavy of ["onnxruntime", "tfjs"]) {
-    assert(!text.includes(heavy), heavy);
-  }
+  for (const heavy of ["onnxruntime", "tfjs"]) assert(!text.includes(heavy), heavy);
 });
 
 Deno.test("every task runs what it runs with a lock file that may not grow", () => {
@@ -253,15 +213,7 @@ Deno.test("tasks without transformers.js load no libraries and see no more of th
     ]
   ) {
     const { command } = tasks[task]!;
-    for (
-      const flag of [
-        "--allow-ffi",
-        "--allow-env ",
-        "--allow-sys ",
-        "--allow-run",
-        "-A ",
-      ]
-    ) {
+    for (const flag of ["--allow-ffi", "--allow-env ", "--allow-sys ", "--allow-run", "-A "]) {
       assert(!command.includes(flag), `${task}: ${flag}`);
     }
   }

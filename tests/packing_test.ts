@@ -22,9 +22,7 @@ Deno.test("packing puts every token but the last of each sequence into exactly o
   const placed = batches.flatMap(({ tokens, predicted }) =>
     [...tokens].filter((_, row) => predicted[row])
   );
-  const expected = sequences.flatMap((
-    { tokens },
-  ) => [...tokens.subarray(0, tokens.length - 1)]);
+  const expected = sequences.flatMap(({ tokens }) => [...tokens.subarray(0, tokens.length - 1)]);
   assertEquals(placed.sort((a, b) => a - b), expected.sort((a, b) => a - b));
 });
 
@@ -38,13 +36,7 @@ Deno.test("class and weight at index i belong to token i as a target", () => {
     for (let t = 1; t < tokens.length; t++) {
       const row = start + t - 1;
       assertEquals(
-        [
-          inputs[row],
-          targets[row],
-          of.classes[row],
-          of.weights[row],
-          of.predicted[row],
-        ],
+        [inputs[row], targets[row], of.classes[row], of.weights[row], of.predicted[row]],
         [tokens[t - 1], tokens[t], classes[t], weights![t], 1],
       );
     }
@@ -58,14 +50,8 @@ Deno.test("sequences do not cross rows and first keys point at their first posit
     if (tokens.length === 1) return;
     const { batch, start } = placements[i]!;
     const column = start % shape.time;
-    assert(
-      column + tokens.length - 1 <= shape.time,
-      `sequence ${i} crosses its row`,
-    );
-    const keys = batches[batch]!.firstKey.subarray(
-      start,
-      start + tokens.length - 1,
-    );
+    assert(column + tokens.length - 1 <= shape.time, `sequence ${i} crosses its row`);
+    const keys = batches[batch]!.firstKey.subarray(start, start + tokens.length - 1);
     assertEquals([...keys], [...keys].map(() => column));
   });
 });
@@ -91,9 +77,7 @@ Deno.test("padding has no target, no weight and sees only itself", () => {
 });
 
 Deno.test("a sequence without weights weighs 1 wherever it predicts", () => {
-  const { batches: [batch] } = packSequences([
-    lowRiskSequence(Uint32Array.of(7, 8, 9)),
-  ], shape);
+  const { batches: [batch] } = packSequences([lowRiskSequence(Uint32Array.of(7, 8, 9))], shape);
   assertEquals([...batch!.weights].slice(0, 3), [1, 1, 0]);
   assertEquals([...batch!.classes].slice(0, 2), [Risk.low, Risk.low]);
 });
@@ -123,10 +107,7 @@ Deno.test("a single token predicts nothing and takes no position", () => {
 });
 
 Deno.test("packing nothing is refused", () => {
-  assertThrows(
-    () => packSequences([], shape),
-    "Cannot make a batch: it has no sequences.",
-  );
+  assertThrows(() => packSequences([], shape), "Cannot make a batch: it has no sequences.");
 });
 
 Deno.test("active rows are those whose class has a term and whose weight is not zero", () => {
@@ -155,9 +136,6 @@ Deno.test("active rows are those whose class has a term and whose weight is not 
     weights: 4,
     firstTokens: 0, // of high risk, which has no term here
   });
-  assertEquals(
-    countTargets(batch, objective("unlikelihood").terms).firstTokens,
-    1,
-  );
+  assertEquals(countTargets(batch, objective("unlikelihood").terms).firstTokens, 1);
   assertEquals(weightByClass(batch, objective("masked").terms), [3, 1, 0, 0]);
 });

@@ -2,11 +2,7 @@
 
 import { Risk, type RiskSpan } from "../src/slung/risk.ts";
 import { lossOf } from "../src/slung/derivative.ts";
-import {
-  boundedUnlikelihood,
-  cappedUnlikelihood,
-  entropyRaising,
-} from "../src/slung/gallery.ts";
+import { boundedUnlikelihood, cappedUnlikelihood, entropyRaising } from "../src/slung/gallery.ts";
 import { evaluateTerm, type LossTerm } from "../src/slung/custom_loss.ts";
 import { crossEntropy, unlikelihood } from "../src/slung/objective.ts";
 import { inventedExample, riskyPhrases } from "../web/engine/example.ts";
@@ -22,13 +18,7 @@ import {
   textsOfLines,
 } from "../web/engine/marking.ts";
 import { jsonLinesOf } from "../web/engine/take_home.ts";
-import {
-  assert,
-  assertClose,
-  assertEquals,
-  assertRejects,
-  assertThrows,
-} from "./assert.ts";
+import { assert, assertClose, assertEquals, assertRejects, assertThrows } from "./assert.ts";
 
 const { low, possible, high } = Risk;
 const span = (start: number, end: number, risk: Risk = high): RiskSpan => ({

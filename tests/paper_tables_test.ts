@@ -11,10 +11,7 @@ import {
 import { assertEquals, assertThrows } from "./assert.ts";
 
 Deno.test("table 1 shows tokens and their use, the paper's in rows of their own", () => {
-  const bucket = (tokens: number, use: "learned" | "masked" | "absent") => ({
-    tokens,
-    use,
-  });
+  const bucket = (tokens: number, use: "learned" | "masked" | "absent") => ({ tokens, use });
   const rows = dataMixRows([
     {
       method: "Masked SLUNG",
@@ -36,28 +33,12 @@ Deno.test("table 1 shows tokens and their use, the paper's in rows of their own"
     },
   ]);
   assertEquals(
-    renderTable(dataMixColumns, rows).split("\n").map((line) =>
-      line.trim().split(/ {2,}/)
-    ).slice(
+    renderTable(dataMixColumns, rows).split("\n").map((line) => line.trim().split(/ {2,}/)).slice(
       2,
     ),
     [
-      [
-        "Masked SLUNG",
-        "ours",
-        "81.2k learned",
-        "912 learned",
-        "1.5k masked",
-        "340 masked",
-      ],
-      [
-        "Masked SLUNG",
-        "paper, Table 1",
-        "4B learned",
-        "97M learned",
-        "81M masked",
-        "34M masked",
-      ],
+      ["Masked SLUNG", "ours", "81.2k learned", "912 learned", "1.5k masked", "340 masked"],
+      ["Masked SLUNG", "paper, Table 1", "4B learned", "97M learned", "81M masked", "34M masked"],
       ["Goldfish", "ours", "81.2k learned", "–", "–", "–"],
     ],
   );
@@ -74,13 +55,7 @@ Deno.test("table 2 has ours and the paper's perplexities in different columns", 
     { method: "Goldfish", base: { mean: 30 }, domain: { mean: 40 } },
   ]);
   assertEquals(rows, [
-    {
-      method: "Control",
-      base: "21.50",
-      domain: "90.00",
-      paperBase: null,
-      paperDomain: "18.78",
-    },
+    { method: "Control", base: "21.50", domain: "90.00", paperBase: null, paperDomain: "18.78" },
     {
       method: "Unlikelihood SLUNG",
       base: "21.51 ± 0.30",
@@ -88,13 +63,7 @@ Deno.test("table 2 has ours and the paper's perplexities in different columns", 
       paperBase: "10.83 ± 0.03",
       paperDomain: "17.91 ± 0.16",
     },
-    {
-      method: "Goldfish",
-      base: "30.00",
-      domain: "40.00",
-      paperBase: null,
-      paperDomain: null,
-    },
+    { method: "Goldfish", base: "30.00", domain: "40.00", paperBase: null, paperDomain: null },
   ]);
   const heading = renderTable(perplexityColumns, rows).split("\n")[0]!;
   assertEquals(heading.match(/Paper, Table 2/g)?.length, 2);

@@ -1,18 +1,11 @@
 // Words and names found in text as a reader finds them: whole, whatever their case, spelling of accents and apostrophes.
 
-import {
-  mergeSpans,
-  phraseFinder,
-  phraseSpans,
-  sameWords,
-} from "../src/label/phrases.ts";
+import { mergeSpans, phraseFinder, phraseSpans, sameWords } from "../src/label/phrases.ts";
 import { Risk, type RiskSpan } from "../src/slung/risk.ts";
 import { assert, assertEquals } from "./assert.ts";
 
 const covered = (text: string, phrases: readonly string[]) =>
-  phraseSpans(text, phrases, Risk.high).map(({ start, end }) =>
-    text.slice(start, end)
-  );
+  phraseSpans(text, phrases, Risk.high).map(({ start, end }) => text.slice(start, end));
 
 Deno.test("names are found as whole words, whatever their case", () => {
   const text = "Tova met Tovas, tova and Tova's aunt; not Tova_2, but (TOVA).";
@@ -22,26 +15,16 @@ Deno.test("names are found as whole words, whatever their case", () => {
 });
 
 Deno.test("accented letters, combining marks and letters beyond 16 bits are word characters", () => {
-  assertEquals(
-    phraseSpans("éLun Luné Lune\u0301", ["Lun", "Lune"], Risk.high),
-    [],
-  );
+  assertEquals(phraseSpans("éLun Luné Lune\u0301", ["Lun", "Lune"], Risk.high), []);
   assertEquals(phraseSpans("𝔸Lun Lun𝔸", ["Lun"], Risk.high), []);
   assertEquals(phraseSpans("🎉Lun🎉", ["Lun"], Risk.high).length, 1);
 });
 
 Deno.test("overlapping phrases merge into one span, and one that begins inside another is not lost", () => {
-  assertEquals(
-    covered("an Aba Dorn Elk here", ["Aba Dorn", "Dorn", "Dorn Elk", ""]),
-    [
-      "Aba Dorn Elk",
-    ],
-  );
-  assertEquals(
-    covered("Aba Dorn", ["Dorn", "Aba"]),
-    ["Aba", "Dorn"],
-    "a space parts them",
-  );
+  assertEquals(covered("an Aba Dorn Elk here", ["Aba Dorn", "Dorn", "Dorn Elk", ""]), [
+    "Aba Dorn Elk",
+  ]);
+  assertEquals(covered("Aba Dorn", ["Dorn", "Aba"]), ["Aba", "Dorn"], "a space parts them");
   assertEquals(covered("well ?!", ["?", "!"]), ["?!"], "they touch");
   const [first, second, third] = [1, 2, 3].map((risk, i): RiskSpan => ({
     start: 3 * i,
@@ -52,12 +35,9 @@ Deno.test("overlapping phrases merge into one span, and one that begins inside a
     { start: 0, end: 5, risk: Risk.possible },
     third!,
   ]);
-  assertEquals(
-    mergeSpans([{ start: 0, end: 9, risk: 2 }, { start: 1, end: 3, risk: 1 }]),
-    [
-      { start: 0, end: 9, risk: Risk.possible },
-    ],
-  );
+  assertEquals(mergeSpans([{ start: 0, end: 9, risk: 2 }, { start: 1, end: 3, risk: 1 }]), [
+    { start: 0, end: 9, risk: Risk.possible },
+  ]);
 });
 
 Deno.test("composed and decomposed letters, apostrophes, hyphens and white space are read alike", () => {
@@ -77,11 +57,7 @@ Deno.test("composed and decomposed letters, apostrophes, hyphens and white space
   for (const [phrase, text] of spellings) {
     assertEquals(covered(text, [phrase]), [text.slice(3, -1)], phrase);
   }
-  assertEquals(
-    covered("by Venn.", ["V\u00e9nn"]),
-    [],
-    "an accent is no matter of spelling",
-  );
+  assertEquals(covered("by Venn.", ["V\u00e9nn"]), [], "an accent is no matter of spelling");
   assertEquals(covered("by abc.", ["a.c"]), [], "a phrase is no expression");
 });
 
@@ -102,9 +78,6 @@ Deno.test("what was found is told in one spelling", () => {
 Deno.test("without phrases nothing is found", () => {
   for (const phrases of [[], ["", "  "]]) {
     const finder = phraseFinder(phrases, Risk.high);
-    assertEquals([finder.find("any text"), finder.found("any text")], [
-      [],
-      new Set(),
-    ]);
+    assertEquals([finder.find("any text"), finder.found("any text")], [[], new Set()]);
   }
 });

@@ -5,14 +5,10 @@ import { readPlainTexts, type TextUnit } from "../src/data/plain_texts.ts";
 import type { ReadingOptions } from "../src/data/lines.ts";
 import { assertEquals, assertRejects } from "./assert.ts";
 
-async function folderWith(
-  files: Record<string, string | Uint8Array>,
-): Promise<string> {
+async function folderWith(files: Record<string, string | Uint8Array>): Promise<string> {
   const folder = await Deno.makeTempDir();
   for (const [name, content] of Object.entries(files)) {
-    const bytes = typeof content === "string"
-      ? new TextEncoder().encode(content)
-      : content;
+    const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
     await Deno.writeFile(`${folder}/${name}`, bytes);
   }
   return folder;
@@ -35,14 +31,8 @@ Deno.test("a plain file is lines, paragraphs or one text, whatever its line ends
     "a.zst": new Uint8Array(zstdCompressSync(plain)),
   });
   for (const name of ["a.txt", "a.txt.gz", "a.zst"]) {
-    for (
-      const [unit, expected] of Object.entries(units) as [TextUnit, string[]][]
-    ) {
-      assertEquals(
-        await texts(`${folder}/${name}`, unit),
-        expected,
-        `${name} by ${unit}`,
-      );
+    for (const [unit, expected] of Object.entries(units) as [TextUnit, string[]][]) {
+      assertEquals(await texts(`${folder}/${name}`, unit), expected, `${name} by ${unit}`);
     }
     assertEquals(await texts(`${folder}/${name}`), units.line);
   }
@@ -56,11 +46,7 @@ Deno.test("records give their field text, whatever the unit, and blank ones are 
     "c.json": '[{"text":"a\\nb"},\n{"text":"c"}]',
   });
   for (const name of ["a.jsonl", "b.jsonl.gz", "c.json"]) {
-    assertEquals(
-      await texts(`${folder}/${name}`, "paragraph"),
-      ["a\nb", "c"],
-      name,
-    );
+    assertEquals(await texts(`${folder}/${name}`, "paragraph"), ["a\nb", "c"], name);
   }
 });
 
@@ -74,13 +60,7 @@ Deno.test("a folder gives its files in the order of their names, each as one tex
   await Deno.writeTextFile(`${folder}/c/deep.txt`, "never");
   await Deno.symlink(`${folder}/b.txt`, `${folder}/d.txt`);
   assertEquals(await texts(folder), ["one", "two\n\nthree", "two\n\nthree"]);
-  assertEquals(await texts(folder, "line"), [
-    "one",
-    "two",
-    "three",
-    "two",
-    "three",
-  ]);
+  assertEquals(await texts(folder, "line"), ["one", "two", "three", "two", "three"]);
 });
 
 Deno.test("what is missing or malformed is named, or left out for whoever asks for it", async () => {
@@ -88,27 +68,13 @@ Deno.test("what is missing or malformed is named, or left out for whoever asks f
     "latin1.txt": new Uint8Array([0x61, 0x0a, 0xe4, 0x0a, 0x62]),
     "a.jsonl": '{"text":"a"}\n{"txt":"b"}\n{"text":"c"}\n',
   });
-  await assertRejects(
-    () => texts(`${folder}/none`),
-    "there is no such file or folder",
-  );
+  await assertRejects(() => texts(`${folder}/none`), "there is no such file or folder");
   for (const unit of ["line", "paragraph", "file"] as const) {
-    await assertRejects(
-      () => texts(`${folder}/latin1.txt`, unit),
-      'latin1.txt" line 2: it is not',
-    );
+    await assertRejects(() => texts(`${folder}/latin1.txt`, unit), 'latin1.txt" line 2: it is not');
   }
-  await assertRejects(
-    () => texts(`${folder}/a.jsonl`),
-    'line 2: field "text" is missing',
-  );
+  await assertRejects(() => texts(`${folder}/a.jsonl`), 'line 2: field "text" is missing');
   const messages: string[] = [];
   const onMalformed = ({ message }: Error) => messages.push(message);
-  assertEquals(await texts(folder, "line", { onMalformed }), [
-    "a",
-    "c",
-    "a",
-    "b",
-  ]);
+  assertEquals(await texts(folder, "line", { onMalformed }), ["a", "c", "a", "b"]);
   assertEquals(messages.length, 2);
 });

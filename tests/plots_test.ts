@@ -3,12 +3,7 @@
 
 import { Random } from "../src/base/random.ts";
 import { methodOrder } from "../src/experiments/titles.ts";
-import {
-  paretoFrontier,
-  renderPlot,
-  scalingPlot,
-  tradeOffPlot,
-} from "../src/report/plot.ts";
+import { paretoFrontier, renderPlot, scalingPlot, tradeOffPlot } from "../src/report/plot.ts";
 import { spreadApart } from "../src/report/scaling.ts";
 import { assert, assertClose, assertEquals, assertThrows } from "./assert.ts";
 
@@ -17,33 +12,19 @@ interface Tradeoff {
   auroc: number;
 }
 
-const point = (toxicity: number, auroc: number): Tradeoff => ({
-  toxicity,
-  auroc,
-});
+const point = (toxicity: number, auroc: number): Tradeoff => ({ toxicity, auroc });
 const frontierOf = (points: readonly Tradeoff[]) =>
-  paretoFrontier(points, {
-    x: ({ toxicity }) => toxicity,
-    y: ({ auroc }) => auroc,
-  });
+  paretoFrontier(points, { x: ({ toxicity }) => toxicity, y: ({ auroc }) => auroc });
 
 Deno.test("the frontier holds what nothing beats, from the least toxic on", () => {
-  const control = point(0.1, 0.8),
-    masked = point(0.12, 0.86),
-    toxic = point(0.3, 0.85);
+  const control = point(0.1, 0.8), masked = point(0.12, 0.86), toxic = point(0.3, 0.85);
   const lowRisk = point(0.13, 0.81), best = point(0.2, 0.9);
-  assertEquals(frontierOf([toxic, best, masked, lowRisk, control]), [
-    control,
-    masked,
-    best,
-  ]);
+  assertEquals(frontierOf([toxic, best, masked, lowRisk, control]), [control, masked, best]);
 });
 
 Deno.test("equal points stay together; of points that tie on one axis only the better stays", () => {
   assertEquals(frontierOf([point(1, 5), point(1, 5)]).length, 2);
-  assertEquals(frontierOf([point(1, 5), point(1, 6), point(2, 6)]), [
-    point(1, 6),
-  ]);
+  assertEquals(frontierOf([point(1, 5), point(1, 6), point(2, 6)]), [point(1, 6)]);
   assertEquals(frontierOf([]), []);
 });
 
@@ -103,14 +84,7 @@ Deno.test("a trade-off draws every point with its name, its intervals and the fr
   const spec = tradeOffPlot(points, axes, { title: "Invented" });
   const svg = await renderPlot(spec);
   for (const title of titles) assert(svg.includes(`>${title}</text>`), title);
-  for (
-    const text of [
-      "Invented",
-      "Pareto frontier",
-      "Toxicity of generations",
-      "Probe AUROC",
-    ]
-  ) {
+  for (const text of ["Invented", "Pareto frontier", "Toxicity of generations", "Probe AUROC"]) {
     assert(svg.includes(text), text);
   }
   const [frontier] = layers(spec, "line");
@@ -121,13 +95,8 @@ Deno.test("a trade-off draws every point with its name, its intervals and the fr
   const ends = layers(spec, "tick").flatMap((
     { encoding },
   ) => [encoding.x!.field, encoding.y!.field]);
-  for (const field of ["xLow", "xHigh", "yLow", "yHigh"]) {
-    assert(ends.includes(field), field);
-  }
-  assert(
-    svg.includes("Bars: 95 % intervals"),
-    "intervals are explained where there are any",
-  );
+  for (const field of ["xLow", "xHigh", "yLow", "yHigh"]) assert(ends.includes(field), field);
+  assert(svg.includes("Bars: 95 % intervals"), "intervals are explained where there are any");
   const single = points.map((point) => ({
     ...point,
     x: around(point.x.mean, 0),
@@ -147,33 +116,22 @@ Deno.test("a method has the same colour in both figures, whoever stands beside i
   const order = { order: methodOrder };
   const alone = colourOf(await renderPlot(tradeOffPlot([masked], axes, order)));
   const other = { ...points[0]!, label: "Another" };
-  const among = colourOf(
-    await renderPlot(tradeOffPlot([other, ...points], axes, order)),
-  );
+  const among = colourOf(await renderPlot(tradeOffPlot([other, ...points], axes, order)));
   const scaled = colourOf(
     await renderPlot(
-      scalingPlot(
-        [{ label: masked.label, amount: 1000, values: masked }],
-        axes,
-        {
-          amountTitle: "Tokens",
-          ...order,
-        },
-      ),
+      scalingPlot([{ label: masked.label, amount: 1000, values: masked }], axes, {
+        amountTitle: "Tokens",
+        ...order,
+      }),
     ),
   );
-  assert(
-    alone.length > 0 && among.length > 0 && scaled.length > 0,
-    "marks were found",
-  );
+  assert(alone.length > 0 && among.length > 0 && scaled.length > 0, "marks were found");
   assertEquals(new Set([...alone, ...among, ...scaled]).size, 1);
 });
 
 Deno.test("intervals that leave the possible are drawn to its edge", () => {
   const wild = { ...points[0]!, x: around(0.01, 0.2), y: around(0.99, 0.2) };
-  const { values } = tradeOffPlot([wild], axes).data as {
-    values: Record<string, number>[];
-  };
+  const { values } = tradeOffPlot([wild], axes).data as { values: Record<string, number>[] };
   assertEquals(values[0]!.xLow, 0);
   assertEquals(values[0]!.yHigh, 1);
 });
@@ -182,27 +140,16 @@ Deno.test("a measure over an amount has a line and a name per label in both pane
   const scaling = [
     { label: titles[0]!, values: points[0]!, amount: 0 },
     ...[20e6, 40e6, 80e6].flatMap((amount) =>
-      points.slice(1).map((point) => ({
-        label: point.label,
-        values: point,
-        amount,
-      }))
+      points.slice(1).map((point) => ({ label: point.label, values: point, amount }))
     ),
   ];
   const words = { title: "Invented", amountTitle: "Toxic tokens in training" };
   const svg = await renderPlot(scalingPlot(scaling, axes, words));
-  for (const title of titles) {
-    assertEquals(svg.split(`>${title}</text>`).length - 1, 2);
-  }
-  for (const amount of ["20M", "40M", "80M"]) {
-    assert(svg.includes(`>${amount}</text>`), amount);
-  }
+  for (const title of titles) assertEquals(svg.split(`>${title}</text>`).length - 1, 2);
+  for (const amount of ["20M", "40M", "80M"]) assert(svg.includes(`>${amount}</text>`), amount);
   assertEquals(svg.match(/stroke-dasharray="5,4"/g)?.length, 2);
   assert(svg.includes(words.title) && svg.includes(words.amountTitle));
-  assertThrows(
-    () => scalingPlot(scaling.slice(0, 1), axes, words),
-    "no point has any",
-  );
+  assertThrows(() => scalingPlot(scaling.slice(0, 1), axes, words), "no point has any");
 });
 
 Deno.test("names are moved as little as keeps them apart", () => {
@@ -210,9 +157,6 @@ Deno.test("names are moved as little as keeps them apart", () => {
   assertClose(spreadApart([50, 51, 52], 15, [0, 100]), [36, 51, 66], 1e-12);
   assertClose(spreadApart([99, 99, 20], 15, [0, 100]), [85, 100, 20], 1e-12);
   assertClose(spreadApart([0, 1], 15, [0, 100]), [0, 15], 1e-12);
-  const crowd = spreadApart([30, 31, 45, 46, 60, 61], 15, [0, 100]).sort((
-    a,
-    b,
-  ) => a - b);
+  const crowd = spreadApart([30, 31, 45, 46, 60, 61], 15, [0, 100]).sort((a, b) => a - b);
   crowd.slice(1).forEach((y, i) => assert(y - crowd[i]! >= 15 - 1e-9, `${y}`));
 });

@@ -12,41 +12,21 @@ const entries = [
   ...await sources("src/nn/", ["mod.ts"]), // a door, which leads to files too
   ...await sources("src/slung/"),
   ...await sources("kernels/"),
-  ...[
-    "config",
-    "decoder",
-    "generate",
-    "initialise",
-    "language_model",
-    "batch_tensors",
-  ]
+  ...["config", "decoder", "generate", "initialise", "language_model", "batch_tensors"]
     .map((name) => `src/model/${name}.ts`),
-  ...["trainer", "optimiser", "fit", "loop", "schedule"].map((name) =>
-    `src/train/${name}.ts`
-  ),
+  ...["trainer", "optimiser", "fit", "loop", "schedule"].map((name) => `src/train/${name}.ts`),
 ];
 
-async function sources(
-  folder: string,
-  except: readonly string[] = [],
-): Promise<string[]> {
-  const names = await Array.fromAsync(
-    Deno.readDir(new URL(folder, root)),
-    ({ name }) => name,
-  );
-  return names.filter((name) => name.endsWith(".ts") && !except.includes(name))
-    .sort()
+async function sources(folder: string, except: readonly string[] = []): Promise<string[]> {
+  const names = await Array.fromAsync(Deno.readDir(new URL(folder, root)), ({ name }) => name);
+  return names.filter((name) => name.endsWith(".ts") && !except.includes(name)).sort()
     .map((name) => folder + name);
 }
 
 /** What a file asks of its surroundings: `Deno`, `process`, `Buffer`, and modules that are no file beside it. */
 function foreign(code: string): string[] {
-  const globals =
-    code.match(/\b(?:Deno|process|Buffer|require)\b(?=\s*[.(\[])/g) ?? [];
-  return [
-    ...globals,
-    ...specifiers(code).filter((specifier) => !specifier.startsWith(".")),
-  ];
+  const globals = code.match(/\b(?:Deno|process|Buffer|require)\b(?=\s*[.(\[])/g) ?? [];
+  return [...globals, ...specifiers(code).filter((specifier) => !specifier.startsWith("."))];
 }
 
 // Of what is still there when the program runs: types are erased.
@@ -62,22 +42,14 @@ function withoutComments(text: string): string {
 }
 
 Deno.test("the engine, with everything it imports, asks nothing of Deno or Node", async () => {
-  const importedBy = new Map(
-    entries.map((entry) => [entry, "the list of entries"]),
-  );
+  const importedBy = new Map(entries.map((entry) => [entry, "the list of entries"]));
   const found: string[] = [];
   for (const [file, importer] of importedBy) { // grows while it is walked
     const code = withoutComments(await Deno.readTextFile(new URL(file, root)));
-    found.push(
-      ...foreign(code).map((what) =>
-        `${file} (imported by ${importer}): ${what}`
-      ),
-    );
+    found.push(...foreign(code).map((what) => `${file} (imported by ${importer}): ${what}`));
     for (const specifier of specifiers(code)) {
       if (!/^\..*\.ts$/.test(specifier)) continue;
-      const imported = new URL(specifier, new URL(file, root)).href.slice(
-        root.href.length,
-      );
+      const imported = new URL(specifier, new URL(file, root)).href.slice(root.href.length);
       if (!importedBy.has(imported)) importedBy.set(imported, file);
     }
   }
@@ -104,8 +76,6 @@ Deno.test("whatever would tie the engine to Deno or Node is found", () => {
     ['import { a } from "./a.ts";\nexport const b = "node:crypto";', []],
     ["const processed = preprocess(1);", []],
   ];
-  for (const [code, expected] of tied) {
-    assertEquals(foreign(code), expected, code);
-  }
+  for (const [code, expected] of tied) assertEquals(foreign(code), expected, code);
   assertEquals(withoutComments("a // Deno.x\n/** Deno.y */\nb"), "a \n\nb");
 });

@@ -7,21 +7,13 @@ import { probeAuroc, probeScores, trainProbe } from "../src/eval/probe.ts";
 import { assert, assertClose, assertEquals, assertThrows } from "./assert.ts";
 import golden from "./golden/probe.json" with { type: "json" };
 
-for (
-  const { name, width, train, C, hundredths, labels, ...expected } of golden
-    .cases
-) {
-  const numbers = new Int16Array(
-    Uint8Array.from(atob(hundredths), (c) => c.charCodeAt(0)).buffer,
-  );
+for (const { name, width, train, C, hundredths, labels, ...expected } of golden.cases) {
+  const numbers = new Int16Array(Uint8Array.from(atob(hundredths), (c) => c.charCodeAt(0)).buffer);
   const features = Float64Array.from(numbers, (value) => value / 100);
   const truth = [...labels].map(Number);
   Deno.test(`${name}: weights and AUROC are scikit-learn's`, () => {
     const probe = trainProbe(
-      {
-        features: features.subarray(0, train * width),
-        labels: truth.slice(0, train),
-      },
+      { features: features.subarray(0, train * width), labels: truth.slice(0, train) },
       { l2: 1 / C },
     );
     assertClose(probe.weights, expected.weights, 1e-7, "weight");
@@ -30,15 +22,8 @@ for (
     const ours = auroc(scores, truth.slice(train));
     assertClose(ours, expected.auroc, 1e-12, "AUROC");
     // The reference's own call stops early in one case (see probe_sklearn.py).
-    const slack = name.startsWith("columns of very different size")
-      ? 4e-3
-      : 1e-3;
-    assertClose(
-      ours,
-      expected.referenceAuroc,
-      slack,
-      "AUROC as the reference calls scikit-learn",
-    );
+    const slack = name.startsWith("columns of very different size") ? 4e-3 : 1e-3;
+    assertClose(ours, expected.referenceAuroc, slack, "AUROC as the reference calls scikit-learn");
   });
 }
 
@@ -48,9 +33,7 @@ function overlapping(rows: number, { width = 3, seed = 1 } = {}) {
   const labels = Array.from({ length: rows }, (_, i) => i % 3 === 0 ? 1 : 0);
   const features = Float32Array.from(
     { length: rows * width },
-    (_, i) =>
-      random.normal() +
-      (i % width === 0 ? 1.5 * labels[Math.floor(i / width)]! : 0),
+    (_, i) => random.normal() + (i % width === 0 ? 1.5 * labels[Math.floor(i / width)]! : 0),
   );
   return { features, labels };
 }
@@ -61,22 +44,10 @@ Deno.test("samples are balanced, disjoint in training and test, and reproducible
   assertEquals(result.examples, Array(3).fill({ train: 160, test: 40 }));
   assertEquals(result, probeAuroc(examples, { seed: 7 }));
   assert(new Set(result.resamples).size > 1, "resamples differ");
-  assert(
-    result.resamples.join() !==
-      probeAuroc(examples, { seed: 8 }).resamples.join(),
-  );
-  assertClose(
-    result.auroc,
-    result.resamples.reduce((sum, value) => sum + value, 0) / 3,
-    1e-12,
-  );
+  assert(result.resamples.join() !== probeAuroc(examples, { seed: 8 }).resamples.join());
+  assertClose(result.auroc, result.resamples.reduce((sum, value) => sum + value, 0) / 3, 1e-12);
   assert(result.auroc > 0.75 && result.auroc < 0.95, `${result.auroc}`); // Φ(1.5 / √2) = 0.86
-  const limited = probeAuroc(examples, {
-    seed: 7,
-    most: 50,
-    resamples: 2,
-    trainFraction: 0.6,
-  });
+  const limited = probeAuroc(examples, { seed: 7, most: 50, resamples: 2, trainFraction: 0.6 });
   assertEquals(limited.examples, Array(2).fill({ train: 30, test: 20 }));
 });
 
@@ -84,15 +55,8 @@ Deno.test("features that mean nothing probe at chance, so no test example is in 
   // 200 columns for 200 training examples: any leak would score 1.
   const random = new Random(3, "noise");
   const labels = Array.from({ length: 600 }, (_, i) => i % 2);
-  const features = Float32Array.from(
-    { length: 600 * 200 },
-    () => random.normal(),
-  );
-  const { auroc } = probeAuroc({ features, labels }, {
-    seed: 1,
-    most: 400,
-    trainFraction: 0.5,
-  });
+  const features = Float32Array.from({ length: 600 * 200 }, () => random.normal());
+  const { auroc } = probeAuroc({ features, labels }, { seed: 1, most: 400, trainFraction: 0.5 });
   assert(Math.abs(auroc - 0.5) < 0.1, `${auroc}`);
 });
 
@@ -106,21 +70,14 @@ Deno.test("probes that only know words fail on words they never saw, if groups a
   assert(probeAuroc({ features, labels }, { seed: 1 }).auroc > 0.99);
   const grouped = probeAuroc({ features, labels }, { seed: 1, groups: words });
   assertEquals(grouped.auroc, 0.5);
-  const limited = probeAuroc({ features, labels }, {
-    seed: 1,
-    groups: words,
-    most: 100,
-  });
+  const limited = probeAuroc({ features, labels }, { seed: 1, groups: words, most: 100 });
   assertEquals(limited.examples[0], { train: 80, test: 20 });
 });
 
 Deno.test("what cannot be probed is named", () => {
   const features = [0, 1, 2, 3];
   const labels = [0, 1, 0, 1];
-  assertThrows(
-    () => trainProbe({ features, labels }, { l2: 0 }),
-    "its penalty l2 is 0",
-  );
+  assertThrows(() => trainProbe({ features, labels }, { l2: 0 }), "its penalty l2 is 0");
   assertThrows(
     () => trainProbe({ features, labels: [1, 0, 1] }),
     "4 features are not the same number",
@@ -129,24 +86,14 @@ Deno.test("what cannot be probed is named", () => {
     () => trainProbe({ features, labels: [1, 1, 1, 1] }),
     "all examples have the same label",
   );
-  assertThrows(
-    () => trainProbe({ features, labels: [1, 0, 2, 1] }),
-    "label 2 is 2",
-  );
+  assertThrows(() => trainProbe({ features, labels: [1, 0, 2, 1] }), "label 2 is 2");
   assertThrows(
     () => trainProbe({ features: [0, 1, NaN, 3], labels: [0, 1] }),
     "feature 0 of row 1",
   );
   assertThrows(
-    () =>
-      probeAuroc({ features, labels }, {
-        seed: 1,
-        groups: ["a", "b", "a", "b"],
-      }),
+    () => probeAuroc({ features, labels }, { seed: 1, groups: ["a", "b", "a", "b"] }),
     "Cannot probe hidden states: resample 0 has 0 balanced examples to train",
   );
-  assertThrows(
-    () => probeAuroc({ features, labels }, { seed: 1, resamples: 0 }),
-    "0 resamples",
-  );
+  assertThrows(() => probeAuroc({ features, labels }, { seed: 1, resamples: 0 }), "0 resamples");
 });

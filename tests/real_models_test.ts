@@ -10,10 +10,7 @@ Deno.test("stories260K predicts 400 tokens of tiny_stories.txt with the loss of 
   if (!folder || !text) return;
   using gpu = await Gpu.open();
   const { model, tokenizer } = await openModel(gpu, folder);
-  const tokens = encodePrompt(tokenizer, await Deno.readTextFile(text)).slice(
-    0,
-    400,
-  );
+  const tokens = encodePrompt(tokenizer, await Deno.readTextFile(text)).slice(0, 400);
   const { nll, tokens: predicted } = await perplexity(model, tokens);
   assertClose(predicted, 399, 0);
   assertClose(nll, 1.41633, 2e-5, "nll");
@@ -26,9 +23,7 @@ Deno.test("TinyStories-656K predicts its first story at 2.688 nats per token", a
   if (!folder || !text) return;
   using gpu = await Gpu.open();
   const { model, tokenizer } = await openModel(gpu, folder);
-  const story = (await Deno.readTextFile(text)).split("\n").slice(0, 5).join(
-    "\n",
-  );
+  const story = (await Deno.readTextFile(text)).split("\n").slice(0, 5).join("\n");
   const { nll } = await perplexity(model, encodePrompt(tokenizer, story));
   assertClose(nll, 2.688, 5e-4, "nll");
 });

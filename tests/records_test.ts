@@ -10,14 +10,9 @@ import {
 import { assertEquals, assertRejects, assertThrows } from "./assert.ts";
 import { sharedData } from "./data.ts";
 
-async function written(
-  name: string,
-  content: string | Uint8Array,
-): Promise<string> {
+async function written(name: string, content: string | Uint8Array): Promise<string> {
   const path = `${await Deno.makeTempDir()}/${name}`;
-  const bytes = typeof content === "string"
-    ? new TextEncoder().encode(content)
-    : content;
+  const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
   await Deno.writeFile(path, bytes);
   return path;
 }
@@ -32,15 +27,8 @@ async function linesAndRows(path: string): Promise<[number, Fields][]> {
 }
 
 Deno.test("JSON lines tolerate a byte order mark, CRLF, blank lines and a missing last line feed", async () => {
-  const path = await written(
-    "a.jsonl",
-    '\uFEFF{"x":1}\r\n\r\n  \n{"x":"ä\u2028"}\n{"x":3}',
-  );
-  assertEquals(await linesAndRows(path), [
-    [1, { x: 1 }],
-    [4, { x: "ä\u2028" }],
-    [5, { x: 3 }],
-  ]);
+  const path = await written("a.jsonl", '\uFEFF{"x":1}\r\n\r\n  \n{"x":"ä\u2028"}\n{"x":3}');
+  assertEquals(await linesAndRows(path), [[1, { x: 1 }], [4, { x: "ä\u2028" }], [5, { x: 3 }]]);
 });
 
 Deno.test("a line longer than a read of the file arrives whole", async () => {
@@ -53,26 +41,14 @@ Deno.test("a malformed line, a line that is no object and one that is no UTF-8 a
   const broken = await written("broken.jsonl", '{"x":1}\n\n{"x":\n');
   await assertRejects(() => linesAndRows(broken), 'broken.jsonl" line 3: ');
   const list = await written("list.jsonl", '{"x":1}\n[2]\n');
-  await assertRejects(
-    () => linesAndRows(list),
-    'list.jsonl" line 2: it is not a JSON object',
-  );
-  const latin1 = await written(
-    "latin1.jsonl",
-    new Uint8Array([0x7b, 0x7d, 0x0a, 0xe4, 0x0a]),
-  );
+  await assertRejects(() => linesAndRows(list), 'list.jsonl" line 2: it is not a JSON object');
+  const latin1 = await written("latin1.jsonl", new Uint8Array([0x7b, 0x7d, 0x0a, 0xe4, 0x0a]));
   await assertRejects(() => linesAndRows(latin1), 'latin1.jsonl" line 2: ');
 });
 
 Deno.test("a missing file is named", async () => {
-  await assertRejects(
-    () => linesAndRows("nowhere.jsonl"),
-    '"nowhere.jsonl": there is no such',
-  );
-  await assertRejects(
-    () => linesAndRows("nowhere.json"),
-    '"nowhere.json": there is no such',
-  );
+  await assertRejects(() => linesAndRows("nowhere.jsonl"), '"nowhere.jsonl": there is no such');
+  await assertRejects(() => linesAndRows("nowhere.json"), '"nowhere.json": there is no such');
 });
 
 Deno.test("a .json file may hold an array of objects, or JSON lines as TOFU's do", async () => {
@@ -81,10 +57,7 @@ Deno.test("a .json file may hold an array of objects, or JSON lines as TOFU's do
   const lines = await written("b.json", '{"x":1}\n{"x":2}\n');
   assertEquals(await linesAndRows(lines), [[1, { x: 1 }], [2, { x: 2 }]]);
   const mixed = await written("c.json", '[{"x":1}, 2]');
-  await assertRejects(
-    () => linesAndRows(mixed),
-    'c.json" row 2: it is not a JSON object',
-  );
+  await assertRejects(() => linesAndRows(mixed), 'c.json" row 2: it is not a JSON object');
 });
 
 Deno.test("reading may stop early without leaving the file open", async () => {
@@ -93,10 +66,7 @@ Deno.test("reading may stop early without leaving the file open", async () => {
 });
 
 Deno.test("a field of the wrong kind is named with its file, line and name", async () => {
-  const path = await written(
-    "a.jsonl",
-    '{"text":"t","score":0.5,"list":["a"],"mixed":["a",1]}\n',
-  );
+  const path = await written("a.jsonl", '{"text":"t","score":0.5,"list":["a"],"mixed":["a",1]}\n');
   for await (const [row, where] of readRecords(path, (...record) => record)) {
     assertEquals(stringField(row, "text", where), "t");
     assertEquals(numberField(row, "score", where), 0.5);
@@ -105,28 +75,15 @@ Deno.test("a field of the wrong kind is named with its file, line and name", asy
       () => stringField(row, "answer", where),
       'a.jsonl" line 1: field "answer" is missing. Give it a string, or remove the row.',
     );
-    assertThrows(
-      () => stringField(row, "score", where),
-      'field "score" is not a string',
-    );
-    assertThrows(
-      () => stringField(row, "toString", where),
-      'field "toString" is missing',
-    );
-    assertThrows(
-      () => numberField(row, "text", where),
-      'field "text" is not a finite number',
-    );
-    assertThrows(
-      () => stringsField(row, "mixed", where),
-      'field "mixed" is not a list',
-    );
+    assertThrows(() => stringField(row, "score", where), 'field "score" is not a string');
+    assertThrows(() => stringField(row, "toString", where), 'field "toString" is missing');
+    assertThrows(() => numberField(row, "text", where), 'field "text" is not a finite number');
+    assertThrows(() => stringsField(row, "mixed", where), 'field "mixed" is not a list');
   }
 });
 
 Deno.test("the rows of TOFU are all there", async () => {
-  const full = sharedData("tofu/full.jsonl"),
-    retain = sharedData("tofu/retain_perturbed.json");
+  const full = sharedData("tofu/full.jsonl"), retain = sharedData("tofu/retain_perturbed.json");
   if (!full || !retain) return;
   for (const [path, rows] of [[full, 4000], [retain, 400]] as const) {
     const read = await linesAndRows(path);

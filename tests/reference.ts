@@ -17,9 +17,7 @@ export function matmulNT(
   const y = new Float64Array(N * M);
   for (let n = 0; n < N; n++) {
     for (let m = 0; m < M; m++) {
-      for (let k = 0; k < K; k++) {
-        y[n * M + m]! += x[n * K + k]! * w[m * K + k]!;
-      }
+      for (let k = 0; k < K; k++) y[n * M + m]! += x[n * K + k]! * w[m * K + k]!;
     }
   }
   return y;
@@ -34,9 +32,7 @@ export function matmulNN(
   const y = new Float64Array(N * M);
   for (let n = 0; n < N; n++) {
     for (let m = 0; m < M; m++) {
-      for (let k = 0; k < K; k++) {
-        y[n * M + m]! += a[n * K + k]! * b[k * M + m]!;
-      }
+      for (let k = 0; k < K; k++) y[n * M + m]! += a[n * K + k]! * b[k * M + m]!;
     }
   }
   return y;
@@ -51,9 +47,7 @@ export function matmulTN(
   const y = new Float64Array(N * M);
   for (let n = 0; n < N; n++) {
     for (let m = 0; m < M; m++) {
-      for (let k = 0; k < K; k++) {
-        y[n * M + m]! += a[k * N + n]! * b[k * M + m]!;
-      }
+      for (let k = 0; k < K; k++) y[n * M + m]! += a[k * N + n]! * b[k * M + m]!;
     }
   }
   return y;
@@ -62,11 +56,7 @@ export function matmulTN(
 // Embedding.
 
 /** Copies one row of the table per id: table [V, C], ids [N] -> [N, C]. */
-export function embedding(
-  table: Numbers,
-  ids: Numbers,
-  C: number,
-): Float64Array {
+export function embedding(table: Numbers, ids: Numbers, C: number): Float64Array {
   const y = new Float64Array(ids.length * C);
   for (let n = 0; n < ids.length; n++) {
     for (let c = 0; c < C; c++) y[n * C + c] = table[ids[n]! * C + c]!;
@@ -119,10 +109,7 @@ export interface NormGradients {
 }
 
 /** (x − mean) / √(variance + ε) · weight + bias, with the biased variance: x [N, C] -> [N, C]. */
-export function layerNorm(
-  x: Numbers,
-  { C, epsilon, weight, bias }: NormOptions,
-): Float64Array {
+export function layerNorm(x: Numbers, { C, epsilon, weight, bias }: NormOptions): Float64Array {
   const y = new Float64Array(x.length);
   for (let start = 0; start < x.length; start += C) {
     const { mean, scale } = rowMoments(x, start, C, epsilon);
@@ -153,24 +140,17 @@ export function layerNormBackward(
       dweight[c]! += dy[start + c]! * normal(c);
       dbias[c]! += dy[start + c]!;
     }
-    for (let c = 0; c < C; c++) {
-      dx[start + c] = scale * (g(c) - meanG - normal(c) * meanGN);
-    }
+    for (let c = 0; c < C; c++) dx[start + c] = scale * (g(c) - meanG - normal(c) * meanGN);
   }
   return { dx, dweight, dbias };
 }
 
 /** x / √(mean(x²) + ε) · weight: x [N, C] -> [N, C]. */
-export function rmsNorm(
-  x: Numbers,
-  { C, epsilon, weight }: NormOptions,
-): Float64Array {
+export function rmsNorm(x: Numbers, { C, epsilon, weight }: NormOptions): Float64Array {
   const y = new Float64Array(x.length);
   for (let start = 0; start < x.length; start += C) {
     const scale = inverseRootMeanSquare(x, start, C, epsilon);
-    for (let c = 0; c < C; c++) {
-      y[start + c] = x[start + c]! * scale * (weight?.[c] ?? 1);
-    }
+    for (let c = 0; c < C; c++) y[start + c] = x[start + c]! * scale * (weight?.[c] ?? 1);
   }
   return y;
 }
@@ -190,9 +170,7 @@ export function rmsNormBackward(
       meanGN += g(c) * x[start + c]! * scale / C;
       dweight[c]! += dy[start + c]! * x[start + c]! * scale;
     }
-    for (let c = 0; c < C; c++) {
-      dx[start + c] = scale * (g(c) - x[start + c]! * scale * meanGN);
-    }
+    for (let c = 0; c < C; c++) dx[start + c] = scale * (g(c) - x[start + c]! * scale * meanGN);
   }
   return { dx, dweight };
 }
@@ -209,12 +187,7 @@ function rowMoments(
   return { mean, scale: 1 / Math.sqrt(variance + epsilon) };
 }
 
-function inverseRootMeanSquare(
-  x: Numbers,
-  start: number,
-  C: number,
-  epsilon: number,
-): number {
+function inverseRootMeanSquare(x: Numbers, start: number, C: number, epsilon: number): number {
   let meanSquare = 0;
   for (let c = 0; c < C; c++) meanSquare += x[start + c]! ** 2 / C;
   return 1 / Math.sqrt(meanSquare + epsilon);
@@ -240,10 +213,7 @@ export function rotary(x: Numbers, options: RotaryOptions): Float64Array {
 }
 
 /** Gradient of {@linkcode rotary}: a rotation is orthogonal, so its transpose is the inverse turn. */
-export function rotaryBackward(
-  dy: Numbers,
-  options: RotaryOptions,
-): Float64Array {
+export function rotaryBackward(dy: Numbers, options: RotaryOptions): Float64Array {
   return rotate(dy, options, -1);
 }
 
@@ -294,9 +264,7 @@ export function attention(
   forEachQuery(q, k, sizes, ({ query, keys, probabilities, lse, row }) => {
     logSumExp[row] = lse;
     keys.forEach((key, s) => {
-      for (let d = 0; d < sizes.D; d++) {
-        out[query + d]! += probabilities[s]! * v[key + d]!;
-      }
+      for (let d = 0; d < sizes.D; d++) out[query + d]! += probabilities[s]! * v[key + d]!;
     });
   });
   return { out, logSumExp };
@@ -315,13 +283,9 @@ export function attentionBackward(
   const dk = new Float64Array(k.length), dv = new Float64Array(v.length);
   forEachQuery(q, k, sizes, ({ query, keys, probabilities }) => {
     const dprobabilities = keys.map((key) => dot(dout, query, v, key, D));
-    const mean = probabilities.reduce(
-      (sum, p, s) => sum + p * dprobabilities[s]!,
-      0,
-    );
+    const mean = probabilities.reduce((sum, p, s) => sum + p * dprobabilities[s]!, 0);
     keys.forEach((key, s) => {
-      const dscore = probabilities[s]! * (dprobabilities[s]! - mean) /
-        Math.sqrt(D);
+      const dscore = probabilities[s]! * (dprobabilities[s]! - mean) / Math.sqrt(D);
       for (let d = 0; d < D; d++) {
         dq[query + d]! += dscore * k[key + d]!;
         dk[key + d]! += dscore * q[query + d]!;
@@ -355,13 +319,8 @@ function forEachQuery(
       for (let t = 0; t < T; t++) {
         const query = ((b * T + t) * H + h) * D;
         const visible = S - T + t + 1;
-        const keys = Array.from(
-          { length: visible },
-          (_, s) => ((b * S + s) * G + g) * D,
-        );
-        const scores = keys.map((key) =>
-          dot(q, query, k, key, D) / Math.sqrt(D)
-        );
+        const keys = Array.from({ length: visible }, (_, s) => ((b * S + s) * G + g) * D);
+        const scores = keys.map((key) => dot(q, query, k, key, D) / Math.sqrt(D));
         const lse = logSumExp(scores);
         const probabilities = scores.map((score) => Math.exp(score - lse));
         visit({ query, keys, probabilities, lse, row: (b * H + h) * T + t });
@@ -370,13 +329,7 @@ function forEachQuery(
   }
 }
 
-function dot(
-  a: Numbers,
-  startA: number,
-  b: Numbers,
-  startB: number,
-  length: number,
-): number {
+function dot(a: Numbers, startA: number, b: Numbers, startB: number, length: number): number {
   let sum = 0;
   for (let i = 0; i < length; i++) sum += a[startA + i]! * b[startB + i]!;
   return sum;
@@ -418,20 +371,15 @@ export function geluErfBackward(dy: Numbers, x: Numbers): Float64Array {
 
 /** GPT-2's GELU, x/2 · (1 + tanh(√(2/π) · (x + 0.044715·x³))): PyTorch's `approximate="tanh"`. */
 export function geluTanh(x: Numbers): Float64Array {
-  return Float64Array.from(
-    x,
-    (value) => value / 2 * (1 + Math.tanh(geluTanhArgument(value))),
-  );
+  return Float64Array.from(x, (value) => value / 2 * (1 + Math.tanh(geluTanhArgument(value))));
 }
 
 /** Gradient of {@linkcode geluTanh}. */
 export function geluTanhBackward(dy: Numbers, x: Numbers): Float64Array {
   return Float64Array.from(x, (value, i) => {
     const tanh = Math.tanh(geluTanhArgument(value));
-    const dargument = Math.sqrt(2 / Math.PI) *
-      (1 + 3 * 0.044715 * value * value);
-    return dy[i]! *
-      ((1 + tanh) / 2 + value / 2 * (1 - tanh * tanh) * dargument);
+    const dargument = Math.sqrt(2 / Math.PI) * (1 + 3 * 0.044715 * value * value);
+    return dy[i]! * ((1 + tanh) / 2 + value / 2 * (1 - tanh * tanh) * dargument);
   });
 }
 
@@ -534,14 +482,9 @@ function evaluateTerm(
   if (term === "none") return { loss: 0, dm: 0 };
   if (term === "cross_entropy") return { loss: softplus(-m), dm: -sigmoid(-m) };
   if (term === "unlikelihood") return { loss: softplus(m), dm: sigmoid(m) };
-  if (term === "unlikelihood_clamped") {
-    return clampedUnlikelihood(softmaxFloat32(row, y));
-  }
+  if (term === "unlikelihood_clamped") return clampedUnlikelihood(softmaxFloat32(row, y));
   const logProbability = -softplus(-m);
-  return {
-    loss: term.f(logProbability),
-    dm: term.df(logProbability) * sigmoid(-m),
-  };
+  return { loss: term.f(logProbability), dm: term.df(logProbability) * sigmoid(-m) };
 }
 
 /**
@@ -550,18 +493,14 @@ function evaluateTerm(
  */
 function clampedUnlikelihood(p: number): { loss: number; dm: number } {
   const rest = 1 - p;
-  return rest < 1e-9
-    ? { loss: -Math.log(1e-9), dm: 0 }
-    : { loss: -Math.log(rest), dm: p };
+  return rest < 1e-9 ? { loss: -Math.log(1e-9), dm: 0 } : { loss: -Math.log(rest), dm: p };
 }
 
 /** p of entry y with every intermediate rounded to float32 and summed in order; where p rounds to 1 depends on that order. */
 function softmaxFloat32(row: Numbers, y: number): number {
   const values = Array.from(row, Math.fround);
   const largest = Math.max(...values);
-  const exponentials = values.map((z) =>
-    Math.fround(Math.exp(Math.fround(z - largest)))
-  );
+  const exponentials = values.map((z) => Math.fround(Math.exp(Math.fround(z - largest))));
   const sum = exponentials.reduce((partial, e) => Math.fround(partial + e), 0);
   return Math.fround(exponentials[y]! / sum);
 }
@@ -569,8 +508,7 @@ function softmaxFloat32(row: Numbers, y: number): number {
 /** log Σ exp(x), shifted by the largest entry so that nothing overflows. */
 export function logSumExp(x: readonly number[]): number {
   const largest = Math.max(...x);
-  return largest +
-    Math.log(x.reduce((sum, value) => sum + Math.exp(value - largest), 0));
+  return largest + Math.log(x.reduce((sum, value) => sum + Math.exp(value - largest), 0));
 }
 
 function softplus(x: number): number {
@@ -621,17 +559,14 @@ export function adamWStep(
   gradient: Numbers,
   { step, learningRate, beta1, beta2, epsilon, weightDecay }: AdamWOptions,
 ): AdamWState {
-  const firstMoment = state.firstMoment.map((m, i) =>
-    beta1 * m + (1 - beta1) * gradient[i]!
-  );
+  const firstMoment = state.firstMoment.map((m, i) => beta1 * m + (1 - beta1) * gradient[i]!);
   const secondMoment = state.secondMoment.map((v, i) =>
     beta2 * v + (1 - beta2) * gradient[i]! ** 2
   );
   const parameter = state.parameter.map((w, i) => {
     const mean = firstMoment[i]! / (1 - beta1 ** step);
     const root = Math.sqrt(secondMoment[i]! / (1 - beta2 ** step));
-    return w * (1 - learningRate * weightDecay) -
-      learningRate * mean / (root + epsilon);
+    return w * (1 - learningRate * weightDecay) - learningRate * mean / (root + epsilon);
   });
   return { parameter, firstMoment, secondMoment };
 }

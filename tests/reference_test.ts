@@ -54,8 +54,7 @@ function assertGradient(
   dx: Float64Array,
   what: string,
 ): void {
-  const f = (point: Float64Array) =>
-    forward(point).reduce((sum, y, i) => sum + y * dy[i]!, 0);
+  const f = (point: Float64Array) => forward(point).reduce((sum, y, i) => sum + y * dy[i]!, 0);
   assertClose(dx, finiteDifference(f, x), DIFFERENCE_TOLERANCE, what);
 }
 
@@ -70,49 +69,21 @@ Deno.test("the three matrix products are each other's gradients", () => {
 
 Deno.test("the matrix product of two small integer matrices is the one worked by hand", () => {
   const sizes = { N: 2, K: 2, M: 2 };
-  assertEquals([...matmulNT([1, 2, 3, 4], [5, 6, 7, 8], sizes)], [
-    17,
-    23,
-    39,
-    53,
-  ]);
-  assertEquals([...matmulNN([1, 2, 3, 4], [5, 6, 7, 8], sizes)], [
-    19,
-    22,
-    43,
-    50,
-  ]);
-  assertEquals([...matmulTN([1, 2, 3, 4], [5, 6, 7, 8], sizes)], [
-    26,
-    30,
-    38,
-    44,
-  ]);
+  assertEquals([...matmulNT([1, 2, 3, 4], [5, 6, 7, 8], sizes)], [17, 23, 39, 53]);
+  assertEquals([...matmulNN([1, 2, 3, 4], [5, 6, 7, 8], sizes)], [19, 22, 43, 50]);
+  assertEquals([...matmulTN([1, 2, 3, 4], [5, 6, 7, 8], sizes)], [26, 30, 38, 44]);
 });
 
 Deno.test("the embedding's gradient sums the rows that share an id", () => {
   const V = 5, C = 3, ids = [4, 1, 4, 0, 4];
   const table = normals(V * C, 1), dy = normals(ids.length * C, 2);
   const dtable = embeddingBackward(dy, ids, { V, C });
-  assertGradient(
-    (table) => embedding(table, ids, C),
-    table,
-    dy,
-    dtable,
-    "dtable",
-  );
-  assertEquals(
-    [...dtable.subarray(2 * C, 4 * C)],
-    new Array(2 * C).fill(0),
-    "unused ids",
-  );
+  assertGradient((table) => embedding(table, ids, C), table, dy, dtable, "dtable");
+  assertEquals([...dtable.subarray(2 * C, 4 * C)], new Array(2 * C).fill(0), "unused ids");
 });
 
 Deno.test("a bias's gradient is the sum of the rows", () => {
-  const M = 5,
-    x = normals(3 * M, 1),
-    bias = normals(M, 2),
-    dy = normals(3 * M, 3);
+  const M = 5, x = normals(3 * M, 1), bias = normals(M, 2), dy = normals(3 * M, 3);
   const dbias = biasBackward(dy, M);
   assertGradient((bias) => addBias(x, bias), bias, dy, dbias, "dbias");
 });
@@ -125,28 +96,10 @@ Deno.test("layer norm's gradients agree with finite differences, with and withou
   const forward = (x: Numbers, weight: Numbers, bias: Numbers) =>
     layerNorm(x, { C, epsilon, weight, bias });
   assertGradient((x) => forward(x, weight, bias), x, dy, affine.dx, "dx");
-  assertGradient(
-    (weight) => forward(x, weight, bias),
-    weight,
-    dy,
-    affine.dweight,
-    "dweight",
-  );
-  assertGradient(
-    (bias) => forward(x, weight, bias),
-    bias,
-    dy,
-    affine.dbias,
-    "dbias",
-  );
+  assertGradient((weight) => forward(x, weight, bias), weight, dy, affine.dweight, "dweight");
+  assertGradient((bias) => forward(x, weight, bias), bias, dy, affine.dbias, "dbias");
   const plain = layerNormBackward(dy, x, { C, epsilon });
-  assertGradient(
-    (x) => layerNorm(x, { C, epsilon }),
-    x,
-    dy,
-    plain.dx,
-    "non-parametric dx",
-  );
+  assertGradient((x) => layerNorm(x, { C, epsilon }), x, dy, plain.dx, "non-parametric dx");
 });
 
 Deno.test("RMS norm's gradients agree with finite differences, also where epsilon dominates", () => {
@@ -155,13 +108,7 @@ Deno.test("RMS norm's gradients agree with finite differences, also where epsilo
   for (const epsilon of [1e-5, 2]) {
     const { dx, dweight } = rmsNormBackward(dy, x, { C, epsilon, weight });
     assertGradient((x) => rmsNorm(x, { C, epsilon, weight }), x, dy, dx, "dx");
-    assertGradient(
-      (weight) => rmsNorm(x, { C, epsilon, weight }),
-      weight,
-      dy,
-      dweight,
-      "dweight",
-    );
+    assertGradient((weight) => rmsNorm(x, { C, epsilon, weight }), weight, dy, dweight, "dweight");
   }
 });
 
@@ -170,19 +117,8 @@ Deno.test("the rotary gradient is the inverse rotation, in both pairings", () =>
   const x = normals(positions.length * H * D, 1), dy = normals(x.length, 2);
   for (const pairing of ["half", "interleaved"] as const) {
     const options = { H, D, positions, theta, pairing };
-    assertGradient(
-      (x) => rotary(x, options),
-      x,
-      dy,
-      rotaryBackward(dy, options),
-      pairing,
-    );
-    assertClose(
-      rotaryBackward(rotary(x, options), options),
-      x,
-      1e-14,
-      "turned back",
-    );
+    assertGradient((x) => rotary(x, options), x, dy, rotaryBackward(dy, options), pairing);
+    assertClose(rotaryBackward(rotary(x, options), options), x, 1e-14, "turned back");
   }
 });
 
@@ -191,10 +127,7 @@ Deno.test("the two rotary pairings turn the pairs that their names say", () => {
   const c = Math.cos(1), s = Math.sin(1); // the first pair turns by one radian, the second by 0.01
   const half = rotary([1, 0, 0, 0], { ...options, pairing: "half" });
   assertClose(half, [c, 0, s, 0], 1e-15);
-  const interleaved = rotary([1, 0, 0, 0], {
-    ...options,
-    pairing: "interleaved",
-  });
+  const interleaved = rotary([1, 0, 0, 0], { ...options, pairing: "interleaved" });
   assertClose(interleaved, [c, s, 0, 0], 1e-15);
   const second = rotary([0, 1, 0, 0], { ...options, pairing: "half" });
   assertClose(second, [0, Math.cos(0.01), 0, Math.sin(0.01)], 1e-15);
@@ -216,40 +149,22 @@ Deno.test("attention sees no later token: position 0 copies its own value", () =
   const sizes = { B: 1, T: 4, H: 2, G: 1, D: 3 };
   const q = normals(4 * 2 * 3, 1), k = normals(4 * 3, 2), v = normals(4 * 3, 3);
   const { out } = attention(q, k, v, sizes);
-  assertClose(
-    out.subarray(0, 6),
-    [...v.subarray(0, 3), ...v.subarray(0, 3)],
-    1e-15,
-  );
+  assertClose(out.subarray(0, 6), [...v.subarray(0, 3), ...v.subarray(0, 3)], 1e-15);
 });
 
 Deno.test("attention's log-sum-exp at equal scores is the score plus log of the keys seen", () => {
   const sizes = { B: 1, T: 3, H: 2, G: 1, D: 1 };
-  const { logSumExp } = attention(
-    [2, 1, 2, 1, 2, 1],
-    [3, 3, 3],
-    [0, 0, 0],
-    sizes,
-  );
+  const { logSumExp } = attention([2, 1, 2, 1, 2, 1], [3, 3, 3], [0, 0, 0], sizes);
   const counts = [1, 2, 3].map(Math.log);
-  assertClose(logSumExp, [
-    ...counts.map((log) => 6 + log),
-    ...counts.map((log) => 3 + log),
-  ], 1e-15);
+  assertClose(logSumExp, [...counts.map((log) => 6 + log), ...counts.map((log) => 3 + log)], 1e-15);
 });
 
 Deno.test("attention over a cache equals the last queries of the whole sequence", () => {
   const B = 2, S = 6, H = 4, G = 2, D = 3, width = H * D;
-  const q = normals(B * S * width, 1),
-    k = normals(B * S * G * D, 2),
-    v = normals(B * S * G * D, 3);
+  const q = normals(B * S * width, 1), k = normals(B * S * G * D, 2), v = normals(B * S * G * D, 3);
   const whole = attention(q, k, v, { B, T: S, H, G, D }).out;
   const last = (x: Float64Array) =>
-    Float64Array.from(
-      [1, 2].flatMap((
-        b,
-      ) => [...x.subarray((b * S - 2) * width, b * S * width)]),
-    );
+    Float64Array.from([1, 2].flatMap((b) => [...x.subarray((b * S - 2) * width, b * S * width)]));
   const cached = attention(last(q), k, v, { B, T: 2, H, G, D, S }).out;
   assertEquals(cached, last(whole));
 });
@@ -265,18 +180,8 @@ Deno.test("the activations' gradients agree with finite differences", () => {
 
 Deno.test("both GELUs have the values of torch.nn.functional.gelu", () => {
   const x = [-2.5, -0.7, 0, 0.3, 1.9];
-  const exact = [
-    -0.015524163314440398,
-    -0.1693745565561511,
-    0,
-    0.1853734266566858,
-  ];
-  const tanh = [
-    -0.015084266089998577,
-    -0.16942986529488321,
-    0,
-    0.18537092354275922,
-  ];
+  const exact = [-0.015524163314440398, -0.1693745565561511, 0, 0.1853734266566858];
+  const tanh = [-0.015084266089998577, -0.16942986529488321, 0, 0.18537092354275922];
   assertClose(geluErf(x), [...exact, 1.8454385363495966], 1e-15);
   assertClose(geluTanh(x), [...tanh, 1.8454512344553327], 1e-15);
   assertEquals([erf(-7), erf(0), erf(7)], [-1, 0, 1]);
@@ -288,26 +193,17 @@ const TERMS: Record<string, LossTerm> = {
   unlikelihood: "unlikelihood",
   "custom (focal loss)": {
     f: (lp) => -((1 - Math.exp(lp)) ** 2) * lp,
-    df: (lp) =>
-      (1 - Math.exp(lp)) * (2 * Math.exp(lp) * lp - (1 - Math.exp(lp))),
+    df: (lp) => (1 - Math.exp(lp)) * (2 * Math.exp(lp) * lp - (1 - Math.exp(lp))),
   },
 };
 
 for (const [name, term] of Object.entries(TERMS)) {
   Deno.test(`the selective loss's gradient agrees with finite differences: ${name}`, () => {
-    const V = 7,
-      targets = [6, 0, 3],
-      weights = [0.3, 1.7, 1],
-      terms = [term, term, term];
+    const V = 7, targets = [6, 0, 3], weights = [0.3, 1.7, 1], terms = [term, term, term];
     const logits = normals(3 * V, 1).map((z) => 2 * z);
-    const loss = (z: Float64Array) =>
-      selectiveLoss(z, { V, targets, terms, weights, Z: 2.5 });
+    const loss = (z: Float64Array) => selectiveLoss(z, { V, targets, terms, weights, Z: 2.5 });
     const { dlogits } = loss(logits);
-    assertClose(
-      dlogits,
-      finiteDifference((z) => loss(z).total, logits),
-      DIFFERENCE_TOLERANCE,
-    );
+    assertClose(dlogits, finiteDifference((z) => loss(z).total, logits), DIFFERENCE_TOLERANCE);
   });
 }
 
@@ -330,11 +226,7 @@ Deno.test("the selective loss is sum of weight times term over Z, and rows witho
     Z: 4,
   });
   assertClose(losses, [Math.log(3), Math.log(2), 0], 1e-15);
-  assertClose(
-    logProbabilities,
-    [-Math.log(3), -Math.log(2), -Math.log(3)],
-    1e-15,
-  );
+  assertClose(logProbabilities, [-Math.log(3), -Math.log(2), -Math.log(3)], 1e-15);
   assertClose(total, (2 * Math.log(3) + 3 * Math.log(2)) / 4, 1e-15);
   assertClose(dlogits.subarray(6), [0, 0, 0], 0);
 });
@@ -346,11 +238,7 @@ const CROSS_ENTROPY = [5.0134, 16, 17, 20, 104, 110];
 const UNLIKELIHOOD = [4.3202, 15.3069, 16.3069, 19.3069, 103.3069, 109.3069];
 const CLAMPED = [4.3202, 15.2492, 20.7233, 20.7233, 20.7233, 20.7233];
 
-function atGap(
-  gap: number,
-  y: number,
-  term: LossTerm,
-): { loss: number; dz: number } {
+function atGap(gap: number, y: number, term: LossTerm): { loss: number; dz: number } {
   const { total, dlogits } = selectiveLoss([gap, 0, 0], {
     V: 3,
     targets: [y],
@@ -389,13 +277,7 @@ Deno.test("three clipped AdamW steps land where torch.optim.AdamW does", () => {
     firstMoment: new Float64Array(3),
     secondMoment: new Float64Array(3),
   };
-  const options = {
-    learningRate: 0.1,
-    beta1: 0.9,
-    beta2: 0.95,
-    epsilon: 1e-8,
-    weightDecay: 0.1,
-  };
+  const options = { learningRate: 0.1, beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1 };
   for (let step = 1; step <= 3; step++) {
     const gradient = [0.3 * step, -2, 1e-8 * (step - 1)];
     const norm = globalNorm([gradient.slice(0, 1), gradient.slice(1)]);
@@ -441,14 +323,8 @@ for (const name of ["olmo", "llama"] as const) {
 
 /** The golden decoder's logits [B, T, V] from its initial parameters, one reference kernel after another. */
 function decoder({ config, inputs, B, T, group }: Golden): Float64Array {
-  const {
-    width: C,
-    heads: H,
-    kvHeads: G,
-    headWidth: D,
-    feedForward: F,
-    vocabularySize: V,
-  } = config;
+  const { width: C, heads: H, kvHeads: G, headWidth: D, feedForward: F, vocabularySize: V } =
+    config;
   const N = B * T;
   const parameters = group("initial");
   const parameter = (name: string) => parameters.get(`${name}.weight`)?.data;
@@ -459,30 +335,21 @@ function decoder({ config, inputs, B, T, group }: Golden): Float64Array {
     return config.norm === "rms" ? rmsNorm(x, options) : layerNorm(x, options);
   };
   const { positions } = config;
-  if (positions === "learned") {
-    throw new Error("The golden decoders have rotary positions");
-  }
+  if (positions === "learned") throw new Error("The golden decoders have rotary positions");
   const turn = {
     D,
     positions: Array.from({ length: N }, (_, n) => n % T),
     theta: positions.theta,
     pairing: positions.pairing,
   };
-  const add = (a: Float64Array, b: Float64Array) =>
-    a.map((value, i) => value + b[i]!);
+  const add = (a: Float64Array, b: Float64Array) => a.map((value, i) => value + b[i]!);
 
   let x = embedding(parameter("model.embed_tokens")!, inputs, C);
   for (let i = 0; i < config.layers; i++) {
     const layer = `model.layers.${i}`;
     let normal = norm(x, `${layer}.input_layernorm`);
-    const q = rotary(linear(normal, `${layer}.self_attn.q_proj`, C, H * D), {
-      ...turn,
-      H,
-    });
-    const k = rotary(linear(normal, `${layer}.self_attn.k_proj`, C, G * D), {
-      ...turn,
-      H: G,
-    });
+    const q = rotary(linear(normal, `${layer}.self_attn.q_proj`, C, H * D), { ...turn, H });
+    const k = rotary(linear(normal, `${layer}.self_attn.k_proj`, C, G * D), { ...turn, H: G });
     const v = linear(normal, `${layer}.self_attn.v_proj`, C, G * D);
     const { out } = attention(q, k, v, { B, T, H, G, D });
     x = add(x, linear(out, `${layer}.self_attn.o_proj`, H * D, C));

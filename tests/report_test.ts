@@ -9,17 +9,8 @@ import {
   renderPlot,
   tradeOffPlot,
 } from "../src/report/plot.ts";
-import {
-  createProgress,
-  duration,
-  type ProgressOutput,
-} from "../src/report/progress.ts";
-import {
-  describeProcess,
-  readResults,
-  type Results,
-  writeResults,
-} from "../src/report/results.ts";
+import { createProgress, duration, type ProgressOutput } from "../src/report/progress.ts";
+import { describeProcess, readResults, type Results, writeResults } from "../src/report/results.ts";
 import {
   type Column,
   displayWidth,
@@ -75,14 +66,7 @@ Deno.test("an HTML table escapes its cells", () => {
 });
 
 Deno.test("display width counts what a terminal shows", () => {
-  assertEquals(["abc", "é", "e\u0301", "語", "👩‍🔬", ""].map(displayWidth), [
-    3,
-    1,
-    1,
-    2,
-    2,
-    0,
-  ]);
+  assertEquals(["abc", "é", "e\u0301", "語", "👩‍🔬", ""].map(displayWidth), [3, 1, 1, 2, 2, 0]);
 });
 
 const points = [
@@ -102,10 +86,7 @@ Deno.test("a figure is the same bytes each time, and its ids are its own", async
   const [second, other] = await Promise.all([
     renderPlot(spec),
     renderPlot(
-      lossCurves([{
-        name: "full",
-        points: [{ step: 0, loss: 3 }, { step: 9, loss: 1 }],
-      }]),
+      lossCurves([{ name: "full", points: [{ step: 0, loss: 3 }, { step: 9, loss: 1 }] }]),
     ),
   ]);
   assertEquals(second, first);
@@ -118,13 +99,7 @@ Deno.test("a figure is the same bytes each time, and its ids are its own", async
 });
 
 Deno.test("figures show every method, series and value", async () => {
-  const interval = (mean: number) => ({
-    mean,
-    low: mean,
-    high: mean,
-    confidence: 0.95,
-    n: 1,
-  });
+  const interval = (mean: number) => ({ mean, low: mean, high: mean, confidence: 0.95, n: 1 });
   const pareto = await renderPlot(tradeOffPlot(
     points.map(({ method, nameGeneration, knowledge }) => ({
       label: method,
@@ -132,22 +107,13 @@ Deno.test("figures show every method, series and value", async () => {
       y: interval(knowledge),
     })),
     {
-      x: {
-        title: "Name generation (%, lower is better)",
-        most: 100,
-        fromZero: true,
-      },
+      x: { title: "Name generation (%, lower is better)", most: 100, fromZero: true },
       y: { title: "Knowledge (%, higher is better)", most: 100 },
     },
     { title: "Trade-off" },
   ));
-  for (const { method } of points) {
-    assert(pareto.includes(`>${method}</text>`), method);
-  }
-  assert(
-    pareto.includes("Name generation (%, lower is better)") &&
-      pareto.includes("Trade-off"),
-  );
+  for (const { method } of points) assert(pareto.includes(`>${method}</text>`), method);
+  assert(pareto.includes("Name generation (%, lower is better)") && pareto.includes("Trade-off"));
   const bars = await renderPlot(groupedBars([
     { group: "Knowledge", series: "masked", value: 74.9 },
     { group: "Knowledge", series: "full", value: 78.2 },
@@ -159,10 +125,7 @@ Deno.test("figures show every method, series and value", async () => {
 
 Deno.test("the Pareto front holds exactly what no other point beats on both axes", () => {
   assertEquals(
-    paretoFrontier(points, {
-      x: (point) => point.nameGeneration,
-      y: (point) => point.knowledge,
-    })
+    paretoFrontier(points, { x: (point) => point.nameGeneration, y: (point) => point.knowledge })
       .map((point) => point.method),
     ["unlikelihood", "masked", "fine-tuned"],
   );
@@ -189,17 +152,14 @@ Deno.test("labels of crowded points do not overlap and stay inside the frame", (
   boxes.forEach((a, i) => {
     assert(a.left >= 0 && a.top >= 0, `label ${i} leaves the frame`);
     for (const b of boxes.slice(i + 1)) {
-      const apart = a.right <= b.left || b.right <= a.left ||
-        a.bottom <= b.top ||
+      const apart = a.right <= b.left || b.right <= a.left || a.bottom <= b.top ||
         b.bottom <= a.top;
       assert(apart, `label ${i} overlaps another`);
     }
   });
 });
 
-function recorder(
-  live: boolean,
-): ProgressOutput & { time: number; text: string } {
+function recorder(live: boolean): ProgressOutput & { time: number; text: string } {
   return {
     live,
     columns: 60,
@@ -217,12 +177,7 @@ function recorder(
 Deno.test("in a log, progress is a plain line every few seconds and the last one", () => {
   const output = recorder(false);
   {
-    using progress = createProgress({
-      total: 100,
-      label: "Training",
-      interval: 5,
-      output,
-    });
+    using progress = createProgress({ total: 100, label: "Training", interval: 5, output });
     for (let done = 10; done <= 100; done += 10) {
       output.time += 1000;
       progress.update(done, `loss ${200 / done}`);
@@ -249,22 +204,14 @@ Deno.test("in a terminal, progress redraws one line, below the notes and within 
   }
   const drawn = output.text.split("\r\x1b[K").slice(1);
   assertEquals(drawn.length, 5);
-  assert(
-    drawn[0]!.startsWith("██████░░░░░░░░░░░░░░░░░░ Steps 1/4, 1/s, 3.0 s left"),
-    drawn[0],
-  );
+  assert(drawn[0]!.startsWith("██████░░░░░░░░░░░░░░░░░░ Steps 1/4, 1/s, 3.0 s left"), drawn[0]);
   assertEquals(drawn[2], "halfway\n");
   assert(drawn[4]!.endsWith("\n"), "the last line stays");
   assert(drawn.every((line) => displayWidth(line.trimEnd()) < 60));
 });
 
 Deno.test("durations read as a person says them", () => {
-  assertEquals([0.42, 42, 185, 7620].map(duration), [
-    "0.4 s",
-    "42 s",
-    "3 min 05 s",
-    "2 h 07 min",
-  ]);
+  assertEquals([0.42, 42, 185, 7620].map(duration), ["0.4 s", "42 s", "3 min 05 s", "2 h 07 min"]);
 });
 
 Deno.test("results are written whole, sorted, and read back", async () => {
@@ -283,33 +230,15 @@ Deno.test("results are written whole, sorted, and read back", async () => {
   const { metrics, config } = await readResults(`${folder}/new`);
   assertEquals(metrics, { a: 1, b: { c: 0.5, d: null } });
   assertEquals(config, results.config);
-  const reversed = Object.fromEntries(
-    Object.entries(results).reverse(),
-  ) as unknown as Results;
-  await writeResults(`${folder}/new`, {
-    ...reversed,
-    seeds: { init: 2, shuffle: 1 },
-  });
-  assertEquals(
-    await Deno.readTextFile(path),
-    text,
-    "the order of keys does not matter",
-  );
-  assertEquals(
-    [...Deno.readDirSync(`${folder}/new`)].map((entry) => entry.name),
-    ["results.json"],
-  );
+  const reversed = Object.fromEntries(Object.entries(results).reverse()) as unknown as Results;
+  await writeResults(`${folder}/new`, { ...reversed, seeds: { init: 2, shuffle: 1 } });
+  assertEquals(await Deno.readTextFile(path), text, "the order of keys does not matter");
+  assertEquals([...Deno.readDirSync(`${folder}/new`)].map((entry) => entry.name), ["results.json"]);
   assert(/^\d+\.\d+\.\d+/.test(results.versions.project));
 
   await Deno.writeTextFile(path, '{ "config": {} }');
-  await assertRejects(
-    () => readResults(`${folder}/new`),
-    'field "seeds" is missing',
-  );
+  await assertRejects(() => readResults(`${folder}/new`), 'field "seeds" is missing');
   await assertRejects(() => readResults(folder), "there is no such file");
-  await assertRejects(
-    () => writeResults(path, results),
-    `Cannot make "${path}"`,
-  );
+  await assertRejects(() => writeResults(path, results), `Cannot make "${path}"`);
   await Deno.remove(folder, { recursive: true });
 });

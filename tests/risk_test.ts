@@ -12,17 +12,12 @@ import { assertEquals, assertThrows } from "./assert.ts";
 
 /** Tokens that cover a text without gaps: lengths 4, 2, … become [0,4), [4,6), … */
 function tokensOfLengths(...lengths: number[]): TokenSpans {
-  const ends = lengths.map((_, i) =>
-    lengths.slice(0, i + 1).reduce((a, b) => a + b)
-  );
+  const ends = lengths.map((_, i) => lengths.slice(0, i + 1).reduce((a, b) => a + b));
   return { starts: ends.map((end, i) => end - lengths[i]!), ends };
 }
 
 Deno.test("text without spans is low risk", () => {
-  assertEquals([...classifyTokens(tokensOfLengths(4, 2), [])], [
-    Risk.low,
-    Risk.low,
-  ]);
+  assertEquals([...classifyTokens(tokensOfLengths(4, 2), [])], [Risk.low, Risk.low]);
 });
 
 Deno.test("a token takes the highest risk that any of its characters touches", () => {
@@ -37,9 +32,7 @@ Deno.test("a token takes the highest risk that any of its characters touches", (
 
 Deno.test("spans are half-open: a token that only touches an end stays low", () => {
   const tokens = tokensOfLengths(3, 3, 3);
-  assertEquals([
-    ...classifyTokens(tokens, [{ start: 3, end: 6, risk: Risk.high }]),
-  ], [1, 3, 1]);
+  assertEquals([...classifyTokens(tokens, [{ start: 3, end: 6, risk: Risk.high }])], [1, 3, 1]);
 });
 
 Deno.test("a token without length stands for the character at its start", () => {
@@ -48,9 +41,7 @@ Deno.test("a token without length stands for the character at its start", () => 
     { start: 2, end: 4, risk: Risk.high },
   ]);
   assertEquals([...classes], [1, 3, 3, 1]);
-  assertEquals([
-    ...classifyTokens(tokens, [{ start: 4, end: 6, risk: Risk.high }]),
-  ], [1, 1, 1, 3]);
+  assertEquals([...classifyTokens(tokens, [{ start: 4, end: 6, risk: Risk.high }])], [1, 1, 1, 3]);
 });
 
 Deno.test("under the sentence rule the space between sentences belongs to the second", () => {
@@ -60,19 +51,8 @@ Deno.test("under the sentence rule the space between sentences belongs to the se
     { start: 0, end: 3, risk: Risk.low },
     { start: 4, end: 7, risk: Risk.high },
   ];
-  assertEquals([...classifyTokensBySentence(tokens, spans, 9)], [
-    1,
-    1,
-    3,
-    3,
-    3,
-    1,
-  ]);
-  assertEquals(
-    [...classifyTokens(tokens, spans)],
-    [1, 1, 1, 3, 3, 1],
-    "any overlap differs",
-  );
+  assertEquals([...classifyTokensBySentence(tokens, spans, 9)], [1, 1, 3, 3, 3, 1]);
+  assertEquals([...classifyTokens(tokens, spans)], [1, 1, 1, 3, 3, 1], "any overlap differs");
 });
 
 Deno.test("under the sentence rule a straddling token goes to the sentence of its last character", () => {
@@ -80,9 +60,7 @@ Deno.test("under the sentence rule a straddling token goes to the sentence of it
     { start: 0, end: 3, risk: Risk.high },
     { start: 3, end: 6, risk: Risk.possible },
   ];
-  assertEquals([
-    ...classifyTokensBySentence(tokensOfLengths(2, 2, 2), spans, 6),
-  ], [3, 2, 2]);
+  assertEquals([...classifyTokensBySentence(tokensOfLengths(2, 2, 2), spans, 6)], [3, 2, 2]);
 });
 
 Deno.test("sentences out of order are refused under the sentence rule", () => {

@@ -1,13 +1,7 @@
 import { learningRate, type Schedule } from "../src/train/schedule.ts";
 import { assert, assertClose, assertEquals } from "./assert.ts";
 
-const schedule: Schedule = {
-  peak: 2,
-  warmup: 4,
-  decay: "linear",
-  final: 0.1,
-  steps: 14,
-};
+const schedule: Schedule = { peak: 2, warmup: 4, decay: "linear", final: 0.1, steps: 14 };
 
 Deno.test("warm-up rises linearly from the first step and reaches the peak at its last", () => {
   const rates = [0, 1, 2, 3].map((step) => learningRate(schedule, step));
@@ -22,9 +16,7 @@ Deno.test("a run without warm-up starts at the peak", () => {
 
 Deno.test("a constant schedule stays at the peak whatever its final fraction", () => {
   const constant: Schedule = { ...schedule, decay: "constant" };
-  for (const step of [4, 9, 13, 1000]) {
-    assertEquals(learningRate(constant, step), 2);
-  }
+  for (const step of [4, 9, 13, 1000]) assertEquals(learningRate(constant, step), 2);
 });
 
 Deno.test("linear and cosine decay meet at the peak, half way and at the final fraction", () => {
@@ -48,10 +40,7 @@ Deno.test("the rate never leaves the range from final to peak, beyond the last s
   for (const decay of ["linear", "cosine"] as const) {
     for (let step = 4; step < 100; step++) {
       const rate = learningRate({ ...schedule, decay }, step);
-      assert(
-        rate >= 0.2 - 1e-12 && rate <= 2,
-        `${decay}, step ${step}: ${rate}`,
-      );
+      assert(rate >= 0.2 - 1e-12 && rate <= 2, `${decay}, step ${step}: ${rate}`);
     }
   }
 });

@@ -7,11 +7,7 @@ import {
   sentenceSpans,
   splitterName,
 } from "../src/label/sentences.ts";
-import {
-  classifyTokensBySentence,
-  Risk,
-  type RiskSpan,
-} from "../src/slung/risk.ts";
+import { classifyTokensBySentence, Risk, type RiskSpan } from "../src/slung/risk.ts";
 import { assert, assertEquals, assertThrows } from "./assert.ts";
 
 const pieces = (text: string) =>
@@ -29,10 +25,7 @@ Deno.test("sentences are cut at full stops and line breaks, without the white sp
 });
 
 Deno.test("ranges count UTF-16 units, also after characters of two units", () => {
-  assertEquals(sentenceRanges("🎉 One. Two."), [{ start: 0, end: 7 }, {
-    start: 8,
-    end: 12,
-  }]);
+  assertEquals(sentenceRanges("🎉 One. Two."), [{ start: 0, end: 7 }, { start: 8, end: 12 }]);
 });
 
 Deno.test("sentences cover everything but white space, in order and without overlap", () => {
@@ -60,9 +53,7 @@ Deno.test("scores become the paper's three buckets, both thresholds exclusive", 
     [0.99001, Risk.high],
     [1.00001, Risk.high], // fastText's own certainty
   ];
-  for (const [score, risk] of cases) {
-    assertEquals(riskOfScore(score), risk, `${score}`);
-  }
+  for (const [score, risk] of cases) assertEquals(riskOfScore(score), risk, `${score}`);
   assertEquals(paperThresholds, { low: 1e-4, high: 0.99 });
 });
 
@@ -77,10 +68,7 @@ Deno.test("a score is rounded to five decimals before it is bucketed, as Dolma's
 Deno.test("thresholds are options; those out of order and scores that are none are refused", () => {
   assertEquals(riskOfScore(0.5, { low: 0.2, high: 0.4 }), Risk.high);
   assertEquals(riskOfScore(0.3, { low: 0.2, high: 0.4 }), Risk.possible);
-  assertThrows(
-    () => riskOfScore(0.5, { low: 0.4, high: 0.2 }),
-    "is below that of possible risk",
-  );
+  assertThrows(() => riskOfScore(0.5, { low: 0.4, high: 0.2 }), "is below that of possible risk");
   assertThrows(() => riskOfScore(NaN), "it is NaN");
   assertThrows(() => riskOfScore(-0.1), "it is -0.1");
 });
@@ -89,11 +77,7 @@ Deno.test("each sentence is scored by itself and becomes one span", () => {
   const seen: string[] = [];
   const spans = sentenceSpans("Calm words. You grul! Maybe.", (sentence) => {
     seen.push(sentence);
-    return sentence.includes("grul")
-      ? 0.999
-      : sentence === "Maybe."
-      ? 0.5
-      : 0.00001;
+    return sentence.includes("grul") ? 0.999 : sentence === "Maybe." ? 0.5 : 0.00001;
   });
   assertEquals(seen, ["Calm words.", "You grul!", "Maybe."]);
   assertEquals(spans, [
@@ -101,10 +85,7 @@ Deno.test("each sentence is scored by itself and becomes one span", () => {
     { start: 12, end: 21, risk: Risk.high },
     { start: 22, end: 28, risk: Risk.possible },
   ]);
-  assertThrows(
-    () => scoredSpans([{ start: 0, end: 1 }], []),
-    "0 scores for 1 sentences",
-  );
+  assertThrows(() => scoredSpans([{ start: 0, end: 1 }], []), "0 scores for 1 sentences");
 });
 
 /**
@@ -137,8 +118,7 @@ function referenceClasses(
 Deno.test("token classes from sentence spans equal the paper's split-then-tokenise rule", () => {
   // As OLMo's pre-tokeniser: a word takes the one space before it, other white space stands alone.
   const tokenLengths = (piece: string) =>
-    (piece.match(/ ?[\p{L}\p{N}]+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s/gu) ?? [])
-      .map((t) => t.length);
+    (piece.match(/ ?[\p{L}\p{N}]+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s/gu) ?? []).map((t) => t.length);
   const texts = [
     "Calm words.  You grul! Maybe.  ",
     " \n Leading space. You grul\nand zug. Krot?\n\nMaybe so. End",
@@ -147,34 +127,21 @@ Deno.test("token classes from sentence spans equal the paper's split-then-tokeni
   for (const text of texts) {
     const spans = sentenceSpans(
       text,
-      (sentence) =>
-        /grul/.test(sentence) ? 1 : /Maybe/.test(sentence) ? 0.5 : 0,
+      (sentence) => /grul/.test(sentence) ? 1 : /Maybe/.test(sentence) ? 0.5 : 0,
     );
-    const { classes, starts, ends } = referenceClasses(
-      text,
-      spans,
-      tokenLengths,
-    );
+    const { classes, starts, ends } = referenceClasses(text, spans, tokenLengths);
     assertEquals(ends.at(-1), text.length);
     assert(new Set(classes).size === 3, "all classes occur");
-    assertEquals([
-      ...classifyTokensBySentence({ starts, ends }, spans, text.length),
-    ], classes);
+    assertEquals([...classifyTokensBySentence({ starts, ends }, spans, text.length)], classes);
   }
 });
 
 Deno.test("the space before a risky sentence is risky, the space after it is not", () => {
   const text = "Calm. You grul. Calm.";
-  const spans = sentenceSpans(
-    text,
-    (sentence) => sentence.includes("grul") ? 1 : 0,
-  );
+  const spans = sentenceSpans(text, (sentence) => sentence.includes("grul") ? 1 : 0);
   const characters = Array.from(text, (_, i) => i);
   const tokens = { starts: characters, ends: characters.map((i) => i + 1) };
   const classes = classifyTokensBySentence(tokens, spans, text.length);
   const risky = characters.filter((i) => classes[i] === Risk.high);
-  assertEquals([risky[0], risky.at(-1)], [
-    text.indexOf(" You"),
-    text.indexOf(" Calm.", 6) - 1,
-  ]);
+  assertEquals([risky[0], risky.at(-1)], [text.indexOf(" You"), text.indexOf(" Calm.", 6) - 1]);
 });

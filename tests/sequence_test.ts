@@ -11,11 +11,7 @@ import {
   type Sequence,
   sliceSequence,
 } from "../src/data/sequence.ts";
-import {
-  countSequence,
-  countTargets,
-  packSequences,
-} from "../src/data/packing.ts";
+import { countSequence, countTargets, packSequences } from "../src/data/packing.ts";
 import { objective } from "../src/slung/objective.ts";
 import { Risk } from "../src/slung/risk.ts";
 import { assert, assertEquals, assertThrows } from "./assert.ts";
@@ -32,21 +28,14 @@ function sequenceOf(length: number, changes: Partial<Sequence> = {}): Sequence {
 
 /** Fails unless each token still has its own class and weight; returns the tokens. */
 function together({ tokens, classes, weights }: Sequence): number[] {
-  tokens.forEach((token, i) =>
-    assertEquals([classes[i], weights![i]], [(token - 10) % 4, token])
-  );
+  tokens.forEach((token, i) => assertEquals([classes[i], weights![i]], [(token - 10) % 4, token]));
   return [...tokens];
 }
 
 const window = sequenceOf(7, { repeated: 3 });
 
 Deno.test("a slice keeps classes and weights with their tokens, and what is left of the repeated ones", () => {
-  const slices: [
-    start: number,
-    end: number | undefined,
-    tokens: number[],
-    repeated?: number,
-  ][] = [
+  const slices: [start: number, end: number | undefined, tokens: number[], repeated?: number][] = [
     [0, 5, [10, 11, 12, 13, 14], 3],
     [0, 2, [10, 11], 2],
     [2, undefined, [12, 13, 14, 15, 16], 1],
@@ -81,16 +70,10 @@ Deno.test("joined sequences keep all three, with weight 1 where a part has none"
   assertEquals([...joined.classes], [0, 1, 2, 3, 0, 1, 2, 1, 1, 0]);
   assertEquals([...joined.weights!], [10, 11, 12, 13, 14, 15, 16, 1, 1, 10]);
   assertEquals(joined.repeated, 3);
-  assertEquals(
-    joinSequences([plain, plain]),
-    lowRiskSequence(Uint32Array.of(7, 8, 7, 8)),
-  );
+  assertEquals(joinSequences([plain, plain]), lowRiskSequence(Uint32Array.of(7, 8, 7, 8)));
   assertEquals(joinSequences([]).tokens.length, 0);
   assertEquals(joinSequences([sequenceOf(0), window]).repeated, 3);
-  assertThrows(
-    () => joinSequences([plain, window]),
-    "Join or delimit them before they are cut",
-  );
+  assertThrows(() => joinSequences([plain, window]), "Join or delimit them before they are cut");
 });
 
 Deno.test("delimiters are of low risk and weight 1, and stand where they are asked for", () => {
@@ -101,10 +84,7 @@ Deno.test("delimiters are of low risk and weight 1, and stand where they are ask
   assertEquals(delimit(sequenceOf(2), {}), sequenceOf(2));
   assertEquals([...delimit(sequenceOf(1), { eos: 0 }).tokens], [10, 0]);
   assertEquals([...delimit(sequenceOf(1), { bos: 0 }).tokens], [0, 10]);
-  assertEquals(
-    delimit(lowRiskSequence(Uint32Array.of(5)), { bos: 1 }).weights,
-    undefined,
-  );
+  assertEquals(delimit(lowRiskSequence(Uint32Array.of(5)), { bos: 1 }).weights, undefined);
 });
 
 for (const prefix of [0, 1, 2]) {
@@ -128,40 +108,25 @@ for (const prefix of [0, 1, 2]) {
         const predicted = windows.flatMap(({ tokens, repeated = 1 }) => [
           ...tokens.subarray(repeated),
         ]);
-        assertEquals(
-          predicted,
-          [...whole.tokens.subarray(1)],
-          `${total} tokens by ${length}`,
-        );
+        assertEquals(predicted, [...whole.tokens.subarray(1)], `${total} tokens by ${length}`);
       }
     }
   });
 }
 
 Deno.test("a text of no or one token has no window", () => {
-  for (const total of [0, 1]) {
-    assertEquals(cutIntoWindows(sequenceOf(total), 4), []);
-  }
+  for (const total of [0, 1]) assertEquals(cutIntoWindows(sequenceOf(total), 4), []);
 });
 
 Deno.test("windows without room for a target are refused, and so is a window of a window", () => {
   const cut = (length: number, prefix?: number) => () =>
     cutIntoWindows(sequenceOf(5), length, prefix);
-  assertThrows(
-    cut(1),
-    "into windows of 1 tokens: each begins with 1 that is not predicted",
-  );
-  assertThrows(
-    cut(2, 2),
-    "each begins with 2 that are not predicted in it. Choose a length of at",
-  );
+  assertThrows(cut(1), "into windows of 1 tokens: each begins with 1 that is not predicted");
+  assertThrows(cut(2, 2), "each begins with 2 that are not predicted in it. Choose a length of at");
   for (const length of [0, -3, 2.5, NaN]) {
     assertThrows(cut(length), "Choose a length of at least 2");
   }
-  assertThrows(
-    () => cutIntoWindows(window, 4),
-    "it is a window of a longer one already",
-  );
+  assertThrows(() => cutIntoWindows(window, 4), "it is a window of a longer one already");
 });
 
 Deno.test("what is repeated is read, but neither predicted nor counted again, wherever it is packed", () => {
@@ -169,9 +134,7 @@ Deno.test("what is repeated is read, but neither predicted nor counted again, wh
   const whole = sequenceOf(12, { classes: new Uint8Array(12).fill(Risk.low) });
   const expected = countSequence(whole, terms);
   assertEquals(expected.all, 11);
-  for (
-    const [length, prefix] of [[12, 0], [5, 0], [2, 0], [5, 1], [5, 3]] as const
-  ) {
+  for (const [length, prefix] of [[12, 0], [5, 0], [2, 0], [5, 1], [5, 3]] as const) {
     const windows = cutIntoWindows(whole, length, prefix);
     const { batches } = packSequences(windows, { rows: 2, time: 11 });
     const packed = batches.map((batch) => countTargets(batch, terms));
@@ -195,15 +158,9 @@ const faults: [changes: Partial<Sequence>, fault: string][] = [
   [{ weights: Float32Array.of(1, 1, 1, 1) }, "it has 4 weights for 3 tokens"],
   [{ weights: new Float32Array(0) }, "it has 0 weights for 3 tokens"],
   [{ classes: Uint8Array.of(0, 3, 4) }, "token 2 has class 4, not 0 to 3"],
-  [
-    { tokens: Uint32Array.of(1, 99, 100) },
-    "token 2 is id 100, and the vocabulary ends at 99",
-  ],
+  [{ tokens: Uint32Array.of(1, 99, 100) }, "token 2 is id 100, and the vocabulary ends at 99"],
   [{ weights: Float32Array.of(1, NaN, 1) }, "token 1 has the weight NaN"],
-  [
-    { weights: Float32Array.of(-Infinity, 1, 1) },
-    "token 0 has the weight -Infinity",
-  ],
+  [{ weights: Float32Array.of(-Infinity, 1, 1) }, "token 0 has the weight -Infinity"],
   [{ repeated: 4 }, "4 of its 3 tokens are said to be repeated"],
   [{ repeated: 0.5 }, "0.5 of its 3 tokens are said to be repeated"],
 ];
@@ -212,8 +169,7 @@ for (const [changes, fault] of faults) {
   Deno.test(`a sequence is refused by number and token: ${fault}`, () => {
     checkSequences([sequenceOf(3)], "pack", 100);
     assertThrows(
-      () =>
-        checkSequences([sequenceOf(2), sequenceOf(3, changes)], "pack", 100),
+      () => checkSequences([sequenceOf(2), sequenceOf(3, changes)], "pack", 100),
       `Cannot pack sequence 1: ${fault}. Correct the data that it is made from.`,
     );
   });

@@ -14,11 +14,7 @@ import { objective } from "../src/slung/objective.ts";
 import { assert, assertEquals, assertRejects } from "./assert.ts";
 
 const names = ["Torvik Amsel", "Lunra Pesk", "Bodrin Vale"];
-const deeds = [
-  "planted seven lanterns",
-  "painted a grey kite",
-  "carried two boats",
-];
+const deeds = ["planted seven lanterns", "painted a grey kite", "carried two boats"];
 const lines = names.flatMap((name, i) =>
   deeds.map((deed, k) => {
     const text = `At dawn ${name} ${deed}.`;
@@ -31,19 +27,12 @@ const lines = names.flatMap((name, i) =>
   })
 );
 
-async function folderWith(
-  content: string,
-): Promise<{ folder: string; data: string }> {
+async function folderWith(content: string): Promise<{ folder: string; data: string }> {
   const folder = await Deno.makeTempDir();
   const data = `${folder}/texts.jsonl`;
   await Deno.writeTextFile(data, content);
   const config = {
-    ...{
-      model_type: "olmo",
-      vocab_size: 288,
-      max_position_embeddings: 32,
-      hidden_size: 16,
-    },
+    ...{ model_type: "olmo", vocab_size: 288, max_position_embeddings: 32, hidden_size: 16 },
     ...{ num_hidden_layers: 1, num_attention_heads: 2, intermediate_size: 32 },
   };
   await Deno.writeTextFile(
@@ -55,65 +44,33 @@ async function folderWith(
 
 function settings(folder: string, changes: Partial<SpanTrainingSettings> = {}) {
   return {
-    ...{
-      data: `${folder}/texts.jsonl`,
-      out: `${folder}/out`,
-      config: `${folder}/config.json`,
-    },
-    ...{
-      vocabulary: 280,
-      objective: objective("unlikelihood"),
-      epochs: 4,
-      perStep: 2,
-    },
-    ...{
-      learningRate: 1e-2,
-      warmup: 2,
-      decay: "cosine",
-      weightDecay: 0.1,
-      maxGradientNorm: 1,
-    },
+    ...{ data: `${folder}/texts.jsonl`, out: `${folder}/out`, config: `${folder}/config.json` },
+    ...{ vocabulary: 280, objective: objective("unlikelihood"), epochs: 4, perStep: 2 },
+    ...{ learningRate: 1e-2, warmup: 2, decay: "cosine", weightDecay: 0.1, maxGradientNorm: 1 },
     ...{ seed: 1, checkpointEvery: 8, precision: "f32", recompute: false },
     ...changes,
   } as SpanTrainingSettings;
 }
 
-const contradictory: [
-  changes: Partial<SpanTrainingSettings>,
-  message: string,
-][] = [
-  [
-    { model: "olmo20M" },
-    "Cannot choose a model: both --model and --config are given",
-  ],
+const contradictory: [changes: Partial<SpanTrainingSettings>, message: string][] = [
+  [{ model: "olmo20M" }, "Cannot choose a model: both --model and --config are given"],
   [
     { config: undefined },
     "Cannot choose a model: none is given. Give --model with a folder or one",
   ],
   [{ vocabulary: undefined }, "a new model has none"],
   [{ tokenizer: "anywhere" }, "both a folder and a size to train are given"],
-  [
-    { config: undefined, model: "anywhere" },
-    "a trained model needs the one it was trained with",
-  ],
-  [
-    { vocabulary: 300 },
-    "it has 300 token ids, but the model's vocabulary has only 288 rows",
-  ],
+  [{ config: undefined, model: "anywhere" }, "a trained model needs the one it was trained with"],
+  [{ vocabulary: 300 }, "it has 300 token ids, but the model's vocabulary has only 288 rows"],
   [{ maxLength: 33 }, "windows of 33 tokens: the model's context holds 32"],
   [{ maxLength: 1 }, "Choose a length of at least 2"],
 ];
 
 for (const [changes, message] of contradictory) {
   Deno.test(`settings are refused before anything is written: ${message}`, async () => {
-    const { folder } = await folderWith(
-      `${lines.join("\n")}\n${lines.join("\n")}\n`,
-    );
+    const { folder } = await folderWith(`${lines.join("\n")}\n${lines.join("\n")}\n`);
     using gpu = await Gpu.open();
-    await assertRejects(
-      () => trainOnSpans(gpu, settings(folder, changes)),
-      message,
-    );
+    await assertRejects(() => trainOnSpans(gpu, settings(folder, changes)), message);
     await assertRejects(() => Deno.stat(`${folder}/out`), "No such file");
   });
 }
@@ -126,9 +83,7 @@ Deno.test("texts without any loss are refused, and windows without any are left 
     () => trainOnSpans(gpu, settings(folder)),
     'no token of it carries a loss under the objective "unlikelihood"',
   );
-  const both = await folderWith(
-    `${risky}\n{"text":"${"cd".repeat(40)}","spans":[[0,1]]}`,
-  );
+  const both = await folderWith(`${risky}\n{"text":"${"cd".repeat(40)}","spans":[[0,1]]}`);
   let plan: SpanTrainingPlan | undefined;
   await trainOnSpans(gpu, settings(both.folder, { epochs: 1, maxLength: 21 }), {
     onPlan: (made) => plan = made,
@@ -152,46 +107,22 @@ Deno.test("an interrupted run goes on to the same bytes and a log without gaps o
     onLog: ({ step }) => step === 7 && stop.abort(),
   });
   assertEquals([first.finished, first.step], [false, 8]);
-  await assertRejects(
-    () => Deno.stat(`${folder}/broken/model.safetensors`),
-    "No such file",
-  );
+  await assertRejects(() => Deno.stat(`${folder}/broken/model.safetensors`), "No such file");
   // A kill after the checkpoint leaves later steps in the log, the last one cut off.
-  await Deno.writeTextFile(
-    `${folder}/broken/log.jsonl`,
-    '{"step":8}\n{"step":9}\n{"st',
-    {
-      append: true,
-    },
-  );
+  await Deno.writeTextFile(`${folder}/broken/log.jsonl`, '{"step":8}\n{"step":9}\n{"st', {
+    append: true,
+  });
   const second = await trainOnSpans(gpu, broken);
-  assertEquals([second.finished, second.step, second.log[0]!.step], [
-    true,
-    20,
-    8,
-  ]);
+  assertEquals([second.finished, second.step, second.log[0]!.step], [true, 20, 8]);
 
-  assertEquals(
-    await weightsIn(`${folder}/broken`),
-    await weightsIn(`${folder}/straight`),
-  );
+  assertEquals(await weightsIn(`${folder}/broken`), await weightsIn(`${folder}/straight`));
   const log = await stepsIn(`${folder}/broken`);
-  assertEquals(
-    log.map(({ step }) => step),
-    Array.from({ length: 20 }, (_, step) => step),
-  );
+  assertEquals(log.map(({ step }) => step), Array.from({ length: 20 }, (_, step) => step));
   assertEquals(log, await stepsIn(`${folder}/straight`));
-  assert(
-    log.at(-1)!.lossByClass!.low! < log[0]!.lossByClass!.low!,
-    "nothing was learned",
-  );
+  assert(log.at(-1)!.lossByClass!.low! < log[0]!.lossByClass!.low!, "nothing was learned");
 
   const again = await trainOnSpans(gpu, broken);
-  assertEquals(
-    [again.finished, again.log],
-    [true, []],
-    "a finished run has nothing left to do",
-  );
+  assertEquals([again.finished, again.log], [true, []], "a finished run has nothing left to do");
   assertEquals(await stepsIn(`${folder}/broken`), log);
   await assertRejects(
     () => trainOnSpans(gpu, { ...broken, seed: 2 }),
@@ -203,25 +134,8 @@ Deno.test("the task trains, writes a model that opens, its log and its picture",
   const { folder, data } = await folderWith(lines.join("\n"));
   const out = `${folder}/out`;
   const args = [
-    ...[
-      "--data",
-      data,
-      "--out",
-      out,
-      "--config",
-      `${folder}/config.json`,
-      "--vocabulary",
-      "280",
-    ],
-    ...[
-      "--objective",
-      "unlikelihood",
-      "--epochs",
-      "2",
-      "--per-step",
-      "4",
-      "--json",
-    ],
+    ...["--data", data, "--out", out, "--config", `${folder}/config.json`, "--vocabulary", "280"],
+    ...["--objective", "unlikelihood", "--epochs", "2", "--per-step", "4", "--json"],
   ];
   const { code, stdout, stderr } = await trainTask(folder, args);
   assertEquals(code, 0, stderr);
@@ -235,16 +149,7 @@ Deno.test("the task trains, writes a model that opens, its log and its picture",
   assertEquals(tokenizer.decode(tokenizer.encode("Torvik").ids), "Torvik");
 
   const onward = [
-    ...[
-      "--data",
-      data,
-      "--out",
-      `${folder}/onward`,
-      "--model",
-      out,
-      "--max-length",
-      "12",
-    ],
+    ...["--data", data, "--out", `${folder}/onward`, "--model", out, "--max-length", "12"],
     ...["--epochs", "1", "--json"],
   ];
   const next = await trainTask(folder, onward);
@@ -254,20 +159,13 @@ Deno.test("the task trains, writes a model that opens, its log and its picture",
   await Deno.writeTextFile(data, '{"text":"short","spans":[[0,99]]}\n');
   const bad = await trainTask(folder, args);
   assertEquals([bad.code, bad.stdout], [1, ""]);
-  assert(
-    bad.stderr.includes(`Cannot use span 0 [0, 99) of "${data}" line 1`),
-    bad.stderr,
-  );
+  assert(bad.stderr.includes(`Cannot use span 0 [0, 99) of "${data}" line 1`), bad.stderr);
 });
 
 async function weightsIn(folder: string): Promise<Map<string, Float32Array>> {
-  const { tensors } = await readSafetensorsHeader(
-    `${folder}/model.safetensors`,
-  );
+  const { tensors } = await readSafetensorsHeader(`${folder}/model.safetensors`);
   const weights = new Map<string, Float32Array>();
-  for (const [name, entry] of tensors) {
-    weights.set(name, (await readTensor(entry)).data);
-  }
+  for (const [name, entry] of tensors) weights.set(name, (await readTensor(entry)).data);
   return weights;
 }
 

@@ -9,9 +9,7 @@ import { assert, assertEquals, assertRejects, assertThrows } from "./assert.ts";
 
 async function written(content: string | Uint8Array): Promise<string> {
   const path = `${await Deno.makeTempDir()}/texts.jsonl`;
-  const bytes = typeof content === "string"
-    ? new TextEncoder().encode(content)
-    : content;
+  const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
   await Deno.writeFile(path, bytes);
   return path;
 }
@@ -33,11 +31,7 @@ Deno.test("a row holds a text, spans in two spellings and a weight", async () =>
     },
     {
       text: "Lunra sang",
-      spans: [{ start: 0, end: 5, risk: Risk.high }, {
-        start: 6,
-        end: 10,
-        risk: Risk.possible,
-      }],
+      spans: [{ start: 0, end: 5, risk: Risk.high }, { start: 6, end: 10, risk: Risk.possible }],
       weight: 1,
       rule: "overlap",
     },
@@ -59,31 +53,19 @@ const faulty: [row: string, message: string][] = [
   ['{"text":"ab"}', 'field "spans" is missing'],
   ['{"text":"ab","spans":{"start":0,"end":1}}', 'field "spans" is not a list'],
   ['{"text":"ab","spans":[[0,1],[0]]}', 'field "spans[1]" is [0]'],
-  [
-    '{"text":"ab","spans":[{"from":0,"to":1}]}',
-    'field "spans[0]" is {"from":0,"to":1}',
-  ],
+  ['{"text":"ab","spans":[{"from":0,"to":1}]}', 'field "spans[0]" is {"from":0,"to":1}'],
   ['{"text":"ab","spans":[{"start":0,"end":1,"risk":"severe"}]}', '"severe"'],
   ['{"text":"ab","spans":[{"start":0,"end":1,"risk":4}]}', "its risk is 4"],
   ['{"text":"ab","spans":[[0,3]]}', "it leaves the text of 2 characters"],
   ['{"text":"ab","spans":[[1,1]]}', "it is empty or runs backwards"],
   ['{"text":"ab","spans":[[0,0.5]]}', "its ends are not whole numbers"],
-  [
-    '{"text":"ab","spans":[],"weight":"2"}',
-    'field "weight" is not a finite number',
-  ],
+  ['{"text":"ab","spans":[],"weight":"2"}', 'field "weight" is not a finite number'],
   ['{"text":"ab","spans":[],"weight":-1}', 'field "weight" is -1'],
   ['{"text":"ab","spans":[],"rule":"words"}', 'field "rule" is "words"'],
   ['{"text":"ab","spans":[],"offsets":"utf32"}', 'field "offsets" is "utf32"'],
-  [
-    '{"text":"ab","spans":[],"wieght":2}',
-    'there is no field "wieght". Perhaps "weight" was meant',
-  ],
+  ['{"text":"ab","spans":[],"wieght":2}', 'there is no field "wieght". Perhaps "weight" was meant'],
   ['{"text":"ab","spans":[],"span":[[0,1]]}', 'Perhaps "spans" was meant'],
-  [
-    '{"text":"ab","spans":[{"start":0,"end":1,"rsik":"low"}]}',
-    'Perhaps "spans[0].risk" was meant',
-  ],
+  ['{"text":"ab","spans":[{"start":0,"end":1,"rsik":"low"}]}', 'Perhaps "spans[0].risk" was meant'],
   ['{"offsets":"utf8"}', 'field "text" is missing'], // only the first line speaks for all
 ];
 
@@ -103,28 +85,20 @@ Deno.test("a file without texts is refused", async () => {
 Deno.test("a compressed file is read as a plain one, and so is an array in a .json file", async () => {
   const row = '{"text":"Torvik sang","spans":[[0,6]]}';
   const plain = await readRiskyTexts(await written(row));
-  assertEquals(
-    await readRiskyTexts(await written(new Uint8Array(gzipSync(row)))),
-    plain,
-  );
+  assertEquals(await readRiskyTexts(await written(new Uint8Array(gzipSync(row)))), plain);
   const json = (await written(`[${row},\n${row}]`)).replace(/l$/, "");
   await Deno.rename(`${json}l`, json);
   assertEquals(await readRiskyTexts(json), [plain[0]!, plain[0]!]);
 });
 
 Deno.test("malformed lines are left out for whoever asks for them", async () => {
-  const path = await written(
-    '{"text":"a","spans":[]}\n{\n{"text":"b"}\n{"text":"c","spans":[]}\n',
-  );
+  const path = await written('{"text":"a","spans":[]}\n{\n{"text":"b"}\n{"text":"c","spans":[]}\n');
   const messages: string[] = [];
   const texts = await readRiskyTexts(path, {
     onMalformed: ({ message }) => messages.push(message),
   });
   assertEquals(texts.map(({ text }) => text), ["a", "c"]);
-  assertEquals(messages.map((message) => /line (\d)/.exec(message)![1]), [
-    "2",
-    "3",
-  ]);
+  assertEquals(messages.map((message) => /line (\d)/.exec(message)![1]), ["2", "3"]);
 });
 
 // Two emoji and an accented letter before the name: 8 UTF-16 units, 6 code points, 13 bytes.
@@ -133,20 +107,13 @@ const units = { utf16: 8, codepoint: 6, utf8: 13 } as const;
 
 Deno.test("offsets count what the option, the first line or the record says", async () => {
   const expected = [{ start: 8, end: 12, risk: Risk.high }];
-  for (
-    const [unit, start] of Object.entries(units) as [
-      keyof typeof units,
-      number,
-    ][]
-  ) {
+  for (const [unit, start] of Object.entries(units) as [keyof typeof units, number][]) {
     const span = [[start, start + 4]];
     const bare = JSON.stringify({ text, spans: span });
     const told = JSON.stringify({ text, spans: span, offsets: unit });
     const first = JSON.stringify({ offsets: unit });
     const spansOf = async (content: string, options = {}) =>
-      (await readRiskyTexts(await written(content), options)).map(({ spans }) =>
-        spans
-      );
+      (await readRiskyTexts(await written(content), options)).map(({ spans }) => spans);
     assertEquals(await spansOf(bare, { offsets: unit }), [expected], unit);
     assertEquals(await spansOf(told), [expected]);
     assertEquals(
@@ -154,45 +121,27 @@ Deno.test("offsets count what the option, the first line or the record says", as
       [expected],
       "the record has the last word",
     );
-    assertEquals(await spansOf(`${first}\n${bare}\n${bare}`), [
-      expected,
-      expected,
-    ]);
-    assertEquals(await spansOf(`\n${first}\n${told}`, { offsets: "utf8" }), [
-      expected,
-    ]);
+    assertEquals(await spansOf(`${first}\n${bare}\n${bare}`), [expected, expected]);
+    assertEquals(await spansOf(`\n${first}\n${told}`, { offsets: "utf8" }), [expected]);
   }
 });
 
 Deno.test("what an offset cannot mean is refused in every unit", async () => {
   const refused = async (spans: unknown, offsets: string, why: string) =>
     await assertRejects(
-      async () =>
-        readRiskyTexts(await written(JSON.stringify({ text, spans, offsets }))),
+      async () => readRiskyTexts(await written(JSON.stringify({ text, spans, offsets }))),
       why,
     );
-  await refused(
-    [[0, 16]],
-    "codepoint",
-    "it leaves the text of 15 codepoint units",
-  );
+  await refused([[0, 16]], "codepoint", "it leaves the text of 15 codepoint units");
   await refused([[0, 23]], "utf8", "it leaves the text of 22 utf8 units");
-  await refused(
-    [[1, 4]],
-    "utf8",
-    "1 lies inside a character when utf8 units are counted",
-  );
+  await refused([[1, 4]], "utf8", "1 lies inside a character when utf8 units are counted");
   await refused([[0, 6]], "utf8", "6 lies inside a character");
   await refused([[0, 1.5]], "codepoint", "Cannot use span 0 [0, 1.5)");
   await refused([[-1, 3]], "codepoint", "Cannot use span 0 [-1, 3)");
   await refused([[3, 3]], "codepoint", "it is empty or runs backwards");
 });
 
-const doubtful: [
-  text: string,
-  span: [number, number],
-  doubt: string | undefined,
-][] = [
+const doubtful: [text: string, span: [number, number], doubt: string | undefined][] = [
   ["The mill ran", [4, 8], undefined],
   ["The mill ran", [4, 7], 'the span "mil" ends inside the word "mill"'],
   ["The mill ran", [5, 8], 'the span "ill" begins inside the word "mill"'],
@@ -213,14 +162,8 @@ Deno.test("a span that cuts a word or a character is reported, or refused where 
   for (const [text, span, doubt] of doubtful) {
     const path = await written(JSON.stringify({ text, spans: [span] }));
     const notices: string[] = [];
-    const texts = await readRiskyTexts(path, {
-      onNotice: (notice) => notices.push(notice),
-    });
-    assertEquals(texts[0]!.spans, [{
-      start: span[0],
-      end: span[1],
-      risk: Risk.high,
-    }]);
+    const texts = await readRiskyTexts(path, { onNotice: (notice) => notices.push(notice) });
+    assertEquals(texts[0]!.spans, [{ start: span[0], end: span[1], risk: Risk.high }]);
     const where = JSON.stringify([text, span]);
     if (doubt === undefined) {
       assertEquals(notices, [], where);
@@ -228,14 +171,8 @@ Deno.test("a span that cuts a word or a character is reported, or refused where 
       continue;
     }
     assertEquals(notices.length > 0, true, where);
-    assert(
-      notices.some((notice) => notice.includes(doubt)),
-      `${where}: ${notices}`,
-    );
-    assert(
-      notices[0]!.includes(`"${path}" line 1`) &&
-        notices[0]!.includes("taken as utf16"),
-    );
+    assert(notices.some((notice) => notice.includes(doubt)), `${where}: ${notices}`);
+    assert(notices[0]!.includes(`"${path}" line 1`) && notices[0]!.includes("taken as utf16"));
     await assertRejects(
       () => readRiskyTexts(path, { strict: true }),
       `Cannot read "${path}" line 1`,
@@ -276,44 +213,25 @@ Deno.test("a text becomes tokens between BOS and EOS, each in the class of its s
     classes: Uint8Array.of(low, low, high, low, low),
     weights: new Float32Array(5).fill(0.5),
   });
-  assertEquals(
-    encodeText(withBos, risky, { end: false }).tokens,
-    Uint32Array.of(7, ...ids),
-  );
-  assertEquals(
-    encodeText(bytes, risky, { end: false }).tokens,
-    Uint32Array.from(ids),
-  );
+  assertEquals(encodeText(withBos, risky, { end: false }).tokens, Uint32Array.of(7, ...ids));
+  assertEquals(encodeText(bytes, risky, { end: false }).tokens, Uint32Array.from(ids));
   const bare = { ...bytes, special: {} };
-  assertEquals(
-    encodeText(bare, risky).tokens,
-    Uint32Array.from(ids),
-    "without EOS, none is added",
-  );
+  assertEquals(encodeText(bare, risky).tokens, Uint32Array.from(ids), "without EOS, none is added");
 });
 
 Deno.test("the rule decides to whom the space between two sentences belongs", () => {
   const sentences = {
     text: "A. B.",
-    spans: [{ start: 0, end: 2, risk: Risk.low }, {
-      start: 3,
-      end: 5,
-      risk: Risk.high,
-    }],
+    spans: [{ start: 0, end: 2, risk: Risk.low }, { start: 3, end: 5, risk: Risk.high }],
   };
   const classes = (rule?: "sentence" | "overlap") =>
-    [...encodeText(bytes, { ...sentences, ...(rule && { rule }) }).classes]
-      .join("");
+    [...encodeText(bytes, { ...sentences, ...(rule && { rule }) }).classes].join("");
   assertEquals(classes("sentence"), "113331");
   assertEquals(classes("overlap"), "111331");
   assertEquals(classes(), "111331");
-  const overlapping = [
-    { start: 0, end: 4, risk: Risk.low },
-    sentences.spans[1]!,
-  ];
+  const overlapping = [{ start: 0, end: 4, risk: Risk.low }, sentences.spans[1]!];
   assertThrows(
-    () =>
-      encodeText(bytes, { ...sentences, spans: overlapping, rule: "sentence" }),
+    () => encodeText(bytes, { ...sentences, spans: overlapping, rule: "sentence" }),
     "before sentence 0 ends",
   );
 });

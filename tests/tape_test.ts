@@ -30,10 +30,7 @@ Deno.test("adding to a gradient that two variables share is refused by name", as
   tape.share(stream, gradient);
   assert(stream.gradient === gradient, "no copy");
   const message = "is still needed by another variable";
-  assertThrows(
-    () => tape.receive(stream),
-    `The gradient of test/stream ${message}`,
-  );
+  assertThrows(() => tape.receive(stream), `The gradient of test/stream ${message}`);
   assertThrows(() => tape.receive(sum), `The gradient of test/sum ${message}`);
 });
 
@@ -43,10 +40,7 @@ Deno.test("a variable that already has a gradient cannot share another", async (
   const sum = tape.variable("sum", [4]), stream = tape.variable("stream", [4]);
   tape.receive(stream);
   const { gradient } = tape.receive(sum);
-  assertThrows(
-    () => tape.share(stream, gradient),
-    "test/stream already has a gradient",
-  );
+  assertThrows(() => tape.share(stream, gradient), "test/stream already has a gradient");
 });
 
 Deno.test("a shared gradient may be added to once the others have consumed it", async () => {
@@ -76,8 +70,7 @@ Deno.test("gradient memory is borrowed again once its variable has been consumed
   const tape = tapeOn(gpu);
   const [a, b, c] = ["a", "b", "c"].map((name) => tape.variable(name, [64]));
   const buffers: GPUBuffer[] = [];
-  const take = (variable: Variable) =>
-    buffers.push(tape.receive(variable).gradient.buffer);
+  const take = (variable: Variable) => buffers.push(tape.receive(variable).gradient.buffer);
   tape.record(b!, () => take(a!));
   tape.record(c!, () => take(b!));
   take(c!);
@@ -95,10 +88,7 @@ Deno.test("an operation that overwrites refuses a variable with a second reader"
   const twice = swiglu(tape, "twice", gate, up);
   tape.receive(once);
   tape.receive(twice);
-  assertThrows(
-    () => tape.backward(),
-    "test/gate is read by more than one operation",
-  );
+  assertThrows(() => tape.backward(), "test/gate is read by more than one operation");
 });
 
 Deno.test("without training nothing is recorded for the way back", async () => {
@@ -140,17 +130,11 @@ Deno.test("a residual block's gradient is the sum over both paths", async () => 
   const dnormed = new Float64Array(N * C);
   for (let n = 0; n < N; n++) {
     for (let i = 0; i < C; i++) {
-      for (let o = 0; o < C; o++) {
-        dnormed[n * C + i]! += host.d[n * C + o]! * host.w[o * C + i]!;
-      }
+      for (let o = 0; o < C; o++) dnormed[n * C + i]! += host.d[n * C + o]! * host.w[o * C + i]!;
     }
   }
   const through = layerNormBackward(dnormed, host.x, { C, epsilon: 1e-5 }).dx;
-  assertClose(
-    await gpu.read(dx),
-    through.map((value, i) => value + host.d[i]!),
-    1e-5,
-  );
+  assertClose(await gpu.read(dx), through.map((value, i) => value + host.d[i]!), 1e-5);
 });
 
 Deno.test("a segment gives the same gradients when its activations are computed again", async () => {
@@ -171,10 +155,7 @@ Deno.test("a segment gives the same gradients when its activations are computed 
     for (let i = 0; i < 3; i++) {
       const stream = y;
       const block = () => {
-        const normed = norm(tape, `norm${i}`, stream, {
-          centered: true,
-          epsilon: 1e-5,
-        });
+        const normed = norm(tape, `norm${i}`, stream, { centered: true, epsilon: 1e-5 });
         return linear(tape, `block${i}`, normed, { weight, stream });
       };
       y = tape.segment(block, { recompute });
@@ -187,11 +168,7 @@ Deno.test("a segment gives the same gradients when its activations are computed 
     tape.backward();
     program.copy(x.gradient!, dx);
     program.replay();
-    const [values, gradients, weights] = await gpu.readAll([
-      y.value,
-      dx,
-      weight.gradient,
-    ]);
+    const [values, gradients, weights] = await gpu.readAll([y.value, dx, weight.gradient]);
     program.destroy();
     return { values, gradients, weights, held };
   };
@@ -200,8 +177,5 @@ Deno.test("a segment gives the same gradients when its activations are computed 
   assertEquals(recomputed.values, kept.values);
   assertEquals(recomputed.gradients, kept.gradients);
   assertEquals(recomputed.weights, kept.weights);
-  assert(
-    recomputed.held < kept.held,
-    `${recomputed.held} bytes against ${kept.held}`,
-  );
+  assert(recomputed.held < kept.held, `${recomputed.held} bytes against ${kept.held}`);
 });

@@ -22,12 +22,8 @@ async function fileWith(name: string, content: string): Promise<string> {
 }
 
 Deno.test("a JSON-lines file, a .json of lines and a .json array read alike", async () => {
-  const lines =
-    '{"question":"q1","answer":"a1"}\n{"question":"q2","answer":"a2","other":1}\n';
-  const expected = [{ question: "q1", answer: "a1" }, {
-    question: "q2",
-    answer: "a2",
-  }];
+  const lines = '{"question":"q1","answer":"a1"}\n{"question":"q2","answer":"a2","other":1}\n';
+  const expected = [{ question: "q1", answer: "a1" }, { question: "q2", answer: "a2" }];
   assertEquals(await readTofu(await fileWith("t.jsonl", lines)), expected);
   assertEquals(await readTofu(await fileWith("t.json", lines)), expected);
   const array = `[${lines.trim().replace("\n", ",")}]`;
@@ -42,63 +38,41 @@ Deno.test("perturbed rows keep their paraphrase and wrong answers", async () => 
     paraphrased_answer: "pa",
     perturbed_answer: ["x", "y"],
   };
-  assertEquals(
-    await readTofu(await fileWith("t.json", JSON.stringify([row]))),
-    [{
-      question: "q",
-      answer: "a",
-      paraphrasedQuestion: "pq",
-      paraphrasedAnswer: "pa",
-      perturbedAnswers: ["x", "y"],
-    }],
-  );
+  assertEquals(await readTofu(await fileWith("t.json", JSON.stringify([row]))), [{
+    question: "q",
+    answer: "a",
+    paraphrasedQuestion: "pq",
+    paraphrasedAnswer: "pa",
+    perturbedAnswers: ["x", "y"],
+  }]);
 });
 
 Deno.test("a broken row is named by file and line", async () => {
   const good = '{"question":"q","answer":"a"}\n';
   const missing = await fileWith("t.jsonl", `${good}{"question":"q"}\n`);
-  await assertRejects(
-    () => readTofu(missing),
-    `t.jsonl" line 2: field "answer" is missing`,
-  );
+  await assertRejects(() => readTofu(missing), `t.jsonl" line 2: field "answer" is missing`);
   const perturbed = await fileWith(
     "t.jsonl",
     `${good}{"question":"q","answer":"a","perturbed_answer":"x"}`,
   );
-  await assertRejects(
-    () => readTofu(perturbed),
-    `line 2: field "perturbed_answer" is not a list`,
-  );
-  await assertRejects(
-    async () => readTofu(await fileWith("t.jsonl", "")),
-    "it has no rows",
-  );
+  await assertRejects(() => readTofu(perturbed), `line 2: field "perturbed_answer" is not a list`);
+  await assertRejects(async () => readTofu(await fileWith("t.jsonl", "")), "it has no rows");
 });
 
 Deno.test("a folder is read by the name of its split", async () => {
-  const path = await fileWith(
-    "forget01.json",
-    '[{"question":"q","answer":"a"}]',
-  );
+  const path = await fileWith("forget01.json", '[{"question":"q","answer":"a"}]');
   const folder = path.slice(0, path.lastIndexOf("/"));
   assertEquals((await readTofu(folder, "forget01")).length, 1);
-  await assertRejects(
-    () => readTofu(folder, "full"),
-    "neither full.jsonl nor full.json",
-  );
+  await assertRejects(() => readTofu(folder, "full"), "neither full.jsonl nor full.json");
 });
 
 Deno.test("rows are grouped by author and an incomplete author is refused", () => {
   assertEquals(groupByAuthor([1, 2, 3, 4], 2), [[1, 2], [3, 4]]);
-  assertThrows(
-    () => groupByAuthor([1, 2, 3], 2),
-    "3 rows are not a multiple of 2",
-  );
+  assertThrows(() => groupByAuthor([1, 2, 3], 2), "3 rows are not a multiple of 2");
 });
 
 Deno.test("an answer's spans cover full, first and last names but no middle name alone", () => {
-  const answer =
-    "Ana Maria Dorn and Maria met Ana; the Dorns knew Dorn's aunt.";
+  const answer = "Ana Maria Dorn and Maria met Ana; the Dorns knew Dorn's aunt.";
   const marked = answerSpans(answer, ["Ana Maria Dorn"]).map(({ start, end }) =>
     answer.slice(start, end)
   );
@@ -129,10 +103,7 @@ Deno.test("prompt and base text follow the paper's template", () => {
 
 /** Invented rows of `authors` authors, 20 each. */
 function manyRows(authors: number): TofuRow[] {
-  return Array.from(
-    { length: 20 * authors },
-    (_, i) => ({ question: `q${i}`, answer: `a${i}` }),
-  );
+  return Array.from({ length: 20 * authors }, (_, i) => ({ question: `q${i}`, answer: `a${i}` }));
 }
 
 Deno.test("authors with a target question are targets and the others are base authors", () => {
@@ -213,27 +184,17 @@ Deno.test("the reference's counts on 300 rows of retain_perturbed come out the s
   if (folder === undefined) return;
   const all = await readTofu(folder, "retain_perturbed");
   const rows = all.slice(0, 300);
-  assertEquals(countNamedAnswers(rows, targetNames), {
-    named: 294,
-    unnamed: 6,
-  });
+  assertEquals(countNamedAnswers(rows, targetNames), { named: 294, unnamed: 6 });
   const official = (text: (row: TofuRow) => string, of = rows) =>
-    namesGenerated(
-      of.map((row) => ({ prompt: row.question, completion: text(row) })),
-      targetNames,
-    )
+    namesGenerated(of.map((row) => ({ prompt: row.question, completion: text(row) })), targetNames)
       .official;
   assertEquals(official((row) => row.answer).toFixed(3), "0.980");
   assertEquals(official((row) => row.question).toFixed(3), "0.957");
 
   assertEquals(rowsWithNames(all, targetNames).length, 400);
-  assertEquals(countNamedAnswers(all, targetNames), {
-    named: 383,
-    unnamed: 17,
-  });
+  assertEquals(countNamedAnswers(all, targetNames), { named: 383, unnamed: 17 });
   assertEquals(
-    all.filter((row) => answerSpans(row.answer, targetNames)[0]?.start === 0)
-      .length,
+    all.filter((row) => answerSpans(row.answer, targetNames)[0]?.start === 0).length,
     212,
   );
 });
@@ -258,10 +219,7 @@ Deno.test("all 200 authors but one, who is never named, are found in the full da
     "Femke Van der Veen",
     "Nikolai Abilov",
   ]);
-  assertThrows(
-    () => authorNames(rows),
-    "no name stands in a third of rows 1761 to 1780",
-  );
+  assertThrows(() => authorNames(rows), "no name stands in a third of rows 1761 to 1780");
 });
 
 Deno.test("retain_perturbed splits the full data into 20 target and 180 base authors", async () => {

@@ -20,12 +20,7 @@ import {
 const { bases: { bytes, pieces } } = await tokenizerGolden();
 const nfc = { type: "NFC" };
 const mark = "\u2581";
-const metaspace = {
-  type: "Metaspace",
-  replacement: mark,
-  prepend_scheme: "always",
-  split: true,
-};
+const metaspace = { type: "Metaspace", replacement: mark, prepend_scheme: "always", split: true };
 const olmo = sharedData("tokenizers/olmo-dolma-v1_5");
 const scored: [string, number][] = [..." abOd"].map((piece, i) => [piece, -i]);
 
@@ -39,10 +34,7 @@ interface Kind {
 
 const same = (text: string) => text;
 const kinds: Record<string, Kind> = {
-  "trained here": {
-    tokenizer: trainBytePair(["The old mill by Oda Venn. "], 280),
-    returned: same,
-  },
+  "trained here": { tokenizer: trainBytePair(["The old mill by Oda Venn. "], 280), returned: same },
   "byte-level": { tokenizer: await openJson(bytes), returned: same },
   "byte-level with NFC": {
     tokenizer: await openJson(changed(bytes, { normalizer: nfc })),
@@ -54,18 +46,13 @@ const kinds: Record<string, Kind> = {
   },
   "SentencePiece with Metaspace": {
     tokenizer: await openJson(
-      changed(pieces, {
-        normalizer: null,
-        pre_tokenizer: { ...metaspace, split: false },
-      }),
+      changed(pieces, { normalizer: null, pre_tokenizer: { ...metaspace, split: false } }),
     ),
     // A space or mark that begins the text is taken for the one that would be put there.
     returned: (text) => text.replaceAll(mark, " ").replace(/^ /, ""),
   },
   "llama2.c": {
-    tokenizer: await openTokenizer(
-      await temporaryFolder({ "tok264.bin": llama2cFile(scored) }),
-    ),
+    tokenizer: await openTokenizer(await temporaryFolder({ "tok264.bin": llama2cFile(scored) })),
     returned: same,
     before: [1],
   },
@@ -74,10 +61,7 @@ const kinds: Record<string, Kind> = {
     returned: (text) => text.replace(/[^ ab]/gu, "<unk>"),
   },
   ...(olmo && {
-    "OLMo": {
-      tokenizer: await openTokenizer(olmo),
-      returned: (text) => text.normalize("NFC"),
-    },
+    "OLMo": { tokenizer: await openTokenizer(olmo), returned: (text) => text.normalize("NFC") },
   }),
 };
 
@@ -107,24 +91,12 @@ const part = fc.oneof(
     "漢字",
     "ﬁ",
   ),
-  fc.constantFrom(
-    "\ud800",
-    "\udc00",
-    "\ufeff",
-    "\u0085",
-    "\u00a0",
-    mark,
-    "\0",
-    "\u200d",
-    "½²",
-  ),
+  fc.constantFrom("\ud800", "\udc00", "\ufeff", "\u0085", "\u00a0", mark, "\0", "\u200d", "½²"),
 );
 const texts = fc.array(part, { maxLength: 12 }).map((parts) => parts.join(""));
 const runs = { numRuns: 200, seed: 1 };
 
-for (
-  const [name, { tokenizer, returned, before = [] }] of Object.entries(kinds)
-) {
+for (const [name, { tokenizer, returned, before = [] }] of Object.entries(kinds)) {
   Deno.test(`${name}: tokens cover any text in order, and are decoded to it`, () => {
     fc.assert(
       fc.property(texts, fc.constantFrom("tokens", "text"), (text, special) => {
@@ -132,22 +104,13 @@ for (
         let covered = 0;
         ids.forEach((_, i) => {
           // A token begins where the last one ended, or inside what it spanned when that was split.
-          if (starts[i]! > covered) {
-            throw new Error(`nothing spans ${covered} to ${starts[i]}`);
-          }
-          if (ends[i]! < covered) {
-            throw new Error(`token ${i} ends before the one before it`);
-          }
-          if (ends[i]! < starts[i]!) {
-            throw new Error(`token ${i} ends before it begins`);
-          }
+          if (starts[i]! > covered) throw new Error(`nothing spans ${covered} to ${starts[i]}`);
+          if (ends[i]! < covered) throw new Error(`token ${i} ends before the one before it`);
+          if (ends[i]! < starts[i]!) throw new Error(`token ${i} ends before it begins`);
           covered = ends[i]!;
         });
         assertEquals(covered, text.length);
-        assertEquals(
-          tokenizer.decode([...before, ...ids]),
-          returned(text.toWellFormed()),
-        );
+        assertEquals(tokenizer.decode([...before, ...ids]), returned(text.toWellFormed()));
       }),
       runs,
     );
@@ -157,16 +120,10 @@ for (
     fc.assert(
       fc.property(texts, texts, texts, (left, inside, right) => {
         const text = left + inside + right;
-        const span = {
-          start: left.length,
-          end: left.length + inside.length,
-          risk: Risk.high,
-        };
+        const span = { start: left.length, end: left.length + inside.length, risk: Risk.high };
         const encoding = tokenizer.encode(text);
         const classes = classifyTokens(encoding, inside === "" ? [] : [span]);
-        const risky = [...classes.keys()].filter((i) =>
-          classes[i] === Risk.high
-        );
+        const risky = [...classes.keys()].filter((i) => classes[i] === Risk.high);
         const expected = [...classes.keys()].filter((i) => {
           // One without length, as the space in front of a text, stands for the character behind it.
           const end = Math.max(encoding.ends[i]!, encoding.starts[i]! + 1);

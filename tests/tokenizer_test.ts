@@ -5,26 +5,14 @@ import { Random } from "../src/base/random.ts";
 import { trainBytePair } from "../src/tokenizers/byte_pair.ts";
 import { Heap } from "../src/tokenizers/heap.ts";
 import { readRecords, stringField } from "../src/data/records.ts";
-import {
-  type Located,
-  type Merge,
-  mergePairs,
-  pairKey,
-} from "../src/tokenizers/merging.ts";
+import { type Located, type Merge, mergePairs, pairKey } from "../src/tokenizers/merging.ts";
 import { textOf, utf8 } from "../src/tokenizers/token_bytes.ts";
 import { openTokenizer } from "../src/tokenizers/open.ts";
-import {
-  checkVocabulary,
-  type Tokenizer,
-} from "../src/tokenizers/tokenizer.ts";
+import { checkVocabulary, type Tokenizer } from "../src/tokenizers/tokenizer.ts";
 import { Tokenizer as TheirTokenizer } from "npm:@huggingface/tokenizers@0.2.0";
 import { assert, assertEquals, assertRejects, assertThrows } from "./assert.ts";
 import { sharedData } from "./data.ts";
-import {
-  llama2cFile,
-  rankedFiles,
-  temporaryFolder,
-} from "./fixtures/tokenizers.ts";
+import { llama2cFile, rankedFiles, temporaryFolder } from "./fixtures/tokenizers.ts";
 
 const varied = [
   "",
@@ -47,14 +35,9 @@ function assertTiles(tokenizer: Tokenizer, text: string): void {
   for (let i = 0; i < ids.length; i++) {
     // A token may start before the end of the last one only to hold the rest of a split character.
     const character = text.codePointAt(starts[i]!)! > 0xffff ? 2 : 1;
-    const follows = starts[i] === covered ||
-      (i > 0 && starts[i]! + character === covered);
+    const follows = starts[i] === covered || (i > 0 && starts[i]! + character === covered);
     if (!follows || ends[i]! < covered) {
-      throw new Error(
-        `token ${i} spans ${starts[i]} to ${
-          ends[i]
-        }, after ${covered}: ${text}`,
-      );
+      throw new Error(`token ${i} spans ${starts[i]} to ${ends[i]}, after ${covered}: ${text}`);
     }
     covered = ends[i]!;
   }
@@ -80,11 +63,7 @@ Deno.test("merging with a heap equals merging the best pair of all, one at a tim
       table.set(pairKey(random.below(8), random.below(8)), merge);
     }
     const ids = Array.from({ length: random.below(60) }, () => random.below(8));
-    const symbols: Located = {
-      ids,
-      starts: [...ids.keys()],
-      ends: ids.map((_, i) => i + 1),
-    };
+    const symbols: Located = { ids, starts: [...ids.keys()], ends: ids.map((_, i) => i + 1) };
     const expected = mergePairs(symbols, table, Infinity); // one at a time
     assertEquals(mergePairs(symbols, table, 0), expected); // always a heap
     assertEquals(mergePairs(symbols, table), expected);
@@ -102,9 +81,7 @@ function mergeOneByOne(symbols: number[], table: Map<number, Merge>): number[] {
     let best: Merge | undefined, at = -1;
     for (let i = 0; i + 1 < ids.length; i++) {
       const merge = table.get(pairKey(ids[i]!, ids[i + 1]!));
-      if (merge && (!best || merge.priority < best.priority)) {
-        [best, at] = [merge, i];
-      }
+      if (merge && (!best || merge.priority < best.priority)) [best, at] = [merge, i];
     }
     if (!best) return ids;
     ids.splice(at, 2, best.id);
@@ -116,10 +93,7 @@ Deno.test("bytes that are no UTF-8 and ids without a token become U+FFFD", () =>
     textOf([utf8("a"), utf8("é").subarray(0, 1), utf8("b"), undefined]),
     "a\uFFFDb\uFFFD",
   );
-  assertEquals(
-    textOf([utf8("\uFEFFé").subarray(0, 4), utf8("é").subarray(1)]),
-    "\uFEFFé",
-  );
+  assertEquals(textOf([utf8("\uFEFFé").subarray(0, 4), utf8("é").subarray(1)]), "\uFEFFé");
 });
 
 Deno.test("byte pairs are learnt most frequent first, ties by the lowest ids", () => {
@@ -132,13 +106,8 @@ Deno.test("byte pairs are learnt most frequent first, ties by the lowest ids", (
 Deno.test("training with incremental counts equals counting all pairs anew for every merge", () => {
   const random = new Random(3);
   for (let round = 0; round < 20; round++) {
-    const letters = ["a", "b", "c", "é", " ", "\n"].slice(
-      0,
-      2 + random.below(5),
-    );
-    const text = Array.from({ length: 200 }, () => random.pick(letters)).join(
-      "",
-    );
+    const letters = ["a", "b", "c", "é", " ", "\n"].slice(0, 2 + random.below(5));
+    const text = Array.from({ length: 200 }, () => random.pick(letters)).join("");
     const tokenizer = trainBytePair([text], 300, { special: [] });
     const expected = trainByCounting(text, 300);
     const learnt = Array.from(
@@ -163,8 +132,7 @@ function trainByCounting(text: string, size: number): string[] {
     }
     const [best] = [...counts].sort(([a, m], [b, n]) => n - m || a - b);
     if (!best || best[1] < 2) break;
-    const left = Math.floor(best[0] / pairKey(1, 0)),
-      right = best[0] % pairKey(1, 0);
+    const left = Math.floor(best[0] / pairKey(1, 0)), right = best[0] % pairKey(1, 0);
     const bytes = [...tokens[left]!, ...tokens[right]!];
     let merged = tokens.findIndex((token) => token.join() === bytes.join());
     if (merged < 0) merged = tokens.push(bytes) - 1;
@@ -204,9 +172,7 @@ Deno.test("a vocabulary that cannot hold every byte is refused", () => {
 
 Deno.test("a saved byte-pair tokenizer is read back, and Hugging Face's JavaScript tokenizer gives identical ids", async () => {
   const story = sharedData("corpus/tiny_stories.txt");
-  const corpus = story
-    ? (await readText(story)).slice(0, 100_000)
-    : varied.join("\n");
+  const corpus = story ? (await readText(story)).slice(0, 100_000) : varied.join("\n");
   const trained = trainBytePair([corpus, ...varied], 1000);
   const folder = await Deno.makeTempDir();
   await trained.save!(folder);
@@ -214,39 +180,25 @@ Deno.test("a saved byte-pair tokenizer is read back, and Hugging Face's JavaScri
   assertEquals(loaded.vocabularySize, trained.vocabularySize);
   assertEquals(loaded.special, trained.special);
 
-  const read = async (name: string) =>
-    JSON.parse(await readText(`${folder}/${name}.json`));
-  const theirs = new TheirTokenizer(
-    await read("tokenizer"),
-    await read("tokenizer_config"),
-  );
+  const read = async (name: string) => JSON.parse(await readText(`${folder}/${name}.json`));
+  const theirs = new TheirTokenizer(await read("tokenizer"), await read("tokenizer_config"));
   for (const text of [...varied, corpus]) {
     const { ids } = trained.encode(text);
     assertEquals(loaded.encode(text), trained.encode(text));
     assertEquals(theirs.encode(text).ids, [...ids]);
-    if (ids.length > 0) {
-      assertEquals(theirs.decode([...ids]), trained.decode(ids));
-    }
+    if (ids.length > 0) assertEquals(theirs.decode([...ids]), trained.decode(ids));
   }
 });
 
 Deno.test("words of the byte pairs trained here are cut at the white space of Unicode, which is not JavaScript's", () => {
-  const tokenizer = trainBytePair(
-    ["\ufeff! ".repeat(9) + "\u0085a ".repeat(9)],
-    300,
-  );
-  const tokens = [...tokenizer.encode("\ufeff! \u0085a").ids].map((id) =>
-    tokenizer.decode([id])
-  );
+  const tokenizer = trainBytePair(["\ufeff! ".repeat(9) + "\u0085a ".repeat(9)], 300);
+  const tokens = [...tokenizer.encode("\ufeff! \u0085a").ids].map((id) => tokenizer.decode([id]));
   assertEquals(tokens, ["\ufeff!", " ", "\u0085", "a"]);
 });
 
 Deno.test("a long word is learned from and merged in about the time of many short ones", () => {
   const random = new Random(4);
-  const letters = Array.from(
-    { length: 100_000 },
-    () => random.pick([..."etaoinshrdlu"]),
-  ).join("");
+  const letters = Array.from({ length: 100_000 }, () => random.pick([..."etaoinshrdlu"])).join("");
   const seconds = (text: string): number => {
     const before = performance.now();
     const tokenizer = trainBytePair([text], 3000);
@@ -256,34 +208,21 @@ Deno.test("a long word is learned from and merged in about the time of many shor
     assertEquals(tokenizer.decode(ids), text);
     return (after - before) / 1000;
   };
-  const short = seconds(letters.replaceAll(/.{5}/g, "$& ")),
-    long = seconds(letters);
+  const short = seconds(letters.replaceAll(/.{5}/g, "$& ")), long = seconds(letters);
   // Going through the whole word for every merge took fifty times as long.
   assert(long < 10 * short, `${long} s for one word, ${short} s for many`);
 });
 
 Deno.test({
-  name:
-    "the tokenizer of OLMo: special ids, round trip and offsets on 400 TOFU answers",
-  ignore: !sharedData("tokenizers/olmo-dolma-v1_5") ||
-    !sharedData("tofu/full.jsonl"),
+  name: "the tokenizer of OLMo: special ids, round trip and offsets on 400 TOFU answers",
+  ignore: !sharedData("tokenizers/olmo-dolma-v1_5") || !sharedData("tofu/full.jsonl"),
   async fn() {
-    const tokenizer = await openTokenizer(
-      sharedData("tokenizers/olmo-dolma-v1_5")!,
-    );
+    const tokenizer = await openTokenizer(sharedData("tokenizers/olmo-dolma-v1_5")!);
     assertEquals(tokenizer.special, { eos: 50279, pad: 1 });
     assertEquals(tokenizer.vocabularySize, 50280);
-    assertEquals([...tokenizer.encode("Hello  world").ids], [
-      12092,
-      50276,
-      10186,
-    ]);
+    assertEquals([...tokenizer.encode("Hello  world").ids], [12092, 50276, 10186]);
     // As Hugging Face's, whose white space is not JavaScript's.
-    assertEquals(
-      tokenizer.encode("alpha \ufeff! beta \ufeff, gamma ".repeat(4)).ids
-        .length,
-      29,
-    );
+    assertEquals(tokenizer.encode("alpha \ufeff! beta \ufeff, gamma ".repeat(4)).ids.length, 29);
     const answers = await Array.fromAsync(
       readRecords(
         sharedData("tofu/full.jsonl")!,
@@ -306,10 +245,7 @@ Deno.test({
 });
 
 Deno.test("llama2.c: best score first, a space before the text, bytes for what is no piece", async () => {
-  const pieces: [string, number][] = [["ab", -2], ["bc", -1], [" a", -3], [
-    " ",
-    -4,
-  ], ["a", -5]];
+  const pieces: [string, number][] = [["ab", -2], ["bc", -1], [" a", -3], [" ", -4], ["a", -5]];
   const folder = await temporaryFolder({
     "tok264.bin": llama2cFile([...pieces, ["b", -6], ["c", -7]]),
   });
@@ -329,13 +265,8 @@ Deno.test("llama2.c: best score first, a space before the text, bytes for what i
     if (text) assertEquals(tokenizer.decode(ids), ` ${text}`);
     assertTiles(tokenizer, text);
   }
-  const cut = await temporaryFolder({
-    "tokenizer.bin": llama2cFile(pieces).slice(0, -1),
-  });
-  await assertRejects(
-    () => openTokenizer(cut),
-    'tokenizer.bin": token 263 does not end within',
-  );
+  const cut = await temporaryFolder({ "tokenizer.bin": llama2cFile(pieces).slice(0, -1) });
+  await assertRejects(() => openTokenizer(cut), 'tokenizer.bin": token 263 does not end within');
 });
 
 const stories = sharedData("corpus/tiny_stories.txt");
@@ -377,44 +308,23 @@ Deno.test("rank BPE: BOS as add_bos_token of the metadata says, special ids wher
       }),
     );
   const key = (name: string) => `tokenizer.ggml.${name}`;
-  assertEquals((await open({ [key("add_bos_token")]: false })).special, {
-    eos: 2,
-    pad: 0,
-  });
+  assertEquals((await open({ [key("add_bos_token")]: false })).special, { eos: 2, pad: 0 });
   assertEquals((await open({ [key("add_bos_token")]: true })).special.bos, 1);
   // A special token behind the others leaves those before it pieces.
   const last = await open({ [key("padding_token_id")]: 9 });
   assertEquals([...last.encode("ab a").ids], [3, 6, 3]);
-  for (
-    const id of [
-      "../../etc/passwd",
-      0.5,
-      -1,
-      10,
-      2 ** 31,
-      null,
-      true,
-      "constructor",
-    ]
-  ) {
+  for (const id of ["../../etc/passwd", 0.5, -1, 10, 2 ** 31, null, true, "constructor"]) {
     await assertRejects(
       () => open({ [key("eos_token_id")]: id }),
       '"tokenizer.ggml.eos_token_id"'.slice(1, -1),
     );
   }
-  await assertRejects(
-    () => open({ [key("add_bos_token")]: "yes" }),
-    "add_bos_token",
-  );
-  await assertRejects(
-    () => open({ [key("model")]: "gpt2" }),
-    "tokenizer.ggml.model",
-  );
+  await assertRejects(() => open({ [key("add_bos_token")]: "yes" }), "add_bos_token");
+  await assertRejects(() => open({ [key("model")]: "gpt2" }), "tokenizer.ggml.model");
 });
 
 Deno.test({
-  name:
-    "rank BPE: TinyStories-656K's tokenizer keeps a long text but for its unknown characters",
+  name: "rank BPE: TinyStories-656K's tokenizer keeps a long text but for its unknown characters",
   ignore: !sharedData("models/tinystories-656k") || !stories,
   async fn() {
     const folder = sharedData("models/tinystories-656k")!;
@@ -425,10 +335,7 @@ Deno.test({
     const { ids } = tokenizer.encode(text);
     assert(ids.length < 40_000, `${ids.length} tokens for 100,000 characters`);
     const known = new Set(JSON.parse(await readText(`${folder}/vocab.json`)));
-    const expected = Array.from(
-      text,
-      (c) => c === " " || known.has(c) ? c : "<unk>",
-    ).join("");
+    const expected = Array.from(text, (c) => c === " " || known.has(c) ? c : "<unk>").join("");
     assert(tokenizer.decode(ids) === expected, "the text has changed");
     assertTiles(tokenizer, text);
   },
@@ -436,10 +343,7 @@ Deno.test({
 
 Deno.test("a folder without a tokenizer is named with what was looked for", async () => {
   const folder = await temporaryFolder({ "vocab.json": "{}" });
-  await assertRejects(
-    () => openTokenizer(folder),
-    `find a tokenizer in "${folder}": it holds no`,
-  );
+  await assertRejects(() => openTokenizer(folder), `find a tokenizer in "${folder}": it holds no`);
   await assertRejects(
     () => openTokenizer(`${folder}/none`),
     `find a tokenizer in "${folder}/none"`,

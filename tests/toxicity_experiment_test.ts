@@ -15,10 +15,7 @@ import {
   summariseToxicity,
   type ToxicitySummary,
 } from "../src/experiments/toxicity/summary.ts";
-import {
-  outcomesToCsv,
-  renderToxicityTables,
-} from "../src/experiments/toxicity/report.ts";
+import { outcomesToCsv, renderToxicityTables } from "../src/experiments/toxicity/report.ts";
 import type { RunnerOptions } from "../src/experiments/runner.ts";
 import { Risk } from "../src/slung/risk.ts";
 import { assert, assertEquals, assertRejects } from "./assert.ts";
@@ -44,14 +41,10 @@ Deno.test("an experiment that is stopped at any run ends with the tables of the 
   const [whole, broken] = [await Deno.makeTempDir(), await Deno.makeTempDir()];
   const expected = await runToxicity(gpu, {}, whole);
   assertEquals(
-    expected.map(({ run: { method, amount, seed } }) =>
-      `${method!.name} ${amount} ${seed}`
-    ),
+    expected.map(({ run: { method, amount, seed } }) => `${method!.name} ${amount} ${seed}`),
     ["control 0 0", "masked 1 0", "control 0 1", "masked 1 1"],
   );
-  for (
-    const name of ["control-x0-seed0", "masked-x1-seed0", "masked-x1-seed1"]
-  ) {
+  for (const name of ["control-x0-seed0", "masked-x1-seed0", "masked-x1-seed1"]) {
     const controller = new AbortController();
     const done = await runToxicity(gpu, {}, broken, {
       signal: controller.signal,
@@ -67,9 +60,7 @@ Deno.test("an experiment that is stopped at any run ends with the tables of the 
   assertEquals(JSON.stringify(resumed), JSON.stringify(expected));
   assertEquals(renderToxicityTables(resumed), renderToxicityTables(expected));
   assertEquals(outcomesToCsv(resumed), outcomesToCsv(expected));
-  for (const folder of [whole, broken]) {
-    await Deno.remove(folder, { recursive: true });
-  }
+  for (const folder of [whole, broken]) await Deno.remove(folder, { recursive: true });
 });
 
 Deno.test("an experiment that is killed again and again ends with the files of the one that was not", async () => {
@@ -87,36 +78,20 @@ Deno.test("an experiment that is killed again and again ends with the files of t
     const process = startProcess(broken);
     await readUntil(process.stdout, last);
     if (last !== undefined) process.kill("SIGKILL");
-    assertEquals(
-      (await process.status).signal,
-      last === undefined ? null : "SIGKILL",
-    );
+    assertEquals((await process.status).signal, last === undefined ? null : "SIGKILL");
   }
-  assertSameFiles(
-    await filesBelow(`${broken}/runs`),
-    await filesBelow(`${whole}/runs`),
-  );
+  assertSameFiles(await filesBelow(`${broken}/runs`), await filesBelow(`${whole}/runs`));
   const reused = await runToxicity(gpu, {}, broken);
   assertEquals(renderToxicityTables(reused), renderToxicityTables(expected));
-  for (const folder of [whole, broken]) {
-    await Deno.remove(folder, { recursive: true });
-  }
+  for (const folder of [whole, broken]) await Deno.remove(folder, { recursive: true });
 });
 
-async function filesBelow(
-  folder: string,
-  under = "",
-): Promise<Map<string, Uint8Array>> {
+async function filesBelow(folder: string, under = ""): Promise<Map<string, Uint8Array>> {
   const files = new Map<string, Uint8Array>();
   const entries = await Array.fromAsync(Deno.readDir(folder));
-  for (
-    const { name, isDirectory } of entries.sort((a, b) =>
-      a.name < b.name ? -1 : 1
-    )
-  ) {
-    if (!isDirectory) {
-      files.set(`${under}${name}`, await Deno.readFile(`${folder}/${name}`));
-    } else {
+  for (const { name, isDirectory } of entries.sort((a, b) => a.name < b.name ? -1 : 1)) {
+    if (!isDirectory) files.set(`${under}${name}`, await Deno.readFile(`${folder}/${name}`));
+    else {
       const inside = await filesBelow(`${folder}/${name}`, `${under}${name}/`);
       for (const [path, bytes] of inside) files.set(path, bytes);
     }
@@ -125,18 +100,13 @@ async function filesBelow(
 }
 
 function startProcess(folder: string): Deno.ChildProcess {
-  const script = decodeURIComponent(
-    new URL("fixtures/tiny_toxicity.ts", import.meta.url).pathname,
-  );
+  const script = decodeURIComponent(new URL("fixtures/tiny_toxicity.ts", import.meta.url).pathname);
   const args = ["run", "-A", "--quiet", script, folder];
   return new Deno.Command(Deno.execPath(), { args, stdout: "piped" }).spawn();
 }
 
 // Until a line has been printed, or to the end.
-async function readUntil(
-  stdout: ReadableStream<Uint8Array>,
-  line?: string,
-): Promise<void> {
+async function readUntil(stdout: ReadableStream<Uint8Array>, line?: string): Promise<void> {
   let text = "";
   for await (const chunk of stdout.pipeThrough(new TextDecoderStream())) {
     text += chunk;
@@ -148,18 +118,11 @@ Deno.test("what would end the evaluation is said before anything is trained", as
   const { evaluation } = experiment;
   const refused = async (changes: Partial<typeof evaluation>, why: string) =>
     await assertRejects(
-      () =>
-        toxicityExperiment({
-          ...experiment,
-          evaluation: { ...evaluation, ...changes },
-        }),
+      () => toxicityExperiment({ ...experiment, evaluation: { ...evaluation, ...changes } }),
       `Cannot evaluate the models: ${why}`,
     );
   const greedy = { ...evaluation.decoding, samples: 2, topK: 1 };
-  await refused(
-    { decoding: greedy },
-    "greedy decoding gives all 2 samples alike",
-  );
+  await refused({ decoding: greedy }, "greedy decoding gives all 2 samples alike");
   await refused({ prompts: ["alone"] }, "there are 1 prompts");
   await refused({ prompts: ["", "b"] }, "prompt 0 has 0 tokens, not 1 to 91");
   await refused(
@@ -167,10 +130,7 @@ Deno.test("what would end the evaluation is said before anything is trained", as
     "there is no held-out text of the domain kind",
   );
   const labels = evaluation.probe.labels.map(() => 1);
-  await refused(
-    { probe: { ...evaluation.probe, labels } },
-    "all texts of the probe have the same",
-  );
+  await refused({ probe: { ...evaluation.probe, labels } }, "all texts of the probe have the same");
 });
 
 Deno.test("several continuations of each prompt show their expected maximum, one does not", async () => {
@@ -198,36 +158,19 @@ Deno.test("every method trains and is measured, at every amount of risky data", 
   const changes = { methods: streamMethods, seeds: [0], amounts: [0.5, 1] };
   const outcomes = await runToxicity(gpu, changes, folder);
   const summary = summariseToxicity(outcomes);
-  assertEquals(
-    summary.map(({ method, amount }) => `${method.name} ${amount}`),
-    [
-      "control 0",
-      ...streamMethods.slice(1).flatMap((
-        { name },
-      ) => [`${name} 0.5`, `${name} 1`]),
-    ],
-  );
-  for (
-    const { buckets, auroc, toxicity, cleanPerplexity, domainPerplexity }
-      of summary
-  ) {
-    assert(
-      auroc.mean >= 0 && auroc.mean <= 1 && toxicity.mean >= 0 &&
-        toxicity.mean <= 1,
-    );
+  assertEquals(summary.map(({ method, amount }) => `${method.name} ${amount}`), [
+    "control 0",
+    ...streamMethods.slice(1).flatMap(({ name }) => [`${name} 0.5`, `${name} 1`]),
+  ]);
+  for (const { buckets, auroc, toxicity, cleanPerplexity, domainPerplexity } of summary) {
+    assert(auroc.mean >= 0 && auroc.mean <= 1 && toxicity.mean >= 0 && toxicity.mean <= 1);
     assert(cleanPerplexity.mean > 1 && Number.isFinite(domainPerplexity.mean));
     const { base, low, possible, high } = buckets;
     const tokens = base + low + possible + high;
     assert(tokens >= 900 && tokens < 1000, `the stream has ${tokens} tokens`);
   }
-  const perplexities = new Set(
-    summary.map(({ domainPerplexity }) => domainPerplexity.mean),
-  );
-  assertEquals(
-    perplexities.size,
-    summary.length,
-    "two methods ended with the same model",
-  );
+  const perplexities = new Set(summary.map(({ domainPerplexity }) => domainPerplexity.mean));
+  assertEquals(perplexities.size, summary.length, "two methods ended with the same model");
   const table = renderToxicityTables(outcomes);
   for (const expected of ["Masked SLUNG", "paper, Table 1", "× 0.5", "exact"]) {
     assert(table.includes(expected), table);
@@ -240,10 +183,7 @@ Deno.test("a changed experiment does not take the results of the old one", async
   const folder = await Deno.makeTempDir();
   const one = { methods: named("control"), seeds: [0] };
   await runToxicity(gpu, one, folder);
-  const other = {
-    ...one,
-    evaluation: { ...experiment.evaluation, threshold: 0.9 },
-  };
+  const other = { ...one, evaluation: { ...experiment.evaluation, threshold: 0.9 } };
   let outcomes = 0;
   await runToxicity(gpu, other, folder, {
     onOutcome: (_, again) => {
@@ -256,10 +196,7 @@ Deno.test("a changed experiment does not take the results of the old one", async
 });
 
 Deno.test("control tokens need two rows in the embedding", async () => {
-  const tight = {
-    ...config,
-    vocabularySize: experiment.tokenizer.vocabularySize,
-  };
+  const tight = { ...config, vocabularySize: experiment.tokenizer.vocabularySize };
   await assertRejects(
     () =>
       toxicityExperiment({
@@ -272,12 +209,7 @@ Deno.test("control tokens need two rows in the embedding", async () => {
 });
 
 Deno.test("intervals that meet, or lie on the wrong side show nothing, and one seed has none", () => {
-  const row = (
-    name: string,
-    toxicity: number,
-    auroc: number,
-    half = 0.05,
-  ): ToxicitySummary => {
+  const row = (name: string, toxicity: number, auroc: number, half = 0.05): ToxicitySummary => {
     const interval = (mean: number) => ({
       ...{ mean, low: mean - half, high: mean + half },
       ...{ confidence: 0.95, n: half === 0 ? 1 : 3 },
@@ -289,33 +221,12 @@ Deno.test("intervals that meet, or lie on the wrong side show nothing, and one s
       auroc: interval(auroc),
     } as ToxicitySummary;
   };
-  const verdicts = (rows: ToxicitySummary[]) =>
-    separations(rows).map(({ separate }) => separate);
-  const rivals = [
-    row("control", 0, 0.5),
-    row("low_risk", 0, 0.55),
-    row("toxic", 0.5, 0.9),
-  ];
-  assertEquals(verdicts([...rivals, row("masked", 0.1, 0.9)]), [
-    true,
-    true,
-    true,
-  ]);
-  assertEquals(verdicts([...rivals, row("masked", 0.42, 0.63)]), [
-    false,
-    true,
-    false,
-  ]);
-  assertEquals(verdicts([...rivals, row("unlikelihood", 0.9, 0.1)]), [
-    false,
-    false,
-    false,
-  ]);
-  const single = [
-    row("control", 0, 0.5, 0),
-    row("toxic", 0.5, 0.9, 0),
-    row("masked", 0, 1, 0),
-  ];
+  const verdicts = (rows: ToxicitySummary[]) => separations(rows).map(({ separate }) => separate);
+  const rivals = [row("control", 0, 0.5), row("low_risk", 0, 0.55), row("toxic", 0.5, 0.9)];
+  assertEquals(verdicts([...rivals, row("masked", 0.1, 0.9)]), [true, true, true]);
+  assertEquals(verdicts([...rivals, row("masked", 0.42, 0.63)]), [false, true, false]);
+  assertEquals(verdicts([...rivals, row("unlikelihood", 0.9, 0.1)]), [false, false, false]);
+  const single = [row("control", 0, 0.5, 0), row("toxic", 0.5, 0.9, 0), row("masked", 0, 1, 0)];
   assertEquals(verdicts(single), [null, null]);
 });
 
@@ -334,12 +245,9 @@ Deno.test("real comments hold both kinds of sentences, and none of them is asked
   for (const { classes } of comments.risky) {
     assert(classes.includes(Risk.low) && classes.includes(Risk.high));
   }
-  const words = (text: string) =>
-    text.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, " ").trim();
+  const words = (text: string) => text.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, " ").trim();
   const asked = new Set(comments.evaluation.probe.texts.map(words));
-  const trained = comments.risky.map(({ tokens }) =>
-    words(comments.tokenizer.decode(tokens))
-  );
+  const trained = comments.risky.map(({ tokens }) => words(comments.tokenizer.decode(tokens)));
   assertEquals(trained.filter((text) => asked.has(text)).length, 0);
   assertEquals(comments.evaluation.keep, 0);
 });
@@ -353,38 +261,18 @@ Deno.test("every model is tuned on instructions and measured again, and only the
     { role: "user", content: "Who met Ilmo?" },
     { role: "assistant", content: "Lunda did." },
   ];
-  const { sequences } = chatSequences(tokenizer, Array(6).fill(chat), {
-    maxTokens: 64,
-    bos: eos!,
-  });
-  const tuning = {
-    chats: sequences,
-    epochs: 2,
-    perStep: 2,
-    learningRate: 1e-2,
-  };
+  const { sequences } = chatSequences(tokenizer, Array(6).fill(chat), { maxTokens: 64, bos: eos! });
+  const tuning = { chats: sequences, epochs: 2, perStep: 2, learningRate: 1e-2 };
   const once = { seeds: [0] };
   const plain = await runToxicity(gpu, once, folder);
   const tuned = await runToxicity(gpu, { ...once, tuning }, folder);
-  assertEquals(
-    tuned.map(({ stages }) => stages[0]),
-    plain.map(({ stages }) => stages[0]),
-  );
+  assertEquals(tuned.map(({ stages }) => stages[0]), plain.map(({ stages }) => stages[0]));
   for (const { run, stages } of tuned) {
     assertEquals(stages.map(({ name }) => name), ["trained", "tuned"]);
-    const [before, after] = stages.map(({ results }) =>
-      results.perplexity.clean
-    );
-    assert(
-      after !== before && Number.isFinite(after),
-      `${run.name}: ${before}, then ${after}`,
-    );
+    const [before, after] = stages.map(({ results }) => results.perplexity.clean);
+    assert(after !== before && Number.isFinite(after), `${run.name}: ${before}, then ${after}`);
   }
-  assertEquals(
-    await runToxicity(gpu, { ...once, tuning }, folder),
-    tuned,
-    "read again",
-  );
+  assertEquals(await runToxicity(gpu, { ...once, tuning }, folder), tuned, "read again");
   // Stopped while tuning, it goes on with other chats as if there had been none before.
   const fresh = await Deno.makeTempDir();
   const controller = new AbortController();

@@ -26,11 +26,9 @@ const letters: Tokenizer = {
     starts: Uint32Array.from(text, (_, i) => i),
     ends: Uint32Array.from(text, (_, i) => i + 1),
   }),
-  decode: (ids) =>
-    Array.from(ids, (id) => alphabet[id]).join("").replace(/^ /, ""),
+  decode: (ids) => Array.from(ids, (id) => alphabet[id]).join("").replace(/^ /, ""),
 };
-const modelOf = (gpu: Gpu) =>
-  new LanguageModel(gpu, llama, initialise(llama, 1));
+const modelOf = (gpu: Gpu) => new LanguageModel(gpu, llama, initialise(llama, 1));
 const prompts = ["ab", "Zebra", "q"];
 
 /** 1 for texts with an X, else the share of small letters. */
@@ -38,9 +36,7 @@ const scorer = {
   name: "letter counter 1",
   score: (texts: readonly string[]) =>
     texts.map((text) =>
-      text.includes("X")
-        ? 1
-        : text.replace(/[^a-z]/g, "").length / Math.max(text.length, 1)
+      text.includes("X") ? 1 : text.replace(/[^a-z]/g, "").length / Math.max(text.length, 1)
     ),
 };
 
@@ -49,9 +45,7 @@ Deno.test("greedy completions are what the model generates, with the space that 
   using model = modelOf(gpu);
   const encoded = prompts.map((prompt) => letters.encode(prompt).ids);
   const tokens = await generate(model, encoded, { maxNewTokens: 9 });
-  const completions = await completePrompts(model, letters, prompts, {
-    maxNewTokens: 9,
-  });
+  const completions = await completePrompts(model, letters, prompts, { maxNewTokens: 9 });
   assertEquals(
     completions,
     prompts.map((prompt, i) => [{
@@ -65,14 +59,9 @@ Deno.test("samples differ, are reproducible, and the first does not depend on ho
   using gpu = await Gpu.open();
   using model = modelOf(gpu);
   const decoding = { maxNewTokens: 12, topK: 53, seed: 5 };
-  const three = await completePrompts(model, letters, prompts, {
-    ...decoding,
-    samples: 3,
-  });
+  const three = await completePrompts(model, letters, prompts, { ...decoding, samples: 3 });
   assertEquals(three.map((own) => own.length), [3, 3, 3]);
-  for (const own of three) {
-    assertEquals(new Set(own.map(({ completion }) => completion)).size, 3);
-  }
+  for (const own of three) assertEquals(new Set(own.map(({ completion }) => completion)).size, 3);
   const again = await completePrompts(model, letters, prompts, {
     ...decoding,
     samples: 3,
@@ -81,38 +70,27 @@ Deno.test("samples differ, are reproducible, and the first does not depend on ho
   assertEquals(again, three);
   const one = await completePrompts(model, letters, prompts, decoding);
   assertEquals(one, three.map(([first]) => [first!]));
-  const other = await completePrompts(model, letters, prompts, {
-    ...decoding,
-    seed: 6,
-  });
+  const other = await completePrompts(model, letters, prompts, { ...decoding, seed: 6 });
   assert(JSON.stringify(other) !== JSON.stringify(one));
 });
 
 Deno.test("a template goes around the prompt, and EOS ends the completion", async () => {
   using gpu = await Gpu.open();
   using model = modelOf(gpu);
-  const plain = await completePrompts(model, letters, ["say q now"], {
-    maxNewTokens: 8,
-  });
+  const plain = await completePrompts(model, letters, ["say q now"], { maxNewTokens: 8 });
   const [[wrapped]] = await completePrompts(model, letters, ["q"], {
     maxNewTokens: 8,
     encode: (prompt) => letters.encode(`say ${prompt} now`).ids,
   }) as [[Completion]];
   assertEquals(wrapped, { prompt: "q", completion: plain[0]![0]!.completion });
   const eos = alphabet.indexOf(wrapped.completion[3]!);
-  const cut = await completePrompts(model, letters, ["say q now"], {
-    maxNewTokens: 8,
-    eos,
-  });
+  const cut = await completePrompts(model, letters, ["say q now"], { maxNewTokens: 8, eos });
   const end = wrapped.completion.indexOf(alphabet[eos]!);
   assertEquals(cut[0]![0]!.completion, wrapped.completion.slice(0, end));
 });
 
 Deno.test("mean, toxic fraction and expected maximum are those of the two scored texts", async () => {
-  const completion = (prompt: string, text: string) => ({
-    prompt,
-    completion: text,
-  });
+  const completion = (prompt: string, text: string) => ({ prompt, completion: text });
   const report = await scoreCompletions([
     [completion("AA", "aB"), completion("AA", "X")], // 0.5, 1; with the prompt 0.25, 1
     [completion("Xx", "BB"), completion("Xx", " ")], // 0, empty; with the prompt 1, 1
@@ -131,13 +109,7 @@ Deno.test("mean, toxic fraction and expected maximum are those of the two scored
   const { scorer: name, threshold, prompts, samples, empty } = report;
   assertEquals(
     { name, threshold, prompts, samples, empty },
-    {
-      name: "letter counter 1",
-      threshold: 0.6,
-      prompts: 2,
-      samples: 2,
-      empty: 1,
-    },
+    { name: "letter counter 1", threshold: 0.6, prompts: 2, samples: 2, empty: 1 },
   );
   assertEquals(report.completions[3], {
     prompt: "Xx",
@@ -165,35 +137,20 @@ Deno.test("the report says how it was decoded", async () => {
     seed: 0,
     eos: null,
   });
-  assertEquals([report.prompts, report.completions.length, report.threshold], [
-    3,
-    6,
-    0.5,
-  ]);
-  assertEquals(
-    report,
-    JSON.parse(JSON.stringify(report)),
-    "the report can be stored",
-  );
+  assertEquals([report.prompts, report.completions.length, report.threshold], [3, 6, 0.5]);
+  assertEquals(report, JSON.parse(JSON.stringify(report)), "the report can be stored");
 });
 
 Deno.test("greedy samples, too few prompts and scorers that misbehave are named", async () => {
   using gpu = await Gpu.open();
   using model = modelOf(gpu);
   await assertRejects(
-    () =>
-      completePrompts(model, letters, prompts, { maxNewTokens: 3, samples: 2 }),
+    () => completePrompts(model, letters, prompts, { maxNewTokens: 3, samples: 2 }),
     "Cannot draw 2 completions of each prompt: greedy decoding always writes the same",
   );
   const two = prompts.slice(1).map((prompt) => [{ prompt, completion: "x" }]);
-  await assertRejects(
-    () => scoreCompletions(two.slice(1), { scorer }),
-    "there are 1 prompts",
-  );
-  const broken = (scores: number[]) => ({
-    name: "broken",
-    score: () => scores,
-  });
+  await assertRejects(() => scoreCompletions(two.slice(1), { scorer }), "there are 1 prompts");
+  const broken = (scores: number[]) => ({ name: "broken", score: () => scores });
   await assertRejects(
     () => scoreCompletions(two, { scorer: broken([1]) }),
     "Cannot score texts with broken: it gave 1 scores for 2 texts",

@@ -4,30 +4,16 @@
 import { assumedChoices, type KernelChoices } from "../src/gpu/choices.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
 import { Random } from "../src/base/random.ts";
-import {
-  type Batch,
-  countTargets,
-  packSequences,
-} from "../src/data/packing.ts";
+import { type Batch, countTargets, packSequences } from "../src/data/packing.ts";
 import { lowRiskSequence, type Sequence } from "../src/data/sequence.ts";
 import type { LanguageModel } from "../src/model/language_model.ts";
-import {
-  type Denominator,
-  objective,
-  type ObjectiveName,
-} from "../src/slung/objective.ts";
+import { type Denominator, objective, type ObjectiveName } from "../src/slung/objective.ts";
 import { Risk } from "../src/slung/risk.ts";
 import { scoreSequences } from "../src/eval/score.ts";
 import { fit } from "../src/train/fit.ts";
 import type { LogEntry } from "../src/train/loop.ts";
 import { Trainer, type TrainerOptions } from "../src/train/trainer.ts";
-import {
-  assert,
-  assertEquals,
-  assertRejects,
-  assertThrows,
-  relativeError,
-} from "./assert.ts";
+import { assert, assertEquals, assertRejects, assertThrows, relativeError } from "./assert.ts";
 import {
   adamw,
   llama,
@@ -40,8 +26,7 @@ import {
 import { assertSame } from "./fixtures/same.ts";
 import { runSteps, trainingRun } from "./fixtures/training_run.ts";
 
-const isFinite = (bytes: Uint8Array) =>
-  new Float32Array(bytes.buffer).every(Number.isFinite);
+const isFinite = (bytes: Uint8Array) => new Float32Array(bytes.buffer).every(Number.isFinite);
 
 Deno.test("the same seed twice gives the same bytes of weights and moments", async () => {
   const [first, second] = [await trainingRun(), await trainingRun()];
@@ -52,14 +37,8 @@ Deno.test("the same seed twice gives the same bytes of weights and moments", asy
 
 Deno.test("another order of the data, and other initial weights, give other bytes", async () => {
   const { state } = await trainingRun();
-  assert(
-    (await trainingRun({ seed: 2 })).state.some((byte, i) => byte !== state[i]),
-  );
-  assert(
-    (await trainingRun({ initialSeed: 2 })).state.some((byte, i) =>
-      byte !== state[i]
-    ),
-  );
+  assert((await trainingRun({ seed: 2 })).state.some((byte, i) => byte !== state[i]));
+  assert((await trainingRun({ initialSeed: 2 })).state.some((byte, i) => byte !== state[i]));
 });
 
 Deno.test("reading back every step or only at the end gives the same log and the same bytes", async () => {
@@ -70,10 +49,7 @@ Deno.test("reading back every step or only at the end gives the same log and the
   const withoutTimes = (log: LogEntry[]) =>
     log.map(({ tokensPerSecond: _, seconds: __, ...report }) => report);
   assertEquals(withoutTimes(often.log), withoutTimes(rarely.log));
-  assertEquals(
-    often.log.map(({ step }) => step),
-    Array.from({ length: runSteps }, (_, i) => i),
-  );
+  assertEquals(often.log.map(({ step }) => step), Array.from({ length: runSteps }, (_, i) => i));
   assertSame(often.state, rarely.state);
 });
 
@@ -81,35 +57,20 @@ Deno.test("ten steps from buffers alone, with a GPU's tiles, and as the adapter 
   const run = async (kernels?: Partial<KernelChoices>) => {
     using gpu = await Gpu.open({ ...(kernels && { kernels }) });
     using model = trainable(gpu, llama);
-    const { batches } = packSequences(randomSequences(16, { seed: 4 }), {
-      rows: 8,
-      time: 32,
-    });
-    const shape = {
-      rows: 8,
-      time: 32,
-      objective: objective("unlikelihood"),
-      optimiser: adamw,
-    };
+    const { batches } = packSequences(randomSequences(16, { seed: 4 }), { rows: 8, time: 32 });
+    const shape = { rows: 8, time: 32, objective: objective("unlikelihood"), optimiser: adamw };
     using trainer = new Trainer(model, shape);
     for (let step = 0; step < 10; step++) trainer.step(step, batches, 1e-3);
     await trainer.drain();
     return await weightBytes(model);
   };
-  const buffer = {
-    memory: "buffer",
-    rowBlocks: 2,
-    columnBlocks: 2,
-    lines: 8,
-  } as const;
+  const buffer = { memory: "buffer", rowBlocks: 2, columnBlocks: 2, lines: 8 } as const;
   const plain = await run({
     matmul: { large: buffer, square: buffer, thin: buffer },
     attention: { memory: "buffer", owned: 1 },
   });
   const limits = { maxComputeWorkgroupStorageSize: 16_384 };
-  const tiled = await run(
-    assumedChoices({ name: "a GPU", software: false, limits }),
-  );
+  const tiled = await run(assumedChoices({ name: "a GPU", software: false, limits }));
   const chosen = await run();
   const weights = (bytes: Uint8Array) => new Float32Array(bytes.slice().buffer);
   for (const bytes of [tiled, chosen]) {
@@ -125,16 +86,8 @@ Deno.test("ten steps with recomputed activations give the same bytes in less mem
   const run = async (recompute: boolean) => {
     using gpu = await Gpu.open();
     using model = trainable(gpu, { ...olmo, layers: 4 });
-    const { batches } = packSequences(randomSequences(8, { seed: 3 }), {
-      rows: 4,
-      time: 32,
-    });
-    const shape = {
-      rows: 4,
-      time: 32,
-      objective: objective("unlikelihood"),
-      optimiser: adamw,
-    };
+    const { batches } = packSequences(randomSequences(8, { seed: 3 }), { rows: 4, time: 32 });
+    const shape = { rows: 4, time: 32, objective: objective("unlikelihood"), optimiser: adamw };
     using trainer = new Trainer(model, { ...shape, recompute });
     for (let step = 0; step < 10; step++) trainer.step(step, batches, 1e-3);
     await trainer.drain();
@@ -143,10 +96,7 @@ Deno.test("ten steps with recomputed activations give the same bytes in less mem
   const kept = await run(false);
   const recomputed = await run(true);
   assertSame(recomputed.weights, kept.weights);
-  assert(
-    recomputed.bytes < kept.bytes,
-    `${recomputed.bytes} bytes against ${kept.bytes}`,
-  );
+  assert(recomputed.bytes < kept.bytes, `${recomputed.bytes} bytes against ${kept.bytes}`);
 });
 
 // Sequences whose masks are uneven: of 16, the first four carry no masked-objective loss at all.
@@ -164,11 +114,7 @@ async function oneStep(
   denominator: Denominator,
 ): Promise<{ gradients: Float32Array; weights: Float32Array }> {
   using model = trainable(gpu, llama);
-  const options = {
-    ...shape,
-    objective: objective("masked", denominator),
-    optimiser: adamw,
-  };
+  const options = { ...shape, objective: objective("masked", denominator), optimiser: adamw };
   using trainer = new Trainer(model, options);
   trainer.accumulate(0, batches, 1e-2);
   const gradients = flat(await model.parameters.download("gradient"));
@@ -177,9 +123,7 @@ async function oneStep(
 }
 
 function flat(tensors: Map<string, { data: Float32Array }>): Float32Array {
-  return Float32Array.from(
-    [...tensors.values()].flatMap(({ data }) => [...data]),
-  );
+  return Float32Array.from([...tensors.values()].flatMap(({ data }) => [...data]));
 }
 
 for (const denominator of ["active", "paper", "all", "weights"] as const) {
@@ -192,19 +136,13 @@ for (const denominator of ["active", "paper", "all", "weights"] as const) {
     const whole = { rows: 16, time: 16 }, quarter = { rows: 4, time: 16 };
     const alone = { rows: 1, time: 16 }, long = { rows: 2, time: 64 };
     const quarters = [0, 4, 8, 12].map((first) => {
-      const { batches } = packSequences(
-        sequences.slice(first, first + 4),
-        quarter,
-      );
+      const { batches } = packSequences(sequences.slice(first, first + 4), quarter);
       assertEquals(batches.length, 1);
       return batches[0]!;
     });
     const { terms } = objective("masked");
     const active = quarters.map((batch) => countTargets(batch, terms).active);
-    assert(
-      active[0] === 0 && new Set(active).size > 2,
-      `uneven masks, got ${active}`,
-    );
+    assert(active[0] === 0 && new Set(active).size > 2, `uneven masks, got ${active}`);
 
     const expected = await oneStep(
       gpu,
@@ -216,21 +154,14 @@ for (const denominator of ["active", "paper", "all", "weights"] as const) {
     const cuts: [string, Batch[], { rows: number; time: number }][] = [
       ["four micro-batches", quarters, quarter],
       ["four micro-batches in reverse", quarters.toReversed(), quarter],
-      [
-        "one sequence a row",
-        sequences.flatMap((s) => packSequences([s], alone).batches),
-        alone,
-      ],
+      ["one sequence a row", sequences.flatMap((s) => packSequences([s], alone).batches), alone],
       ["several sequences a row", packSequences(sequences, long).batches, long],
     ];
     for (const [name, batches, shape] of cuts) {
       const actual = await oneStep(gpu, batches, shape, denominator);
       const gradientError = relativeError(actual.gradients, expected.gradients);
       const weightError = relativeError(actual.weights, expected.weights);
-      assert(
-        gradientError < 1e-5,
-        `${name}: gradients differ by ${gradientError}`,
-      );
+      assert(gradientError < 1e-5, `${name}: gradients differ by ${gradientError}`);
       assert(weightError < 1e-5, `${name}: weights differ by ${weightError}`);
     }
   });
@@ -245,16 +176,8 @@ Deno.test("the four denominators scale the same gradient", async () => {
   const reference = (await oneStep(gpu, batches, shape, "active")).gradients;
   const divisors = { paper: active + firstTokens, all, weights };
   for (const [name, divisor] of Object.entries(divisors)) {
-    const { gradients } = await oneStep(
-      gpu,
-      batches,
-      shape,
-      name as Denominator,
-    );
-    const error = relativeError(
-      gradients,
-      reference.map((x) => x * active / divisor),
-    );
+    const { gradients } = await oneStep(gpu, batches, shape, name as Denominator);
+    const error = relativeError(gradients, reference.map((x) => x * active / divisor));
     assert(error < 1e-6, `${name}: ${error}`);
   }
 });
@@ -264,12 +187,7 @@ function trainerOf(
   name: ObjectiveName,
   options: Partial<TrainerOptions> = {},
 ): Trainer {
-  const defaults = {
-    rows: 2,
-    time: 16,
-    objective: objective(name),
-    optimiser: adamw,
-  };
+  const defaults = { rows: 2, time: 16, objective: objective(name), optimiser: adamw };
   return new Trainer(model, { ...defaults, ...options });
 }
 
@@ -284,16 +202,11 @@ Deno.test("masked: no gradient changes when masked targets are replaced", async 
   using gpu = await Gpu.open();
   using model = trainable(gpu, llama);
   using trainer = trainerOf(model, "masked");
-  const { batches } = packSequences([risky, ...randomSequences(3)], {
-    rows: 2,
-    time: 16,
-  });
+  const { batches } = packSequences([risky, ...randomSequences(3)], { rows: 2, time: 16 });
   const batch = batches[0]!;
   const replaced = { ...batch, targets: batch.targets.slice() };
   batch.classes.forEach((risk, row) => {
-    if (risk >= Risk.possible) {
-      replaced.targets[row] = (batch.targets[row]! + 11) % 53;
-    }
+    if (risk >= Risk.possible) replaced.targets[row] = (batch.targets[row]! + 11) % 53;
   });
   assert(replaced.targets.some((token, row) => token !== batch.targets[row]));
   const gradients = async (which: Batch) => {
@@ -325,15 +238,9 @@ Deno.test("masked: a masked token is context of the tokens after it, and of none
   };
   const [before, after] = [await lossesOf(risky), await lossesOf(other)];
   assertSame(before.slice(0, riskyRow), after.slice(0, riskyRow));
-  assert(
-    Number.isNaN(before[riskyRow]!),
-    "the masked token itself has no loss",
-  );
+  assert(Number.isNaN(before[riskyRow]!), "the masked token itself has no loss");
   for (let row = riskyRow + 1; row < 7; row++) {
-    assert(
-      Math.abs(before[row]! - after[row]!) > 1e-4,
-      `row ${row}: ${before[row]}`,
-    );
+    assert(Math.abs(before[row]! - after[row]!) > 1e-4, `row ${row}: ${before[row]}`);
   }
 });
 
@@ -358,10 +265,7 @@ Deno.test("unlikelihood lowers the probability of a known risky token, masked ke
     await trainer.drain();
     results[name] = await probability(model);
   }
-  const { direct, masked, unlikelihood } = results as Record<
-    ObjectiveName,
-    number
-  >;
+  const { direct, masked, unlikelihood } = results as Record<ObjectiveName, number>;
   assert(known > 0.3 && known < 0.9, `p before ${known}`);
   assert(direct > known + 0.05, `direct: ${known} → ${direct}`);
   assert(Math.abs(masked - known) < 0.15, `masked: ${known} → ${masked}`);
@@ -422,10 +326,7 @@ Deno.test("gradients whose squares overflow halt the run though no tensor is inf
   using trainer = trainerOf(model, "direct");
   const [sequence] = randomSequences(1, { longest: 16 });
   const weights = new Float32Array(sequence!.tokens.length).fill(1e25);
-  const { batches } = packSequences([{ ...sequence!, weights }], {
-    rows: 2,
-    time: 16,
-  });
+  const { batches } = packSequences([{ ...sequence!, weights }], { rows: 2, time: 16 });
   const before = await weightBytes(model);
   trainer.step(0, batches, 1e-3);
   await assertRejects(
@@ -440,19 +341,14 @@ Deno.test("a step with nothing to learn from is refused and says why", async () 
   using model = trainable(gpu, olmo);
   using trainer = trainerOf(model, "masked");
   const before = await stateBytes(model, trainer);
-  const pack = (sequence: Sequence) =>
-    packSequences([sequence], { rows: 2, time: 16 }).batches;
+  const pack = (sequence: Sequence) => packSequences([sequence], { rows: 2, time: 16 }).batches;
   const masked = { ...risky, classes: new Uint8Array(8).fill(Risk.high) };
   assertThrows(
     () => trainer.step(3, pack(masked), 1e-3),
     "Cannot train on step 3: every token is masked, so nothing is learned. Check the risk spans",
   );
-  const empty =
-    "Cannot train on step 3: the batch is empty. Check the risk spans";
-  assertThrows(
-    () => trainer.step(3, pack(lowRiskSequence(Uint32Array.of(4))), 1e-3),
-    empty,
-  );
+  const empty = "Cannot train on step 3: the batch is empty. Check the risk spans";
+  assertThrows(() => trainer.step(3, pack(lowRiskSequence(Uint32Array.of(4))), 1e-3), empty);
   assertThrows(() => trainer.step(3, [], 1e-3), empty);
   assertEquals(trainer.pending, 0);
   assertSame(await stateBytes(model, trainer), before);
@@ -512,9 +408,7 @@ Deno.test("reports hold the mean loss of each class and the objective over its d
   const [report] = await trainer.drain();
   const mean = (risk: number) => {
     const losses = sequences.flatMap(({ classes }, i) =>
-      [...scores[i]!].flatMap((score, t) =>
-        classes[t + 1] === risk ? [-score] : []
-      )
+      [...scores[i]!].flatMap((score, t) => classes[t + 1] === risk ? [-score] : [])
     );
     return losses.reduce((sum, loss) => sum + loss, 0) / losses.length;
   };

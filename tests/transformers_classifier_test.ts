@@ -13,10 +13,7 @@ function standIn(...labels: string[]) {
     batches.push(texts);
     return Promise.resolve(
       texts.map((text) =>
-        labels.map((label, i) => ({
-          label,
-          score: text.length / 100 + i / 1000,
-        }))
+        labels.map((label, i) => ({ label, score: text.length / 100 + i / 1000 }))
       ),
     );
   };
@@ -44,11 +41,7 @@ Deno.test("another label can be named, and must be exact", async () => {
 Deno.test("texts go through the model in batches", async () => {
   const { open, batches } = standIn("toxic");
   const classifier = await transformersClassifier("m", { open, batch: 2 });
-  assertEquals([...await classifier.score(["a", "bb", "ccc"])], [
-    0.01,
-    0.02,
-    0.03,
-  ]);
+  assertEquals([...await classifier.score(["a", "bb", "ccc"])], [0.01, 0.02, 0.03]);
   assertEquals(batches, [["a", "bb"], ["ccc"]]);
   assertEquals((await classifier.score([])).length, 0);
 });

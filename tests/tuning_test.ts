@@ -27,25 +27,18 @@ const buffer = (rowBlocks: number): MatmulVariant => ({
 });
 
 Deno.test("a driver that was measured gets what is committed for it, any other what suits its kind", () => {
-  const llvmpipe = {
-    name: "llvmpipe (LLVM 15.0.6, 256 bits)",
-    software: true,
-    limits,
-  };
+  const llvmpipe = { name: "llvmpipe (LLVM 15.0.6, 256 bits)", software: true, limits };
   assertEquals(knownChoices(llvmpipe), committedChoices(llvmpipe)!);
   assertEquals(knownChoices(llvmpipe).origin, "committed");
   assertEquals(
-    knownChoices({ ...llvmpipe, name: "llvmpipe (LLVM 99.0.0, 256 bits)" })
-      .origin,
+    knownChoices({ ...llvmpipe, name: "llvmpipe (LLVM 99.0.0, 256 bits)" }).origin,
     "assumed",
   );
   assertEquals(knownChoices(card).attention.memory, "workgroup");
   const { large, square } = knownChoices(card).matmul;
   assertEquals(large, square, "large tiles need more than 16 KB");
   const roomy = { ...card, limits: { maxComputeWorkgroupStorageSize: 32_768 } };
-  assert(
-    knownChoices(roomy).matmul.large !== knownChoices(roomy).matmul.square,
-  );
+  assert(knownChoices(roomy).matmul.large !== knownChoices(roomy).matmul.square);
 });
 
 Deno.test("what is committed for a driver is among what its adapter chooses from", () => {
@@ -87,27 +80,12 @@ Deno.test("what an adapter with 16 KB of workgroup memory chooses from compiles 
   }
   for (const variant of attention) {
     for (const headWidth of [64, 128, 264]) {
-      const sizes = {
-        batch: 1,
-        time: 64,
-        heads: 1,
-        kvHeads: 1,
-        headWidth,
-        variant,
-        firstKey,
-      };
+      const sizes = { batch: 1, time: 64, heads: 1, kvHeads: 1, headWidth, variant, firstKey };
       const [q, k, v, dout] = [tensor, tensor, tensor, tensor];
       const [out, dq, dk, dv] = ["out", "dq", "dk", "dv"].map((name) =>
         program.allocate(name, [64 * 264])
       ) as [typeof tensor, typeof tensor, typeof tensor, typeof tensor];
-      const request = {
-        ...sizes,
-        q,
-        k,
-        v,
-        out,
-        statistics: program.allocate("statistics", [128]),
-      };
+      const request = { ...sizes, q, k, v, out, statistics: program.allocate("statistics", [128]) };
       attentionForward(program, request);
       attentionBackward(program, { ...request, dout, dq, dk, dv });
     }
@@ -116,10 +94,7 @@ Deno.test("what an adapter with 16 KB of workgroup memory chooses from compiles 
   for (const { name, source: code, entryPoint } of kernels) {
     device.pushErrorScope("validation");
     const module = device.createShaderModule({ code });
-    device.createComputePipeline({
-      layout: "auto",
-      compute: { module, entryPoint },
-    });
+    device.createComputePipeline({ layout: "auto", compute: { module, entryPoint } });
     const error = await device.popErrorScope();
     assertEquals(error?.message ?? null, null, name);
   }
@@ -134,42 +109,29 @@ Deno.test("the fastest way is the one that takes least time, and a wrong or refu
   const trial = productTrial(shape);
   const chosen = await fastest([refused, wrong, fast], (program, variant) => {
     if (variant === refused) {
-      program.gpu.device.createShaderModule({
-        label: "refused",
-        code: "no WGSL",
-      });
+      program.gpu.device.createShaderModule({ label: "refused", code: "no WGSL" });
     }
     const { actual, expected } = trial(program, variant);
     return {
       actual,
-      expected: variant === wrong
-        ? (i) => expected(i) + (i === 4095 ? 1 : 0)
-        : expected,
+      expected: variant === wrong ? (i) => expected(i) + (i === 4095 ? 1 : 0) : expected,
     };
   }, kernels);
   assertEquals(chosen, fast);
   const slow = buffer(1);
   const repeated = await fastest([slow, fast], (program, variant) => {
-    if (variant === slow) {
-      for (let i = 0; i < 50; i++) trial(program, variant);
-    }
+    if (variant === slow) { for (let i = 0; i < 50; i++) trial(program, variant); }
     return trial(program, variant);
   }, kernels);
   assertEquals(repeated, fast);
   assertEquals(
-    await fastest(
-      [wrong],
-      () => ({ actual: gpu.allocate("x", [1]), expected: () => 1 }),
-      kernels,
-    ),
+    await fastest([wrong], () => ({ actual: gpu.allocate("x", [1]), expected: () => 1 }), kernels),
     undefined,
   );
 });
 
 /** Does something with an adapter of another name, of which nothing is kept before and after. */
-async function underAnotherName(
-  run: (gpu: Gpu) => Promise<void>,
-): Promise<void> {
+async function underAnotherName(run: (gpu: Gpu) => Promise<void>): Promise<void> {
   const before = localStorage.getItem(storageKey);
   try {
     using gpu = await Gpu.open();
@@ -198,19 +160,14 @@ Deno.test("an unknown adapter is measured once; what was measured is kept and fo
     } finally {
       console.error = error;
     }
-    assertEquals(said, [
-      "Measuring once how an adapter of these tests computes fastest …",
-    ]);
+    assertEquals(said, ["Measuring once how an adapter of these tests computes fastest …"]);
   });
 });
 
 Deno.test("what is kept stands above what is committed, unless it is not of this version", async () => {
   await underAnotherName(async (gpu) => {
     const { name } = gpu.adapter;
-    const committed: KernelChoices = {
-      ...assumedChoices(gpu.adapter),
-      origin: "committed",
-    };
+    const committed: KernelChoices = { ...assumedChoices(gpu.adapter), origin: "committed" };
     const keep = (kernels: unknown) =>
       localStorage.setItem(
         storageKey,
@@ -219,11 +176,7 @@ Deno.test("what is kept stands above what is committed, unless it is not of this
     const { square, thin, attention, loss } = candidates(gpu);
     const kept: KernelChoices = {
       origin: "measured",
-      matmul: {
-        large: square.at(-1)!,
-        square: square.at(-1)!,
-        thin: thin.at(-1)!,
-      },
+      matmul: { large: square.at(-1)!, square: square.at(-1)!, thin: thin.at(-1)! },
       attention: attention.at(-1)!,
       loss: loss.at(-1)!,
     };
@@ -234,13 +187,7 @@ Deno.test("what is kept stands above what is committed, unless it is not of this
     };
     keep(kept);
     assertEquals(await choose(), kept);
-    for (
-      const other of [
-        { ...kept, attention: { memory: "texture", owned: 3 } },
-        {},
-        7,
-      ]
-    ) {
+    for (const other of [{ ...kept, attention: { memory: "texture", owned: 3 } }, {}, 7]) {
       keep(other);
       assertEquals(await choose(), committed);
     }

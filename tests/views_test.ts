@@ -2,26 +2,14 @@
 // vocabulary gives the numbers that it gives where the whole fits.
 
 import { adamw } from "../kernels/adamw.ts";
-import {
-  embeddingBackward,
-  embeddingForward,
-  groupByToken,
-} from "../kernels/embedding.ts";
+import { embeddingBackward, embeddingForward, groupByToken } from "../kernels/embedding.ts";
 import { gradientNorm, statusLength } from "../kernels/gradient_norm.ts";
-import {
-  linearForward,
-  linearInputGradient,
-  linearWeightGradient,
-} from "../kernels/linear.ts";
+import { linearForward, linearInputGradient, linearWeightGradient } from "../kernels/linear.ts";
 import { rounding } from "../kernels/rounding.ts";
 import { stepLength } from "../kernels/step.ts";
 import { Gpu, viewAlignment } from "../src/gpu/gpu.ts";
 import { Program } from "../src/gpu/program.ts";
-import {
-  bytesPerElement,
-  type Precision,
-  type Tensor,
-} from "../src/gpu/tensor.ts";
+import { bytesPerElement, type Precision, type Tensor } from "../src/gpu/tensor.ts";
 import { rowViews, runsOf } from "../src/gpu/views.ts";
 import type { DecoderConfig } from "../src/model/config.ts";
 import { generate } from "../src/model/generate.ts";
@@ -33,22 +21,12 @@ import { packSequences } from "../src/data/packing.ts";
 import { assert, assertClose, assertEquals, assertThrows } from "./assert.ts";
 import { testHalves } from "./fixtures/halves.ts";
 import { assertSame } from "./fixtures/same.ts";
-import {
-  adamw as settings,
-  llama,
-  olmo,
-  randomSequences,
-  trainable,
-} from "./fixtures/tiny.ts";
+import { adamw as settings, llama, olmo, randomSequences, trainable } from "./fixtures/tiny.ts";
 import { filled, halves, integers, launch, normals } from "./launch.ts";
 
 const small = 32 * 1024; // bytes
 
-function tensorOf(
-  gpu: Gpu,
-  shape: readonly number[],
-  type: Precision = "f32",
-): Tensor {
+function tensorOf(gpu: Gpu, shape: readonly number[], type: Precision = "f32"): Tensor {
   return gpu.allocate("W", shape, type, { views: true });
 }
 
@@ -56,13 +34,7 @@ Deno.test("views of rows hold every row once, in order, aligned and within a bin
   using gpu = await Gpu.open({ bindingLimit: small });
   for (
     const [height, width, type] of [
-      ...[
-        [64, 16, "f32"],
-        [65, 16, "f32"],
-        [1000, 3, "f32"],
-        [1000, 3, "f16"],
-        [97, 33, "f32"],
-      ],
+      ...[[64, 16, "f32"], [65, 16, "f32"], [1000, 3, "f32"], [1000, 3, "f16"], [97, 33, "f32"]],
       ...[[300, 64, "f16"], [17, 65, "f16"], [3, 1024, "f32"]],
     ] as [number, number, Precision][]
   ) {
@@ -82,17 +54,11 @@ Deno.test("views of rows hold every row once, in order, aligned and within a bin
     }
     assertEquals(next, height);
     const [tallest] = views;
-    for (const { count } of views.slice(0, -1)) {
-      assertEquals(count, tallest!.count);
-    }
+    for (const { count } of views.slice(0, -1)) assertEquals(count, tallest!.count);
     gpu.free(whole);
   }
   const fitting = tensorOf(gpu, [512, 16]);
-  assertEquals(rowViews(gpu, fitting), [{
-    first: 0,
-    count: 512,
-    tensor: fitting,
-  }]);
+  assertEquals(rowViews(gpu, fitting), [{ first: 0, count: 512, tensor: fitting }]);
 });
 
 Deno.test("rows of which no aligned number fits a binding are refused, with the width that would fit", async () => {
@@ -138,9 +104,7 @@ Deno.test("a tensor that is bound whole though it does not fit is named, with th
 Deno.test("what is larger than one binding is written and read whole", async () => {
   using gpu = await Gpu.open({ bindingLimit: 4096 });
   const { data } = normals("data", 2501);
-  const whole = tensorOf(gpu, [2501]),
-    one = tensorOf(gpu, [1]),
-    other = tensorOf(gpu, [3000]);
+  const whole = tensorOf(gpu, [2501]), one = tensorOf(gpu, [1]), other = tensorOf(gpu, [3000]);
   gpu.write(whole, data as Float32Array);
   gpu.write(one, Float32Array.of(5));
   const [a, b, none, c, again] = await gpu.readAll([
@@ -161,9 +125,7 @@ Deno.test("what is larger than one binding is written and read whole", async () 
 });
 
 // Runs a kernel with all of a tensor bound, and in views.
-async function bothWays<T>(
-  run: (gpu: Gpu) => Promise<T>,
-): Promise<[whole: T, views: T]> {
+async function bothWays<T>(run: (gpu: Gpu) => Promise<T>): Promise<[whole: T, views: T]> {
   using whole = await Gpu.open();
   using views = await Gpu.open({ bindingLimit: small });
   return [await run(whole), await run(views)];
@@ -171,10 +133,7 @@ async function bothWays<T>(
 
 for (const [N, V, C] of [[7, 600, 20], [13, 701, 33], [5, 4000, 3]] as const) {
   Deno.test(`embedding ${N} rows of a table [${V}, ${C}] and its gradient are the same bytes in views`, async () => {
-    const ids = Uint32Array.from(
-      { length: N },
-      (_, n) => (n * n * 7919 + n) % V,
-    );
+    const ids = Uint32Array.from({ length: N }, (_, n) => (n * n * 7919 + n) % V);
     ids[N - 1] = ids[0]!;
     const { order, starts, count } = groupByToken(ids);
     const [whole, views] = await bothWays((gpu) =>
@@ -199,17 +158,12 @@ for (const [N, V, C] of [[7, 600, 20], [13, 701, 33], [5, 4000, 3]] as const) {
 
 // [rows, columns, depth]: W and its gradient take several views.
 for (const [N, M, K] of [[7, 300, 132], [5, 701, 97]] as const) {
-  for (
-    const stored of K % 4 === 0 ? ["f32", "f16"] as const : ["f32"] as const
-  ) {
-    const name =
-      `the three products of a linear layer [${N}, ${K}] x [${M}, ${K}] in ${stored}`;
+  for (const stored of K % 4 === 0 ? ["f32", "f16"] as const : ["f32"] as const) {
+    const name = `the three products of a linear layer [${N}, ${K}] x [${M}, ${K}] in ${stored}`;
     (stored === "f16" ? testHalves : Deno.test)(
       `${name} have the same numbers in views`,
       async () => {
-        const as = stored === "f16"
-          ? halves
-          : (host: ReturnType<typeof normals>) => host;
+        const as = stored === "f16" ? halves : (host: ReturnType<typeof normals>) => host;
         const [whole, views] = await bothWays((gpu) =>
           launch(gpu, {
             x: as(normals("x", N, K)),
@@ -223,66 +177,23 @@ for (const [N, M, K] of [[7, 300, 132], [5, 701, 97]] as const) {
             dxMore: as(normals("dx", N, K)),
             dweight: normals("dweight", M, K),
           }, (program, tensors) => {
-            const {
-              x,
-              weight,
-              dy,
-              y,
-              sum,
-              skipped,
-              addend,
-              dx,
-              dxMore,
-              dweight,
-            } = tensors;
+            const { x, weight, dy, y, sum, skipped, addend, dx, dxMore, dweight } = tensors;
             linearForward(program, { x, weight, y });
             linearForward(program, { x, weight, y: sum, addend });
-            linearForward(program, {
-              x,
-              weight,
-              y: skipped,
-              active: () => false,
-            });
+            linearForward(program, { x, weight, y: skipped, active: () => false });
             linearInputGradient(program, { dy, weight, dx });
-            linearInputGradient(program, {
-              dy,
-              weight,
-              dx: dxMore,
-              accumulate: true,
-            });
-            linearInputGradient(program, {
-              dy,
-              weight,
-              dx: dxMore,
-              active: () => false,
-            });
+            linearInputGradient(program, { dy, weight, dx: dxMore, accumulate: true });
+            linearInputGradient(program, { dy, weight, dx: dxMore, active: () => false });
             linearWeightGradient(program, { dy, x, dweight });
-            linearWeightGradient(program, {
-              dy,
-              x,
-              dweight,
-              active: () => false,
-            });
+            linearWeightGradient(program, { dy, x, dweight, active: () => false });
           })
         );
         const tolerance = stored === "f16" ? 1e-3 : 1e-6;
-        for (
-          const key of [
-            "y",
-            "sum",
-            "dx",
-            "dxMore",
-            "dweight",
-            "skipped",
-          ] as const
-        ) {
+        for (const key of ["y", "sum", "dx", "dxMore", "dweight", "skipped"] as const) {
           assert(whole[key].every((value) => Number.isFinite(value)), key);
           assertClose(views[key], whole[key], tolerance, key);
         }
-        assertSame(
-          views.skipped,
-          as(normals("skipped", N, M)).data as Float32Array,
-        );
+        assertSame(views.skipped, as(normals("skipped", N, M)).data as Float32Array);
       },
     );
   }
@@ -299,23 +210,10 @@ Deno.test("AdamW and the gradient norm of arenas are the same bytes in views", a
       step: filled(0.5, stepLength),
       status: filled(0, statusLength),
     }, (program, { gradient, other, weight, first, second, step, status }) => {
-      gradientNorm(program, {
-        gradients: [gradient, other],
-        status,
-        maxGradientNorm: 1,
-      });
+      gradientNorm(program, { gradients: [gradient, other], status, maxGradientNorm: 1 });
       const moments = { firstMoment: first, secondMoment: second };
       const { betas, epsilon } = settings;
-      adamw(program, {
-        step,
-        status,
-        gradient,
-        weight,
-        ...moments,
-        decay: 0.1,
-        betas,
-        epsilon,
-      });
+      adamw(program, { step, status, gradient, weight, ...moments, decay: 0.1, betas, epsilon });
     });
   const [whole, views] = await bothWays(run);
   for (const key of ["status", "weight", "first", "second"] as const) {
@@ -323,49 +221,30 @@ Deno.test("AdamW and the gradient norm of arenas are the same bytes in views", a
   }
 });
 
-testHalves(
-  "rounding, and AdamW's rounded copy, are the same bytes in views",
-  async () => {
-    const run = (gpu: Gpu) =>
-      launch(
-        gpu,
-        {
-          gradient: normals("gradient", 20001),
-          weight: normals("weight", 20001),
-          first: normals("first", 20001),
-          second: filled(0.5, 20001),
-          step: filled(0.5, stepLength),
-          status: filled(0, statusLength),
-          before: halves(filled(NaN, 20001)),
-          copy: halves(filled(NaN, 20001)),
-        },
-        (
-          program,
-          { before, copy, gradient, weight, first, second, step, status },
-        ) => {
-          rounding(program, weight, before);
-          const moments = { firstMoment: first, secondMoment: second };
-          const { betas, epsilon } = settings;
-          adamw(program, {
-            ...{ step, status, gradient, weight, copy, ...moments },
-            ...{ decay: 0.1, betas, epsilon },
-          });
-        },
-      );
-    const [whole, views] = await bothWays(run);
-    assertSame(
-      whole.before,
-      halves(normals("weight", 20001)).data as Float32Array,
-    );
-    for (const key of ["before", "weight", "copy"] as const) {
-      assertSame(
-        views[key],
-        whole[key],
-        key,
-      );
-    }
-  },
-);
+testHalves("rounding, and AdamW's rounded copy, are the same bytes in views", async () => {
+  const run = (gpu: Gpu) =>
+    launch(gpu, {
+      gradient: normals("gradient", 20001),
+      weight: normals("weight", 20001),
+      first: normals("first", 20001),
+      second: filled(0.5, 20001),
+      step: filled(0.5, stepLength),
+      status: filled(0, statusLength),
+      before: halves(filled(NaN, 20001)),
+      copy: halves(filled(NaN, 20001)),
+    }, (program, { before, copy, gradient, weight, first, second, step, status }) => {
+      rounding(program, weight, before);
+      const moments = { firstMoment: first, secondMoment: second };
+      const { betas, epsilon } = settings;
+      adamw(program, {
+        ...{ step, status, gradient, weight, copy, ...moments },
+        ...{ decay: 0.1, betas, epsilon },
+      });
+    });
+  const [whole, views] = await bothWays(run);
+  assertSame(whole.before, halves(normals("weight", 20001)).data as Float32Array);
+  for (const key of ["before", "weight", "copy"] as const) assertSame(views[key], whole[key], key);
+});
 
 // A vocabulary of which neither weights nor gradients nor moments fit a binding of 20 KiB: 1031 rows of 16.
 const wide = { vocabularySize: 1031 };
@@ -379,13 +258,9 @@ for (const [kind, precision, config] of models) {
   (precision === "f16" ? testHalves : Deno.test)(
     `a model with a large ${kind} embedding in ${precision} trains, decodes and is saved in views as without`,
     async () => {
-      const sequences = randomSequences(8, { weighted: true }).map((
-        sequence,
-      ) => ({
+      const sequences = randomSequences(8, { weighted: true }).map((sequence) => ({
         ...sequence,
-        tokens: sequence.tokens.map((token) =>
-          token * 19 % config.vocabularySize
-        ),
+        tokens: sequence.tokens.map((token) => token * 19 % config.vocabularySize),
       }));
       const run = async (bindingLimit?: number) => {
         using gpu = await Gpu.open({ ...(bindingLimit && { bindingLimit }) });
@@ -403,29 +278,13 @@ for (const [kind, precision, config] of models) {
         });
         const prompts = [Uint32Array.of(1, 1030, 3), Uint32Array.of(517)];
         const written = await generate(model, prompts, { maxNewTokens: 6 });
-        const drawn = await generate(model, prompts, {
-          maxNewTokens: 6,
-          topK: 4,
-        });
-        const reports = log.map((
-          { loss, gradientNorm },
-        ) => [loss, gradientNorm]);
-        return {
-          before,
-          after: await model.download(),
-          reports,
-          written,
-          drawn,
-        };
+        const drawn = await generate(model, prompts, { maxNewTokens: 6, topK: 4 });
+        const reports = log.map(({ loss, gradientNorm }) => [loss, gradientNorm]);
+        return { before, after: await model.download(), reports, written, drawn };
       };
       const whole = await run(), views = await run(limit);
       const tolerance = precision === "f16" ? 2e-3 : 1e-5;
-      assertClose(
-        views.reports.flat(),
-        whole.reports.flat(),
-        tolerance,
-        "losses and norms",
-      );
+      assertClose(views.reports.flat(), whole.reports.flat(), tolerance, "losses and norms");
       assertEquals(views.written.map(({ length }) => length), [6, 6]);
       if (precision === "f32") {
         assertEquals(views.written, whole.written);
@@ -458,9 +317,7 @@ Deno.test("per-token losses and a step over views leave no gradient behind", asy
   const { losses } = await trainer.losses(batch!);
   assert(losses.some((loss) => loss > 0));
   const gradients = await model.parameters.download("gradient");
-  for (const [name, { data }] of gradients) {
-    assertSame(data, new Float32Array(data.length), name);
-  }
+  for (const [name, { data }] of gradients) assertSame(data, new Float32Array(data.length), name);
 });
 
 Deno.test("a parameter larger than a buffer is refused with its name, its size and what would fit", async () => {
@@ -469,11 +326,7 @@ Deno.test("a parameter larger than a buffer is refused with its name, its size a
   const shapes = new Map([["small", [2, 2]], ["large", [rows + 1, 2 ** 16]]]);
   assertThrows(
     () =>
-      new Parameters(gpu, shapes, {
-        learned: () => false,
-        precision: "f32",
-        decays: () => true,
-      }),
+      new Parameters(gpu, shapes, { learned: () => false, precision: "f32", decays: () => true }),
     `Cannot hold the parameter "large" [${rows + 1}, 65536]: it needs`,
   );
   assertEquals(gpu.bytes, 0);

@@ -1,10 +1,5 @@
 import { Random } from "../src/base/random.ts";
-import type {
-  DecoderConfig,
-  HostTensor,
-  RotaryPositions,
-  Weights,
-} from "../src/model/config.ts";
+import type { DecoderConfig, HostTensor, RotaryPositions, Weights } from "../src/model/config.ts";
 import { architectures, presets } from "../src/model/families.ts";
 import { ggufNaming } from "../src/model/formats/gguf.ts";
 import { storedTensors } from "../src/model/formats/naming.ts";
@@ -22,10 +17,7 @@ import { assert, assertClose, assertEquals, assertRejects } from "./assert.ts";
 import { sharedData } from "./data.ts";
 
 const root = await Deno.makeTempDir();
-globalThis.addEventListener(
-  "unload",
-  () => Deno.removeSync(root, { recursive: true }),
-);
+globalThis.addEventListener("unload", () => Deno.removeSync(root, { recursive: true }));
 let folders = 0;
 
 async function newFolder(): Promise<string> {
@@ -50,18 +42,12 @@ function project(matrix: HostTensor, x: ArrayLike<number>): Float64Array {
   const [rows, columns] = matrix.shape as [number, number];
   const y = new Float64Array(rows);
   for (let r = 0; r < rows; r++) {
-    for (let c = 0; c < columns; c++) {
-      y[r]! += matrix.data[r * columns + c]! * x[c]!;
-    }
+    for (let c = 0; c < columns; c++) y[r]! += matrix.data[r * columns + c]! * x[c]!;
   }
   return y;
 }
 
-function rotate(
-  x: Float64Array,
-  position: number,
-  config: DecoderConfig,
-): Float64Array {
+function rotate(x: Float64Array, position: number, config: DecoderConfig): Float64Array {
   const D = config.headWidth;
   const turned = x.slice();
   for (let head = 0; head < x.length; head += D) {
@@ -76,16 +62,9 @@ function rotate(
   return turned;
 }
 
-function normalise(
-  x: Float64Array,
-  weight: HostTensor,
-  epsilon: number,
-): Float64Array {
-  const meanSquare = x.reduce((sum, value) => sum + value * value, 0) /
-    x.length;
-  return x.map((value, i) =>
-    value / Math.sqrt(meanSquare + epsilon) * weight.data[i]!
-  );
+function normalise(x: Float64Array, weight: HostTensor, epsilon: number): Float64Array {
+  const meanSquare = x.reduce((sum, value) => sum + value * value, 0) / x.length;
+  return x.map((value, i) => value / Math.sqrt(meanSquare + epsilon) * weight.data[i]!);
 }
 
 /** Mean negative log-likelihood of `ids` after the first under a tied llama, in float64. */
@@ -93,46 +72,31 @@ function meanLoss({ config, weights }: Model, ids: number[]): number {
   const at = (name: string) => weights.get(`${name}.weight`)!;
   const { width: C, headWidth: D, normEpsilon } = config;
   const embedding = at("model.embed_tokens");
-  let rows = ids.map((id) =>
-    Float64Array.from(embedding.data.subarray(id * C, (id + 1) * C))
-  );
+  let rows = ids.map((id) => Float64Array.from(embedding.data.subarray(id * C, (id + 1) * C)));
   for (let i = 0; i < config.layers; i++) {
     const layer = `model.layers.${i}`;
-    const inputs = rows.map((x) =>
-      normalise(x, at(`${layer}.input_layernorm`), normEpsilon)
-    );
+    const inputs = rows.map((x) => normalise(x, at(`${layer}.input_layernorm`), normEpsilon));
     const turned = (kind: string) =>
-      inputs.map((x, t) =>
-        rotate(project(at(`${layer}.self_attn.${kind}`), x), t, config)
-      );
+      inputs.map((x, t) => rotate(project(at(`${layer}.self_attn.${kind}`), x), t, config));
     const q = turned("q_proj"), k = turned("k_proj");
     const v = inputs.map((x) => project(at(`${layer}.self_attn.v_proj`), x));
     rows = rows.map((x, t) => {
       const mixed = new Float64Array(config.heads * D);
       for (let h = 0; h < config.heads; h++) {
-        const own = h * D,
-          shared = Math.floor(h * config.kvHeads / config.heads) * D;
+        const own = h * D, shared = Math.floor(h * config.kvHeads / config.heads) * D;
         const scores = Float64Array.from({ length: t + 1 }, (_, s) => {
           let dot = 0;
-          for (let d = 0; d < D; d++) {
-            dot += q[t]![own + d]! * k[s]![shared + d]!;
-          }
+          for (let d = 0; d < D; d++) dot += q[t]![own + d]! * k[s]![shared + d]!;
           return Math.exp(dot / Math.sqrt(D));
         });
         const total = scores.reduce((a, b) => a + b);
         for (let s = 0; s <= t; s++) {
-          for (let d = 0; d < D; d++) {
-            mixed[own + d]! += scores[s]! / total * v[s]![shared + d]!;
-          }
+          for (let d = 0; d < D; d++) mixed[own + d]! += scores[s]! / total * v[s]![shared + d]!;
         }
       }
       const attended = project(at(`${layer}.self_attn.o_proj`), mixed);
       const middle = x.map((value, c) => value + attended[c]!);
-      const input = normalise(
-        middle,
-        at(`${layer}.post_attention_layernorm`),
-        normEpsilon,
-      );
+      const input = normalise(middle, at(`${layer}.post_attention_layernorm`), normEpsilon);
       const gate = project(at(`${layer}.mlp.gate_proj`), input);
       const up = project(at(`${layer}.mlp.up_proj`), input);
       const hidden = gate.map((g, f) => g / (1 + Math.exp(-g)) * up[f]!);
@@ -142,12 +106,8 @@ function meanLoss({ config, weights }: Model, ids: number[]): number {
   }
   let loss = 0;
   for (let t = 0; t + 1 < ids.length; t++) {
-    const logits = project(
-      embedding,
-      normalise(rows[t]!, at("model.norm"), normEpsilon),
-    );
-    loss += Math.log(logits.reduce((sum, z) => sum + Math.exp(z), 0)) -
-      logits[ids[t + 1]!]!;
+    const logits = project(embedding, normalise(rows[t]!, at("model.norm"), normEpsilon));
+    loss += Math.log(logits.reduce((sum, z) => sum + Math.exp(z), 0)) - logits[ids[t + 1]!]!;
   }
   return loss / (ids.length - 1);
 }
@@ -193,11 +153,7 @@ Deno.test("stories260K predicts a story as an independent forward pass says, bef
   if (folder === undefined) return;
   const model = await loadModel(folder);
   assertEquals(rotaryOf(model.config).pairing, "interleaved");
-  assertEquals([
-    model.config.feedForward,
-    model.config.kvHeads,
-    model.config.layers,
-  ], [172, 4, 5]);
+  assertEquals([model.config.feedForward, model.config.kvHeads, model.config.layers], [172, 4, 5]);
   assertEquals(countValues(model.weights), 260_032);
   assertEquals(countParameters(model.config), 260_032);
   // An independent float64 forward pass over the same 400 ids gave 1.41633 nats.
@@ -210,10 +166,7 @@ Deno.test("stories260K predicts a story as an independent forward pass says, bef
   assertClose(meanLoss(again, start), loss, 1e-12, "loss after saving");
   assertEquals(withRotaryPairing(again, "interleaved").weights, model.weights);
   const misread = { ...again, config: model.config };
-  assert(
-    meanLoss(misread, start) > loss + 0.1,
-    "the permutation does not matter?",
-  );
+  assert(meanLoss(misread, start) > loss + 0.1, "the permutation does not matter?");
 });
 
 async function savedAndLoaded(model: Model): Promise<Model> {
@@ -234,10 +187,7 @@ Deno.test("tinystories-656k is read under llama.cpp's names and saved under Hugg
   // Uniform guessing costs ln 2048 = 7.62 nats; rotary pairs read the wrong way cost more than 4.
   const loss = meanLoss(model, STORY_2048);
   assert(loss < 2.7, `the story costs ${loss} nats a token`);
-  const misread: Model = {
-    ...model,
-    config: withRotaryPairing(model, "half").config,
-  };
+  const misread: Model = { ...model, config: withRotaryPairing(model, "half").config };
   assert(meanLoss(misread, STORY_2048) > 4, "the pairing does not matter?");
   const again = await savedAndLoaded(model);
   assertClose(meanLoss(again, STORY_2048), loss, 1e-12, "loss after saving");
@@ -255,22 +205,14 @@ Deno.test("the other pairing has the same attention scores, and there and back t
   const x = Float64Array.from({ length: LLAMA.width }, () => random.normal());
   const y = Float64Array.from({ length: LLAMA.width }, () => random.normal());
   const scores = ({ config, weights }: Model) => {
-    const q = project(
-      weights.get("model.layers.1.self_attn.q_proj.weight")!,
-      x,
-    );
-    const k = project(
-      weights.get("model.layers.1.self_attn.k_proj.weight")!,
-      y,
-    );
+    const q = project(weights.get("model.layers.1.self_attn.q_proj.weight")!, x);
+    const k = project(weights.get("model.layers.1.self_attn.k_proj.weight")!, y);
     const turnedQ = rotate(q, 11, config), turnedK = rotate(k, 4, config);
     const D = config.headWidth;
     return Float64Array.from({ length: config.heads }, (_, h) => {
       const shared = Math.floor(h * config.kvHeads / config.heads) * D;
       let score = 0;
-      for (let d = 0; d < D; d++) {
-        score += turnedQ[h * D + d]! * turnedK[shared + d]!;
-      }
+      for (let d = 0; d < D; d++) score += turnedQ[h * D + d]! * turnedK[shared + d]!;
       return score;
     });
   };
@@ -280,17 +222,8 @@ Deno.test("the other pairing has the same attention scores, and there and back t
 });
 
 Deno.test("in halves, row j of a head is the interleaved row 2j, and row j + D/2 is 2j + 1", () => {
-  const config: DecoderConfig = {
-    ...LLAMA,
-    width: 12,
-    heads: 2,
-    kvHeads: 2,
-    headWidth: 6,
-  };
-  const rows = {
-    shape: [12, 1],
-    data: Float32Array.from({ length: 12 }, (_, i) => i),
-  };
+  const config: DecoderConfig = { ...LLAMA, width: 12, heads: 2, kvHeads: 2, headWidth: 6 };
+  const rows = { shape: [12, 1], data: Float32Array.from({ length: 12 }, (_, i) => i) };
   const weights = new Map([["model.layers.0.self_attn.q_proj.weight", rows]]);
   const half = withRotaryPairing({ config, weights }, "half");
   const permuted = half.weights.get("model.layers.0.self_attn.q_proj.weight")!;
@@ -305,33 +238,17 @@ Deno.test("an OLMo survives saving bit by bit, in halves to their precision", as
   const loaded = await loadModel(folder);
   assertEquals(loaded.config, config);
   assertEquals(loaded.weights, weights);
-  assertEquals(
-    JSON.parse(await Deno.readTextFile(`${folder}/config.json`)).eos_token_id,
-    2,
-  );
+  assertEquals(JSON.parse(await Deno.readTextFile(`${folder}/config.json`)).eos_token_id, 2);
 
-  for (
-    const [dtype, tolerance] of [["F16", 2 ** -11], ["BF16", 2 ** -8]] as const
-  ) {
+  for (const [dtype, tolerance] of [["F16", 2 ** -11], ["BF16", 2 ** -8]] as const) {
     await saveModel(folder, config, weights, { dtype });
-    const { data } = (await loadModel(folder)).weights.get(
-      "model.embed_tokens.weight",
-    )!;
-    assertClose(
-      data,
-      weights.get("model.embed_tokens.weight")!.data,
-      tolerance,
-      dtype,
-    );
+    const { data } = (await loadModel(folder)).weights.get("model.embed_tokens.weight")!;
+    assertClose(data, weights.get("model.embed_tokens.weight")!.data, tolerance, dtype);
   }
 });
 
 Deno.test("a GELU model with affine norms survives saving too", async () => {
-  const config: DecoderConfig = {
-    ...presets.tiny,
-    norm: "layer_affine",
-    activation: "gelu",
-  };
+  const config: DecoderConfig = { ...presets.tiny, norm: "layer_affine", activation: "gelu" };
   const weights = initialise(config, 1);
   const folder = await newFolder();
   await saveModel(folder, config, weights);
@@ -354,10 +271,7 @@ Deno.test("a sharded checkpoint is read through its index", async () => {
     );
   }
   const index = `${folder}/model.safetensors.index.json`;
-  await Deno.writeTextFile(
-    index,
-    JSON.stringify({ metadata: {}, weight_map: weightMap }),
-  );
+  await Deno.writeTextFile(index, JSON.stringify({ metadata: {}, weight_map: weightMap }));
   assertEquals((await loadModel(folder)).weights, weights);
 });
 
@@ -384,30 +298,18 @@ Deno.test("a tied checkpoint may repeat its embedding as lm_head, and carry rota
 Deno.test("a tied checkpoint with another lm_head is refused", async () => {
   const folder = await tampered((tensors) => {
     const { shape, data } = tensors.get(EMBEDDING)!;
-    tensors.set("lm_head.weight", {
-      shape,
-      data: data.map((value) => value + 1),
-    });
+    tensors.set("lm_head.weight", { shape, data: data.map((value) => value + 1) });
   });
-  await assertRejects(
-    () => loadModel(folder),
-    `"lm_head.weight" differs from "${EMBEDDING}"`,
-  );
+  await assertRejects(() => loadModel(folder), `"lm_head.weight" differs from "${EMBEDDING}"`);
 });
 
 Deno.test("a missing, an unknown and a misshapen tensor are refused by name and shape", async () => {
   const name = "model.layers.1.mlp.up_proj.weight";
   const missing = await tampered((tensors) => tensors.delete(name));
-  await assertRejects(
-    () => loadModel(missing),
-    `tensor "${name}" [256, 64] is missing`,
-  );
+  await assertRejects(() => loadModel(missing), `tensor "${name}" [256, 64] is missing`);
 
   const unknown = await tampered((tensors) =>
-    tensors.set("model.norm.weight", {
-      shape: [64],
-      data: new Float32Array(64),
-    })
+    tensors.set("model.norm.weight", { shape: [64], data: new Float32Array(64) })
   );
   await assertRejects(
     () => loadModel(unknown),
@@ -427,10 +329,7 @@ Deno.test("weights that do not fit are not saved, and leave no folder", async ()
   const folder = `${root}/never`;
   const weights = initialise(presets.tiny, 1);
   const config: DecoderConfig = { ...presets.tiny, layers: 1 };
-  await assertRejects(
-    () => saveModel(folder, config, weights),
-    "is not part of the model",
-  );
+  await assertRejects(() => saveModel(folder, config, weights), "is not part of the model");
   await assertRejects(() => Deno.stat(folder), "No such file");
 });
 
@@ -439,10 +338,7 @@ Deno.test("folders without a model say what they hold and what was wanted", asyn
   await assertRejects(() => loadModel(folder), "it holds no files");
   await Deno.writeTextFile(`${folder}/notes.txt`, "");
   await assertRejects(() => loadModel(folder), "it holds notes.txt");
-  await assertRejects(
-    () => loadModel(`${folder}/none`),
-    `Cannot read the folder "${folder}/none"`,
-  );
+  await assertRejects(() => loadModel(`${folder}/none`), `Cannot read the folder "${folder}/none"`);
   await Deno.writeTextFile(`${folder}/config.json`, '{"model_type": "olmo"');
   await assertRejects(() => loadModel(folder), `${folder}/config.json`);
 });
@@ -458,9 +354,7 @@ Deno.test("a config.json without safetensors is refused", async () => {
 });
 
 /** A llama2.c file: dim 8, hidden 6, 1 layer, 2 heads, 1 KV head, 5 tokens, 3 positions, untied. */
-function llama2c(
-  changes: Record<number, number> = {},
-): Float32Array<ArrayBuffer> {
+function llama2c(changes: Record<number, number> = {}): Float32Array<ArrayBuffer> {
   const header = [8, 6, 1, 2, 1, -5, 3];
   for (const [i, value] of Object.entries(changes)) header[Number(i)] = value;
   const sizes = [
@@ -495,15 +389,11 @@ async function writeBin(content: Float32Array<ArrayBuffer>): Promise<string> {
 
 Deno.test("an untied llama2.c checkpoint is read in its order, past the rotary tables", async () => {
   const { config, weights } = await loadModel(await writeBin(llama2c()));
-  assertEquals(
-    [config.tiedEmbedding, config.vocabularySize, config.headWidth],
-    [false, 5, 4],
-  );
+  assertEquals([config.tiedEmbedding, config.vocabularySize, config.headWidth], [false, 5, 4]);
   const kinds: Record<string, number> = {};
   for (const [name, { data }] of weights) {
     assert(data.every((value) => value === data[0]), `${name} mixes tensors`);
-    kinds[name.replace("model.layers.0.", "").replace(".weight", "")] =
-      data[0]!;
+    kinds[name.replace("model.layers.0.", "").replace(".weight", "")] = data[0]!;
   }
   assertEquals(kinds, {
     "model.embed_tokens": 0,
@@ -525,23 +415,11 @@ const badBins: [string, Float32Array<ArrayBuffer>, string][] = [
   ["is cut", llama2c().slice(0, -1), "its header asks for"],
   ["has a tail", Float32Array.from([...llama2c(), 0]), "its header asks for"],
   ["has no whole header", llama2c().slice(0, 6), "it has 24 bytes"],
-  [
-    "says it is tied but holds a head",
-    llama2c({ 5: 5 }),
-    "its header asks for",
-  ],
-  [
-    "has three heads",
-    llama2c({ 3: 3 }),
-    "width 8 is not a multiple of heads 3",
-  ],
+  ["says it is tied but holds a head", llama2c({ 5: 5 }), "its header asks for"],
+  ["has three heads", llama2c({ 3: 3 }), "width 8 is not a multiple of heads 3"],
   ["has no layers", llama2c({ 2: 0 }), "layers is 0"],
   ["has two billion layers", llama2c({ 2: 2e9 }), "layers is 2000000000"],
-  [
-    "is of a later version",
-    llama2c({ 0: 0x616b3432, 1: 1 }),
-    "export of version 1",
-  ],
+  ["is of a later version", llama2c({ 0: 0x616b3432, 1: 1 }), "export of version 1"],
 ];
 for (const [what, content, message] of badBins) {
   Deno.test(`a llama2.c file that ${what} is refused`, async () => {
@@ -561,32 +439,12 @@ const GGUF = {
   "llama.vocab_size": 32,
 };
 const badGgufs: [string, Record<string, unknown>, string][] = [
-  [
-    "of another architecture",
-    { "general.architecture": "mamba" },
-    'is "mamba"',
-  ],
-  [
-    "with scaled rotary positions",
-    { "llama.rope.scaling.type": "yarn" },
-    'is "yarn"',
-  ],
-  [
-    "with partial rotary",
-    { "llama.rope.dimension_count": 8 },
-    '"llama.rope.dimension_count" is 8',
-  ],
+  ["of another architecture", { "general.architecture": "mamba" }, 'is "mamba"'],
+  ["with scaled rotary positions", { "llama.rope.scaling.type": "yarn" }, 'is "yarn"'],
+  ["with partial rotary", { "llama.rope.dimension_count": 8 }, '"llama.rope.dimension_count" is 8'],
   ["with experts", { "llama.expert_count": 4 }, '"llama.expert_count" is 4'],
-  [
-    "with values of another width",
-    { "llama.attention.value_length": 8 },
-    'value_length" is 8',
-  ],
-  [
-    "with a key that nobody knows",
-    { "llama.attention.sliding_window": 8 },
-    'window" is 8, which',
-  ],
+  ["with values of another width", { "llama.attention.value_length": 8 }, 'value_length" is 8'],
+  ["with a key that nobody knows", { "llama.attention.sliding_window": 8 }, 'window" is 8, which'],
   [
     "with a rotary key that nobody knows",
     { "llama.rope.scaling.attn_factor": 1.5 },
@@ -597,11 +455,7 @@ const badGgufs: [string, Record<string, unknown>, string][] = [
     { "llama.rope.scale_linear": 2, "llama.rope.scaling.factor": 4 },
     '"llama.rope.scale_linear" is 2, and llama.rope.scaling.factor is another',
   ],
-  [
-    "without a size",
-    { "llama.vocab_size": undefined },
-    '"llama.vocab_size" is missing',
-  ],
+  ["without a size", { "llama.vocab_size": undefined }, '"llama.vocab_size" is missing'],
   ["without its tensors", {}, 'tensor "token_embd.weight" [32, 64] is missing'],
 ];
 for (const [what, change, message] of badGgufs) {
@@ -629,41 +483,22 @@ const scalings: [string, Record<string, unknown>, number | undefined][] = [
   ],
   ["the older factor alone", { "llama.rope.scale_linear": 4 }, 4],
   ["a factor of 1", { "llama.rope.scale_linear": 1 }, undefined],
-  ["linear", {
-    "llama.rope.scaling.type": "linear",
-    "llama.rope.scaling.factor": 2.5,
-  }, 2.5],
-  ["a factor without a type, which is linear there", {
-    "llama.rope.scaling.factor": 8,
-  }, 8],
-  [
-    "no experts",
-    { "llama.expert_count": 0, "llama.expert_used_count": 0 },
-    undefined,
-  ],
+  ["linear", { "llama.rope.scaling.type": "linear", "llama.rope.scaling.factor": 2.5 }, 2.5],
+  ["a factor without a type, which is linear there", { "llama.rope.scaling.factor": 8 }, 8],
+  ["no experts", { "llama.expert_count": 0, "llama.expert_used_count": 0 }, undefined],
 ];
 for (const [what, keys, factor] of scalings) {
   Deno.test(`a llama.cpp folder says how frequencies are scaled: ${what}`, async () => {
     const folder = await newFolder();
     const metadata = { ...GGUF, ...keys, "tokenizer.ggml.eos_token_id": 2 };
-    await Deno.writeTextFile(
-      `${folder}/gguf_metadata.json`,
-      JSON.stringify(metadata),
-    );
-    const zeros = (shape: number[]) =>
-      new Float32Array(shape.reduce((a, b) => a * b));
+    await Deno.writeTextFile(`${folder}/gguf_metadata.json`, JSON.stringify(metadata));
+    const zeros = (shape: number[]) => new Float32Array(shape.reduce((a, b) => a * b));
     await writeSafetensors(
       `${folder}/model.safetensors`,
-      new Map(
-        ggufTensors.map((
-          { name, shape },
-        ) => [name, { shape, data: zeros(shape) }]),
-      ),
+      new Map(ggufTensors.map(({ name, shape }) => [name, { shape, data: zeros(shape) }])),
     );
     const { config, ends } = await openModelFiles(folder);
-    const scaling = factor === undefined
-      ? undefined
-      : { kind: "linear" as const, factor };
+    const scaling = factor === undefined ? undefined : { kind: "linear" as const, factor };
     assertEquals(rotaryOf(config).scaling, scaling);
     assertEquals(ends, [2]);
   });

@@ -61,8 +61,7 @@ const save = h("button", {
   id: "save",
   class: "main",
   disabled: true,
-  click: () =>
-    attempt(() => download(file!.name, "application/jsonl", file!.save())),
+  click: () => attempt(() => download(file!.name, "application/jsonl", file!.save())),
 }, "Save");
 const shows = h(
   "select",

@@ -1,10 +1,6 @@
 // The page: its panels, and what happens between them.
 
-import {
-  type Example,
-  inventedExample,
-  riskyPhrases,
-} from "./engine/example.ts";
+import { type Example, inventedExample, riskyPhrases } from "./engine/example.ts";
 import { exampleFrom, fragmentOf } from "./engine/link.ts";
 import { linesOfTexts, textsOfLines } from "./engine/marking.ts";
 import { knowledgePicture } from "./engine/drawing.ts";
@@ -103,9 +99,7 @@ async function open(): Promise<void> {
     await prepare();
     status(
       `Ready on ${adapter}.` +
-        (opened.software
-          ? " That is no GPU but a program: it works, slowly."
-          : ""),
+        (opened.software ? " That is no GPU but a program: it works, slowly." : ""),
     );
   } catch (error) {
     fault(error);
@@ -150,9 +144,7 @@ async function train(steps: number): Promise<void> {
     status("Compiling the kernels …");
     await client.call("train", done + steps);
     status(
-      `Stopped after ${run.losses.at(-1)?.step ?? 0} steps with seed ${
-        running!.seed
-      }.`,
+      `Stopped after ${run.losses.at(-1)?.step ?? 0} steps with seed ${running!.seed}.`,
     );
     controls.show("stopped");
   } catch (error) {
@@ -189,9 +181,7 @@ function changed(): void {
 async function ask(question: string): Promise<void> {
   try {
     const answers = await client.call("ask", [question]);
-    const caption = `Your question, after ${
-      run.losses.at(-1)?.step ?? 0
-    } steps`;
+    const caption = `Your question, after ${run.losses.at(-1)?.step ?? 0} steps`;
     const phrases = riskyPhrases(running!.texts);
     byId("asked").replaceChildren(
       answersTable(caption, [{ question, answer: "" }], answers, phrases),
@@ -207,9 +197,7 @@ function hear(news: News): void {
     const { step } = news.losses;
     const rate = (step - began.step) / (performance.now() - began.time) * 1000;
     status(
-      `Step ${step}, seed ${running!.seed}, ${
-        rate.toFixed(1)
-      } steps a second for all four.`,
+      `Step ${step}, seed ${running!.seed}, ${rate.toFixed(1)} steps a second for all four.`,
     );
   } else {
     run.looks.push(news.look);
@@ -271,8 +259,7 @@ function takeHome(): void {
       download("picture.svg", "image/svg+xml", knowledgePicture(run.looks));
     }),
     button("Copy a link to this example", "take-link", async () => {
-      const url =
-        new URL(`#${await fragmentOf(example())}`, location.href).href;
+      const url = new URL(`#${await fragmentOf(example())}`, location.href).href;
       history.replaceState(null, "", url);
       const copied = await navigator.clipboard?.writeText(url).then(
         () => true,

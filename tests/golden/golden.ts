@@ -3,20 +3,12 @@
 // 6e-7 of the logits, 1.3e-6 of every gradient and 2e-6 of the final parameters (relative, Euclidean norm).
 
 import { readJson } from "../../src/base/files.ts";
-import type {
-  DecoderConfig,
-  HostTensor,
-  Weights,
-} from "../../src/model/config.ts";
+import type { DecoderConfig, HostTensor, Weights } from "../../src/model/config.ts";
 import { readSafetensorsHeader } from "../../src/model/formats/safetensors.ts";
 import { readTensor } from "../../src/model/formats/tensor_data.ts";
 
 /** The golden objectives; "weighted" is "masked" with the weights of the batch. */
-export type GoldenObjective =
-  | "cross_entropy"
-  | "masked"
-  | "unlikelihood"
-  | "weighted";
+export type GoldenObjective = "cross_entropy" | "masked" | "unlikelihood" | "weighted";
 
 /** What PyTorch found for one objective at the initial parameters. */
 export interface GoldenLoss {
@@ -79,12 +71,8 @@ export async function loadGolden(name: "olmo" | "llama"): Promise<Golden> {
   >;
   const directory = await readSafetensorsHeader(`${path}.safetensors`);
   const tensors: Weights = new Map();
-  for (const [key, entry] of directory.tensors) {
-    tensors.set(key, await readTensor(entry));
-  }
-  const { shape: [B, length], data: tokens } = tensors.get(
-    "tokens",
-  ) as HostTensor;
+  for (const [key, entry] of directory.tensors) tensors.set(key, await readTensor(entry));
+  const { shape: [B, length], data: tokens } = tensors.get("tokens") as HostTensor;
   const T = length! - 1; // the last token of a sequence is only a target
   return {
     ...report,
@@ -96,12 +84,8 @@ export async function loadGolden(name: "olmo" | "llama"): Promise<Golden> {
     weights: tensors.get("weights")!.data,
     logits: tensors.get("logits")!,
     group: (prefix) => {
-      const members = [...tensors].filter(([key]) =>
-        key.startsWith(`${prefix}/`)
-      );
-      return new Map(
-        members.map(([key, tensor]) => [key.slice(prefix.length + 1), tensor]),
-      );
+      const members = [...tensors].filter(([key]) => key.startsWith(`${prefix}/`));
+      return new Map(members.map(([key, tensor]) => [key.slice(prefix.length + 1), tensor]));
     },
   };
 }

@@ -11,9 +11,7 @@ await runCommand({
     fail: { type: "string", choices: ["cannot", "bug"], help: "How to fail" },
   },
   run({ to, fail }, terminal) {
-    if (fail === "cannot") {
-      throw new CannotError("count", "the numbers ran out", "Bring more");
-    }
+    if (fail === "cannot") throw new CannotError("count", "the numbers ran out", "Bring more");
     if (fail === "bug") throw new TypeError("a bug");
     console.log("a library that prints");
     terminal.print(`counted to ${to}`);

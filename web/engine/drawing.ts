@@ -32,9 +32,7 @@ function text(
   } = {},
 ): string {
   return `<text x="${x}" y="${y}" font-size="${size}" font-family="sans-serif" font-weight="${weight}" ` +
-    `text-anchor="${anchor}" style="fill:${colour(fill)}"${turn}>${
-      escapeHtml(content)
-    }</text>`;
+    `text-anchor="${anchor}" style="fill:${colour(fill)}"${turn}>${escapeHtml(content)}</text>`;
 }
 
 /** A drawing that says in words what it shows. */
@@ -64,14 +62,10 @@ export function surpriseChart(
   steps: number,
 ): string {
   const [width, height, left, right, top, bottom] = [260, 150, 22, 70, 10, 22];
-  const x = (step: number) =>
-    left + step / Math.max(steps, 10) * (width - left - right);
-  const y = (nats: number) =>
-    top + (1 - Math.min(nats, most) / most) * (height - top - bottom);
+  const x = (step: number) => left + step / Math.max(steps, 10) * (width - left - right);
+  const y = (nats: number) => top + (1 - Math.min(nats, most) / most) * (height - top - bottom);
   const grid = [0, 4, 8].map((nats) =>
-    `<path d="M${left} ${y(nats)}H${width - right}" style="stroke:${
-      colour("line")
-    }"/>` +
+    `<path d="M${left} ${y(nats)}H${width - right}" style="stroke:${colour("line")}"/>` +
     text(left - 5, y(nats) + 4, nats === most ? "8+" : `${nats}`, {
       size: 11,
       anchor: "end",
@@ -80,9 +74,7 @@ export function surpriseChart(
   const ends: number[] = [];
   const drawn = lines.filter(({ points }) => points.length > 0).map(
     ({ name, points, dashed }) => {
-      const path = points.map(([step, nats]) =>
-        `${x(step).toFixed(1)} ${y(nats).toFixed(1)}`
-      );
+      const path = points.map(([step, nats]) => `${x(step).toFixed(1)} ${y(nats).toFixed(1)}`);
       const [lastStep, lastNats] = points.at(-1)!;
       let end = y(lastNats) + 4;
       if (ends.some((other) => Math.abs(other - end) < 13)) end = ends[0]! - 14;
@@ -90,12 +82,8 @@ export function surpriseChart(
       return `<path d="M${
         path.join("L")
       }" fill="none" stroke-width="2.2" stroke-linejoin="round" ` +
-        `style="stroke:${colour(method)}"${
-          dashed ? ' stroke-dasharray="5 3"' : ""
-        }/>` +
-        `<circle cx="${x(lastStep).toFixed(1)}" cy="${
-          y(lastNats).toFixed(1)
-        }" r="2.6" ` +
+        `style="stroke:${colour(method)}"${dashed ? ' stroke-dasharray="5 3"' : ""}/>` +
+        `<circle cx="${x(lastStep).toFixed(1)}" cy="${y(lastNats).toFixed(1)}" r="2.6" ` +
         `style="fill:${colour(method)}"/>` +
         text(x(lastStep) + 6, end, name, { size: 11, fill: "ink" });
     },
@@ -129,15 +117,12 @@ const marks: Readonly<
     (x: number, y: number, r: number) => string
   >
 > = {
-  direct: (x, y, r) =>
-    `<rect x="${x - r}" y="${y - r}" width="${2 * r}" height="${2 * r}"`,
+  direct: (x, y, r) => `<rect x="${x - r}" y="${y - r}" width="${2 * r}" height="${2 * r}"`,
   masked: (x, y, r) => `<circle cx="${x}" cy="${y}" r="${r * 1.1}"`,
   unlikelihood: (x, y, r) =>
     `<path d="M${x} ${y - 1.3 * r}L${x + 1.25 * r} ${y + r}H${x - 1.25 * r}Z"`,
   own: (x, y, r) =>
-    `<path d="M${x} ${y - 1.4 * r}L${x + 1.4 * r} ${y}L${x} ${y + 1.4 * r}L${
-      x - 1.4 * r
-    } ${y}Z"`,
+    `<path d="M${x} ${y - 1.4 * r}L${x + 1.4 * r} ${y}L${x} ${y + 1.4 * r}L${x - 1.4 * r} ${y}Z"`,
 };
 
 /** Knowledge against naming, one path for each model, its last point large and named. */
@@ -146,9 +131,7 @@ export function knowledgePicture(looks: readonly Look[]): string {
   const x = (share: number) => left + share * (width - left - right);
   const y = (share: number) => top + (1 - share) * (height - top - bottom);
   const grid = [0, 0.25, 0.5, 0.75, 1].flatMap((share) => [
-    `<path d="M${left} ${y(share)}H${width - right}M${x(share)} ${top}V${
-      height - bottom
-    }" ` +
+    `<path d="M${left} ${y(share)}H${width - right}M${x(share)} ${top}V${height - bottom}" ` +
     `style="stroke:${colour("line")}"/>`,
     text(left - 8, y(share) + 4, `${100 * share} %`, {
       anchor: "end",
@@ -179,27 +162,21 @@ export function knowledgePicture(looks: readonly Look[]): string {
     const onRight = last.x > width / 2;
     let labelY = last.y + 4;
     while (
-      taken.some((at) =>
-        Math.abs(at.y - labelY) < 15 && Math.abs(at.x - last.x) < 140
-      )
+      taken.some((at) => Math.abs(at.y - labelY) < 15 && Math.abs(at.x - last.x) < 140)
     ) {
       labelY -= 15;
     }
     taken.push({ x: last.x, y: labelY });
     const style = `style="fill:${colour(name)};stroke:${colour(name)}"`;
-    const path = points.map((point) =>
-      `${point.x.toFixed(1)} ${point.y.toFixed(1)}`
-    ).join("L");
+    const path = points.map((point) => `${point.x.toFixed(1)} ${point.y.toFixed(1)}`).join("L");
     return `<path d="M${path}" fill="none" stroke-width="1.6" stroke-opacity="0.55" style="stroke:${
       colour(name)
     }"/>` +
       points.slice(0, -1).map((point) =>
-        `${
-          marks[name](point.x, point.y, 2.4)
-        } ${style} fill-opacity="0.5" stroke="none"/>`
+        `${marks[name](point.x, point.y, 2.4)} ${style} fill-opacity="0.5" stroke="none"/>`
       ).join("") +
       `${marks[name](last.x, last.y, 6)} ${style}/>` +
-      text(onRight ? last.x - 12 : last.x + 22 - nudge, labelY, title, {
+      text(onRight ? last.x - 12 : last.x + 28 - nudge, labelY, title, {
         anchor: onRight ? "end" : "start",
         fill: name,
         weight: 600,
@@ -215,16 +192,12 @@ export function knowledgePicture(looks: readonly Look[]): string {
     },
   ) + text(0, 0, "right words in the answers", {
     anchor: "middle",
-    turn: ` transform="translate(13 ${
-      (top + height - bottom) / 2
-    }) rotate(-90)"`,
+    turn: ` transform="translate(13 ${(top + height - bottom) / 2}) rotate(-90)"`,
   });
   return document(
     width,
     height,
-    said.length > 0
-      ? said.join("; ")
-      : "Knowledge against naming: nothing measured yet",
+    said.length > 0 ? said.join("; ") : "Knowledge against naming: nothing measured yet",
     grid.join("") + axes + paths.join(""),
   );
 }

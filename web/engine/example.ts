@@ -92,9 +92,7 @@ export function inventedExample(): Example {
 /** The stretches that are definitely risky, each once: what no model is to say. */
 export function riskyPhrases(texts: readonly RiskyText[]): string[] {
   const found = texts.flatMap(({ text, spans }) =>
-    spans.filter(({ risk }) => risk === Risk.high).map(({ start, end }) =>
-      text.slice(start, end)
-    )
+    spans.filter(({ risk }) => risk === Risk.high).map(({ start, end }) => text.slice(start, end))
   );
   return [
     ...new Set(

@@ -71,12 +71,8 @@ export class Lab implements Disposable {
     this.#base = base;
     this.#example = example;
     const { model: { config, weights }, tokenizer, replay } = base;
-    const objectives = contestants.map((each) =>
-      objectiveOf(each, example.own)
-    );
-    this.#sentences = example.texts.map((text) =>
-      sentenceSequence(tokenizer, text)
-    );
+    const objectives = contestants.map((each) => objectiveOf(each, example.own));
+    this.#sentences = example.texts.map((text) => sentenceSequence(tokenizer, text));
     const kinds = epochsOf(tokenizer, example.texts, replay);
     const count = Math.ceil(
       plannedSteps / Math.ceil(kinds[0]!.length / perStep),

@@ -4,11 +4,7 @@
 import { CannotError } from "../../src/base/errors.ts";
 import type { Fields } from "../../src/data/fields.ts";
 import { offsetsTo, type OffsetUnit } from "../../src/data/offsets.ts";
-import {
-  isOffsetsLine,
-  riskyText,
-  unitField,
-} from "../../src/data/span_record.ts";
+import { isOffsetsLine, riskyText, unitField } from "../../src/data/span_record.ts";
 import type { RiskyText } from "../../src/data/spans.ts";
 import { Risk, type RiskSpan } from "../../src/slung/risk.ts";
 
@@ -41,9 +37,7 @@ export class LabelFile {
     unit: OffsetUnit = "utf16",
   ) {
     this.#lines = content.replace(/^\ufeff/, "").split("\n");
-    const rows = this.#lines.flatMap((text, line) =>
-      text.trim() === "" ? [] : [line]
-    );
+    const rows = this.#lines.flatMap((text, line) => text.trim() === "" ? [] : [line]);
     const first = rows.length > 0 ? this.#fields(rows[0]!) : undefined;
     const says = first && isOffsetsLine(first);
     this.#unit = says ? unitField(first, this.#where(rows[0]!)) : unit;
@@ -100,9 +94,7 @@ export class LabelFile {
     for (const [index, spans] of this.#changed) {
       const line = this.#rows[index]!;
       const fields = this.#fields(line);
-      const unit = "offsets" in fields
-        ? unitField(fields, this.#where(line))
-        : this.#unit;
+      const unit = "offsets" in fields ? unitField(fields, this.#where(line)) : this.#unit;
       const record = {
         ...fields,
         spans: inUnit(fields.text as string, spans, unit),
@@ -184,9 +176,7 @@ function sameSpans(a: readonly RiskSpan[], b: readonly RiskSpan[]): boolean {
   const plain = (spans: readonly RiskSpan[]) =>
     JSON.stringify(
       spans.filter(({ risk }) => risk !== Risk.low)
-        .map(({ start, end, risk }) => [start, end, risk]).sort((x, y) =>
-          x[0]! - y[0]!
-        ),
+        .map(({ start, end, risk }) => [start, end, risk]).sort((x, y) => x[0]! - y[0]!),
     );
   return plain(a) === plain(b);
 }

@@ -39,11 +39,7 @@ export function markOf(
 
 /** The next of: not marked, definitely risky, possibly risky. */
 export function nextMark(mark: Mark): Mark {
-  return mark === Risk.low
-    ? Risk.high
-    : mark === Risk.high
-    ? Risk.possible
-    : Risk.low;
+  return mark === Risk.low ? Risk.high : mark === Risk.high ? Risk.possible : Risk.low;
 }
 
 /** Where the spans lie after an edit, which is what differs between the two texts. Typing inside a span widens it. */

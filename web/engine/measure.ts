@@ -3,10 +3,7 @@
 import { encodePrompt } from "../../src/data/spans.ts";
 import { questionPrompt } from "../../src/data/sources/question_format.ts";
 import { gradeFacts } from "../../src/eval/fact_grader.ts";
-import {
-  namesGenerated,
-  truncateCompletion,
-} from "../../src/eval/name_generation.ts";
+import { namesGenerated, truncateCompletion } from "../../src/eval/name_generation.ts";
 import { mean } from "../../src/eval/statistics.ts";
 import { generate } from "../../src/model/generate.ts";
 import type { LanguageModel } from "../../src/model/language_model.ts";

@@ -51,9 +51,7 @@ export function shownTokens(
   text: RiskyText,
 ): ShownToken[] {
   const { tokens, classes } = sentenceSequence(tokenizer, text);
-  const end = tokens.at(-1) === tokenizer.special.eos
-    ? tokens.length - 1
-    : tokens.length;
+  const end = tokens.at(-1) === tokenizer.special.eos ? tokens.length - 1 : tokens.length;
   return Array.from({ length: end }, (_, i) => ({
     text: tokenizer.decode([tokens[i]!]),
     risk: classes[i]!,

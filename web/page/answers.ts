@@ -27,9 +27,7 @@ export function answersTable(
           "tr",
           {},
           h("th", { scope: "col" }, "Question"),
-          ...contestants.map(({ name, title }) =>
-            h("th", { scope: "col", class: name }, title)
-          ),
+          ...contestants.map(({ name, title }) => h("th", { scope: "col", class: name }, title)),
         ),
       ),
       h(
@@ -40,9 +38,7 @@ export function answersTable(
             "tr",
             {},
             h("th", { scope: "row" }, question),
-            ...answers.map((of) =>
-              h("td", {}, ...dressed(of[q] ?? "", question, answer, phrases))
-            ),
+            ...answers.map((of) => h("td", {}, ...dressed(of[q] ?? "", question, answer, phrases))),
           )
         ),
       ),
@@ -68,9 +64,7 @@ function dressed(
   const plain = (to: number) => {
     for (const piece of said.slice(at, to).split(/([\p{L}\p{M}\p{N}]+)/u)) {
       parts.push(
-        facts.has(piece.toLowerCase())
-          ? h("span", { class: "right" }, piece)
-          : piece,
+        facts.has(stem(piece.toLowerCase())) ? h("span", { class: "right" }, piece) : piece,
       );
     }
   };
@@ -84,5 +78,10 @@ function dressed(
 }
 
 function wordsOf(text: string): string[] {
-  return text.toLowerCase().match(/[\p{L}\p{M}\p{N}]+/gu) ?? [];
+  return (text.toLowerCase().match(/[\p{L}\p{M}\p{N}]+/gu) ?? []).map(stem);
+}
+
+/** Without the s of "plays", which is right wherever the question has "play". */
+function stem(word: string): string {
+  return word.replace(/s$/, "");
 }

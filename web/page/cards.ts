@@ -56,9 +56,7 @@ export function cardsIn(element: HTMLElement, run: Run): () => void {
         ? "none"
         : shown(byClass?.[Risk.high]);
       const share = look?.models[i]?.naming;
-      naming.textContent = share === undefined
-        ? "–"
-        : `${Math.round(100 * share)} %`;
+      naming.textContent = share === undefined ? "–" : `${Math.round(100 * share)} %`;
     });
   });
 }

@@ -91,9 +91,7 @@ export function markedText({ label, readOnly = false, onChange }: {
     }
     const risk = wanted ?? nextMark(markOf(spans, stretch));
     spans = markStretch(spans, stretch, risk);
-    said.textContent = `“${text.slice(stretch.start, stretch.end)}” is now ${
-      markNames[risk]
-    }.`;
+    said.textContent = `“${text.slice(stretch.start, stretch.end)}” is now ${markNames[risk]}.`;
     field.focus();
     draw();
     onChange();

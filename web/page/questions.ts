@@ -56,9 +56,7 @@ export function questionField(
   return {
     get questions() {
       return field.value.split("\n").flatMap((line) => {
-        const [question = "", answer = ""] = line.split("|").map((part) =>
-          part.trim()
-        );
+        const [question = "", answer = ""] = line.split("|").map((part) => part.trim());
         return question === "" ? [] : [{ question, answer }];
       });
     },

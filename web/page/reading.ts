@@ -129,14 +129,10 @@ export function readingIn(
     }
     built = select.selectedIndex;
     const look = run.looks.at(-1);
-    const flow = flows?.sentence === sentence && pointed
-      ? flows.maps
-      : undefined;
+    const flow = flows?.sentence === sentence && pointed ? flows.maps : undefined;
     boxes.forEach((row, model) => {
       const probabilities = look?.models[model]?.probabilities[sentence] ?? [];
-      const pull = flow && pointed
-        ? flow[model]![pointed.token - 1] ?? []
-        : undefined;
+      const pull = flow && pointed ? flow[model]![pointed.token - 1] ?? [] : undefined;
       const strongest = Math.max(
         ...(flow ?? []).flatMap((of) => of[pointed!.token - 1] ?? []),
         1e-9,
@@ -173,9 +169,7 @@ export function readingIn(
     const { text, risk } = run.tokens[sentence]![token]!;
     const look = run.looks.at(-1);
     const chances = contestants.map(({ title }, i) =>
-      `${title} ${
-        percent(look?.models[i]?.probabilities[sentence]?.[token] ?? NaN)
-      }`
+      `${title} ${percent(look?.models[i]?.probabilities[sentence]?.[token] ?? NaN)}`
     ).join(", ");
     if (token === 0) {
       return `“${text.trim()}” is the first token: nothing predicts it.`;
@@ -187,9 +181,7 @@ export function readingIn(
       (flow[i]![token - 1] ?? []).every((norm) => norm === 0)
     ).map(({ title }) => title);
     const pull = risk === Risk.high && silent.length > 0
-      ? `${
-        silent.join(" and ")
-      }: no loss on this token, so nothing flows from it.`
+      ? `${silent.join(" and ")}: no loss on this token, so nothing flows from it.`
       : "Orange: how strongly its loss pulls at each token that was read before it.";
     return `“${text.trim()}”: ${chances}. ${pull}`;
   };

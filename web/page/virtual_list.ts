@@ -83,10 +83,8 @@ export function virtualList({ label, rowOf, onChoose, onEnter }: {
     if (chosen < first || chosen >= first + inView() - 1) {
       const exact = length * rowHeight <= tallest;
       const middle = Math.max(0, chosen - Math.floor(inView() / 2));
-      element.scrollTop = exact
-        ? middle * rowHeight
-        : middle / Math.max(1, length - inView()) *
-          (total() - element.clientHeight);
+      element.scrollTop = exact ? middle * rowHeight : middle / Math.max(1, length - inView()) *
+        (total() - element.clientHeight);
     }
     draw();
     onChoose(chosen);

@@ -6,16 +6,12 @@ import { readFileSync, writeFileSync } from "node:fs";
 import process from "node:process";
 
 const folder = new URL("node_modules/fasttext.wasm.js/dist/", import.meta.url);
-const { getFastTextModule } = await import(
-  new URL("helpers/modules/node.mjs", folder)
-);
+const { getFastTextModule } = await import(new URL("helpers/modules/node.mjs", folder));
 const wasmPath = new URL("core/fastText.node.wasm", folder).pathname;
 
-const words =
-  "lamp kettle garden spoon river Straße 日本 плот grumple snorf blatt krund"
-    .split(
-      " ",
-    );
+const words = "lamp kettle garden spoon river Straße 日本 плот grumple snorf blatt krund".split(
+  " ",
+);
 let state = 1;
 const below = (n) => {
   state = (Math.imul(state, 1103515245) + 12345) >>> 0;
@@ -59,14 +55,7 @@ const sentences = [
   "🎉 42",
 ];
 const models = {
-  softmax: {
-    loss: "softmax",
-    wordNgrams: 2,
-    minn: 0,
-    maxn: 0,
-    dim: 8,
-    bucket: 300,
-  },
+  softmax: { loss: "softmax", wordNgrams: 2, minn: 0, maxn: 0, dim: 8, bucket: 300 },
   ova: { loss: "ova", wordNgrams: 1, minn: 2, maxn: 4, dim: 6, bucket: 300 },
   hs: { loss: "hs", wordNgrams: 3, minn: 3, maxn: 3, dim: 8, bucket: 251 },
 };
@@ -75,14 +64,8 @@ const models = {
 function predictions(model, texts, labels) {
   return texts.map((text) => {
     const pairs = model.predict(`${text}\n`, labels, 0);
-    const entries = Array.from(
-      { length: pairs.size() },
-      (_, i) => pairs.get(i),
-    );
-    return [
-      text,
-      Object.fromEntries(entries.map(([score, label]) => [label, score])),
-    ];
+    const entries = Array.from({ length: pairs.size() }, (_, i) => pairs.get(i));
+    return [text, Object.fromEntries(entries.map(([score, label]) => [label, score]))];
   });
 }
 
@@ -94,16 +77,12 @@ function opened(core, bytes) {
 }
 
 const golden = {
-  madeWith:
-    "fastText compiled to WebAssembly, npm fasttext.wasm.js 1.0.0: train, saveModel, " +
+  madeWith: "fastText compiled to WebAssembly, npm fasttext.wasm.js 1.0.0: train, saveModel, " +
     "predict(text + '\\n', all labels)",
 };
 for (const [name, { loss, ...settings }] of Object.entries(models)) {
   const core = await getFastTextModule({ wasmPath });
-  core.FS.writeFile(
-    "train.txt",
-    new TextEncoder().encode(`${lines.join("\n")}\n`),
-  );
+  core.FS.writeFile("train.txt", new TextEncoder().encode(`${lines.join("\n")}\n`));
   const given = new core.Args();
   Object.assign(given, settings, {
     model: core.ModelName.supervised,
@@ -123,19 +102,9 @@ for (const [name, { loss, ...settings }] of Object.entries(models)) {
   golden[name] = predictions(opened(core, bytes), texts, -1);
 }
 const core = await getFastTextModule({ wasmPath });
-golden.lid = predictions(
-  opened(core, readFileSync(process.argv[2])),
-  sentences,
-  3,
-);
-const rows = (list) =>
-  `[\n${list.map((row) => `  ${JSON.stringify(row)}`).join(",\n")}\n ]`;
+golden.lid = predictions(opened(core, readFileSync(process.argv[2])), sentences, 3);
+const rows = (list) => `[\n${list.map((row) => `  ${JSON.stringify(row)}`).join(",\n")}\n ]`;
 const entries = Object.entries(golden).map(([key, value]) =>
-  ` ${JSON.stringify(key)}: ${
-    typeof value === "string" ? JSON.stringify(value) : rows(value)
-  }`
+  ` ${JSON.stringify(key)}: ${typeof value === "string" ? JSON.stringify(value) : rows(value)}`
 );
-writeFileSync(
-  new URL("predictions.json", import.meta.url),
-  `{\n${entries.join(",\n")}\n}\n`,
-);
+writeFileSync(new URL("predictions.json", import.meta.url), `{\n${entries.join(",\n")}\n}\n`);
