@@ -168,6 +168,7 @@ async function connect(tab: string, url: string, stop: () => Promise<void>): Pro
     return (await Promise.race([answer, crash.promise])).result;
   };
   for (const domain of ["Runtime", "Inspector", "Page", "Network"]) await send(`${domain}.enable`);
+  await send("Emulation.setFocusEmulationEnabled", { enabled: true }); // as if its window were in front
   await send("Page.navigate", { url });
   await Promise.race([loaded.promise, crash.promise]);
   return {

@@ -42,10 +42,24 @@ const drawCards = cardsIn(byId("cards"), run);
 const drawReading = readingIn(byId("reading"), run, client, fault);
 const retokenise = whenQuiet(150, tokenise);
 
+const drawPicture = eachFrame(() => {
+  byId("picture").innerHTML = knowledgePicture(run.looks);
+  const look = run.looks.at(-1);
+  if (!look || !running) return;
+  byId("regular").replaceChildren(answersTable(
+    `What they answer after ${look.step} steps`,
+    running.questions,
+    look.models.map(({ answers }) => answers),
+    riskyPhrases(running.texts),
+  ));
+});
+
 byId("editor").append(editor.element);
-byId("answers").append(h("div", { id: "regular" }), h("div", { id: "asked" }));
+byId("answers").append(h("div", { id: "asked" }), h("div", { id: "regular" }));
 takeHome();
 controls.show("loading");
+drawCards();
+drawPicture();
 await show(location.hash.length > 1 ? await linked() : inventedExample());
 await open();
 
@@ -206,18 +220,6 @@ function hear(news: News): void {
   }
   drawCards();
 }
-
-const drawPicture = eachFrame(() => {
-  byId("picture").innerHTML = knowledgePicture(run.looks);
-  const look = run.looks.at(-1);
-  if (!look || !running) return;
-  byId("regular").replaceChildren(answersTable(
-    `What they answer after ${look.step} steps`,
-    running.questions,
-    look.models.map(({ answers }) => answers),
-    riskyPhrases(running.texts),
-  ));
-});
 
 function status(said: string): void {
   byId("status").textContent = said;
