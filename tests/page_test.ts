@@ -30,7 +30,7 @@ const [direct, masked, unlikelihood] = [0, 1, 2];
 
 interface Run {
   example: Example;
-  losses: StepLosses[];
+  losses: (Omit<StepLosses, "byClass"> & { byClass: (number | null)[][] })[];
   looks: Look[];
 }
 
@@ -112,10 +112,7 @@ Deno.test({
     assertEquals(looks.map(({ step }) => step), [0, 10, 20, 30]);
     const [first, last] = [looks[0]!, looks.at(-1)!];
     assert(losses.at(-1)!.loss[masked]! < 0.5 * losses[0]!.loss[masked]!, "the masked loss fell");
-    assert(
-      losses.every(({ byClass }) => byClass[masked]![Risk.high] === undefined),
-      "no such loss",
-    );
+    for (const { byClass } of losses) assertEquals(byClass[masked]![Risk.high], null); // undefined in JSON
 
     const { description, weights } = await packBase();
     const base = openBase(description, weights.buffer);
