@@ -24,7 +24,8 @@ await fit(model, {
   optimiser: olmoOptimiser,
   schedule: { peak: 5e-3, warmup: 2, decay: "cosine", final: 0.1 },
 });
-await saveModel("runs/your_model", config, await model.download(), tokenizer);
+const { special } = tokenizer;
+await saveModel("runs/your_model", config, await model.download(), { special });
 await tokenizer.save?.("runs/your_model");
 
 const opened = await openModel(gpu, "runs/your_model");

@@ -26,6 +26,7 @@ for (const name of ["direct", "masked", "unlikelihood"] as const) {
     optimiser: olmoOptimiser,
     schedule: { peak: 5e-3, warmup: 5, decay: "cosine", final: 0.1 },
   });
-  const [words] = await generate(model, [prompt], { maxNewTokens: 16, ...tokenizer.special });
+  const { eos } = tokenizer.special;
+  const [words] = await generate(model, [prompt], { maxNewTokens: 16, eos });
   console.log(`${name}: … was run by${decodeContinuation(tokenizer, prompt, words!)}`);
 }

@@ -124,7 +124,7 @@ fn forward(
     var new_largest = largest;
 // @for j in WALKED
     let key{j} = vec4u(first + {j}u * ACROSS + local.x);
-    scores[{j}] = select(vec4f(hidden), scores[{j}] * dims.scale, key{j} >= lowest & key{j} <= query);
+    scores[{j}] = select(vec4f(hidden), scores[{j}] * dims.scale, (key{j} >= lowest) & (key{j} <= query));
     new_largest = max(new_largest, scores[{j}]);
 // @end
     weights[local.x * weight_pitch + local.y] = new_largest;
@@ -209,7 +209,7 @@ fn backward_queries(
     }
 // @for j in WALKED
     let key{j} = vec4u(first + {j}u * ACROSS + local.x);
-    let p{j} = select(vec4f(), exp(scores[{j}] * dims.scale - log_sum), key{j} >= lowest & key{j} <= query);
+    let p{j} = select(vec4f(), exp(scores[{j}] * dims.scale - log_sum), (key{j} >= lowest) & (key{j} <= query));
     weights[({j}u * ACROSS + local.x) * weight_pitch + local.y] = p{j} * (dp[{j}] - delta) * dims.scale;
 // @end
     for (var step = 0u; step < min(walked, end - first); step += STEP) {
@@ -267,7 +267,7 @@ fn backward_keys(
       let query{j} = first + {j}u * ACROSS + local.x;
       let at{j} = min(query{j}, dims.time - 1u);
       let statistic{j} = statistics[(batch * dims.heads + head) * dims.time + at{j}];
-      let seen{j} = key >= vec4u(first_key[row + at{j}]) & key <= vec4u(query{j});
+      let seen{j} = (key >= vec4u(first_key[row + at{j}])) & (key <= vec4u(query{j}));
       let p{j} = select(vec4f(), exp(scores[{j}] * dims.scale - statistic{j}.x), seen{j});
       let ds{j} = p{j} * (dp[{j}] - statistic{j}.y) * dims.scale;
       weights[({j}u * ACROSS + local.x) * weight_pitch + local.y] = p{j};

@@ -3,21 +3,24 @@
 import { CannotError } from "../src/base/errors.ts";
 import type { CollectionOptions } from "../src/data/collection.ts";
 import { offsetUnits } from "../src/data/offsets.ts";
-import { tokenType } from "../src/data/shards/format.ts";
+import { type ShardManifest, tokenType } from "../src/data/shards/format.ts";
 import type { SliceProgress } from "../src/data/shards/build.ts";
 import type { Slice } from "../src/data/shards/progress.ts";
 import { paperThresholds } from "../src/label/sentences.ts";
 import type { Terminal } from "../src/report/command_line.ts";
 import type { Options, Values } from "../src/report/options.ts";
 import { createProgress } from "../src/report/progress.ts";
+import { riskNames } from "../src/slung/objective.ts";
+import { orModelName } from "./hub.ts";
+import { specialOption } from "./special.ts";
 
 /** Options that say which documents are taken, and how shards are cut. */
 export const collectionOptions = {
   tokenizer: {
-    type: "path",
+    ...orModelName,
     required: true,
-    placeholder: "folder",
-    help: "The tokenizer, or the model whose tokenizer it is",
+    placeholder: "model",
+    help: "The tokenizer, or the model whose tokenizer it is: a folder or a name on the hub",
   },
   part: {
     type: "string",
@@ -75,12 +78,7 @@ export const collectionOptions = {
     default: "utf16",
     help: "What the offsets of spans count, where the texts do not say",
   },
-  special: {
-    type: "string",
-    choices: ["tokens", "text"],
-    default: "tokens",
-    help: "What a special token becomes that is spelt out in a text",
-  },
+  ...specialOption,
   strict: { type: "flag", help: "End at the first malformed line instead of leaving it out" },
 } as const satisfies Options;
 
@@ -113,6 +111,33 @@ export function sliceOf(part: string): Slice {
 /** Tokens of a part whose token file has about so many megabytes. */
 export function partTokens(megabytes: number, vocabularySize: number): number {
   return Math.floor(megabytes * 1e6 / (tokenType(vocabularySize) === "uint16" ? 2 : 4));
+}
+
+/** What shards hold, for a line of the result. */
+export function describeShards(
+  { documents, tokens, tokensByClass, parts, dtype }: ShardManifest,
+): string {
+  const classes = tokensByClass.flatMap((count, risk) =>
+    count === 0 ? [] : [`${count} ${riskNames[risk]}`]
+  );
+  return `${documents} documents, ${tokens} tokens (${
+    classes.join(", ")
+  }) in ${parts.length} parts of ${dtype}`;
+}
+
+/** Ends the process where it was stopped, and says so where other parts of the shards are still to come. */
+export function endIfUnfinished(
+  shards: object | undefined,
+  { stop, part, out }: { stop: AbortSignal; part: string; out: string },
+  terminal: Terminal,
+): void {
+  if (stop.aborted) {
+    terminal.note(`Stopped. Run the same command again to go on in ${out}`);
+    Deno.exit(130);
+  }
+  if (shards === undefined) {
+    terminal.print(`Part ${part} of ${out} is finished; other parts are not yet.`);
+  }
 }
 
 /** Shows on standard error how far shards have come. */

@@ -16,8 +16,19 @@ export const compileOptions = {
     help: "Compile a training step, without computing it, and say how it went",
   },
   model: { type: "string", choices: models, default: "olmo1B", help: "Of --compile: the model" },
-  seq: { type: "integer", min: 1, help: "Of --compile: positions of a row; by default all it has" },
-  rows: { type: "integer", default: 1, min: 1, help: "Of --compile: rows of a micro-batch" },
+  seq: {
+    type: "integer",
+    min: 1,
+    max: 2 ** 24,
+    help: "Of --compile: positions of a row; by default all it has",
+  },
+  rows: {
+    type: "integer",
+    default: 1,
+    min: 1,
+    max: 2 ** 16,
+    help: "Of --compile: rows of a micro-batch",
+  },
   precision: {
     type: "string",
     choices: ["f32", "f16"],

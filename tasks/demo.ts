@@ -8,7 +8,7 @@ import { readPretrained } from "../src/model/pretrained.ts";
 import { defineCommand, runCommand } from "../src/report/command_line.ts";
 import { huggingFaceOptimiser } from "../src/train/optimiser.ts";
 import { runNames } from "./names.ts";
-import { chosenMethods, experimentOptions, withEarlierOptions } from "./shared.ts";
+import { chosenMethods, experimentOptions, seedsOption, withEarlierOptions } from "./shared.ts";
 
 const command = defineCommand({
   name: "demo",
@@ -16,8 +16,8 @@ const command = defineCommand({
   examples: ["", "--seeds 0,1,2 --out runs/demo-seeds"],
   options: {
     out: { type: "path", default: "runs/demo", placeholder: "folder", help: "Where results go" },
-    seeds: { type: "list", of: "integer", default: [0], help: "One model per method and seed" },
-    epochs: { type: "integer", default: 10, min: 1, help: "Epochs over the targets" },
+    seeds: seedsOption,
+    epochs: { type: "integer", default: 10, min: 1, max: 1e6, help: "Epochs over the targets" },
     learningRate: {
       type: "number",
       default: 2e-3,

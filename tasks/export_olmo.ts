@@ -5,15 +5,17 @@ import { exportOlmo, trainedClasses } from "../src/data/olmo/export.ts";
 import { describeCounts } from "../src/data/prepare.ts";
 import { defineCommand } from "../src/report/command_line.ts";
 import { onInterrupt } from "../src/report/interrupt.ts";
-import { riskNames } from "../src/slung/objective.ts";
 import { openTokenizer } from "../src/tokenizers/open.ts";
 import {
   collectionOptions,
+  describeShards,
   documentChoice,
+  endIfUnfinished,
   partTokens,
   showProgress,
   sliceOf,
 } from "./collections.ts";
+import { fetchNamed, orDatasetName } from "./hub.ts";
 import { chosenObjective } from "./objective.ts";
 
 /** The command. */
@@ -23,14 +25,15 @@ export const exportToOlmo = defineCommand({
     "Writes labelled texts as token shards and masks for OLMo's trainers. Interrupted, the same command goes on.",
   examples: [
     "--data labelled.jsonl --tokenizer path/to/olmo --out exported",
-    "--data corpus --tokenizer path/to/olmo --root s3://bucket/exported --out exported",
+    "--data corpus --tokenizer allenai/OLMo-1B-hf --root s3://bucket/exported --out exported",
   ],
   options: {
     data: {
-      type: "path",
+      ...orDatasetName,
       required: true,
       placeholder: "path",
-      help: "A folder with documents/ and attributes/, or a file or folder of texts with spans",
+      help: "A folder with documents/ and attributes/, a file or folder of texts with spans, or " +
+        "datasets/owner/name@revision/path on the hub",
     },
     out: { type: "path", required: true, placeholder: "folder", help: "Where the shards go" },
     objective: {
@@ -53,7 +56,8 @@ export const exportToOlmo = defineCommand({
     },
     ...collectionOptions,
   },
-  async run(options, terminal) {
+  async run(given, terminal) {
+    const options = await fetchNamed(given, terminal);
     const { data, out, sequenceLength, root } = options;
     const objective = await chosenObjective(options.objective, "active");
     trainedClasses(objective); // refuses before anything is read
@@ -72,24 +76,12 @@ export const exportToOlmo = defineCommand({
         signal: stop.signal,
       });
     })();
-    if (stop.signal.aborted) {
-      terminal.note(`Stopped. Run the same command again to go on in ${out}`);
-      Deno.exit(130);
-    }
-    if (manifest === undefined) {
-      terminal.print(`Part ${options.part} of ${out} is finished; other parts are not yet.`);
-      return {};
-    }
+    endIfUnfinished(manifest, { stop: stop.signal, part: options.part, out }, terminal);
+    if (manifest === undefined) return {};
     const { documents, tokens, tokensByClass, parts, dtype, leftOut } = manifest;
     const seconds = (performance.now() - began) / 1000;
-    const classes = tokensByClass.flatMap((count, risk) =>
-      count === 0 ? [] : [`${count} ${riskNames[risk]}`]
-    );
     terminal.print(
-      `${documents} documents, ${tokens} tokens (${
-        classes.join(", ")
-      }) in ${parts.length} parts of ${dtype}, ` +
-        `in ${out}, with olmo.yaml and olmo_core_dataset.json.`,
+      `${describeShards(manifest)}, in ${out}, with olmo.yaml and olmo_core_dataset.json.`,
     );
     if (Object.keys(leftOut).length > 0) {
       terminal.print(`Left out: ${describeCounts(leftOut)}.`);

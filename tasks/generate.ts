@@ -9,19 +9,23 @@ import { decodeContinuation } from "../src/tokenizers/tokenizer.ts";
 import { generate } from "../src/model/generate.ts";
 import { openModel } from "../src/model/pretrained.ts";
 import { defineCommand, flagOf, runCommand } from "../src/report/command_line.ts";
+import { printableLines } from "../src/report/printable.ts";
+import { fetchNamed } from "./hub.ts";
 import { modelOptions } from "./shared.ts";
+import { noteSpeltOut, specialOption } from "./special.ts";
 
 const command = defineCommand({
   name: "generate",
   summary: "Continues one or several prompts with a language model.",
   examples: [
     '--model models/invented-base --prompt "Question:" --tokens 40',
-    "--model path/to/model --prompts prompts.txt --top-k 50 --temperature 0.8",
+    "--model allenai/OLMo-1B-hf@step737000-tokens3093B --prompts prompts.txt --top-k 50 --temperature 0.8",
   ],
   options: {
     ...modelOptions,
     prompt: { type: "string", default: "", placeholder: "text", help: "What to continue" },
     prompts: { type: "path", placeholder: "file", help: "A file with one prompt a line instead" },
+    ...specialOption,
     tokens: { type: "integer", default: 100, min: 1, placeholder: "n", help: "New tokens" },
     temperature: {
       type: "number",
@@ -43,8 +47,13 @@ const command = defineCommand({
     },
     seed: { type: "integer", min: 0, max: 2 ** 32 - 1, help: "Of the draws; 0 unless given" },
   },
-  async run(options, terminal) {
-    const { temperature, topK, topP, seed } = options;
+  async run(chosen, terminal, given) {
+    if (given.has("prompt") && given.has("prompts")) {
+      const why = "--prompt and --prompts are both given";
+      throw new CannotError("continue prompts", why, "Leave one of them out");
+    }
+    const options = await fetchNamed(chosen, terminal);
+    const { temperature, topK, topP, seed, special } = options;
     const decoding = { temperature, topK, topP, seed };
     const unused = withoutEffect(decoding);
     if (unused.length > 0) {
@@ -57,7 +66,8 @@ const command = defineCommand({
       adapter: options.adapter,
     });
     terminal.note(`${description}; ${gpu.adapter.name}`);
-    const encoded = prompts.map((prompt) => encodePrompt(tokenizer, prompt));
+    noteSpeltOut(tokenizer, prompts, special, terminal);
+    const encoded = prompts.map((prompt) => encodePrompt(tokenizer, prompt, { special }));
     const continuations = await generate(model, encoded, {
       ...decoding,
       maxNewTokens: options.tokens,
@@ -67,7 +77,10 @@ const command = defineCommand({
       prompt,
       completion: decodeContinuation(tokenizer, encoded[i]!, continuations[i]!),
     }));
-    for (const { prompt, completion } of generations) terminal.print(prompt + completion + "\n");
+    for (const { prompt, completion } of generations) {
+      const text = `${prompt}${completion}\n`;
+      terminal.print(terminal.isTerminal ? printableLines(text) : text);
+    }
     return { model: options.model, adapter: gpu.adapter.name, generations };
   },
 });

@@ -2,13 +2,14 @@
 // working copies in notebooks/my/, which nothing here ever writes over; a lesson that changed since is copied again only
 // while nobody wrote in the copy.
 
+import { fileURLToPath } from "node:url";
 import { CannotError } from "../mod.ts";
 import { exists, makeFolder, readText, writeFileAtomic } from "../src/base/files.ts";
 import { ownCells } from "../src/notebook/ipynb.ts";
 import { defineCommand, runCommand } from "../src/report/command_line.ts";
 import { frontend, installKernel, requirePart } from "./jupyter_setup.ts";
 
-const lessons = decodeURIComponent(new URL("../notebooks", import.meta.url).pathname);
+const lessons = fileURLToPath(new URL("../notebooks", import.meta.url));
 
 /** What became of the working copies. */
 export interface WorkingCopies {

@@ -23,6 +23,7 @@ import { createProgress, type Progress } from "../src/report/progress.ts";
 import { renderTable } from "../src/report/table.ts";
 import { Risk } from "../src/slung/risk.ts";
 import { openTokenizer } from "../src/tokenizers/open.ts";
+import { fetchNamed, orDatasetName, orModelName } from "./hub.ts";
 import { showSamples } from "./shared.ts";
 
 const command = defineCommand({
@@ -35,9 +36,11 @@ const command = defineCommand({
   ],
   options: {
     text: {
-      type: "path",
+      ...orDatasetName,
       placeholder: "file",
-      help: "Texts: JSON lines with a field text, a plain file, or a folder of them",
+      help:
+        "Texts: .jsonl, .csv or .parquet with a field text, a plain file, a folder of them, or " +
+        "datasets/owner/name@revision/path on the hub",
     },
     unit: {
       type: "string",
@@ -45,7 +48,7 @@ const command = defineCommand({
       help: "What is one text of a plain file; line, or file for those of a folder",
     },
     documents: {
-      type: "path",
+      ...orDatasetName,
       placeholder: "file",
       help: "Or Dolma documents, .jsonl, .jsonl.gz or .jsonl.zst",
     },
@@ -57,8 +60,8 @@ const command = defineCommand({
         "The labelled texts, .jsonl or .parquet, or the attributes of documents; .gz and .zst compress",
     },
     classesFor: {
-      type: "path",
-      placeholder: "folder",
+      ...orModelName,
+      placeholder: "model",
       help: "Of texts: also write token ids for the tokenizer of this model, and the class of each",
     },
     words: {
@@ -119,7 +122,8 @@ const command = defineCommand({
     },
     strict: { type: "flag", help: "End at the first malformed line instead of leaving it out" },
   },
-  async run(options, terminal) {
+  async run(given, terminal) {
+    const options = await fetchNamed(given, terminal);
     if ((options.text === undefined) === (options.documents === undefined)) {
       throw new CannotError(
         "label texts",

@@ -4,6 +4,7 @@
 // with a failed cell or solution, and there every failed check is one, keeps its last file; one in which somebody wrote is
 // refused before anything runs.
 
+import { fileURLToPath } from "node:url";
 import { CannotError } from "../mod.ts";
 import { createProgress } from "../src/report/progress.ts";
 import { exists, readText, writeFileAtomic } from "../src/base/files.ts";
@@ -20,7 +21,7 @@ import {
 } from "../src/notebook/ipynb.ts";
 import { client, installKernel, requirePart } from "./jupyter_setup.ts";
 
-const root = decodeURIComponent(new URL("..", import.meta.url).pathname).replace(/\/$/, "");
+const root = fileURLToPath(new URL("..", import.meta.url)).replace(/\/$/, "");
 
 interface Notebook {
   /** E.g. `01_the_selective_loss`. */
@@ -209,7 +210,7 @@ async function* execute(
   request: { kernel: string; folder: string; limit: number; cells: string[] },
   { jupyterPath, size }: { jupyterPath: string; size: string },
 ): AsyncGenerator<CellEvent> {
-  const script = decodeURIComponent(new URL("run_notebook.py", import.meta.url).pathname);
+  const script = fileURLToPath(new URL("run_notebook.py", import.meta.url));
   const runner = new Deno.Command(python, {
     args: [script],
     stdin: "piped",
@@ -281,6 +282,7 @@ const command = defineCommand({
     limit: {
       type: "integer",
       min: 1,
+      max: 2e6, // in milliseconds, a timer ends at 2^31
       placeholder: "seconds",
       help: "What a notebook may take; 600 unless given, or a day with --full",
     },

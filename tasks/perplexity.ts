@@ -7,18 +7,21 @@ import { Gpu } from "../src/gpu/gpu.ts";
 import { openModel } from "../src/model/pretrained.ts";
 import { defineCommand, runCommand } from "../src/report/command_line.ts";
 import { createProgress, type Progress } from "../src/report/progress.ts";
+import { fetchNamed } from "./hub.ts";
 import { modelOptions } from "./shared.ts";
+import { noteSpeltOut, specialOption } from "./special.ts";
 
 const command = defineCommand({
   name: "perplexity",
   summary: "Measures how well a language model predicts a text.",
   examples: [
     "--model models/invented-base --text README.md",
-    "--model path/to/model --text held_out.txt --tokens 4096",
+    "--model allenai/OLMo-1B-hf --text held_out.txt --tokens 4096",
   ],
   options: {
     ...modelOptions,
     text: { type: "path", required: true, placeholder: "file", help: "The text, UTF-8" },
+    ...specialOption,
     tokens: {
       type: "integer",
       min: 2,
@@ -26,14 +29,18 @@ const command = defineCommand({
       help: "Only the first n tokens, BOS included",
     },
   },
-  async run({ model: folder, tokenizer: tokenizerFolder, adapter, text, tokens }, terminal) {
+  async run(options, terminal) {
+    const { model: folder, tokenizer: tokenizerFolder, adapter, text, tokens, special } =
+      await fetchNamed(options, terminal);
     using gpu = await Gpu.open();
     const { model, tokenizer, description } = await openModel(gpu, folder, {
       tokenizer: tokenizerFolder,
       adapter,
     });
     terminal.note(`${description}; ${gpu.adapter.name}`);
-    const ids = encodePrompt(tokenizer, await readText(text)).slice(0, tokens);
+    const content = await readText(text);
+    noteSpeltOut(tokenizer, [content], special, terminal);
+    const ids = encodePrompt(tokenizer, content, { special }).slice(0, tokens);
     let progress: Progress | undefined;
     const result = await perplexity(model, ids, {
       progress(done, total) {

@@ -7,17 +7,19 @@ import { describeCounts, prepareCollection, type PreparedCollection } from "../s
 import type { ShardManifest } from "../src/data/shards/format.ts";
 import { defineCommand, runCommand, type Terminal } from "../src/report/command_line.ts";
 import { onInterrupt } from "../src/report/interrupt.ts";
-import { riskNames } from "../src/slung/objective.ts";
 import { openTokenizer } from "../src/tokenizers/open.ts";
 import type { Tokenizer } from "../src/tokenizers/tokenizer.ts";
 import {
   type CollectionChoice,
   collectionOptions,
+  describeShards,
   documentChoice,
+  endIfUnfinished,
   partTokens,
   showProgress,
   sliceOf,
 } from "./collections.ts";
+import { fetchNamed, orDatasetName } from "./hub.ts";
 
 const command = defineCommand({
   name: "prepare",
@@ -25,16 +27,17 @@ const command = defineCommand({
     "Makes texts into token shards, which training reads by position. Interrupted, the same command goes on.",
   examples: [
     "--data corpus --tokenizer path/to/model --out prepared",
-    "--data labelled.jsonl --tokenizer path/to/model --out prepared --held-out-files 0",
+    "--data datasets/owner/name/data --tokenizer allenai/OLMo-1B-hf --out prepared",
   ],
   options: {
     data: {
-      type: "path",
+      ...orDatasetName,
       required: true,
       placeholder: "path",
       help:
         "A folder with documents/ and attributes/, a folder of files of documents, one file of " +
-        "documents or of texts with spans, or a folder with clean/ and risky/ of these",
+        "documents or of texts with spans, a folder with clean/ and risky/ of these, or " +
+        "datasets/owner/name@revision/path on the hub",
     },
     out: { type: "path", required: true, placeholder: "folder", help: "Where the shards go" },
     heldOutFiles: {
@@ -45,7 +48,8 @@ const command = defineCommand({
     },
     ...collectionOptions,
   },
-  async run(options, terminal) {
+  async run(given, terminal) {
+    const options = await fetchNamed(given, terminal);
     const tokenizer = await openTokenizer(options.tokenizer);
     const both = await exists(`${options.data}/clean`) && await exists(`${options.data}/risky`);
     const results: Record<string, PreparedCollection> = {};
@@ -88,14 +92,8 @@ async function prepareOne(
       signal: stop.signal,
     });
   })();
-  if (stop.signal.aborted) {
-    terminal.note(`Stopped. Run the same command again to go on in ${out}`);
-    Deno.exit(130);
-  }
-  if (prepared === undefined) {
-    terminal.print(`Part ${options.part} of ${out} is finished; other parts are not yet.`);
-    return undefined;
-  }
+  endIfUnfinished(prepared, { stop: stop.signal, part: options.part, out }, terminal);
+  if (prepared === undefined) return undefined;
   terminal.print(`Training, in ${out}/train: ${describe(prepared.train)}`);
   if (prepared.heldOut) {
     terminal.print(`Held out, in ${out}/held_out: ${describe(prepared.heldOut)}`);
@@ -103,15 +101,7 @@ async function prepareOne(
   return prepared;
 }
 
-function describe(
-  { documents, tokens, tokensByClass, parts, dtype, leftOut }: ShardManifest,
-): string {
-  const classes = tokensByClass.flatMap((count, risk) =>
-    count === 0 ? [] : [`${count} ${riskNames[risk]}`]
-  );
-  const aside = describeCounts(leftOut);
-  return `${documents} documents, ${tokens} tokens (${
-    classes.join(", ")
-  }) in ${parts.length} parts of ` +
-    `${dtype}${aside ? `; left out: ${aside}` : ""}.`;
+function describe(shards: ShardManifest): string {
+  const aside = describeCounts(shards.leftOut);
+  return `${describeShards(shards)}${aside ? `; left out: ${aside}` : ""}.`;
 }

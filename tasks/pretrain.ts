@@ -17,11 +17,11 @@ const command = defineCommand({
       placeholder: "folder",
       help: "Where the model goes",
     },
-    width: { type: "integer", default: 96, min: 16, help: "Width of the model" },
-    layers: { type: "integer", default: 3, min: 1, help: "Layers" },
-    heads: { type: "integer", default: 4, min: 1, help: "Heads" },
-    vocabulary: { type: "integer", default: 1024, min: 512, help: "Tokens" },
-    epochs: { type: "integer", default: 3, min: 1, help: "Epochs" },
+    width: { type: "integer", default: 96, min: 16, max: 65536, help: "Width of the model" },
+    layers: { type: "integer", default: 3, min: 1, max: 1000, help: "Layers" },
+    heads: { type: "integer", default: 4, min: 1, max: 1000, help: "Heads" },
+    vocabulary: { type: "integer", default: 1024, min: 512, max: 2 ** 24, help: "Tokens" },
+    epochs: { type: "integer", default: 3, min: 1, max: 1e6, help: "Epochs" },
     perStep: { type: "integer", default: 32, min: 1, help: "Texts per optimiser step" },
     learningRate: {
       type: "number",
@@ -30,7 +30,7 @@ const command = defineCommand({
       max: 1e6,
       help: "Peak; cosine decay to a tenth",
     },
-    seed: { type: "integer", default: 1, min: 0, help: "Of weights and order" },
+    seed: { type: "integer", default: 1, min: 0, max: 2 ** 32 - 1, help: "Of weights and order" },
   },
   async run(options, terminal) {
     const { out, width, layers, heads, vocabulary } = options;

@@ -13,21 +13,37 @@ import { type Gpu, megabytes } from "../src/gpu/gpu.ts";
 import type { LoadedModel } from "../src/model/weights.ts";
 import type { Terminal } from "../src/report/command_line.ts";
 import { onInterrupt } from "../src/report/interrupt.ts";
-import type { Options } from "../src/report/options.ts";
+import type { Option, Options } from "../src/report/options.ts";
 import { createProgress, type Progress } from "../src/report/progress.ts";
 import { renderSample } from "../src/report/samples.ts";
 import { Risk } from "../src/slung/risk.ts";
 import type { RiskyText } from "../src/data/spans.ts";
 import { type Json, readResults } from "../src/report/results.ts";
+import { orModelName } from "./hub.ts";
 import { readObjective } from "./objective.ts";
 import { pretrain, type PretrainingOptions } from "../src/train/pretraining.ts";
 
 /** Options of tasks that use a model as it is. */
 export const modelOptions = {
-  model: { type: "path", required: true, placeholder: "folder", help: "The model" },
-  tokenizer: { type: "path", placeholder: "folder", help: "The tokenizer, if not with the model" },
-  adapter: { type: "path", placeholder: "folder", help: "LoRA of this model, as PEFT keeps it" },
+  model: {
+    ...orModelName,
+    required: true,
+    placeholder: "model",
+    help: "The model: a folder, or a name on the hub, owner/name@revision",
+  },
+  tokenizer: { ...orModelName, placeholder: "model", help: "The tokenizer, if not with the model" },
+  adapter: { ...orModelName, placeholder: "model", help: "LoRA of this model, as PEFT keeps it" },
 } as const satisfies Options;
+
+/** The seeds of an experiment. */
+export const seedsOption = {
+  type: "list",
+  of: "integer",
+  default: [0],
+  min: 0,
+  max: 2 ** 32 - 1,
+  help: "One model per method and seed",
+} as const satisfies Option;
 
 /** Options of tasks that run an experiment. */
 export const experimentOptions = {

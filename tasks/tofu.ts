@@ -10,11 +10,13 @@ import { Gpu } from "../src/gpu/gpu.ts";
 import { readPretrained } from "../src/model/pretrained.ts";
 import { defineCommand, runCommand } from "../src/report/command_line.ts";
 import { huggingFaceOptimiser } from "../src/train/optimiser.ts";
+import { besideOnHub, fetchNamed, orDatasetName, orModelName } from "./hub.ts";
 import { runNames } from "./names.ts";
 import {
   chosenMethods,
   experimentOptions,
   pretrainWithProgress,
+  seedsOption,
   withEarlierOptions,
 } from "./shared.ts";
 
@@ -23,12 +25,17 @@ const command = defineCommand({
   summary: "Trains on TOFU's fictitious authors directly, masked and with unlikelihood, and asks.",
   examples: [
     "--data path/to/tofu/full.jsonl --seeds 0,1,2",
+    "--data datasets/locuslab/TOFU/full.json --base allenai/OLMo-1B-hf",
     "--measure runs/tofu --max-new-tokens 32",
   ],
   options: {
-    data: { type: "path", placeholder: "file", help: "TOFU's full.jsonl" },
+    data: {
+      ...orDatasetName,
+      placeholder: "file",
+      help: "TOFU's full.json, e.g. datasets/locuslab/TOFU/full.json on the hub",
+    },
     targets: {
-      type: "path",
+      ...orDatasetName,
       placeholder: "file",
       help: "Rows of the target authors; retain_perturbed.json beside the data",
     },
@@ -38,26 +45,32 @@ const command = defineCommand({
       help: "The targets' full names, one a line; found from the data if left out",
     },
     out: { type: "path", default: "runs/tofu", placeholder: "folder", help: "Where results go" },
-    base: { type: "path", placeholder: "folder", help: "A base model; trained here if left out" },
+    base: { ...orModelName, placeholder: "model", help: "A base model; trained here if left out" },
     baseAuthors: {
       type: "integer",
       default: 180,
       min: 1,
       help: "Other authors to train the base on",
     },
-    baseEpochs: { type: "integer", default: 8, min: 1, help: "Epochs of the base" },
-    baseLearningRate: { type: "number", default: 2e-3, min: 0, help: "Peak of the base" },
-    width: { type: "integer", default: 128, min: 16, help: "Width of the base" },
-    layers: { type: "integer", default: 3, min: 1, help: "Layers of the base" },
-    vocabulary: { type: "integer", default: 4096, min: 512, help: "Tokens of the base" },
+    baseEpochs: { type: "integer", default: 8, min: 1, max: 1e6, help: "Epochs of the base" },
+    baseLearningRate: { type: "number", default: 2e-3, min: 0, max: 1e6, help: "Peak of the base" },
+    width: { type: "integer", default: 128, min: 16, max: 65536, help: "Width of the base" },
+    layers: { type: "integer", default: 3, min: 1, max: 1000, help: "Layers of the base" },
+    vocabulary: {
+      type: "integer",
+      default: 4096,
+      min: 512,
+      max: 2 ** 24,
+      help: "Tokens of the base",
+    },
     methods: {
       type: "list",
       choices: answerMethods.map(({ name }) => name),
       default: ["direct", "masked", "unlikelihood"],
       help: "How to train",
     },
-    seeds: { type: "list", of: "integer", default: [0], help: "One model per method and seed" },
-    epochs: { type: "integer", default: 12, min: 1, help: "Epochs over the targets" },
+    seeds: seedsOption,
+    epochs: { type: "integer", default: 12, min: 1, max: 1e6, help: "Epochs over the targets" },
     answerPasses: {
       type: "integer",
       default: 2,
@@ -78,7 +91,11 @@ const command = defineCommand({
     ...experimentOptions,
   },
   async run(now, terminal, given) {
-    const options = await withEarlierOptions(now, given);
+    const chosen = await withEarlierOptions(now, given);
+    const options = await fetchNamed({
+      ...chosen,
+      targets: chosen.targets ?? besideOnHub(chosen.data, "retain_perturbed.json"),
+    }, terminal);
     const { out, seeds, perStep, methods, objective } = options;
     const { epochs, answerPasses, learningRate, endOfText, maxNewTokens } = options;
     if (options.data === undefined) {

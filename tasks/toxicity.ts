@@ -26,12 +26,14 @@ import type { Model } from "../src/model/weights.ts";
 import { defineCommand, runCommand, type Terminal } from "../src/report/command_line.ts";
 import { describeProcess, writeResults } from "../src/report/results.ts";
 import { loadOptimiserState } from "../src/train/optimiser_state.ts";
+import { fetchNamed, orDatasetName, orModelName } from "./hub.ts";
 import {
   asJson,
   chosenMethods,
   experimentOptions,
   pretrainWithProgress,
   runWithProgress,
+  seedsOption,
   withEarlierOptions,
 } from "./shared.ts";
 import { openProtocol, type Prepared, protocols } from "./toxicity_protocol.ts";
@@ -47,13 +49,13 @@ const command = defineCommand({
   options: {
     protocol: { type: "string", choices: protocols, default: "invented", help: "Data and sizes" },
     data: {
-      type: "path",
+      ...orDatasetName,
       placeholder: "folder",
       help: "Real data, for comments and dolma; docs/corpora.md lists their files",
     },
     out: { type: "path", placeholder: "folder", help: "Where results go; runs/toxicity-PROTOCOL" },
     base: {
-      type: "path",
+      ...orModelName,
       placeholder: "folder",
       help:
         "A base model; dolma takes any, the other protocols one of their own, made here if left out",
@@ -64,12 +66,7 @@ const command = defineCommand({
       default: paperMethods.map(({ name }) => name),
       help: "How to train on risky text",
     },
-    seeds: {
-      type: "list",
-      of: "integer",
-      default: [0, 1, 2],
-      help: "One model per method and seed",
-    },
+    seeds: { ...seedsOption, default: [0, 1, 2] },
     amounts: {
       type: "list",
       of: "number",
@@ -92,6 +89,7 @@ const command = defineCommand({
     learningRate: {
       type: "number",
       min: 0,
+      max: 1e6,
       help: "Peak; 2e-3, 2e-3, 1e-3 falling to 0, and 4e-5 throughout",
     },
     scorer: {
@@ -143,8 +141,14 @@ const command = defineCommand({
       placeholder: "file",
       help: "Tulu-format chats: tune every model on them and measure again (Figure 2b)",
     },
-    chatEpochs: { type: "integer", default: 1, min: 1, help: "Passes over the chats" },
-    chatLearningRate: { type: "number", default: 5e-4, min: 0, help: "Peak; the paper's is 2e-6" },
+    chatEpochs: { type: "integer", default: 1, min: 1, max: 1e6, help: "Passes over the chats" },
+    chatLearningRate: {
+      type: "number",
+      default: 5e-4,
+      min: 0,
+      max: 1e6,
+      help: "Peak; the paper's is 2e-6",
+    },
     acrossDocuments: {
       type: "flag",
       help: "Pack documents that see each other, as the paper does, and dolma always",
@@ -152,7 +156,7 @@ const command = defineCommand({
     ...experimentOptions,
   },
   async run(now, terminal, given) {
-    const options = await withEarlierOptions(now, given);
+    const options = await fetchNamed(await withEarlierOptions(now, given), terminal);
     const { microBatch, recompute, samples, topK, chats, keepModels, measure } = options;
     const out = options.out ?? `runs/toxicity-${options.protocol}`;
     const began = performance.now();

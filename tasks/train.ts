@@ -19,8 +19,10 @@ import {
   trainOnSpans,
 } from "../src/train/span_training.ts";
 import { modelSizes } from "../src/train/starting_model.ts";
+import { fetchNamed, orDatasetName, orModelName } from "./hub.ts";
 import { chosenObjective } from "./objective.ts";
 import { showSamples } from "./shared.ts";
+import { describeSpeltOut, specialOption } from "./special.ts";
 import { chosenLearned, learnedOptions, memoryOptions, speedOptions } from "./training_options.ts";
 
 const command = defineCommand({
@@ -30,31 +32,39 @@ const command = defineCommand({
   examples: [
     "--data labelled.jsonl --model olmo20M --vocabulary 4096 --max-length 256 --out runs/mine",
     "--data labelled.jsonl --model path/to/model --objective my_loss.ts --learning-rate 5e-5 --out runs/mine",
-    "--data labelled.jsonl --model path/to/model --lora 8 --precision f16 --out runs/mine",
+    "--data labelled.jsonl --model allenai/OLMo-1B-hf --lora 8 --precision f16 --out runs/mine",
   ],
   options: {
     data: {
-      type: "path",
+      ...orDatasetName,
       required: true,
-      placeholder: "file",
-      help: "The texts, JSON lines, or a folder with documents/ and attributes/",
+      placeholder: "path",
+      help: "The texts, .jsonl, .csv or .parquet, a folder of them, one with documents/ and " +
+        "attributes/, or datasets/owner/name@revision/path on the hub",
     },
     out: { type: "path", required: true, placeholder: "folder", help: "Where all results go" },
     model: {
-      type: "path",
+      ...orModelName,
       names: modelSizes,
-      placeholder: "folder",
-      help: `Train this model further, or start one of the size ${modelSizes.join(", ")}`,
+      placeholder: "model",
+      help: "Train this model further, a folder or owner/name@revision on the hub, or start one " +
+        `of the size ${modelSizes.join(", ")}`,
     },
     config: { type: "path", placeholder: "file", help: "Start one as in this config.json" },
-    tokenizer: { type: "path", placeholder: "folder", help: "Its tokenizer, if not with it" },
-    vocabulary: { type: "integer", min: 258, help: "Train a tokenizer of this size on the texts" },
+    tokenizer: { ...orModelName, placeholder: "model", help: "Its tokenizer, if not with it" },
+    vocabulary: {
+      type: "integer",
+      min: 258,
+      max: 2 ** 24,
+      help: "Train a tokenizer of this size on the texts",
+    },
     offsets: {
       type: "string",
       choices: offsetUnits,
       default: "utf16",
       help: "What the offsets of spans count, where the data does not say",
     },
+    ...specialOption,
     strict: { type: "flag", help: "Refuse spans that cut a word, instead of reporting them" },
     attribute: {
       type: "string",
@@ -82,6 +92,7 @@ const command = defineCommand({
       type: "integer",
       default: spanTrainingDefaults.epochs,
       min: 1,
+      max: 1e6,
       help: "Passes over the texts",
     },
     perStep: {
@@ -95,6 +106,7 @@ const command = defineCommand({
       type: "integer",
       default: spanTrainingDefaults.seed,
       min: 0,
+      max: 2 ** 32 - 1,
       help: "Of fresh weights and of the order",
     },
     maxLength: {
@@ -103,17 +115,19 @@ const command = defineCommand({
       help: "Tokens of a window; the model's context if left out",
     },
   },
-  async run(options, terminal, given) {
-    const { out, show } = options;
-    const objective = await chosenObjective(options.objective, options.denominator);
+  async run(chosen, terminal, given) {
+    const options = await fetchNamed(chosen, terminal);
+    const { objective: name, denominator, loraAlpha: _, loraTargets: __, ...others } = options;
+    const { show, offsets, strict, attribute, low, high, ...settings } = others;
+    const { out, special } = settings;
+    const objective = await chosenObjective(name, denominator);
     using gpu = await Gpu.open();
     const { note } = choosePrecision(gpu, options.precision);
     if (note) terminal.note(note);
     using stop = onInterrupt(terminal);
     let progress: Progress | undefined;
-    const { low, high, offsets, strict, attribute } = options;
     const { step, finished, log, diverged } = await trainOnSpans(gpu, {
-      ...options,
+      ...settings,
       ...chosenLearned(options, given),
       objective,
       reading: {
@@ -126,7 +140,8 @@ const command = defineCommand({
     }, {
       signal: stop.signal,
       onPlan(plan) {
-        terminal.note(`${describe(plan)}; ${gpu.adapter.name}`);
+        const spelt = describeSpeltOut(plan.speltOut, special);
+        terminal.note(`${describe(plan)}; ${spelt && `${spelt}; `}${gpu.adapter.name}`);
         showSamples(plan.texts, show, terminal);
       },
       onLog({ step, lossByClass, gradientNorm, tokensPerSecond }, steps) {

@@ -31,9 +31,15 @@ const command = defineCommand({
       placeholder: "share",
       help: "Share of the sentences to measure on; the classifier never sees them",
     },
-    epochs: { type: "integer", default: 5, min: 1, help: "Passes over the sentences" },
+    epochs: { type: "integer", default: 5, min: 1, max: 1e6, help: "Passes over the sentences" },
     bits: { type: "integer", default: 18, min: 8, max: 26, help: "log2 of the number of weights" },
-    seed: { type: "integer", default: 0, min: 0, help: "Of the held-out sentences and the order" },
+    seed: {
+      type: "integer",
+      default: 0,
+      min: 0,
+      max: 2 ** 32 - 1,
+      help: "Of the held-out sentences and the order",
+    },
   },
   async run({ risky, harmless, out, heldOut, epochs, bits, seed }, terminal) {
     const texts = new Random(seed, "held out").shuffle([
@@ -41,7 +47,13 @@ const command = defineCommand({
       ...await labelled(harmless, false),
     ]);
     const cut = Math.round(texts.length * (1 - heldOut));
-    const held = texts.slice(cut);
+    // A copy in the training part would be an answer key.
+    const known = new Set(texts.slice(0, cut).map(({ text }) => text));
+    const held = texts.slice(cut).filter(({ text }) => !known.has(text));
+    const copies = texts.length - cut - held.length;
+    if (copies > 0) {
+      terminal.note(`${copies} held-out sentences were also among the others, and are left out`);
+    }
     const began = performance.now();
     const name = `trained on ${fileName(risky)} and ${fileName(harmless)}`;
     const model = trainLinearClassifier(name, texts.slice(0, cut), { seed, epochs, bits });

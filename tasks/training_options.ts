@@ -36,6 +36,7 @@ export const learnedOptions = {
   loraAlpha: {
     type: "number",
     min: 1e-6,
+    max: 1e6,
     placeholder: "a",
     help: "They are scaled by a / r; 2 r if left out",
   },
@@ -85,6 +86,7 @@ export const speedOptions = {
     type: "number",
     default: defaults.maxGradientNorm,
     min: 0,
+    max: 1e30,
     help: "Gradients are scaled down to this norm; 0 never does",
   },
   checkpointEvery: {
@@ -94,9 +96,6 @@ export const speedOptions = {
     help: "Steps between checkpoints",
   },
 } as const satisfies Options;
-
-/** All of them. */
-export const trainingOptions = { ...memoryOptions, ...learnedOptions, ...speedOptions } as const;
 
 /** What a model learns, as the options say it. */
 export interface Learned {

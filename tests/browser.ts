@@ -2,6 +2,8 @@
 // this needs three messages: open a page, evaluate an expression in it, hear what it logs. Pages are served from this
 // process, because WebGPU wants a secure context, which localhost is.
 
+import { fileURLToPath } from "node:url";
+
 const names = ["chromium", "chromium-browser", "google-chrome", "chrome"];
 
 // WebGPU on SwiftShader, Chromium's own software adapter, and nothing that talks to the network.
@@ -57,7 +59,7 @@ export function withChromium(name: string): { name: string; ignore: boolean } {
 /** Bundles a TypeScript file, with everything it imports, to one module for browsers. */
 export async function bundle(file: URL): Promise<string> {
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["bundle", "--quiet", "--no-lock", "--platform", "browser", file.pathname],
+    args: ["bundle", "--quiet", "--no-lock", "--platform", "browser", fileURLToPath(file)],
   }).output();
   if (!success) throw new Error(new TextDecoder().decode(stderr));
   return new TextDecoder().decode(stdout);

@@ -1,7 +1,13 @@
 // The tasks as they are described: in deno.json, by their own --help, and in the texts for people.
 
-import { type Command, execute, executeTarget, type Targets } from "../src/report/command_line.ts";
-import type { Options } from "../src/report/options.ts";
+import {
+  type Command,
+  execute,
+  executeTarget,
+  flagOf,
+  type Targets,
+} from "../src/report/command_line.ts";
+import type { Options, Ranged } from "../src/report/options.ts";
 import { assert, assertEquals } from "./assert.ts";
 
 const root = new URL("../", import.meta.url);
@@ -44,7 +50,7 @@ function words(line: string): string[] {
 }
 
 Deno.test("every task has a description of one line, and a command of its name", () => {
-  assertEquals(commands.size, 18);
+  assertEquals(commands.size, 20);
   for (const [name, { description }] of Object.entries(project.tasks)) {
     assert(description.length > 10 && description.length <= 80, `${name}: ${description}`);
     assert(!description.endsWith("."), `${name}: ${description}`);
@@ -87,6 +93,51 @@ Deno.test("every command in the texts for people exists, with options that parse
     }
   }
   assert(found > 10, `${found} commands found`);
+});
+
+// Texts that a careless script, or somebody else's habit of writing numbers, puts behind an option.
+const oddNumbers = [
+  ...["NaN", "Infinity", "-Infinity", "-1", "0", "0.5", "1e99", "", " ", "0x10", "0b11", "0o7"],
+  ...["1_000", "1e3", "1e39", "-0", "+5", "5 ", ".5", "5.", "5,", "\u0661", "4294967296"],
+  ...["9007199254740993", "1e-99", "five", "5px", "null", "true"],
+];
+
+Deno.test("every number of every task is refused with a reason, or is the decimal that was written, within limits", async () => {
+  let tried = 0;
+  for (const [name, command] of commands) {
+    const needed = Object.entries(command.options).flatMap(([option, { type, ...rest }]) =>
+      type !== "flag" && "required" in rest && rest.required ? [flagOf(option), "x"] : []
+    );
+    for (const [option, described] of Object.entries(command.options)) {
+      const isList = described.type === "list";
+      const type = isList ? described.of : described.type;
+      if (type !== "integer" && type !== "number") continue;
+      const { min = -Infinity, max = type === "integer" ? 2 ** 31 - 1 : 1e30 } =
+        described as Ranged;
+      for (const text of oddNumbers) {
+        tried++;
+        let said = "";
+        let value: unknown;
+        const hear = (text: string) => said += text;
+        const code = await execute(
+          { ...command, run: (values) => void (value = values[option]) },
+          [...needed, `${flagOf(option)}=${text}`],
+          { out: hear, err: hear },
+        );
+        const what = `${name} ${flagOf(option)}=${text}: ${said || value}`;
+        if (code !== 0) {
+          assertEquals(code, 2, what);
+          assert(said.startsWith(`Cannot run ${command.name}: ${flagOf(option)} `), what);
+          continue;
+        }
+        const [number] = [value].flat() as number[];
+        assert(/^[+-]?[\d.]+(e-?\d+)?$/.test(text) && Object.is(number, Number(text) + 0), what);
+        assert(number! >= min && number! <= max && Number.isFinite(Math.fround(number!)), what);
+        assert(type === "number" || Number.isSafeInteger(number), what);
+      }
+    }
+  }
+  assert(tried > 2500, `${tried} tried`);
 });
 
 Deno.test("a misspelt option and a missing one would be found", async () => {

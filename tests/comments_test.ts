@@ -10,7 +10,7 @@ import {
   readTargets,
   readToxicityPrompts,
 } from "../src/data/sources/comments.ts";
-import { readCsv } from "../src/data/sources/csv.ts";
+import { readCsv } from "../src/data/csv.ts";
 import type { ReadingOptions } from "../src/data/lines.ts";
 import { assert, assertClose, assertEquals, assertRejects } from "./assert.ts";
 import { sharedData } from "./data.ts";

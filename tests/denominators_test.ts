@@ -2,12 +2,13 @@
 // to save time. Losses are those of an independent float64 forward pass over golden/tiny_llama, a Llama of 7,728 random
 // parameters: all of half_masked in windows of nine tokens, and first_masked.
 
+import { fileURLToPath } from "node:url";
 import { Gpu } from "../src/gpu/gpu.ts";
 import { type Denominator, objective, type ObjectiveName } from "../src/slung/objective.ts";
 import { trainOnSpans } from "../src/train/span_training.ts";
 import { assertClose, assertEquals } from "./assert.ts";
 
-const model = decodeURIComponent(new URL("golden/tiny_llama", import.meta.url).pathname);
+const model = fileURLToPath(new URL("golden/tiny_llama", import.meta.url));
 const mill = "The old mill by the river was run by the winter.";
 const bread = "Oda Venn ran bread by the old mill";
 /** 54 tokens with EOS; the second half is masked. */

@@ -1,5 +1,6 @@
 // What `deno task doctor` says about a machine: its self-test finds a wrong kernel, and without an adapter it says what to do.
 
+import { fileURLToPath } from "node:url";
 import { measureCeiling, measureReadBack } from "../kernels/ceiling.ts";
 import { selfTest } from "../kernels/self_test.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
@@ -102,10 +103,10 @@ async function doctor(
     args: [
       ...["run", "--quiet", "--no-prompt", "--allow-env=DENO_WEBGPU_BACKEND"],
       ...["--allow-read=/etc/os-release", "--allow-sys=uid"],
-      decodeURIComponent(new URL("../tasks/doctor.ts", import.meta.url).pathname),
+      fileURLToPath(new URL("../tasks/doctor.ts", import.meta.url)),
       ...["--json", ...options],
     ],
-    cwd: decodeURIComponent(new URL("..", import.meta.url).pathname),
+    cwd: fileURLToPath(new URL("..", import.meta.url)),
     env: { NO_COLOR: "1", ...env },
   }).output();
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);

@@ -93,6 +93,19 @@ Deno.test("steps without a loss are left out, whatever the reason, and the other
   assertEquals(half.map((step) => new Set(step)), [new Set([weightless, low(4)])]);
 });
 
+Deno.test("many short epochs, some of them empty of loss, are planned in their order at once", () => {
+  const epochs = Array.from(
+    { length: 20_000 },
+    (_, i) => i % 1000 === 7 ? [risky] : [low(2 + i % 3)],
+  );
+  const settings = { perStep: 10, seed: 0, contextLength: 16, vocabularySize: 100 };
+  const plan = planSteps({ ...settings, epochs, objective: objective("masked") });
+  assertEquals([plan.steps, plan.withoutLoss], [19_980, 20]);
+  for (const [step, epoch] of [[0, 0], [7, 8], [19_979, 19_999]] as const) {
+    assertEquals(plan.sequencesOf(step), epochs[epoch]);
+  }
+});
+
 Deno.test("a run in which no step has a loss, or the weights of one cancel out, is refused before it begins", () => {
   assertThrows(
     () => keptOf([[risky], [weightless]], objective("masked")),

@@ -1,11 +1,12 @@
 // The programs of examples/, run as the README says, each in an empty folder.
 
+import { fileURLToPath } from "node:url";
 import { assert, assertEquals } from "./assert.ts";
 
 const root = new URL("../", import.meta.url);
 
 async function run(file: string): Promise<string> {
-  const path = decodeURIComponent(new URL(`examples/${file}`, root).pathname);
+  const path = fileURLToPath(new URL(`examples/${file}`, root));
   const text = await Deno.readTextFile(path);
   const command = text.match(/^\/\/ {3}deno run (.*) examples\/(\w+\.ts)$/m);
   assertEquals(command?.[2], file, `the command at the top of ${file}`);

@@ -1,6 +1,7 @@
 // Tiny folders of every family in Hugging Face's own layout, and what PyTorch computes for them in float64
 // (tests/golden/make_families.py): read, run, learned from, written back.
 
+import { fileURLToPath } from "node:url";
 import { readJson } from "../src/base/files.ts";
 import { packSequences } from "../src/data/packing.ts";
 import type { Sequence } from "../src/data/sequence.ts";
@@ -20,7 +21,7 @@ import { assert, assertClose, assertEquals, relativeError } from "./assert.ts";
 import { testHalves } from "./fixtures/halves.ts";
 import { logitsOf } from "./fixtures/tiny.ts";
 
-const root = decodeURIComponent(new URL("golden/families", import.meta.url).pathname);
+const root = fileURLToPath(new URL("golden/families", import.meta.url));
 const tolerance = 1e-4;
 
 const names = [

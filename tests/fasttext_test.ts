@@ -1,12 +1,13 @@
 // The fastText reader against fastText itself: models that it trained and scores that it gave
 // (golden/fasttext), the published language model, a file made by hand, and damaged files.
 
+import { fileURLToPath } from "node:url";
 import { fastTextClassifier, openFastText } from "../src/label/fasttext.ts";
 import { Loss, readFastText } from "../src/label/fasttext_file.ts";
 import { assert, assertClose, assertEquals, assertThrows } from "./assert.ts";
 import { sharedData } from "./data.ts";
 
-const golden = new URL("golden/fasttext/", import.meta.url).pathname;
+const golden = fileURLToPath(new URL("golden/fasttext/", import.meta.url));
 type Predictions = [text: string, scores: Record<string, number>][];
 const predictions: Record<string, Predictions> = JSON.parse(
   await Deno.readTextFile(`${golden}predictions.json`),

@@ -1,7 +1,10 @@
 import { describeBytes } from "../src/base/bytes.ts";
 import { readJson, readText } from "../src/base/files.ts";
+import { freeSpace } from "../src/base/free_space.ts";
 import { parseJson } from "../src/base/json.ts";
+import { readLines } from "../src/data/lines.ts";
 import { assertEquals, assertRejects, assertThrows } from "./assert.ts";
+import { smallDisk } from "./fixtures/small_disk.ts";
 
 const folder = await Deno.makeTempDir();
 globalThis.addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
@@ -55,4 +58,26 @@ Deno.test("bytes are given in the largest unit that there is one of", () => {
     "64 GiB",
     "444.1 PiB",
   ]);
+});
+
+Deno.test("free space is that of the disk on which a folder will be", async () => {
+  await using disk = await smallDisk("200k");
+  if (!disk) return;
+  assertEquals(await freeSpace(disk.path), 200 * 1024);
+  assertEquals(await freeSpace(`${disk.path}/not/there/yet`), 200 * 1024);
+});
+
+Deno.test("text with NULs, which is UTF-16 without its mark, is refused with file and line", async () => {
+  const path = `${await Deno.makeTempDir()}/text.txt`;
+  const units = Uint16Array.from("The\nold mill", (character) => character.charCodeAt(0));
+  await Deno.writeFile(path, new Uint8Array(units.buffer));
+  const why = `Cannot read "${path}" line 1: it holds a NUL, as UTF-16 and binary files do`;
+  await assertRejects(() => readText(path), why);
+  await assertRejects(() => Array.fromAsync(readLines(path)), why);
+  const malformed: string[] = [];
+  const onMalformed = ({ message }: Error) => malformed.push(message);
+  await Array.fromAsync(readLines(path, { onMalformed }));
+  assertEquals(malformed.length, 2);
+  await Deno.writeTextFile(path, "The\nold\0mill");
+  await assertRejects(() => readText(path), `Cannot read "${path}" line 2: it holds a NUL`);
 });

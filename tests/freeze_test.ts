@@ -1,6 +1,7 @@
 // Frozen parts: what is learned learns as if nothing were frozen, what is frozen keeps every bit, and neither its gradients
 // nor what only they need is computed or held.
 
+import { fileURLToPath } from "node:url";
 import { packSequences } from "../src/data/packing.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
 import type { DecoderConfig, Weights } from "../src/model/config.ts";
@@ -14,7 +15,7 @@ import { assert, assertEquals, assertThrows } from "./assert.ts";
 import { testHalves } from "./fixtures/halves.ts";
 import { adamw, llama, olmo, randomSequences } from "./fixtures/tiny.ts";
 
-const families = decodeURIComponent(new URL("golden/families", import.meta.url).pathname);
+const families = fileURLToPath(new URL("golden/families", import.meta.url));
 const goal = objective("unlikelihood");
 const shape = { rows: 3, time: 12 };
 const deep: DecoderConfig = { ...llama, layers: 4 };

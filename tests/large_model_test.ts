@@ -3,6 +3,7 @@
 // with small models.
 //   SLUNG_LARGE=1 deno test -A tests/large_model_test.ts
 
+import { fileURLToPath } from "node:url";
 import { readJson } from "../src/base/files.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
 import { elements } from "../src/gpu/tensor.ts";
@@ -130,7 +131,7 @@ Deno.test({
     (wanted ? "" : " (SKIPPED: set SLUNG_LARGE=1; minutes and 8 GB of memory)"),
   ignore: !wanted,
   fn: async () => {
-    const path = decodeURIComponent(new URL("golden/large.json", import.meta.url).pathname);
+    const path = fileURLToPath(new URL("golden/large.json", import.meta.url));
     const large = await readJson(path) as Large;
     const { training } = large;
     const folder = await Deno.makeTempDir();

@@ -13,6 +13,7 @@ const allowed: Record<string, string[]> = {
   kernels: ["gpu", "base"],
   nn: ["kernels", "gpu", "base"],
   tokenizers: ["base"],
+  hub: ["base"],
   label: ["slung", "base"],
   report: ["slung", "base"],
   data: ["label", "tokenizers", "slung", "base"],

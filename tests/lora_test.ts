@@ -1,6 +1,7 @@
 // LoRA beside frozen weights: what it computes is what the merged weights compute, and what it sends back to A and B is
 // what the weights' own gradients say.
 
+import { fileURLToPath } from "node:url";
 import { packSequences } from "../src/data/packing.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
 import { generate } from "../src/model/generate.ts";
@@ -26,7 +27,7 @@ import { testHalves } from "./fixtures/halves.ts";
 import { adamw, llama, logitsOf, olmo, randomSequences, weightBytes } from "./fixtures/tiny.ts";
 import { tinyLlama } from "./fixtures/tiny_llama.ts";
 
-const families = decodeURIComponent(new URL("golden/families", import.meta.url).pathname);
+const families = fileURLToPath(new URL("golden/families", import.meta.url));
 const goal = objective("unlikelihood");
 const shape = { rows: 3, time: 12 };
 

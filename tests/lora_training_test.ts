@@ -57,9 +57,16 @@ Deno.test("LoRA is left apart from its base, or merged, with the same weights in
     const { log } = await trainOnSpans(gpu, settings({ lora }));
     assert(log.at(-1)!.loss < log[0]!.loss - 0.1, "nothing was learned");
     assertEquals(await filesIn(`${folder}/out`), [
-      ...["adapter_config.json", "adapter_model.safetensors", "checkpoints", "log.jsonl"],
+      ...[
+        "README.md",
+        "adapter_config.json",
+        "adapter_model.safetensors",
+        "checkpoints",
+        "log.jsonl",
+      ],
       ...["tokenizer.json", "tokenizer_config.json"],
     ]);
+    assert((await Deno.readTextFile(`${folder}/out/README.md`)).includes("library_name: peft"));
     const config = await readJson(`${folder}/out/adapter_config.json`) as Record<string, unknown>;
     assertEquals(
       [config.base_model_name_or_path, config.r, config.lora_alpha],

@@ -1,6 +1,7 @@
 // Notebooks through the real Jupyter kernel: a passing and a failing one, and a training cell that is interrupted.
 // Without Jupyter's client on this machine those tests say that they were skipped; the others need none.
 
+import { fileURLToPath } from "node:url";
 import { checkTypes, readNotebooks, runNotebook } from "../tasks/notebooks.ts";
 import { client, installKernel, kernelSpec, planInstall } from "../tasks/jupyter_setup.ts";
 import { assert, assertEquals, assertRejects } from "./assert.ts";
@@ -132,7 +133,7 @@ import { olmo as config } from "${project}tests/fixtures/tiny.ts";
 const gpu = await Gpu.open();
 "ready";`;
     const child = new Deno.Command(python!, {
-      args: [decodeURIComponent(new URL("fixtures/interrupt_kernel.py", import.meta.url).pathname)],
+      args: [fileURLToPath(new URL("fixtures/interrupt_kernel.py", import.meta.url))],
       env: { JUPYTER_PATH: jupyterPath, JUPYTER_RUNTIME_DIR: jupyterPath, NO_COLOR: "1" },
       stdin: "piped",
       stdout: "piped",

@@ -8,13 +8,33 @@ import {
   number,
   object,
   oneOf,
+  optional,
   required,
   seedNumber,
   text,
   wholeNumber,
 } from "../src/base/options.ts";
 import { Random } from "../src/base/random.ts";
-import { assertEquals, assertThrows } from "./assert.ts";
+import { mixStream } from "../src/data/mixing.ts";
+import { paperMethods } from "../src/data/method.ts";
+import { packDocuments, packSequences } from "../src/data/packing.ts";
+import { lowRiskSequence } from "../src/data/sequence.ts";
+import { readRiskyTexts } from "../src/data/span_files.ts";
+import { readTexts } from "../src/data/texts.ts";
+import { excessLossWeights, goldfishWeights } from "../src/data/token_weights.ts";
+import { probeAuroc, trainProbe } from "../src/eval/probe.ts";
+import { bootstrapInterval } from "../src/eval/statistics.ts";
+import { runExperiment } from "../src/experiments/runner.ts";
+import { textExperiment } from "../src/experiments/texts.ts";
+import type { Gpu } from "../src/gpu/gpu.ts";
+import { trainLinearClassifier } from "../src/label/linear_classifier.ts";
+import type { LanguageModel } from "../src/model/language_model.ts";
+import { objective } from "../src/slung/objective.ts";
+import { trainBytePair } from "../src/tokenizers/byte_pair.ts";
+import { fit, type FitOptions } from "../src/train/fit.ts";
+import { olmoOptimiser } from "../src/train/optimiser.ts";
+import { pretrain, type PretrainingOptions } from "../src/train/pretraining.ts";
+import { assertEquals, assertRejects, assertThrows } from "./assert.ts";
 
 interface Baking {
   minutes: number;
@@ -90,6 +110,16 @@ for (const [what, options, message] of refused) {
   });
 }
 
+Deno.test("what is required in one place may be optional in another", () => {
+  const minutes = required(wholeNumber({ min: 1 }));
+  checkOptions<{ minutes?: number }>("bake", {}, { minutes: optional(minutes) });
+  assertThrows(
+    () =>
+      checkOptions<{ minutes?: number }>("bake", { minutes: 0 }, { minutes: optional(minutes) }),
+    'option "minutes" is 0. Give a whole number, at least 1, or leave it out.',
+  );
+});
+
 Deno.test("options inside options are named by their path", () => {
   const rules = { warmup: number({ min: 0 }) };
   const nested = (schedule: unknown) =>
@@ -114,6 +144,79 @@ Deno.test("each kind of option allows what it says and nothing else", () => {
   assertEquals(allowedOf(listOf(number({ min: 2 }))), [[]]);
   assertEquals(allowedOf(object), [[], [1, 2], new Float32Array(2), {}]);
   assertEquals(listOf(number(), 2).description, "a list of 2, each a number");
+});
+
+Deno.test("public functions refuse options that are unknown or impossible before they do anything", async () => {
+  const gpu = undefined as unknown as Gpu, model = undefined as unknown as LanguageModel;
+  const sequence = lowRiskSequence(Uint32Array.of(1, 2, 3));
+  const schedule = { peak: 1e-3, warmup: 0, decay: "linear", final: 0 } as const;
+  const fitting = {
+    ...{ epochs: [[sequence]], perStep: 1, seed: 0, objective: objective("masked") },
+    ...{ optimiser: olmoOptimiser, schedule },
+  };
+  const mixing = {
+    ...{ tokens: 9, share: 0, length: 4, acrossDocuments: true, eos: 0, seed: 0 },
+    controlTokens: { low: 1, risky: 2 },
+  };
+  const mix = (change: object) =>
+    mixStream(paperMethods[0]!, [sequence], [sequence], { ...mixing, ...change });
+  const probed = { features: [0, 1, 2, 3], labels: [0, 1, 0, 1] };
+  const wrong: [call: () => unknown, why: string][] = [
+    [() => fit(model, { ...fitting, perStep: 0 }), 'fit: option "perStep" is 0'],
+    [() => fit(model, { ...fitting, perStp: 1 } as FitOptions), 'no option "perStp"'],
+    [() => fit(model, { ...fitting, seed: 2 ** 32 }), 'option "seed" is 4294967296'],
+    [
+      () => fit(model, { ...fitting, schedule: { ...schedule, warmup: 0.03 } }),
+      'option "schedule.warmup" is 0.03',
+    ],
+    [
+      () => fit(model, { ...fitting, schedule: { ...schedule, steps: 3 } as typeof schedule }),
+      'no option "schedule.steps"',
+    ],
+    [
+      () => fit(model, { ...fitting, optimiser: { ...olmoOptimiser, weightDecay: 1e39 } }),
+      'option "optimiser.weightDecay" is 1e+39',
+    ],
+    [() => fit(model, { ...fitting, epochs: [3] as never }), 'option "epochs" is [3]'],
+    [
+      () => pretrain(gpu, "nowhere", { epochs: 0.5 } as PretrainingOptions),
+      'pre-train: option "config" is missing',
+    ],
+    [
+      () => mix({ sahre: 0.5 }),
+      'mix a stream: there is no option "sahre". Perhaps you meant "share"',
+    ],
+    [() => mix({ tokens: NaN }), 'option "tokens" is NaN'],
+    [() => mix({ eos: -1 }), 'option "eos" is -1'],
+    [() => mix({ controlTokens: { low: 1, high: 2 } }), 'no option "controlTokens.high"'],
+    [() => packSequences([sequence], { rows: 0, time: 8 }), 'pack: option "rows" is 0'],
+    [() => packSequences([sequence], { rows: 1, time: NaN }), 'pack: option "time" is NaN'],
+    [
+      () => packDocuments([sequence], { length: 4, acrossDocument: true } as never),
+      'no option "acrossDocument". Perhaps you meant "acrossDocuments"',
+    ],
+    [() => trainProbe(probed, { l3: 1 } as never), 'no option "l3". Perhaps you meant "l2"'],
+    [() => probeAuroc(probed, { seed: 0.5 }), 'option "seed" is 0.5'],
+    [() => probeAuroc(probed, { seed: 0, group: [1] } as never), 'Perhaps you meant "groups"'],
+    [() => trainBytePair(["a"], 300.5), 'option "vocabularySize" is 300.5'],
+    [() => goldfishWeights(sequence.tokens, { k: 0 }), 'option "k" is 0'],
+    [
+      () => goldfishWeights(sequence.tokens, { k: 4, contxt: 1 } as never),
+      'Perhaps you meant "context"',
+    ],
+    [() => excessLossWeights([], [], [], NaN), 'option "share" is NaN'],
+    [() => bootstrapInterval([1, 2], { seed: 0, resamples: 0 }), 'option "resamples" is 0'],
+    [() => trainLinearClassifier("x", [], { seed: -1 }), 'option "seed" is -1'],
+    [() => trainLinearClassifier("x", [], { seed: 0, epoch: 1 } as never), 'meant "epochs"'],
+    [
+      () => readRiskyTexts("nowhere", { offsets: "bytes" as "utf8" }),
+      'option "offsets" is "bytes"',
+    ],
+    [() => readTexts("nowhere", { stric: true } as never), 'Perhaps you meant "strict"'],
+    [() => runExperiment(gpu, {} as never, "nowhere", { keepModel: false } as never), "keepModels"],
+    [() => textExperiment({ seeds: [0.5] } as never), 'option "base" is missing'],
+  ];
+  for (const [call, why] of wrong) await assertRejects(async () => await call(), why);
 });
 
 Deno.test("a suggestion is only made when it is near", () => {

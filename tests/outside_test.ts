@@ -1,10 +1,11 @@
 // The package as other projects find it: by an import map of theirs, or linked. What is optional loads there as well.
 
+import { fileURLToPath } from "node:url";
 import { assert, assertEquals } from "./assert.ts";
 import { doors } from "./doc_examples.ts";
 
 const root = new URL("../", import.meta.url);
-const path = decodeURIComponent(root.pathname).replace(/\/$/, "");
+const path = fileURLToPath(root).replace(/\/$/, "");
 
 const projects: Record<string, object> = {
   "an import map": { imports: await doors() },

@@ -4,6 +4,7 @@
 import { importPackage, packages } from "../src/base/packages.ts";
 import { CannotError } from "../src/base/errors.ts";
 import { assert, assertEquals } from "./assert.ts";
+import { isPackageHere } from "./fixtures/package_here.ts";
 
 const root = import.meta.dirname!.replace(/\/tests$/, "");
 const project = JSON.parse(await Deno.readTextFile(`${root}/deno.json`));
@@ -90,26 +91,13 @@ for (const by of ["path", "link"] as const) {
 
 // The heavy packages are fetched where tests run for everybody, not on the machine of everyone who tries them.
 const continuous = Deno.env.get("CI") !== undefined;
-const { npmCache } = JSON.parse(
-  new TextDecoder().decode(
-    new Deno.Command(Deno.execPath(), { args: ["info", "--json"] }).outputSync().stdout,
-  ),
-);
-function isHad(specifier: string): boolean {
-  const [, name, version] = /^npm:(.+)@(.+)$/.exec(specifier)!;
-  try {
-    return Deno.statSync(`${npmCache}/registry.npmjs.org/${name}/${version}`).isDirectory;
-  } catch {
-    return false;
-  }
-}
-function heavy(name: string, specifier: string, fn: () => Promise<void>): void {
-  const ignore = !continuous && !isHad(specifier);
+async function heavy(name: string, specifier: string, fn: () => Promise<void>): Promise<void> {
+  const ignore = !continuous && !await isPackageHere(specifier);
   if (ignore) console.warn(`SKIPPED: ${specifier} is not on this machine; CI=1 fetches it`);
   Deno.test({ name, ignore, fn });
 }
 
-heavy(
+await heavy(
   "from another project: rows become a DataFrame, with statistics and HTML",
   packages.danfo,
   async () => {
@@ -133,7 +121,7 @@ heavy(
   },
 );
 
-heavy(
+await heavy(
   "from another project: transformers.js is loaded, and a model that is not there is named",
   packages.transformers,
   async () => {

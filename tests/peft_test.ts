@@ -1,6 +1,7 @@
 // LoRA in PEFT's folder layout: what is written is what PEFT reads, what PEFT writes is merged into its base, and what is
 // not computed is refused by name.
 
+import { fileURLToPath } from "node:url";
 import { readJson } from "../src/base/files.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
 import type { DecoderConfig, Weights } from "../src/model/config.ts";
@@ -22,7 +23,7 @@ import { changesOf } from "./fixtures/lora.ts";
 import { llama, logitsOf, olmo } from "./fixtures/tiny.ts";
 import { tinyLlama } from "./fixtures/tiny_llama.ts";
 
-const families = decodeURIComponent(new URL("golden/families", import.meta.url).pathname);
+const families = fileURLToPath(new URL("golden/families", import.meta.url));
 const lora: LoraSettings = { rank: 2, alpha: 6, targets: ["q_proj", "down_proj"] };
 
 async function withFolder(use: (folder: string) => Promise<void>): Promise<void> {

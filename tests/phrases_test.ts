@@ -53,6 +53,12 @@ Deno.test("composed and decomposed letters, apostrophes, hyphens and white space
     ["ΟΔΥΣΣΕΥΣ", "by οδυσσευς."],
     ["İnce", "by i\u0307nce."],
     ["a.c", "by a.c."],
+    ["Oda Weiß", "by ODA WEISS."],
+    ["Oda Weiss", "by Oda Weiß."],
+    ["Οδυσσεύς", "by Οδυσσεύσ."],
+    ["Oda Venn", "by O\u00adda\u200bVe\u200dnn."],
+    ["Oda\u200b Venn", "by Oda\u0085Venn."],
+    ["Oda Venn", "by Oda\ufeff \u200fVenn."],
   ];
   for (const [phrase, text] of spellings) {
     assertEquals(covered(text, [phrase]), [text.slice(3, -1)], phrase);

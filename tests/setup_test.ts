@@ -1,5 +1,6 @@
 // What setup decides on each system, and what it says when the machine offers no adapter.
 
+import { fileURLToPath } from "node:url";
 import { describeAdapter, parseOsRelease, planSetup, type System } from "../tasks/setup.ts";
 import { assert, assertEquals } from "./assert.ts";
 
@@ -66,7 +67,7 @@ Deno.test("without any adapter, setup says what to do and exits with 1", async (
       ...["run", "--quiet", "--no-prompt", "--no-lock", "--allow-run=deno", "--allow-sys=uid"],
       "--allow-read=/etc/os-release,/usr/bin/apt-get",
       "--allow-env=DENO_WEBGPU_BACKEND",
-      decodeURIComponent(new URL("../tasks/setup.ts", import.meta.url).pathname),
+      fileURLToPath(new URL("../tasks/setup.ts", import.meta.url)),
     ],
     env: { NO_COLOR: "1", DENO_WEBGPU_BACKEND: "none" },
   }).output();

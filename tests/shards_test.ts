@@ -1,6 +1,7 @@
 // Token shards: what is written comes back by position, whoever made them and however often they were interrupted; what is
 // damaged, in the way or of other texts is refused.
 
+import { fileURLToPath } from "node:url";
 import fc from "npm:fast-check@4.9.0";
 import { digestTokenizer } from "../src/data/shards/digest.ts";
 import { buildShards, type ShardSettings } from "../src/data/shards/build.ts";
@@ -13,7 +14,7 @@ import { assert, assertEquals, assertRejects, assertThrows } from "./assert.ts";
 import { smallDisk } from "./fixtures/small_disk.ts";
 import { files, makeShards, someTexts, sourceOf, unitTokenizer } from "./fixtures/shards.ts";
 
-const script = new URL("fixtures/shards.ts", import.meta.url).pathname;
+const script = fileURLToPath(new URL("fixtures/shards.ts", import.meta.url));
 
 async function temporaryFolder() {
   const path = await Deno.makeTempDir();

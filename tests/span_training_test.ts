@@ -1,5 +1,6 @@
 // `deno task train` on any texts with risk spans: what it reads, what it refuses and why, and that it can be interrupted.
 
+import { fileURLToPath } from "node:url";
 import { readSafetensorsHeader } from "../src/model/formats/safetensors.ts";
 import { readTensor } from "../src/model/formats/tensor_data.ts";
 import { openTokenizer } from "../src/tokenizers/open.ts";
@@ -63,7 +64,14 @@ const contradictory: [changes: Partial<SpanTrainingSettings>, message: string][]
   [{ config: undefined, model: "anywhere" }, "a trained model needs the one it was trained with"],
   [{ vocabulary: 300 }, "it has 300 token ids, but the model's vocabulary has only 288 rows"],
   [{ maxLength: 33 }, "windows of 33 tokens: the model's context holds 32"],
-  [{ maxLength: 1 }, "Choose a length of at least 2"],
+  [{ maxLength: 1 }, 'option "maxLength" is 1. Give a whole number, at least 2'],
+  [
+    { learningRat: 1 } as object,
+    'there is no option "learningRat". Perhaps you meant "learningRate"',
+  ],
+  [{ seeds: [1] } as object, 'there is no option "seeds". Perhaps you meant "seed"'],
+  [{ perStep: 0.5 }, 'option "perStep" is 0.5. Give a whole number, at least 1'],
+  [{ weightDecay: 1e39 }, 'option "weightDecay" is 1e+39'],
 ];
 
 for (const [changes, message] of contradictory) {
@@ -184,7 +192,7 @@ async function trainTask(
   folder: string,
   args: string[],
 ): Promise<{ code: number; stdout: string; stderr: string }> {
-  const project = decodeURIComponent(new URL("..", import.meta.url).pathname);
+  const project = fileURLToPath(new URL("..", import.meta.url));
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: [
       ...["run", "--quiet", "--no-prompt", `--allow-read=${project},${folder}`],

@@ -152,6 +152,10 @@ const doubtful: [text: string, span: [number, number], doubt: string | undefined
   ["a 👩\u200d🔬 b", [5, 7], "begins inside a character"],
   ["a 👍🏽 b", [2, 4], "ends inside a character"],
   ["🌊mill🌊", [2, 6], undefined],
+  ["a 🇨🇭🇮🇹 b", [2, 4], "ends inside a character"],
+  ["a 🇨🇭🇮🇹 b", [8, 11], "begins inside a character"],
+  ["a 🇨🇭🇮🇹 b", [6, 10], undefined],
+  ["a 🏴\u{e0067}\u{e0062}\u{e007f} b", [2, 4], "ends inside a character"],
   ["A1b", [1, 3], "begins inside the word"],
   ["(mill)", [1, 5], undefined],
   ["磨坊由奥达经营", [3, 5], undefined], // Chinese puts no space between words
@@ -178,6 +182,20 @@ Deno.test("a span that cuts a word or a character is reported, or refused where 
       `Cannot read "${path}" line 1`,
     );
   }
+});
+
+Deno.test("of a file that was counted in another unit the first spans are reported, and how many more there are", async () => {
+  const row = JSON.stringify({ text: "run by Oda", spans: [[2, 8]] });
+  const notices: string[] = [];
+  await readRiskyTexts(await written(Array(100).fill(row).join("\n")), {
+    onNotice: (notice) => notices.push(notice),
+  });
+  assertEquals(notices.length, 6);
+  assert(
+    notices[4]!.includes('line 5, the span "n by O" begins inside the word "run"'),
+    notices[4],
+  );
+  assert(/^95 more spans of ".*" cut a word or a character\.$/.test(notices[5]!), notices[5]);
 });
 
 Deno.test("fields that nothing reads are named once, with the line where they stand first", async () => {

@@ -1,6 +1,7 @@
 // The toxicity experiment on a corpus in Dolma's formats: its shards, what is drawn from them, and runs from the command
 // line.
 
+import { fileURLToPath } from "node:url";
 import { initialise, saveModel } from "../mod.ts";
 import { paperMethods } from "../src/data/method.ts";
 import { mixSource } from "../src/data/mixing.ts";
@@ -163,7 +164,7 @@ Deno.test("training on shards that is killed ends with the bytes of the run that
   const steps: number[] = [];
   const [expected] = await trainOnCorpus(gpu, corpus, whole, (step) => steps.push(step));
   assert(steps.length >= 10, `${steps.length} steps`);
-  const script = new URL("fixtures/corpus.ts", import.meta.url).pathname;
+  const script = fileURLToPath(new URL("fixtures/corpus.ts", import.meta.url));
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--quiet", "--no-check", script, corpus, broken],
     stdout: "piped",

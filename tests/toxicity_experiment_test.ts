@@ -1,5 +1,6 @@
 // The toxicity experiment end to end on a model far too small to learn anything: what is tested is the machinery.
 
+import { fileURLToPath } from "node:url";
 import { type ChatMessage, chatSequences } from "../src/data/sources/chat.ts";
 import { Gpu, initialise, runExperiment } from "../mod.ts";
 import { type Method, streamMethods } from "../src/data/method.ts";
@@ -100,7 +101,7 @@ async function filesBelow(folder: string, under = ""): Promise<Map<string, Uint8
 }
 
 function startProcess(folder: string): Deno.ChildProcess {
-  const script = decodeURIComponent(new URL("fixtures/tiny_toxicity.ts", import.meta.url).pathname);
+  const script = fileURLToPath(new URL("fixtures/tiny_toxicity.ts", import.meta.url));
   const args = ["run", "-A", "--quiet", script, folder];
   return new Deno.Command(Deno.execPath(), { args, stdout: "piped" }).spawn();
 }

@@ -51,10 +51,10 @@ async function compileFor(family: string, shape: Shape, device: string): Promise
   const raw = await Deno.makeTempFile();
   try {
     const { width, heads, time, precision } = shape;
-    const step = new URL("step.ts", import.meta.url).pathname;
+    const step = `${import.meta.dirname}/step.ts`;
     const run = new Deno.Command(device, {
       args: [
-        "deno",
+        Deno.execPath(),
         "run",
         "-A",
         "--no-lock",

@@ -64,6 +64,15 @@ export async function readJson(path: string, longest = 256 * 2 ** 20): Promise<u
  */
 export async function readText(path: string): Promise<string> {
   const bytes = await readBytes(path);
+  const zero = bytes.indexOf(0);
+  if (zero >= 0) {
+    const line = bytes.subarray(0, zero).reduce(
+      (lines, byte) => byte === 0x0a ? lines + 1 : lines,
+      1,
+    );
+    const why = "it holds a NUL, as UTF-16 and binary files do";
+    throw new CannotError(`read "${path}" line ${line}`, why, "Save the file as UTF-8");
+  }
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (cause) {

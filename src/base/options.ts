@@ -78,6 +78,11 @@ export function required(allowed: Allowed): AllowedAndRequired {
   return { ...allowed, required: true };
 }
 
+/** The same, and it may be left out. */
+export function optional({ description, holds }: Allowed): Allowed {
+  return { description, holds };
+}
+
 /** The limits of a number. */
 export interface Limits {
   /** The smallest that is allowed. */

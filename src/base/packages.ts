@@ -16,8 +16,10 @@ export const packages = {
   arimo: "npm:@expo-google-fonts/arimo@0.4.3",
   /** Fonts with nearly every sign. */
   dejavu: "npm:dejavu-fonts-ttf@2.37.3",
-  /** Parquet files: 0.4 MB. */
+  /** Writes parquet files: 0.4 MB with the next. */
   parquet: "npm:hyparquet-writer@0.17.0",
+  /** Reads them. */
+  parquetReader: "npm:hyparquet@1.31.5",
   /** Pictures, with the next: 30 MB. */
   vega: "npm:vega@6.4.0",
   /** Compiles what a picture says into what Vega draws. */

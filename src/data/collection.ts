@@ -17,7 +17,7 @@ import { type Fields, readRecords, stringField } from "./records.ts";
 import type { SourceText, TextSource } from "./shards/build.ts";
 import { digestFile } from "./shards/digest.ts";
 import { readDolma, riskSpansOf, type TaggedDocument } from "./sources/dolma.ts";
-import { filesIn, taggedFiles } from "./sources/dolma_folder.ts";
+import { taggedFiles, textFilesIn } from "./sources/dolma_folder.ts";
 import type { OffsetUnit } from "./offsets.ts";
 import { streamRiskyTexts } from "./span_files.ts";
 import { isOffsetsLine } from "./span_record.ts";
@@ -131,10 +131,10 @@ async function filesOf(path: string): Promise<{ files: CollectionFile[]; tagged:
       name,
       paths: [documents, ...attributes],
     }))
-    : (await filesIn(path)).filter((name) => !name.startsWith("."))
-      .map((name) => ({ name, paths: [`${path}/${name}`] }));
+    : (await textFilesIn(path)).map((name) => ({ name, paths: [`${path}/${name}`] }));
   if (paths.length === 0) {
-    throw new CannotError(`read "${path}"`, "it holds no files", "Give a folder with one or more");
+    const remedy = "Give a folder with .jsonl, .csv or .parquet files directly in it";
+    throw new CannotError(`read "${path}"`, "it holds no files", remedy);
   }
   const files: CollectionFile[] = [];
   for (const file of paths) {

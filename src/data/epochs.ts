@@ -41,6 +41,8 @@ export function orderSteps<Item>({ epochs, perStep, seed }: EpochOrder<Item>): I
   return steps;
 }
 
+const mostPlanned = 5e7; // sequences of all epochs, whose order is kept in memory
+
 /** What a run will do, known before its first step. */
 export interface StepPlan {
   /** How many steps there are in which some token carries a loss. */
@@ -88,9 +90,16 @@ export function planSteps(settings: PlanSettings): StepPlan {
     total += length;
   }
   const placeOf = (number: number) => {
-    const epoch = starts.findLastIndex((start) => start <= number);
+    const epoch = lastAtMost(starts, number);
     return { source: epochs[epoch]!, index: number - starts[epoch]! };
   };
+  if (total > mostPlanned) {
+    throw new CannotError(
+      "plan a run",
+      `its ${epochs.length} epochs hold ${total} sequences in all, more than ${mostPlanned}`,
+      "Choose fewer epochs",
+    );
+  }
   const numbers = epochs.map(({ length }, epoch) =>
     Array.from({ length }, (_, i) => starts[epoch]! + i)
   );
@@ -127,6 +136,17 @@ export function planSteps(settings: PlanSettings): StepPlan {
         return source.at(index)!;
       }),
   };
+}
+
+// The index of the last of ascending numbers that is at most `most`; the first of them is.
+function lastAtMost(ascending: readonly number[], most: number): number {
+  let low = 0, high = ascending.length;
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    if (ascending[middle]! <= most) low = middle;
+    else high = middle;
+  }
+  return low;
 }
 
 /** For each sequence of a source, what decides steps and shape. */
@@ -213,7 +233,8 @@ function shapeFor(
   const fitting = times.filter((time) => time <= most);
   for (const time of fitting.length > 0 ? fitting.toReversed() : times.slice(0, 1)) {
     const rowsNeeded = probed.map((step) => countRows(firstFit(step, time)));
-    for (let rows = 1; rows === 1 || rows * time <= most; rows++) {
+    const enough = largest(rowsNeeded, 1); // more rows only pad
+    for (let rows = 1; rows <= enough && (rows === 1 || rows * time <= most); rows++) {
       const microBatches = rowsNeeded.reduce((sum, needed) => sum + Math.ceil(needed / rows), 0);
       const work = microBatches * (rows * time + fixedCost);
       if (work < best.work) best = { rows, time, work };

@@ -51,6 +51,10 @@ export async function* readLines(
   let line = 0;
   for await (const bytes of byteLines(path, options.onRead)) {
     const where = `"${path}" line ${++line}`;
+    if (bytes.includes(0)) {
+      malformed(options, where, "it holds a NUL, as UTF-16 and binary files do");
+      continue;
+    }
     let text: string;
     try {
       text = decoder.decode(bytes.at(-1) === 0x0d ? bytes.subarray(0, -1) : bytes);

@@ -4,6 +4,15 @@
 // the same documents, so that their low-risk text is the same, and the stream always has the same length.
 
 import { CannotError } from "../base/errors.ts";
+import {
+  checkOptions,
+  flag,
+  number,
+  object,
+  required,
+  seedNumber,
+  wholeNumber,
+} from "../base/options.ts";
 import { Random } from "../base/random.ts";
 import { Risk } from "../slung/risk.ts";
 import { type Method, takenPart, weighedBy } from "./method.ts";
@@ -16,6 +25,8 @@ import {
   type Sequence,
   type SequenceSource,
 } from "./sequence.ts";
+
+const idLimits = { min: 0, max: 2 ** 32 - 1 };
 
 /** How a stream is put together. */
 export interface MixSettings {
@@ -96,6 +107,21 @@ export function mixSource(
   risky: SequenceSource,
   settings: MixSettings,
 ): MixedSource {
+  const { min, max } = idLimits;
+  checkOptions("mix a stream", settings, {
+    tokens: required(number({ min: 0 })),
+    share: required(number()), // one that is no share is refused with its reason
+    length: required(number()),
+    acrossDocuments: required(flag),
+    prefix: wholeNumber({ min: 0 }),
+    eos: required(wholeNumber({ min, max })),
+    controlTokens: required(object),
+    seed: required(seedNumber),
+  });
+  checkOptions("mix a stream", settings.controlTokens, {
+    low: required(wholeNumber({ min, max })),
+    risky: required(wholeNumber({ min, max })),
+  }, "controlTokens.");
   const { tokens, share, seed, eos } = settings;
   if (!(share >= 0 && share <= 1)) {
     throw new CannotError(
@@ -115,7 +141,7 @@ export function mixSource(
         const bos = control && (holdsRisk(document) ? control.risky : control.low);
         return delimit(document, { ...(bos !== undefined && { bos }), eos });
       }, control ? 2 : 1),
-      { ...settings, prefix },
+      { length: settings.length, acrossDocuments: settings.acrossDocuments, prefix },
     );
   const stream = oneAfterTheOther(finished(base), finished(injected));
   const identity = [clean.identity, risky.identity].some((each) => each === undefined)

@@ -3,6 +3,7 @@
 // if it stood alone, and no position is spent on padding that need not be.
 
 import { CannotError } from "../base/errors.ts";
+import { checkOptions, flag, number, required, wholeNumber } from "../base/options.ts";
 import { isActive, type Objective, type TargetCounts } from "../slung/objective.ts";
 import {
   allOf,
@@ -53,6 +54,10 @@ export function packSequences(
   sequences: readonly Sequence[],
   { rows, time }: { rows: number; time: number },
 ): { batches: Batch[]; placements: Placement[] } {
+  checkOptions("pack", { rows, time }, {
+    rows: required(wholeNumber({ min: 1 })),
+    time: required(wholeNumber({ min: 1 })),
+  });
   if (sequences.length === 0) {
     throw new CannotError("make a batch", "it has no sequences", "Check the data and its filters");
   }
@@ -169,6 +174,11 @@ export function packDocuments(
  * @throws {CannotError} for a length without room for a target.
  */
 export function packedSource(documents: SequenceSource, packing: DocumentPacking): SequenceSource {
+  checkOptions("pack documents", packing, {
+    length: required(number()), // those that are too short are refused with their reason
+    acrossDocuments: required(flag),
+    prefix: wholeNumber({ min: 0 }),
+  });
   return packing.acrossDocuments
     ? packedAcross(documents, packing.length)
     : packedApart(documents, packing);

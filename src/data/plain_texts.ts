@@ -2,7 +2,7 @@
 
 import { CannotError } from "../base/errors.ts";
 import { type ReadingOptions, readLines } from "./lines.ts";
-import { readRecords, stringField } from "./records.ts";
+import { isRecordFile, readRecords, stringField } from "./records.ts";
 
 /** What is one text of a plain file. */
 export const textUnits = ["line", "paragraph", "file"] as const;
@@ -11,8 +11,8 @@ export const textUnits = ["line", "paragraph", "file"] as const;
 export type TextUnit = (typeof textUnits)[number];
 
 /**
- * Texts of a file: the field `text` of JSON records (`.jsonl`, `.json`, compressed or not), or the lines, paragraphs or
- * whole of a plain file; of a folder, those of its files in the order of their names. Blank ones are left out.
+ * Texts of a file: the field `text` of records (`.jsonl`, `.json` and `.csv`, compressed or not, and `.parquet`), or the
+ * lines, paragraphs or whole of a plain file; of a folder, those of its files in the order of their names. Blank ones are left out.
  *
  * @param unit Of plain files: `line` unless given, for folders `file`.
  * @throws {CannotError} naming file and line of what is malformed, unless `onMalformed` takes it.
@@ -33,7 +33,7 @@ async function* textsOf(
   const files = await filesOfFolder(path);
   if (files) {
     for (const file of files) yield* textsOf(`${path}/${file}`, unit ?? "file", options);
-  } else if (/\.jsonl?(\.gz|\.zst)?$/.test(path)) {
+  } else if (isRecordFile(path)) {
     yield* readRecords(path, (fields, where) => stringField(fields, "text", where), options);
   } else if (unit === "file") {
     const lines = await Array.fromAsync(readLines(path, options), ({ text }) => text);

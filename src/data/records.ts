@@ -1,15 +1,24 @@
-// Records of JSON from a file: one object a line, plain or compressed and read as a stream, or an array of objects in a
-// .json file. Every error names the file and the line or row, because a data set with one bad line among a million is the
+// Records from a file: JSON, one object a line, plain or compressed and read as a stream, or an array of objects in a .json
+// file; the rows of a .csv file, whose fields are texts; or those of a .parquet file. Every error names the file and the line or row, because a data set with one bad line among a million is the
 // usual case, and a line that is skipped in silence changes the experiment.
 
 import { CannotError } from "../base/errors.ts";
+import { readCsv } from "./csv.ts";
 import type { Fields } from "./fields.ts";
 import { malformed, type ReadingOptions, readLines } from "./lines.ts";
+import { readParquet } from "./parquet.ts";
 
 export { type Fields, numberField, stringField, stringsField } from "./fields.ts";
 
+const recordFile = /\.(jsonl?(\.gz|\.zst)?|csv(\.gz|\.zst)?|parquet)$/i;
+
+/** Whether a file of this name holds records, as {@linkcode readRecords} reads them. */
+export function isRecordFile(name: string): boolean {
+  return recordFile.test(name);
+}
+
 /**
- * One record for each object of a file; blank lines are passed over. A `.json` file that begins with `[` is an array of
+ * One record for each object of a file, or for each row of a `.csv` or `.parquet` one; blank lines are passed over. A `.json` file that begins with `[` is an array of
  * objects; others of that name are read as lines, since some data sets, TOFU among them, call JSON lines so.
  *
  * @param parse Makes the record from its fields and from where they stand (`"data.jsonl" line 7`); `undefined` leaves it
@@ -22,6 +31,14 @@ export async function* readRecords<Record>(
   parse: (fields: Fields, where: string) => Record | undefined,
   options: ReadingOptions = {},
 ): AsyncGenerator<Record> {
+  if (/\.(parquet|csv(\.gz|\.zst)?)$/i.test(path)) {
+    const rows = path.toLowerCase().endsWith(".parquet") ? readParquet : readAnyCsv;
+    for await (const { fields, where } of rows(path, options)) {
+      const record = attempt(options, where, () => parse(fields, where));
+      if (record !== undefined) yield record;
+    }
+    return;
+  }
   let array: string[] | undefined; // of a .json file
   let first = true;
   for await (const { text, where } of readLines(path, options)) {
@@ -42,6 +59,8 @@ export async function* readRecords<Record>(
     if (record !== undefined) yield record;
   }
 }
+
+const readAnyCsv = (path: string, options: ReadingOptions) => readCsv(path, [], options);
 
 const isJsonName = /\.json(\.gz|\.zst)?$/;
 

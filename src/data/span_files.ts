@@ -1,7 +1,9 @@
 // Files of texts with risky spans, one record a line (`span_record.ts`).
 
 import { CannotError } from "../base/errors.ts";
+import { type AllowedOptions, callback, checkOptions, flag, oneOf } from "../base/options.ts";
 import type { ReadingOptions } from "./lines.ts";
+import { offsetUnits } from "./offsets.ts";
 import { type Fields, readRecords } from "./records.ts";
 import {
   isOffsetsLine,
@@ -14,6 +16,15 @@ import type { RiskyText } from "./spans.ts";
 
 /** How texts with spans are read. */
 export interface SpanReadingOptions extends ReadingOptions, SpanRecordOptions {}
+
+/** What each of {@linkcode SpanReadingOptions} may be. */
+export const allowedSpanReading: AllowedOptions<SpanReadingOptions> = {
+  offsets: oneOf(...offsetUnits),
+  onNotice: callback,
+  strict: flag,
+  onMalformed: callback,
+  onRead: callback,
+};
 
 /**
  * Reads texts with risky spans, one JSON object a line (or an array of them in a .json file), plain or compressed.
@@ -47,8 +58,13 @@ export async function* streamRiskyTexts(
   path: string,
   options: SpanReadingOptions = {},
 ): AsyncGenerator<RiskyText> {
+  checkOptions<SpanReadingOptions>("read texts", options, allowedSpanReading);
   let unit = options.offsets ?? "utf16";
   let first = true;
+  let doubts = 0;
+  const onNotice = (notice: string) => {
+    if (++doubts <= mostDoubts) options.onNotice?.(notice);
+  };
   const passedOver = new Map<string, string>(); // field -> where it stood first
   const read = (fields: Fields, where: string): RiskyText | undefined => {
     const onlyOffsets = first && isOffsetsLine(fields);
@@ -60,10 +76,16 @@ export async function* streamRiskyTexts(
     for (const name of unknownFields(fields, where)) {
       if (!passedOver.has(name)) passedOver.set(name, where);
     }
-    return riskyText(fields, where, { ...options, offsets: unit });
+    return riskyText(fields, where, { ...options, offsets: unit, onNotice });
   };
   yield* readRecords(path, read, options);
+  if (doubts > mostDoubts) {
+    options.onNotice?.(`${doubts - mostDoubts} more spans of "${path}" cut a word or a character.`);
+  }
   for (const [name, where] of passedOver) {
     options.onNotice?.(`The field "${name}" is passed over, first in ${where}.`);
   }
 }
+
+// Reported one by one: a file in another unit holds as many as it has lines, and the next notice would be missed.
+const mostDoubts = 5;

@@ -93,7 +93,13 @@ export function riskyText(
     onNotice?.(`In ${where}, ${why}.`);
   }
   const weight = fields.weight === undefined ? 1 : numberField(fields, "weight", where);
-  if (weight < 0) throw refuse(`field "weight" is ${weight}`, "Give 0 or more; 1 is the default");
+  const stored = Math.fround(weight); // as sequences hold it
+  if (!(weight >= 0 && stored < Infinity && (stored > 0 || weight === 0))) {
+    throw refuse(
+      `field "weight" is ${weight}`,
+      "Give 0 or more, within 1e-45 to 3e38; 1 is the default",
+    );
+  }
   const { rule = "overlap" } = fields;
   if (rule !== "overlap" && rule !== "sentence") {
     throw refuse(`field "rule" is ${JSON.stringify(rule)}`, 'Write "overlap" or "sentence"');
@@ -158,14 +164,25 @@ function doubtAbout(text: string, { start, end }: RiskSpan): string | undefined 
     }
     const after = String.fromCodePoint(text.codePointAt(at)!);
     const before = [...text.slice(Math.max(0, at - 2), at)].at(-1)!;
-    const continues = /^[\p{M}\p{Emoji_Modifier}\u200d\ufe0f]$/u.test(after);
-    if (continues || before === "\u200d") return `${verb} inside a character`;
+    const halvesFlag = isFlagLetter.test(after) && lettersBefore(text, at) % 2 === 1;
+    if (continuesCharacter.test(after) || before === "\u200d" || halvesFlag) {
+      return `${verb} inside a character`;
+    }
     if (spaceless.test(before) || spaceless.test(after)) continue;
     if (wordCharacter.test(before) && wordCharacter.test(after)) {
       return `${verb} inside the word ${JSON.stringify(wordAt(text, at))}`;
     }
   }
   return undefined;
+}
+
+const continuesCharacter = /^[\p{M}\p{Emoji_Modifier}\u200d\ufe0f\u{e0020}-\u{e007f}]$/u;
+const isFlagLetter = /^\p{Regional_Indicator}$/u; // two of them are a flag
+
+function lettersBefore(text: string, at: number): number {
+  let count = 0;
+  while (isFlagLetter.test(text.slice(at - 2 * count - 2, at - 2 * count))) count++;
+  return count;
 }
 
 function wordAt(text: string, at: number): string {

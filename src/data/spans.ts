@@ -1,6 +1,7 @@
 // Texts with risky spans, and the one way from them to classed tokens:
 //   a line of JSON (`span_record.ts`)  ->  RiskyText  ->  encodeText  ->  Sequence  ->  cutIntoWindows
 
+import { checkOptions, flag, oneOf } from "../base/options.ts";
 import {
   classifyTokens,
   classifyTokensBySentence,
@@ -67,16 +68,18 @@ export interface EncodingOptions extends EncodeOptions {
 export function encodeText(
   tokenizer: Tokenizer,
   { text, spans, weight = 1, rule = "overlap" }: RiskyText,
-  { end = true, ...options }: EncodingOptions = {},
+  encoding: EncodingOptions = {},
 ): Sequence {
+  checkOptions("encode a text", encoding, { end: flag, special: oneOf("tokens", "text") });
+  const { end = true, ...options } = encoding;
   validateSpans(spans, text.length, "a text");
-  const encoding = tokenizer.encode(text, options);
+  const encoded = tokenizer.encode(text, options);
   const classes = rule === "overlap"
-    ? classifyTokens(encoding, spans)
-    : classifyTokensBySentence(encoding, spans, text.length);
-  const [bos] = missingBos(tokenizer.special, encoding.ids);
+    ? classifyTokens(encoded, spans)
+    : classifyTokensBySentence(encoded, spans, text.length);
+  const [bos] = missingBos(tokenizer.special, encoded.ids);
   const { eos } = tokenizer.special;
-  const sequence = delimit({ tokens: encoding.ids, classes }, {
+  const sequence = delimit({ tokens: encoded.ids, classes }, {
     ...(bos !== undefined && { bos }),
     ...(end && eos !== undefined && { eos }),
   });
@@ -122,8 +125,9 @@ export function encodeIntoWindows(
   tokenizer: Tokenizer,
   text: RiskyText,
   length: number,
+  options: EncodingOptions = {},
 ): Sequence[] {
-  return cutIntoWindows(encodeText(tokenizer, text), length, prefixLength(tokenizer));
+  return cutIntoWindows(encodeText(tokenizer, text, options), length, prefixLength(tokenizer));
 }
 
 /** How many tokens stand before every text of a tokenizer: `cutIntoWindows` repeats them in each window. */

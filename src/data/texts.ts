@@ -1,11 +1,13 @@
-// What can be trained on, in whatever form it comes: a file of texts with spans, or a folder of labelled documents.
+// What can be trained on, in whatever form it comes: texts with spans in a file or a folder of files, or a folder of labelled
+// documents.
 
 import { CannotError } from "../base/errors.ts";
+import { checkOptions, object, text } from "../base/options.ts";
 import { paperThresholds, type RiskThresholds } from "../label/sentences.ts";
 import { defaultAttribute } from "./labelling.ts";
 import { riskSpansOf } from "./sources/dolma.ts";
-import { readDolmaFolder } from "./sources/dolma_folder.ts";
-import { readRiskyTexts, type SpanReadingOptions } from "./span_files.ts";
+import { readDolmaFolder, textFilesIn } from "./sources/dolma_folder.ts";
+import { allowedSpanReading, readRiskyTexts, type SpanReadingOptions } from "./span_files.ts";
 import type { RiskyText } from "./spans.ts";
 
 /** How texts are read; scores and thresholds are those of labelled documents. */
@@ -17,8 +19,8 @@ export interface TextReadingOptions extends SpanReadingOptions {
 }
 
 /**
- * Reads texts with risky spans: a file as `readRiskyTexts` takes it, or a folder with `documents/` and `attributes/` in
- * Dolma's formats.
+ * Reads texts with risky spans: a file as `readRiskyTexts` takes it, a folder of such files, or a folder with `documents/`
+ * and `attributes/` in Dolma's formats.
  *
  * @throws {CannotError} naming file, line and field.
  */
@@ -26,13 +28,25 @@ export async function readTexts(
   path: string,
   options: TextReadingOptions = {},
 ): Promise<RiskyText[]> {
-  if (!await isFolder(path)) return await readRiskyTexts(path, options);
-  const { attribute = defaultAttribute, thresholds = paperThresholds } = options;
+  checkOptions<TextReadingOptions>("read texts", options, {
+    ...allowedSpanReading,
+    attribute: text,
+    thresholds: object,
+  });
+  const { attribute = defaultAttribute, thresholds = paperThresholds, ...reading } = options;
+  if (!await isFolder(path)) return await readRiskyTexts(path, reading);
   const texts: RiskyText[] = [];
+  const files = await isFolder(`${path}/documents`) ? [] : await textFilesIn(path);
+  for (const name of files) texts.push(...await readRiskyTexts(`${path}/${name}`, reading));
+  if (files.length > 0) return texts;
   for await (const tagged of readDolmaFolder(path, options)) {
-    const { text } = tagged.document;
-    if (text === "") continue;
-    texts.push({ text, spans: riskSpansOf(tagged, attribute, thresholds), rule: "sentence" });
+    const { text: content } = tagged.document;
+    if (content === "") continue;
+    texts.push({
+      text: content,
+      spans: riskSpansOf(tagged, attribute, thresholds),
+      rule: "sentence",
+    });
   }
   if (texts.length > 0) return texts;
   throw new CannotError(`read "${path}"`, "it holds no texts", "Give a folder with one or more");

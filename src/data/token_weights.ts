@@ -1,5 +1,6 @@
 // Weights by which baselines choose the tokens that count, where SLUNG chooses by risk.
 
+import { checkOptions, number, required, wholeNumber } from "../base/options.ts";
 import type { Sequence } from "./sequence.ts";
 
 /**
@@ -8,7 +9,15 @@ import type { Sequence } from "./sequence.ts";
  * The hash is FNV-1a with a final mix over the ids, where the authors look a product up in a table of random numbers
  * that differs between devices.
  */
-export function goldfishWeights(tokens: Uint32Array, { k = 4, context = 13 } = {}): Float32Array {
+export function goldfishWeights(
+  tokens: Uint32Array,
+  options: { k?: number; context?: number } = {},
+): Float32Array {
+  checkOptions("drop tokens by goldfish loss", options, {
+    k: number({ min: 1 }),
+    context: wholeNumber({ min: 1 }),
+  });
+  const { k = 4, context = 13 } = options;
   return Float32Array.from(tokens, (_, i) => {
     if (i < context) return 1; // the first one is no target
     let hash = 0x811c9dc5;
@@ -33,6 +42,9 @@ export function excessLossWeights(
   referenceLosses: readonly ArrayLike<number>[],
   share = 0.6,
 ): Sequence[] {
+  checkOptions("select tokens by excess loss", { share }, {
+    share: required(number({ min: 0, max: 1 })),
+  });
   const excess = losses.map((own, i) =>
     Float64Array.from(own, (loss, j) => loss - referenceLosses[i]![j]!)
   );

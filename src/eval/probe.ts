@@ -4,6 +4,7 @@
 // method solves it in float64 to far below what can move an AUROC, so the result does not depend on a stopping rule.
 
 import { CannotError } from "../base/errors.ts";
+import { checkOptions, number, object, required, seedNumber } from "../base/options.ts";
 import { Random } from "../base/random.ts";
 import { auroc } from "./auroc.ts";
 import { mean } from "./statistics.ts";
@@ -40,6 +41,7 @@ const mostIterations = 100;
  * @throws {CannotError} for features that do not fit the labels or are not finite, or labels of one kind only.
  */
 export function trainProbe(examples: ProbeExamples, options: { l2?: number } = {}): Probe {
+  checkOptions("train a probe", options, { l2: number() });
   const { l2 = 1 } = options;
   if (!(l2 > 0)) {
     throw new CannotError(
@@ -131,6 +133,14 @@ export interface ProbeResult {
  * @throws {CannotError} when a sample would have no positive or no negative example to train or to test on.
  */
 export function probeAuroc(examples: ProbeExamples, options: ProbeOptions): ProbeResult {
+  checkOptions("probe hidden states", options, {
+    seed: required(seedNumber),
+    resamples: number({ max: 1e6 }), // too few are refused with their reason
+    trainFraction: number(),
+    most: number({ min: 2 }),
+    groups: object,
+    l2: number(),
+  });
   const { seed, resamples = 3, trainFraction = 0.8, groups, l2 = 1 } = options;
   const { width } = checked(examples);
   if (!(resamples >= 1) || !(trainFraction > 0 && trainFraction < 1)) {
@@ -150,11 +160,12 @@ export function probeAuroc(examples: ProbeExamples, options: ProbeOptions): Prob
     });
     return { features, labels: indices.map((index) => examples.labels[index]!) };
   };
+  const units = unitsOf(examples.features, width, groups);
   const aurocs: number[] = [], sizes: ProbeResult["examples"] = [];
   for (let k = 0; k < resamples; k++) {
     const random = new Random(seed, `probe sample ${k}`);
-    const { train, test } = groups
-      ? splitByGroup(examples.labels, groups, { random, trainFraction, most })
+    const { train, test } = units
+      ? splitByGroup(examples.labels, units, { random, trainFraction, most })
       : splitByExample(examples.labels, { random, trainFraction, most });
     if (train.length === 0 || test.length === 0) {
       throw new CannotError(
@@ -169,6 +180,48 @@ export function probeAuroc(examples: ProbeExamples, options: ProbeOptions): Prob
     sizes.push({ train: train.length, test: test.length });
   }
   return { auroc: mean(aurocs), resamples: aurocs, examples: sizes, l2 };
+}
+
+/**
+ * What must not be on both sides of a split: the given groups, and rows with the same features, since a copy among the
+ * training examples would be an answer key. `undefined` where every row is a unit of its own.
+ */
+function unitsOf(
+  features: ArrayLike<number>,
+  width: number,
+  groups: ArrayLike<string | number> | undefined,
+): number[] | undefined {
+  const rows = features.length / width;
+  const parents = Array.from({ length: rows }, (_, i) => i);
+  const rootOf = (i: number): number => {
+    while (parents[i] !== i) i = parents[i] = parents[parents[i]!]!;
+    return i;
+  };
+  const join = (i: number, other: number): void => {
+    const [a, b] = [rootOf(i), rootOf(other)];
+    parents[Math.max(a, b)] = Math.min(a, b);
+  };
+  const isCopy = (i: number, other: number): boolean => {
+    for (let j = 0; j < width; j++) {
+      if (features[i * width + j] !== features[other * width + j]) return false;
+    }
+    return true;
+  };
+  const sumOf = (i: number): number => {
+    let sum = 0;
+    for (let j = 0; j < width; j++) sum += (j + 1) * features[i * width + j]!;
+    return sum;
+  };
+  const withSum = new Map<number, number[]>(), inGroup = new Map<string | number, number>();
+  for (let i = 0; i < rows; i++) {
+    const alike = withSum.getOrInsert(sumOf(i), []);
+    const copy = alike.find((other) => isCopy(i, other));
+    if (copy === undefined) alike.push(i);
+    else join(i, copy);
+    if (groups) join(i, inGroup.getOrInsert(groups[i]!, i));
+  }
+  const units = parents.map((_, i) => rootOf(i));
+  return units.some((unit, i) => unit !== i) ? units : undefined;
 }
 
 interface Split {

@@ -42,3 +42,17 @@ function longestCommonSubsequence(a: readonly string[], b: readonly string[]): n
   }
   return row[b.length]!;
 }
+
+/** ROUGE-1 recall: how many of the reference's words are in the candidate, each as often as it is in both. */
+export function rouge1Recall(candidate: string, reference: string): number {
+  const words = rougeWords(candidate), referenceWords = rougeWords(reference);
+  const left = new Map<string, number>();
+  for (const word of words) left.set(word, (left.get(word) ?? 0) + 1);
+  let common = 0;
+  for (const word of referenceWords) {
+    const count = left.get(word) ?? 0;
+    if (count > 0) common++;
+    left.set(word, count - 1);
+  }
+  return referenceWords.length === 0 ? 0 : common / referenceWords.length;
+}

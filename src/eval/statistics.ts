@@ -4,6 +4,7 @@
 
 import { CannotError } from "../base/errors.ts";
 import type { Interval } from "../base/interval.ts";
+import { checkOptions, required, seedNumber, wholeNumber } from "../base/options.ts";
 import { Random } from "../base/random.ts";
 
 export type { Interval } from "../base/interval.ts";
@@ -55,6 +56,10 @@ export function bootstrapInterval(
   values: readonly number[],
   options: { seed: number; resamples?: number },
 ): Interval {
+  checkOptions("compute a bootstrap interval", options, {
+    seed: required(seedNumber),
+    resamples: wholeNumber({ min: 1, max: 1e7 }),
+  });
   needValues(values, 2, "bootstrap interval");
   const random = new Random(options.seed, "bootstrap");
   const means = Float64Array.from({ length: options.resamples ?? 2000 }, () => {

@@ -1,6 +1,7 @@
 // Which code made a result: what an experiment keeps is named by it as well as by settings and data. A checkout, whose
 // files change under it, is known by their digest; an installed package by its version.
 
+import { fileURLToPath } from "node:url";
 import project from "../../deno.json" with { type: "json" };
 import { CannotError } from "../base/errors.ts";
 import { fingerprintOf } from "../train/fingerprint.ts";
@@ -50,7 +51,7 @@ export async function versionBelow(root: URL): Promise<CodeVersion> {
     throw new CannotError(
       "tell which code an experiment runs",
       (cause as Error).message,
-      `Allow reading ${decodeURIComponent(root.pathname)}, the folder of this package`,
+      `Allow reading ${fileURLToPath(root)}, the folder of this package`,
       { cause },
     );
   }

@@ -10,15 +10,19 @@
 
 import { CannotError } from "../base/errors.ts";
 import { exists, makeFolder, readJson, writeFileAtomic } from "../base/files.ts";
+import type { Interval } from "../base/interval.ts";
+import { callback, checkOptions, flag, object, wholeNumber } from "../base/options.ts";
 import type { Method } from "../data/method.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { LanguageModel } from "../model/language_model.ts";
+import { countParameters } from "../model/parameter_shapes.ts";
 import { loadModel, type Model, saveModel, withPairingOf } from "../model/weights.ts";
 import { checkpointsIn } from "../train/checkpoint.ts";
 import { digestWeights, fingerprintOf } from "../train/fingerprint.ts";
 import type { FitOptions } from "../train/fit.ts";
 import type { LogEntry } from "../train/loop.ts";
+import { type Fact, flatFacts, writeCard } from "../train/model_card.ts";
 import { type CodeVersion, codeVersion } from "./code_version.ts";
 
 /**
@@ -247,6 +251,17 @@ export async function runExperiment<Results extends object>(
   folder: string,
   options: RunnerOptions<Results> = {},
 ): Promise<Outcome<Results>[]> {
+  checkOptions("run the experiment", options, {
+    keepModels: flag,
+    onlyMeasure: flag,
+    checkpointEvery: wholeNumber({ min: 1 }),
+    code: object,
+    signal: object,
+    onTraining: callback,
+    onMeasuring: callback,
+    onModel: callback,
+    onOutcome: callback,
+  });
   const { runs, stages, measures } = experiment;
   checkNames({ run: runs, stage: stages, measure: measures });
   const { config, weights } = experiment.base;
@@ -355,6 +370,7 @@ class Worker<Results extends object> implements Disposable {
       if (!await exists(`${path}.json`)) await open();
       const told = await readJson(`${path}.json`) as object;
       const results = await this.#measureAll(stage, `${path}-`, measuring, open);
+      if (await exists(`${path}/config.json`)) await this.#writeCard(stage, path, base, results);
       stages.push({ name: stage.name, training: told, results });
     }
     await Deno.remove(this.#checkpoints, { recursive: true }).catch(() => {});
@@ -430,6 +446,28 @@ class Worker<Results extends object> implements Disposable {
       results[name] = await readJson(file) as Results[typeof name];
     }
     return results as Results;
+  }
+
+  // Last, because it holds the measures.
+  async #writeCard(stage: Stage, path: string, base: string, results: Results): Promise<void> {
+    const { gpu, run: { method, seed, amount, name }, experiment: { base: { config } } } = this;
+    const settings = { stage: stage.name, seed, ...(amount !== undefined && { amount }) };
+    const isSetting = (fact: [string, Fact]): fact is [string, string | number | boolean] =>
+      typeof fact[1] !== "object";
+    const isMeasured = (fact: [string, Fact]): fact is [string, number | Interval] =>
+      ["number", "object"].includes(typeof fact[1]);
+    await writeCard(path, {
+      title: `${method!.title} (${name})`,
+      description: `${config.family} of ${countParameters(config).toLocaleString("en")} parameters`,
+      base: { notes: [`configuration and weights of the base have the fingerprint \`${base}\``] },
+      objective: method!.objective,
+      data: { name: "the texts of the experiment, which the digests among the settings identify" },
+      settings: Object.fromEntries(
+        flatFacts({ ...settings, ...Object(stage.identity) }).filter(isSetting),
+      ),
+      adapter: gpu.adapter.name,
+      measures: flatFacts(results).filter(isMeasured).map(([name, value]) => ({ name, value })),
+    });
   }
 
   #start(model: Model): LanguageModel {

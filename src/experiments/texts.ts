@@ -2,6 +2,15 @@
 // too, for the experiments that train on more than that.
 
 import { CannotError } from "../base/errors.ts";
+import {
+  checkOptions,
+  flag,
+  listOf,
+  object,
+  required,
+  seedNumber,
+  wholeNumber,
+} from "../base/options.ts";
 import { type Method, takenBy } from "../data/method.ts";
 import type { Sequence } from "../data/sequence.ts";
 import { encodeIntoWindows, type RiskyText } from "../data/spans.ts";
@@ -112,6 +121,24 @@ export interface TextExperiment<Results> {
 export async function textExperiment<Results>(
   experiment: TextExperiment<Results>,
 ): Promise<Experiment<Results>> {
+  checkOptions("make an experiment", experiment, {
+    base: required(object),
+    tokenizer: required(object),
+    texts: required(listOf(object)),
+    length: wholeNumber({ min: 2 }),
+    training: required(object),
+    methods: required(listOf(object)),
+    seeds: required(listOf(seedNumber)),
+    measures: required(listOf(object)),
+  });
+  checkOptions("make an experiment", experiment.training, {
+    epochs: required(wholeNumber({ min: 1 })),
+    perStep: required(wholeNumber({ min: 1 })),
+    optimiser: required(object),
+    schedule: required(object),
+    mostPositions: wholeNumber({ min: 1 }),
+    recompute: flag,
+  }, "training.");
   const { base, tokenizer, texts, training, methods, seeds, measures } = experiment;
   const { length = base.config.contextLength } = experiment;
   const windows = texts.flatMap((text) => encodeIntoWindows(tokenizer, text, length));

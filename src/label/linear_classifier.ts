@@ -6,6 +6,7 @@
 
 import { CannotError } from "../base/errors.ts";
 import { readBytes, writeFileAtomic } from "../base/files.ts";
+import { checkOptions, number, required, seedNumber, wholeNumber } from "../base/options.ts";
 import { Random } from "../base/random.ts";
 import type { TextClassifier } from "./classifier.ts";
 
@@ -57,6 +58,13 @@ export function trainLinearClassifier(
   texts: readonly LabelledText[],
   training: LinearTraining,
 ): LinearModel {
+  checkOptions(`train the classifier "${name}"`, training, {
+    seed: required(seedNumber),
+    epochs: wholeNumber({ min: 1 }),
+    learningRate: number({ above: 0, max: 1e6 }),
+    regularisation: number({ min: 0, max: 1e6 }),
+    bits: number(), // which are refused with their reason
+  });
   const { seed, epochs = 5, learningRate = 0.5, regularisation = 1e-6, bits = 18 } = training;
   const risky = texts.filter((text) => text.risky).length;
   if (risky === 0 || risky === texts.length) {

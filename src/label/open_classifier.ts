@@ -1,7 +1,7 @@
 // The classifiers that a task can be told to score texts with.
 
-import { createHash } from "node:crypto";
 import { CannotError } from "../base/errors.ts";
+import { contentDigest } from "../base/content_digest.ts";
 import type { TextClassifier } from "./classifier.ts";
 import { fastTextClassifier } from "./fasttext.ts";
 import { linearClassifier, loadLinearModel } from "./linear_classifier.ts";
@@ -39,10 +39,7 @@ export async function openClassifier(
 }
 
 async function digestOf(file: string): Promise<string> {
-  const hash = createHash("sha256");
-  using opened = await Deno.open(file);
-  for await (const bytes of opened.readable) hash.update(bytes);
-  return `SHA-256 ${hash.digest("hex").slice(0, 8)}`;
+  return `SHA-256 ${(await contentDigest(file)).slice(0, 8)}`;
 }
 
 /** Opens what `KIND:SOURCE` or `KIND:SOURCE#LABEL` names, e.g. `linear:scorer.json` or `perspective`. */

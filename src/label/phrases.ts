@@ -20,8 +20,8 @@ export interface PhraseFinder {
 export function phraseFinder(phrases: Iterable<string>, risk: Risk): PhraseFinder {
   const patterns = new Set<string>();
   for (const phrase of phrases) {
-    const words = phrase.match(/\S+/g);
-    if (words) patterns.add(words.map((word) => escaped(fold(word).text)).join("\\s+"));
+    const words = fold(phrase).text.match(/\S+/g);
+    if (words) patterns.add(words.map(escaped).join("\\s+"));
   }
   if (patterns.size === 0) return { find: () => [], found: () => new Set() };
   // Longest first: of "Oda" and "Oda Venn", the whole name is taken where it stands. Only looked at and not consumed,
@@ -58,7 +58,8 @@ export function sameWords(a: string, b: string): boolean {
 const word = String.raw`[\p{L}\p{M}\p{N}_]`;
 const apostrophes = /[\u2018\u2019\u02bc\uff07`\u00b4]/g;
 const hyphens = /[\u2010\u2011]/g;
-const finalSigma = /ς/g; // in capitals it is the same letter as σ
+const otherSpaces = /[\u0085\u200b]/g; // which are none for a regular expression
+const unseen = /\p{Default_Ignorable_Code_Point}/gu; // soft hyphens, joiners, marks of direction
 
 interface Folded {
   text: string;
@@ -90,8 +91,10 @@ const foldings = new Map<string, string>(); // of the characters met so far: nor
 function foldCharacter(character: string): string {
   let folded = foldings.get(character);
   if (folded === undefined) {
-    folded = character.normalize("NFD").toLowerCase()
-      .replace(apostrophes, "'").replace(hyphens, "-").replace(finalSigma, "σ");
+    // By way of capitals "ß" becomes "ss", as in "WEISS", and both sigmas the same.
+    folded = character.normalize("NFD").replace(otherSpaces, " ").replace(unseen, "")
+      .toUpperCase().toLowerCase()
+      .replace(apostrophes, "'").replace(hyphens, "-");
     foldings.set(character, folded);
   }
   return folded;

@@ -25,7 +25,7 @@ export interface GenerateOptions extends DecodingOptions {
   /** Per sequence; prompt and new tokens must fit the context. */
   maxNewTokens: number;
   /** The token, or tokens, that end a sequence; they are not part of the result. */
-  eos?: number | readonly number[];
+  eos?: number | readonly number[] | undefined;
   /** Asked now and then with the new tokens of a sequence: whether it may end early. */
   finished?: (tokens: Uint32Array) => boolean;
   /** Sequences that are decoded together. */

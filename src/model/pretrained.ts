@@ -125,7 +125,12 @@ export async function openModel(
   return { model, ...beside, description: `${beside.description}; ${loss}` };
 }
 
-async function openFolder(
+/**
+ * Opens a model folder as {@linkcode readPretrained}, its weights still in the files.
+ *
+ * @throws {CannotError} as there.
+ */
+export async function openFolder(
   folder: string,
   tokenizerFolder?: string,
   adapter?: string,

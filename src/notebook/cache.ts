@@ -1,13 +1,14 @@
 // Where notebooks keep what is costly: trained models, measures, and the state of trainings that were interrupted. Under
 // the project's `.cache`, so that a working copy finds what the lesson made; deleting the folder loses nothing but time.
 
+import { fileURLToPath } from "node:url";
 import { makeFolder } from "../base/files.ts";
 
 const root = new URL("../../", import.meta.url);
 
 /** The path of a file or folder of this project, wherever the notebook lies, e.g. `models/invented-base`. */
 export function projectPath(path: string): string {
-  return decodeURIComponent(new URL(path, root).pathname);
+  return fileURLToPath(new URL(path, root));
 }
 
 /**

@@ -6,12 +6,15 @@
 import { parseArgs as parseNodeArgs } from "node:util";
 import { CannotError } from "../base/errors.ts";
 import { nearest } from "../base/nearest.ts";
+import { printableLines } from "./printable.ts";
 import type { FlagOption, Option, Options, Ranged, Values } from "./options.ts";
 
 /** Where a command writes. */
 export interface Terminal {
   /** Whether the result will be printed as JSON. */
   readonly json: boolean;
+  /** Whether what is printed reaches a terminal, on which control characters would be obeyed. */
+  readonly isTerminal: boolean;
   /** Prints the command's own rendering: on standard output, or with `--json` on standard error. */
   print(text: string): void;
   /** Says something on standard error. */
@@ -49,6 +52,8 @@ export interface Streams {
   out(text: string): void;
   /** Writes to standard error. */
   err(text: string): void;
+  /** Which of them are terminals; none unless given. */
+  terminals?: { readonly out: boolean; readonly err: boolean };
 }
 
 /**
@@ -78,6 +83,7 @@ export async function runCommand<const O extends Options>(command: Command<O>): 
 const standardStreams: Streams = {
   out: (text) => writeAllSync(Deno.stdout, text),
   err: (text) => writeAllSync(Deno.stderr, text),
+  terminals: { out: Deno.stdout.isTerminal(), err: Deno.stderr.isTerminal() },
 };
 
 /** Several commands of one task, by the word that says which: `{ olmo }` for `deno task export olmo`. */
@@ -141,23 +147,31 @@ export async function execute<const O extends Options>(
     given = new Set(split.values.keys());
   } catch (error) {
     if (!(error instanceof CannotError)) throw error;
-    streams.err(`${error.message}\n`);
+    streams.err(`${printableLines(error.message)}\n`);
     return 2;
   }
-  const { json } = values;
+  const { json, help: _, ...own } = values;
   const say = (text: string) => text.endsWith("\n") ? text : `${text}\n`;
+  const isTerminal = streams.terminals?.[json ? "err" : "out"] ?? false;
+  const safe = (text: string) => printableLines(text, { colours: true });
   const terminal: Terminal = {
     json,
-    print: (text) => json ? streams.err(say(text)) : streams.out(say(text)),
-    note: (text) => streams.err(say(text)),
+    isTerminal,
+    print(text) {
+      const shown = say(isTerminal ? safe(text) : text);
+      if (json) streams.err(shown);
+      else streams.out(shown);
+    },
+    note: (text) => streams.err(say(safe(text))),
   };
   const restore = json ? silenceConsole() : () => {};
   try {
-    const result = await command.run(values, terminal, given);
+    const result = await command.run(own as unknown as Values<O>, terminal, given);
     if (json) streams.out(`${JSON.stringify(result ?? {}, null, 2)}\n`);
     return 0;
   } catch (error) {
-    streams.err(error instanceof CannotError ? `${error.message}\n` : `${Deno.inspect(error)}\n`);
+    const said = error instanceof CannotError ? error.message : Deno.inspect(error);
+    streams.err(`${printableLines(said)}\n`);
     return 1;
   } finally {
     restore();
@@ -371,7 +385,8 @@ function convertItem(
 ): string | number {
   const type = itemType(option);
   if (option.type === "path") {
-    return option.names?.includes(text) ? text : fromWhereTheUserStands(text);
+    const isName = option.names?.includes(text) || option.isName?.(text);
+    return isName ? text : fromWhereTheUserStands(text);
   }
   if (type === "string") {
     const choices = "choices" in option ? option.choices : undefined;
@@ -382,18 +397,24 @@ function convertItem(
       `Choose one of ${choices.join(", ")}${meant ? `, perhaps ${meant}` : ""}`,
     );
   }
-  const value = text.trim() === "" ? NaN : Number(text);
+  const value = decimal.test(text) ? Number(text) + 0 : NaN; // −0 is 0
   if (!Number.isFinite(value)) {
     throw reject(`${flag} must be a number, not "${text}"`, `Write e.g. ${flag} 10`);
   }
   if (type === "integer" && !Number.isSafeInteger(value)) {
     throw reject(`${flag} must be a whole number, not "${text}"`, `Write e.g. ${flag} 10`);
   }
-  const { min = -Infinity, max = Infinity } = option as Ranged;
+  const most = type === "integer" ? mostOfIntegers : mostOfNumbers;
+  const { min = -most, max = most } = option as Ranged;
   if (value < min) throw reject(`${flag} must be at least ${min}, not ${value}`, "Raise it");
   if (value > max) throw reject(`${flag} must be at most ${max}, not ${value}`, "Lower it");
   return value;
 }
+
+// What people write: "0x10", "1_000" and "" are no numbers here. What is larger than these is beyond any use, and beyond
+// the integers and floats of a GPU, unless an option says otherwise.
+const decimal = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i;
+const mostOfIntegers = 2 ** 31 - 1, mostOfNumbers = 1e30;
 
 function itemType(
   option: Exclude<Option, FlagOption>,

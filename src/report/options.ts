@@ -17,9 +17,9 @@ export interface Valued extends Described {
 
 /** The limits of a number, both allowed. */
 export interface Ranged {
-  /** The smallest value allowed. */
+  /** The smallest value allowed; −2^31 + 1 of integers and −1e30 of numbers unless given. */
   min?: number;
-  /** The largest value allowed. */
+  /** The largest value allowed; 2^31 − 1 of integers and 1e30 of numbers unless given. */
   max?: number;
 }
 
@@ -39,6 +39,8 @@ export interface PathOption extends Valued {
   type: "path";
   /** Words that are allowed as well and are no paths. */
   names?: readonly string[];
+  /** Whether a word is a name of another kind and no path, e.g. one on the hub. */
+  isName?: (text: string) => boolean;
   /** The value when the option is left out; a relative one counts from the project's root. */
   default?: string;
 }

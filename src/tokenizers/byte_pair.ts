@@ -5,6 +5,7 @@
 // What is learnt is a Hugging Face tokenizer, so other tools can use the models trained here.
 
 import { CannotError } from "../base/errors.ts";
+import { checkOptions, listOf, required, text, wholeNumber } from "../base/options.ts";
 import { fieldsOf } from "./fields.ts";
 import { Heap } from "./heap.ts";
 import { endOfText, huggingFaceTokenizer, padding } from "./huggingface.ts";
@@ -39,6 +40,10 @@ export function trainBytePair(
   vocabularySize: number,
   { special = [endOfText, padding] }: { special?: readonly string[] } = {},
 ): Tokenizer {
+  checkOptions("train a tokenizer", { vocabularySize, special }, {
+    vocabularySize: required(wholeNumber({ min: 0, max: 2 ** 31 })),
+    special: required(listOf(text)),
+  });
   const smallest = special.length + 256;
   if (!(vocabularySize >= smallest)) {
     throw new CannotError(

@@ -83,6 +83,7 @@ export function huggingFaceTokenizer(source: HuggingFaceSource): Tokenizer {
     name,
     vocabularySize: tokens.length,
     special: specialIds(source, idOf, around),
+    specialTexts: added.filter(({ special }) => special).map(({ content }) => content),
     encode: (text, { special = "tokens" } = {}) => encode(text.toWellFormed(), special),
     decode: readDecoder(json.decoder, tokens, addedIds, preTokenizer.byteLevel, fields),
     async save(folder) {

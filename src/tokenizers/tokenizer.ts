@@ -48,6 +48,8 @@ export interface Tokenizer {
    * none or say that texts begin without it; `eos` ends a document; `pad` fills rows.
    */
   readonly special: { bos?: number; eos?: number; pad?: number };
+  /** How its special tokens are spelt where `encode` finds them in a text; absent where it finds none. */
+  readonly specialTexts?: readonly string[];
   /** Tokenises a text and adds no special token. */
   encode(text: string, options?: EncodeOptions): Encoding;
   /**
@@ -67,6 +69,21 @@ export interface Tokenizer {
  */
 export function missingBos({ bos }: Tokenizer["special"], ids: ArrayLike<number>): number[] {
   return bos === undefined || ids[0] === bos ? [] : [bos];
+}
+
+/** How many special tokens texts spell out: where a text by a stranger could end a document or a turn. */
+export function countSpeltOut(
+  { specialTexts = [] }: Pick<Tokenizer, "specialTexts">,
+  texts: Iterable<string>,
+): number {
+  if (specialTexts.length === 0) return 0;
+  const longestFirst = specialTexts.toSorted((a, b) => b.length - a.length);
+  const spelling = new RegExp(longestFirst.map(RegExp.escape).join("|"), "gu");
+  let count = 0;
+  for (const text of texts) {
+    for (const _ of text.matchAll(spelling)) count++;
+  }
+  return count;
 }
 
 /**

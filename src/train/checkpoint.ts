@@ -3,8 +3,8 @@
 // checksum of each of its files; the previous one is removed only when the new one has been read back, so that a full
 // disk, a kill at any moment or a failing disk leaves a complete one behind.
 
-import { createHash } from "node:crypto";
 import { CannotError } from "../base/errors.ts";
+import { contentDigest } from "../base/content_digest.ts";
 import { exists, readJson, writeFileAtomic } from "../base/files.ts";
 import { readSafetensorsHeader } from "../model/formats/safetensors.ts";
 import { writeSafetensors } from "../model/formats/tensor_data.ts";
@@ -193,14 +193,14 @@ async function checksums(folder: string): Promise<Record<string, string>> {
   const sums: Record<string, string> = {};
   const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
   for (const name of names.sort()) { // file systems list them in any order
-    sums[name] = await checksum(`${folder}/${name}`);
+    sums[name] = await contentDigest(`${folder}/${name}`);
   }
   return sums;
 }
 
 async function checkFiles(folder: string, sums: Record<string, string>): Promise<void> {
   for (const [name, sum] of Object.entries(sums)) {
-    const found = await checksum(`${folder}/${name}`).catch(() => "");
+    const found = await contentDigest(`${folder}/${name}`).catch(() => "");
     if (found === sum) continue;
     throw new CannotError(
       `read the checkpoint "${folder}"`,
@@ -208,11 +208,4 @@ async function checkFiles(folder: string, sums: Record<string, string>): Promise
       "Remove this folder: the run goes on from the one before, where there is one",
     );
   }
-}
-
-async function checksum(path: string): Promise<string> {
-  const hash = createHash("sha256");
-  using file = await Deno.open(path);
-  for await (const bytes of file.readable) hash.update(bytes);
-  return hash.digest("hex");
 }

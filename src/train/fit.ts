@@ -1,5 +1,15 @@
 // Trains a model on sequences for some epochs: plan, trainer and loop put together, with the settings that matter.
 
+import {
+  type Allowed,
+  callback,
+  checkOptions,
+  flag,
+  object,
+  required,
+  seedNumber,
+  wholeNumber,
+} from "../base/options.ts";
 import { planSteps } from "../data/epochs.ts";
 import { packSequences } from "../data/packing.ts";
 import type { SequenceSource } from "../data/sequence.ts";
@@ -7,9 +17,14 @@ import type { LanguageModel } from "../model/language_model.ts";
 import type { Objective } from "../slung/objective.ts";
 import { digestEpochs, digestModel, digestOptimiserState, fingerprintOf } from "./fingerprint.ts";
 import { type CheckpointStore, type LogEntry, train, type TrainingOutcome } from "./loop.ts";
-import { defaultLossScale, type LossScaleSettings, type OptimiserSettings } from "./optimiser.ts";
+import {
+  allowedOptimiser,
+  defaultLossScale,
+  type LossScaleSettings,
+  type OptimiserSettings,
+} from "./optimiser.ts";
 import type { OptimiserState } from "./optimiser_state.ts";
-import type { Schedule } from "./schedule.ts";
+import { allowedSchedule, type Schedule } from "./schedule.ts";
 import { Trainer } from "./trainer.ts";
 
 /**
@@ -85,6 +100,25 @@ export interface FitOptions {
  * ```
  */
 export async function fit(model: LanguageModel, options: FitOptions): Promise<TrainingOutcome> {
+  checkOptions("fit", options, {
+    epochs: required(sequencesOfEpochs),
+    perStep: required(wholeNumber({ min: 1 })),
+    seed: required(seedNumber),
+    objective: required(object),
+    optimiser: required(object),
+    optimiserState: object,
+    schedule: required(object),
+    mostPositions: wholeNumber({ min: 1 }),
+    recompute: flag,
+    lossScale: object,
+    checkpoint: object,
+    onPlan: callback,
+    onLog: callback,
+    signal: object,
+  });
+  const { steps: _, ...scheduled } = allowedSchedule;
+  checkOptions<FitOptions["schedule"]>("fit", options.schedule, scheduled, "schedule.");
+  checkOptions("fit", options.optimiser, allowedOptimiser, "optimiser.");
   const { epochs, perStep, seed, objective, optimiser, recompute, lossScale } = options;
   const { mostPositions, optimiserState, checkpoint, onLog, signal } = options;
   const { contextLength, vocabularySize } = model.config;
@@ -112,6 +146,11 @@ export async function fit(model: LanguageModel, options: FitOptions): Promise<Tr
     ...(signal && { signal }),
   });
 }
+
+const sequencesOfEpochs: Allowed = {
+  description: "a list with the sequences of each epoch",
+  holds: (value) => Array.isArray(value) && value.every(object.holds),
+};
 
 async function fingerprint(
   model: LanguageModel,

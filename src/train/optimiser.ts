@@ -5,7 +5,7 @@ import { adamw } from "../../kernels/adamw.ts";
 import { gradientNorm, statusLength } from "../../kernels/gradient_norm.ts";
 import { scalingOf, writeScaling } from "../../kernels/step.ts";
 import { CannotError } from "../base/errors.ts";
-import { checkOptions, listOf, number, required } from "../base/options.ts";
+import { type AllowedOptions, checkOptions, listOf, number, required } from "../base/options.ts";
 import { Program } from "../gpu/program.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import type { LanguageModel } from "../model/language_model.ts";
@@ -67,6 +67,14 @@ export const huggingFaceOptimiser: OptimiserSettings = {
   maxGradientNorm: 1,
 };
 
+/** What each of {@linkcode OptimiserSettings} may be. */
+export const allowedOptimiser: AllowedOptions<OptimiserSettings> = {
+  betas: required(listOf(number({ min: 0, below: 1 }), 2)),
+  epsilon: required(number({ above: 0, max: 1 })),
+  weightDecay: required(number({ min: 0, max: largestRate })),
+  maxGradientNorm: required(number({ min: 0, max: 3e38 })),
+};
+
 /** Dynamic loss scaling of a model in f16 (Micikevicius et al., 2018), with the usual rules. */
 export interface LossScaleSettings {
   /** The first scale, at least 1; a power of two, so that scaling rounds nothing. It halves when a gradient overflows. */
@@ -107,12 +115,7 @@ export class Optimiser {
   ) {
     const program = new Program(model.gpu, "optimiser");
     const { learned } = model.parameters;
-    checkOptions("optimise", settings, {
-      betas: required(listOf(number({ min: 0, below: 1 }), 2)),
-      epsilon: required(number({ above: 0, max: 1 })),
-      weightDecay: required(number({ min: 0, max: largestRate })),
-      maxGradientNorm: required(number({ min: 0, max: 3e38 })),
-    });
+    checkOptions("optimise", settings, allowedOptimiser);
     const { betas, epsilon, weightDecay, maxGradientNorm } = settings;
     this.#model = model;
     this.#program = program;

@@ -3,6 +3,16 @@
 
 import { CannotError } from "../base/errors.ts";
 import { exists, readJson, writeFileAtomic } from "../base/files.ts";
+import {
+  callback,
+  checkOptions,
+  flag,
+  object,
+  oneOf,
+  required,
+  seedNumber,
+  wholeNumber,
+} from "../base/options.ts";
 import type { Sequence } from "../data/sequence.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import type { Gpu } from "../gpu/gpu.ts";
@@ -16,6 +26,7 @@ import { digestEpochs } from "../train/fingerprint.ts";
 import { fit } from "../train/fit.ts";
 import type { LogEntry } from "../train/loop.ts";
 import { olmoOptimiser } from "../train/optimiser.ts";
+import { allowedSchedule } from "./schedule.ts";
 import { optimiserFile } from "../train/optimiser_state.ts";
 
 /** How to pre-train. */
@@ -54,6 +65,22 @@ export async function pretrain(
   folder: string,
   options: PretrainingOptions,
 ): Promise<LoadedModel | undefined> {
+  checkOptions("pre-train", options, {
+    config: required(object),
+    tokenizer: required(object),
+    sequences: required({
+      description: "a list of sequences, or a function that makes those of an epoch",
+      holds: (value) => Array.isArray(value) || callback.holds(value),
+    }),
+    epochs: required(wholeNumber({ min: 1 })),
+    perStep: required(wholeNumber({ min: 1 })),
+    learningRate: required(allowedSchedule.peak),
+    seed: required(seedNumber),
+    keepOptimiser: flag,
+    dtype: oneOf("F32", "F16", "BF16"),
+    onLog: callback,
+    signal: object,
+  });
   const { config, tokenizer, sequences, epochs, perStep, learningRate, seed, dtype } = options;
   const { keepOptimiser, onLog, signal } = options;
   const record = `${folder}/pretraining.json`;

@@ -1,6 +1,13 @@
 // Learning rates by step: linear warm-up, then constant, linear or cosine decay to a final fraction.
 
-import { checkOptions, number, oneOf, required, wholeNumber } from "../base/options.ts";
+import {
+  type AllowedOptions,
+  checkOptions,
+  number,
+  oneOf,
+  required,
+  wholeNumber,
+} from "../base/options.ts";
 
 /**
  * A learning-rate schedule.
@@ -28,15 +35,18 @@ export interface Schedule {
 /** The largest learning rate and weight decay: far beyond any use, and far from the end of f32. */
 export const largestRate = 1e6;
 
+/** What each of {@linkcode Schedule} may be. */
+export const allowedSchedule: AllowedOptions<Schedule> = {
+  peak: required(number({ min: 0, max: largestRate })),
+  warmup: required(wholeNumber({ min: 0 })),
+  decay: required(oneOf("constant", "linear", "cosine")),
+  final: required(number({ min: 0, max: 1 })),
+  steps: required(wholeNumber({ min: 1 })),
+};
+
 /** The learning rate of a step, counted from 0. @throws {CannotError} for a schedule that cannot be. */
 export function learningRate(schedule: Schedule, step: number): number {
-  checkOptions("follow a schedule", schedule, {
-    peak: required(number({ min: 0, max: largestRate })),
-    warmup: required(wholeNumber({ min: 0 })),
-    decay: required(oneOf("constant", "linear", "cosine")),
-    final: required(number({ min: 0, max: 1 })),
-    steps: required(wholeNumber({ min: 1 })),
-  });
+  checkOptions("follow a schedule", schedule, allowedSchedule);
   const { peak, warmup, decay, final, steps } = schedule;
   if (step < warmup) return peak * (step + 1) / warmup;
   if (decay === "constant") return peak;

@@ -3,10 +3,23 @@
 
 import { CannotError } from "../base/errors.ts";
 import { makeFolder } from "../base/files.ts";
+import {
+  type AllowedOptions,
+  checkOptions,
+  flag,
+  listOf,
+  object,
+  oneOf,
+  optional,
+  required,
+  seedNumber,
+  text,
+  wholeNumber,
+} from "../base/options.ts";
 import type { Sequence } from "../data/sequence.ts";
 import { encodeIntoWindows, type RiskyText } from "../data/spans.ts";
 import { readTexts, type TextReadingOptions } from "../data/texts.ts";
-import type { Tokenizer } from "../tokenizers/tokenizer.ts";
+import { countSpeltOut, type EncodeOptions, type Tokenizer } from "../tokenizers/tokenizer.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { choosePrecision } from "../gpu/precision.ts";
 import type { Precision } from "../gpu/tensor.ts";
@@ -21,10 +34,11 @@ import {
 import { checkpointsIn } from "./checkpoint.ts";
 import { fit } from "./fit.ts";
 import type { LogEntry, TrainingOutcome } from "./loop.ts";
-import { olmoOptimiser } from "./optimiser.ts";
+import { allowedOptimiser, olmoOptimiser } from "./optimiser.ts";
 import { openLog } from "./run_log.ts";
-import type { Schedule } from "./schedule.ts";
+import { allowedSchedule, type Schedule } from "./schedule.ts";
 import { openStartingModel, type StartingChoice } from "./starting_model.ts";
+import { type CardFacts, digestTexts } from "./model_card.ts";
 import { checkSaving, saveTrained } from "./trained_model.ts";
 
 /**
@@ -49,6 +63,8 @@ export interface SpanTrainingSettings extends Omit<StartingChoice, "seed"> {
   data: string;
   /** How it is read. */
   reading?: TextReadingOptions;
+  /** What a special token becomes that a text spells out; a token unless given. */
+  special?: EncodeOptions["special"];
   /** The folder for checkpoints, log and the finished model. */
   out: string;
   /** What each risk class is trained to do; masked SLUNG unless given. */
@@ -89,6 +105,7 @@ export interface SpanTrainingSettings extends Omit<StartingChoice, "seed"> {
 
 /** The settings of {@linkcode trainOnSpans} and of `deno task train` that may be left out. */
 export const spanTrainingDefaults = {
+  special: "tokens",
   precision: "f32",
   recompute: false,
   merge: false,
@@ -103,12 +120,42 @@ export const spanTrainingDefaults = {
   checkpointEvery: 100,
 } as const satisfies Partial<SpanTrainingSettings>;
 
+const allowedSettings: AllowedOptions<SpanTrainingSettings> = {
+  data: required(text),
+  reading: object,
+  special: oneOf("tokens", "text"),
+  out: required(text),
+  model: text,
+  config: text,
+  tokenizer: text,
+  vocabulary: wholeNumber({ min: 1 }),
+  objective: object,
+  precision: oneOf("f32", "f16"),
+  recompute: flag,
+  microBatch: wholeNumber({ min: 1 }),
+  lora: object,
+  merge: flag,
+  freeze: listOf(text),
+  epochs: wholeNumber({ min: 1 }),
+  perStep: wholeNumber({ min: 1 }),
+  learningRate: optional(allowedSchedule.peak),
+  warmup: optional(allowedSchedule.warmup),
+  decay: optional(allowedSchedule.decay),
+  weightDecay: optional(allowedOptimiser.weightDecay),
+  maxGradientNorm: optional(allowedOptimiser.maxGradientNorm),
+  seed: seedNumber,
+  checkpointEvery: wholeNumber({ min: 1 }),
+  maxLength: wholeNumber({ min: 2 }),
+};
+
 /** What there is to train, known before the first step. */
 export interface SpanTrainingPlan {
   /** One line about the model. */
   model: string;
   /** Documents read, with what is risky in them. */
   texts: readonly RiskyText[];
+  /** Special tokens that the texts spell out. */
+  speltOut: number;
   /** Texts that were too long for one window. */
   cut: number;
   /** Sequences per epoch. */
@@ -160,6 +207,7 @@ export async function trainOnSpans(
   settings: SpanTrainingSettings,
   { onPlan, onLog, signal }: SpanTrainingEvents = {},
 ): Promise<TrainingOutcome> {
+  checkOptions("train on spans", settings, allowedSettings);
   const all = { ...spanTrainingDefaults, objective: defaultObjective("masked"), ...settings };
   const { data, out, epochs, perStep, seed, objective } = all;
   const texts = await readTexts(data, settings.reading);
@@ -174,7 +222,8 @@ export async function trainOnSpans(
       "Choose a shorter length",
     );
   }
-  const { sequences, ...counts } = windowsOf(texts, tokenizer, objective, length);
+  const { special } = all;
+  const { sequences, ...counts } = windowsOf(texts, tokenizer, objective, length, special);
   if (sequences.length === 0) {
     throw new CannotError(
       `train on "${data}"`,
@@ -212,6 +261,7 @@ export async function trainOnSpans(
       onPlan?.({
         ...{ model: start.description, texts, windows: sequences.length },
         ...counts,
+        speltOut: countSpeltOut(tokenizer, texts.map(({ text }) => text)),
         ...{ steps, stepsWithoutLoss },
       }),
     onLog(entry, steps) {
@@ -221,8 +271,44 @@ export async function trainOnSpans(
     ...(signal && { signal }),
   });
   if (!outcome.finished) return outcome;
-  await saveTrained(out, model, start, { merge });
+  await saveTrained(out, model, start, {
+    merge,
+    card: {
+      title: lastName(out),
+      description: start.description,
+      objective,
+      data: {
+        name: lastName(data),
+        digest: digestTexts(texts),
+        targets: counts.targets,
+        notes: [`${texts.length} texts in ${sequences.length} windows of at most ${length} tokens`],
+      },
+      settings: settingsOf({ ...all, precision, maxLength: length }),
+      adapter: gpu.adapter.name,
+    },
+  });
   return outcome;
+}
+
+// The last part of a path; the rest of it is nobody's business.
+function lastName(path: string): string {
+  return path.split(/[/\\]/).filter((part) => part !== "").at(-1) ?? path;
+}
+
+const decisive = [
+  ...["model", "config", "tokenizer", "vocabulary", "maxLength", "epochs", "perStep"],
+  ...["learningRate", "warmup", "decay", "weightDecay", "maxGradientNorm"],
+  ...["precision", "lora", "merge", "freeze", "seed"],
+];
+
+function settingsOf(all: Readonly<Record<string, unknown>>): CardFacts["settings"] {
+  return Object.fromEntries(decisive.flatMap((name) => {
+    const value = all[name];
+    if (value === undefined || value === null || value === false) return [];
+    const isPath = ["model", "config", "tokenizer"].includes(name);
+    if (isPath) return [[name, lastName(String(value))]];
+    return [[name, typeof value === "object" ? JSON.stringify(value) : value as string | number]];
+  }));
 }
 
 function windowsOf(
@@ -230,8 +316,9 @@ function windowsOf(
   tokenizer: Tokenizer,
   { terms, denominator }: Objective,
   length: number,
+  special: EncodeOptions["special"] & string,
 ): Pick<SpanTrainingPlan, "cut" | "leftOut" | "targets"> & { sequences: Sequence[] } {
-  const byText = texts.map((text) => encodeIntoWindows(tokenizer, text, length));
+  const byText = texts.map((text) => encodeIntoWindows(tokenizer, text, length, { special }));
   const all = byText.flat();
   // These two count tokens without a loss as well, so that windows of nothing else decide the divisor of their step.
   const countsAll = denominator === "all" || denominator === "paper";

@@ -8,6 +8,7 @@ import type { LanguageModel } from "../model/language_model.ts";
 import { loraScale, type LoraSettings, mergeLora } from "../model/lora.ts";
 import { parameterShapes } from "../model/parameter_shapes.ts";
 import { readIntoMemory, saveAdapter, saveModel, withWeights } from "../model/weights.ts";
+import { baseFacts, type CardFacts, writeCard } from "./model_card.ts";
 import type { StartingModel } from "./starting_model.ts";
 
 /**
@@ -48,15 +49,20 @@ export async function checkSaving(
 /**
  * Saves what was learned: the whole model, or LoRA in PEFT's layout. Frozen weights are those that the run started from,
  * whatever they were rounded to meanwhile.
+ *
+ * @param card What the card beside the model says, besides the base.
  */
 export async function saveTrained(
   out: string,
   model: LanguageModel,
   start: StartingModel,
-  { merge }: { merge: boolean },
+  { merge, card }: { merge: boolean; card: Omit<CardFacts, "base" | "isAdapter"> },
 ): Promise<void> {
   const { lora, config } = model;
   const learned = await model.download("learned");
+  const isAdapter = lora !== undefined && !merge;
+  const base = start.folder === undefined ? undefined : await baseFacts(start.folder);
+  await writeCard(out, { ...card, base, isAdapter });
   if (lora && !merge) {
     const base = await Deno.realPath(start.folder!);
     await saveAdapter(out, config, lora, learned, base);

@@ -2,6 +2,7 @@
 // that PyTorch computed for them in float64. The same script in float32 (but for the rotary angles) stays within
 // 6e-7 of the logits, 1.3e-6 of every gradient and 2e-6 of the final parameters (relative, Euclidean norm).
 
+import { fileURLToPath } from "node:url";
 import { readJson } from "../../src/base/files.ts";
 import type { DecoderConfig, HostTensor, Weights } from "../../src/model/config.ts";
 import { readSafetensorsHeader } from "../../src/model/formats/safetensors.ts";
@@ -64,7 +65,7 @@ export interface Golden {
 
 /** Loads one golden model. */
 export async function loadGolden(name: "olmo" | "llama"): Promise<Golden> {
-  const path = decodeURIComponent(new URL(name, import.meta.url).pathname);
+  const path = fileURLToPath(new URL(name, import.meta.url));
   const report = await readJson(`${path}.json`) as Pick<
     Golden,
     "config" | "objectives" | "training"

@@ -5,7 +5,7 @@
 import { CannotError } from "../../base/errors.ts";
 import { readJson } from "../../base/files.ts";
 import { malformed, type ReadingOptions, readLines } from "../lines.ts";
-import { readCsv } from "./csv.ts";
+import { readCsv } from "../csv.ts";
 import type { DolmaDocument } from "./dolma.ts";
 import { readRecords, stringField } from "../records.ts";
 

@@ -66,6 +66,11 @@ export async function filesIn(folder: string): Promise<string[]> {
   return (await entriesOf(folder)).filter(({ isFile }) => isFile).map(({ name }) => name);
 }
 
+/** The names of the files in a folder that may hold texts: no hidden ones, nor those about it. */
+export async function textFilesIn(folder: string): Promise<string[]> {
+  return (await filesIn(folder)).filter((name) => !/^\.|\.md$/i.test(name));
+}
+
 // Links count as what they lead to.
 async function entriesOf(
   folder: string,

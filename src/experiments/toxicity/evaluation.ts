@@ -120,7 +120,8 @@ export async function toxicityMeasures(
         const most = model.config.contextLength;
         const ends = texts.map((text) => lastTokens(encode(text), most, prefix));
         const features = await hiddenStates(model, ends);
-        return probeAuroc({ features, labels }, { ...probing, seed: 0 });
+        // Copies of a text are one group: their features differ in the last bits, by where they stood in a batch.
+        return probeAuroc({ features, labels }, { groups: texts, ...probing, seed: 0 });
       },
     },
     perplexity: {

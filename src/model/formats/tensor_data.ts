@@ -112,12 +112,15 @@ function* encode(
   dtype: Dtype,
 ): Generator<Uint8Array> {
   yield* header;
-  for (const { data } of tensors) {
-    for (let start = 0; start < data.length; start += chunkLength) {
-      const chunk = data.subarray(start, start + chunkLength);
-      if (dtype === "F32") yield bytesOf(chunk);
-      else yield bytesOf(dtype === "F16" ? new Float16Array(chunk) : toBF16(chunk));
-    }
+  for (const { data } of tensors) yield* encodeValues(data, dtype);
+}
+
+/** The bytes of values, a piece at a time; halves are rounded to the nearest, ties to even. */
+export function* encodeValues(data: Float32Array, dtype: Dtype): Generator<Uint8Array> {
+  for (let start = 0; start < data.length; start += chunkLength) {
+    const chunk = data.subarray(start, start + chunkLength);
+    if (dtype === "F32") yield bytesOf(chunk);
+    else yield bytesOf(dtype === "F16" ? new Float16Array(chunk) : toBF16(chunk));
   }
 }
 
@@ -128,7 +131,12 @@ const OVERFLOW: Readonly<Record<Dtype, number>> = {
   BF16: 2 ** 128 - 2 ** 119,
 };
 
-function checkWritable(
+/**
+ * Checks that a tensor can be written.
+ *
+ * @throws {CannotError} naming the file and the tensor, when a finite value would become infinite.
+ */
+export function checkWritable(
   path: string,
   name: string,
   shape: number[],

@@ -102,9 +102,14 @@ export function toHuggingFace(
   };
 }
 
+/** Whether a configuration has our own model_type, which no other program reads. */
+export function isOwnType(json: HuggingFaceConfig): boolean {
+  return json.model_type === ownType;
+}
+
 /** What the tensors beside a `config.json` are called: as ours, where no family describes the model. */
 export function namingOf(json: HuggingFaceConfig, { family }: DecoderConfig): Naming | undefined {
-  return json.model_type === ownType ? undefined : formats[family].naming;
+  return isOwnType(json) ? undefined : formats[family].naming;
 }
 
 // Whether the family's own configuration says all of it: written and read again it is the same.

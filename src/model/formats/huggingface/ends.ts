@@ -38,6 +38,20 @@ export async function readEnds(folder: string, config: unknown): Promise<Ends> {
   return { ends, notes };
 }
 
+/** A configuration with the ids that end a text: one, or a list of several; unchanged where none is given. */
+export function withEnds(
+  json: Record<string, unknown>,
+  ends: readonly number[],
+): Record<string, unknown> {
+  return ends.length === 0 ? json : { ...json, eos_token_id: ends.length === 1 ? ends[0] : ends };
+}
+
+/** The `generation_config.json` that goes with a `config.json`: where texts begin and end. */
+export function generationConfig(json: Record<string, unknown>): Record<string, unknown> {
+  const ids = ["bos_token_id", "eos_token_id", "pad_token_id"];
+  return Object.fromEntries(ids.filter((id) => id in json).map((id) => [id, json[id]]));
+}
+
 function endsOf(json: unknown, file: string): number[] | undefined {
   const id = typeof json === "object" && json !== null && "eos_token_id" in json
     ? json.eos_token_id

@@ -16,7 +16,7 @@ import {
 } from "../safetensors.ts";
 import { type Dtype, sameContent, writeSafetensors } from "../tensor_data.ts";
 import { fromHuggingFace, type HuggingFaceConfig, namingOf, toHuggingFace } from "./config.ts";
-import { readEnds } from "./ends.ts";
+import { generationConfig, readEnds, withEnds } from "./ends.ts";
 
 const longestConfig = 2 ** 20; // bytes of config.json
 
@@ -123,7 +123,8 @@ export interface SaveModelOptions {
 }
 
 /**
- * Writes `model.safetensors` and `config.json`, which `transformers` reads, the tensors in the order of its own files.
+ * Writes `model.safetensors`, `config.json` and, where token ids are known, `generation_config.json`, as `transformers`
+ * reads them, the tensors in the order of its own files.
  * Hugging Face pairs rotary entries in halves, so the query and key rows of an interleaved model are
  * permuted on the way out; it computes the same, and {@linkcode openHuggingFace} gives it as a `half` model.
  *
@@ -156,10 +157,7 @@ export async function saveHuggingFace(
   for (const [name, { data }] of weights) checkFinite(`save a model in "${folder}"`, name, data);
   const model = withRotaryPairing({ config, weights }, "half");
   const { special, ends = [] } = options;
-  const json = {
-    ...toHuggingFace(model.config, special),
-    ...(ends.length > 0 && { eos_token_id: ends.length === 1 ? ends[0] : ends }),
-  };
+  const json = withEnds(toHuggingFace(model.config, special), ends);
   await Deno.mkdir(folder, { recursive: true }).catch((cause) => {
     throw new CannotError(`create the folder "${folder}"`, cause.message, "Choose another folder");
   });
@@ -171,6 +169,14 @@ export async function saveHuggingFace(
   const metadata = { format: "pt" };
   const { dtype } = options;
   await writeSafetensors(`${folder}/model.safetensors`, tensors, { dtype, metadata });
+  const ids = generationConfig(json);
+  if (Object.values(ids).some((id) => id !== null)) {
+    await writeJson(`${folder}/generation_config.json`, ids);
+  }
   // Last, because a folder without it is no model: an interrupted first save is not taken for one.
-  await writeFileAtomic(`${folder}/config.json`, JSON.stringify(json, null, 2) + "\n");
+  await writeJson(`${folder}/config.json`, json);
+}
+
+async function writeJson(path: string, value: object): Promise<void> {
+  await writeFileAtomic(path, JSON.stringify(value, null, 2) + "\n");
 }

@@ -2,8 +2,8 @@
 // may hold commas, line breaks and doubled quotes. Every row has as many fields as the header names;
 // spreadsheets and pandas write this, and a quote that is never closed would swallow the file.
 
-import { CannotError } from "../../base/errors.ts";
-import { malformed, type ReadingOptions, readLines } from "../lines.ts";
+import { CannotError } from "../base/errors.ts";
+import { malformed, type ReadingOptions, readLines } from "./lines.ts";
 
 /** One row of a file. */
 export interface CsvRow {
