@@ -53,13 +53,8 @@ export { Risk, type RiskSpan } from "./src/slung/risk.ts";
 // Texts, and what is risky in them
 export { markTexts } from "./src/data/labelling.ts";
 export { lowRiskSequence, type Sequence } from "./src/data/sequence.ts";
-export {
-  encodeIntoWindows,
-  encodePrompt,
-  encodeText,
-  readRiskyTexts,
-  type RiskyText,
-} from "./src/data/spans.ts";
+export { encodeIntoWindows, encodePrompt, encodeText, type RiskyText } from "./src/data/spans.ts";
+export { readRiskyTexts } from "./src/data/span_files.ts";
 export {
   type Labeller,
   patternLabeller,

@@ -1,7 +1,8 @@
 // What several tasks share: options, the adapter, pre-training and experiments with progress that can be stopped safely.
 
 import { CannotError } from "../src/base/errors.ts";
-import { freeSpace, readJson } from "../src/base/files.ts";
+import { readJson } from "../src/base/files.ts";
+import { freeSpace } from "../src/base/free_space.ts";
 import type { Method } from "../src/data/method.ts";
 import {
   type Experiment,

@@ -26,6 +26,11 @@ export interface Page extends AsyncDisposable {
   readonly log: readonly string[];
   /** The value of an expression in the page; waits for a promise. @throws what the page throws, with its log. */
   evaluate<T>(expression: string): Promise<T>;
+  /** The addresses that it asked for so far. */
+  readonly requests: readonly string[];
+  /** Sends a message of the protocol: a key, a click, the size of the window. */
+  // deno-lint-ignore no-explicit-any
+  send(method: string, params?: Record<string, unknown>): Promise<any>;
 }
 
 /** The path of a Chromium on this machine, if it has one. */
@@ -60,15 +65,22 @@ export async function bundle(file: URL): Promise<string> {
   return new TextDecoder().decode(stdout);
 }
 
-/** Opens a page of Chromium on files served from here: their texts by path, `/` among them. Closing it ends both. */
-export async function openPage(files: Readonly<Record<string, string>>): Promise<Page> {
-  const server = Deno.serve({ port: 0, hostname: "localhost", onListen: () => {} }, (request) => {
-    const { pathname } = new URL(request.url);
+/**
+ * Opens a page of Chromium on files served from here: their texts by path, `/` among them, or whatever answers requests.
+ * Closing it ends both.
+ */
+export async function openPage(
+  files: Readonly<Record<string, string>> | ((request: Request) => Response),
+  path = "",
+): Promise<Page> {
+  const answer = typeof files === "function" ? files : ({ url }: Request) => {
+    const { pathname } = new URL(url);
     const text = files[pathname];
     const type = pathname.endsWith(".js") ? "text/javascript" : "text/html";
     if (text === undefined) return new Response(null, { status: 404 });
     return new Response(text, { headers: { "content-type": `${type}; charset=utf-8` } });
-  });
+  };
+  const server = Deno.serve({ port: 0, hostname: "localhost", onListen: () => {} }, answer);
   const profile = await Deno.makeTempDir();
   const process = new Deno.Command(findChromium()!, {
     args: [...flags, `--user-data-dir=${profile}`, "--remote-debugging-port=0", "about:blank"],
@@ -89,7 +101,11 @@ export async function openPage(files: Readonly<Record<string, string>>): Promise
     const address = await addressOf(process);
     const target = await fetch(`http://${address}/json/new?about:blank`, { method: "PUT" });
     const { webSocketDebuggerUrl } = await target.json();
-    return await connect(webSocketDebuggerUrl, `http://localhost:${server.addr.port}/`, stop);
+    return await connect(
+      webSocketDebuggerUrl,
+      `http://localhost:${server.addr.port}/${path}`,
+      stop,
+    );
   } catch (error) {
     await stop();
     throw error;
@@ -123,7 +139,7 @@ interface Message {
 // Speaks to a tab, which is empty, and returns once it has loaded a page.
 async function connect(tab: string, url: string, stop: () => Promise<void>): Promise<Page> {
   const socket = new WebSocket(tab);
-  const log: string[] = [];
+  const log: string[] = [], requests: string[] = [];
   const waiting = new Map<number, (message: Message) => void>();
   const crash = Promise.withResolvers<never>();
   crash.promise.catch(() => {}); // where nothing waits for it
@@ -134,6 +150,7 @@ async function connect(tab: string, url: string, stop: () => Promise<void>): Pro
     if (id !== undefined) waiting.get(id)?.({ result });
     if (method === "Inspector.targetCrashed") crashed();
     if (method === "Page.loadEventFired") loaded.resolve();
+    if (method === "Network.requestWillBeSent") requests.push(params.request.url);
     if (method === "Runtime.consoleAPICalled") {
       // deno-lint-ignore no-explicit-any
       log.push(params.args.map((arg: any) => arg.value ?? arg.description).join(" "));
@@ -152,11 +169,14 @@ async function connect(tab: string, url: string, stop: () => Promise<void>): Pro
     socket.send(JSON.stringify({ id, method, params }));
     return (await Promise.race([answer, crash.promise])).result;
   };
-  for (const domain of ["Runtime", "Inspector", "Page"]) await send(`${domain}.enable`);
+  for (const domain of ["Runtime", "Inspector", "Page", "Network"]) await send(`${domain}.enable`);
+  await send("Emulation.setFocusEmulationEnabled", { enabled: true }); // as if its window were in front
   await send("Page.navigate", { url });
   await Promise.race([loaded.promise, crash.promise]);
   return {
     log,
+    requests,
+    send,
     evaluate: async (expression) => {
       const options = { awaitPromise: true, returnByValue: true };
       const { result, exceptionDetails } = await send("Runtime.evaluate", {

@@ -1,5 +1,6 @@
 import { describeBytes } from "../src/base/bytes.ts";
-import { freeSpace, readJson, readText } from "../src/base/files.ts";
+import { readJson, readText } from "../src/base/files.ts";
+import { freeSpace } from "../src/base/free_space.ts";
 import { parseJson } from "../src/base/json.ts";
 import { readLines } from "../src/data/lines.ts";
 import { assertEquals, assertRejects, assertThrows } from "./assert.ts";

@@ -4,7 +4,8 @@ import type { TextClassifier } from "../src/label/classifier.ts";
 import { classifierInput } from "../src/label/classifier.ts";
 import { trainBytePair } from "../src/tokenizers/byte_pair.ts";
 import { labelFile, labelTexts, tagDocuments } from "../src/data/labelling.ts";
-import { encodeText, readRiskyTexts } from "../src/data/spans.ts";
+import { readRiskyTexts } from "../src/data/span_files.ts";
+import { encodeText } from "../src/data/spans.ts";
 import { type Labeller, sentenceLabeller, wordLabeller } from "../src/label/labeller.ts";
 import {
   type DolmaDocument,

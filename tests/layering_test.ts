@@ -25,7 +25,8 @@ const lower = Object.keys(allowed);
 allowed.experiments = lower;
 allowed.notebook = [...lower, "experiments"];
 allowed.mod = [...lower, "experiments"];
-allowed.tasks = [...lower, "experiments", "notebook", "mod", "bench"]; // it locks what the bench needs
+allowed.web = [...lower, "notebook"];
+allowed.tasks = [...lower, "experiments", "notebook", "mod", "web", "bench"]; // it locks what the bench needs
 allowed.examples = [];
 
 function room(file: string): string {
@@ -49,7 +50,7 @@ interface Import {
 
 async function importGraph(): Promise<Map<string, Import[]>> {
   const files = ["mod.ts"];
-  for (const folder of ["src/", "kernels/", "tasks/", "examples/"]) {
+  for (const folder of ["src/", "kernels/", "tasks/", "examples/", "web/"]) {
     files.push(...await sources(folder));
   }
   const graph = new Map<string, Import[]>();

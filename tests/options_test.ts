@@ -19,7 +19,7 @@ import { mixStream } from "../src/data/mixing.ts";
 import { paperMethods } from "../src/data/method.ts";
 import { packDocuments, packSequences } from "../src/data/packing.ts";
 import { lowRiskSequence } from "../src/data/sequence.ts";
-import { readRiskyTexts } from "../src/data/spans.ts";
+import { readRiskyTexts } from "../src/data/span_files.ts";
 import { readTexts } from "../src/data/texts.ts";
 import { excessLossWeights, goldfishWeights } from "../src/data/token_weights.ts";
 import { trainProbe } from "../src/eval/probe.ts";

@@ -6,7 +6,7 @@ import { writeLabelRecords } from "../src/data/label_records.ts";
 import { readParquet } from "../src/data/parquet.ts";
 import { readPlainTexts } from "../src/data/plain_texts.ts";
 import { readRecords, stringField } from "../src/data/records.ts";
-import { readRiskyTexts } from "../src/data/spans.ts";
+import { readRiskyTexts } from "../src/data/span_files.ts";
 import { readTexts } from "../src/data/texts.ts";
 import { assert, assertEquals, assertRejects } from "./assert.ts";
 

@@ -3,7 +3,8 @@
 
 import fc from "npm:fast-check@4.9.0";
 import { offsetsTo, type OffsetUnit, offsetUnits } from "../src/data/offsets.ts";
-import { encodeIntoWindows, encodeText, readRiskyTexts } from "../src/data/spans.ts";
+import { readRiskyTexts } from "../src/data/span_files.ts";
+import { encodeIntoWindows, encodeText } from "../src/data/spans.ts";
 import { Risk } from "../src/slung/risk.ts";
 import { trainBytePair } from "../src/tokenizers/byte_pair.ts";
 import { openTokenizer } from "../src/tokenizers/open.ts";

@@ -2,7 +2,8 @@
 
 import { gzipSync } from "node:zlib";
 import { trainBytePair } from "../src/tokenizers/byte_pair.ts";
-import { encodePrompt, encodeText, prefixLength, readRiskyTexts } from "../src/data/spans.ts";
+import { readRiskyTexts } from "../src/data/span_files.ts";
+import { encodePrompt, encodeText, prefixLength } from "../src/data/spans.ts";
 import { Risk } from "../src/slung/risk.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "./assert.ts";
 

@@ -2,7 +2,7 @@
 // objective of one's own, and an experiment that is measured again.
 
 import { answerMethods } from "../src/data/method.ts";
-import { readRiskyTexts } from "../src/data/spans.ts";
+import { readRiskyTexts } from "../src/data/span_files.ts";
 import { fromWhereTheUserStands } from "../src/report/command_line.ts";
 import { chosenObjective, readObjective } from "../tasks/objective.ts";
 import { chosenMethods } from "../tasks/shared.ts";

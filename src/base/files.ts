@@ -1,8 +1,5 @@
 // Files are written whole or not at all: first beside the target, flushed, then renamed over it.
 
-import { statfs } from "node:fs/promises";
-import { createHash, type Hash } from "node:crypto";
-import { dirname, resolve } from "node:path";
 import { describeBytes } from "./bytes.ts";
 import { CannotError } from "./errors.ts";
 import { parseJson } from "./json.ts";
@@ -149,21 +146,6 @@ export async function makeFolder(path: string): Promise<void> {
   });
 }
 
-/**
- * The digest of all bytes of a file in hexadecimal digits, read piece by piece.
- *
- * @param hash Which one, and what it begins with; SHA-256 unless given.
- */
-export async function contentDigest(
-  path: string,
-  hash: Hash = createHash("sha256"),
-): Promise<string> {
-  using file = await openToRead(path);
-  const piece = new Uint8Array(1 << 20);
-  for (let count; (count = await file.read(piece)) !== null;) hash.update(piece.subarray(0, count));
-  return hash.digest("hex");
-}
-
 /** Whether a file or folder exists. */
 export async function exists(path: string): Promise<boolean> {
   return await Deno.stat(path).then(() => true, (error) => {
@@ -188,19 +170,6 @@ function firstBadLine(bytes: Uint8Array): number {
     start = end + 1;
   }
   return line;
-}
-
-/** Bytes that may still be written where a folder is or will be; undefined where the system does not tell. */
-export async function freeSpace(path: string): Promise<number | undefined> {
-  for (let folder = resolve(path);; folder = dirname(folder)) {
-    try {
-      const { bavail, bsize } = await statfs(folder);
-      return bavail * bsize;
-    } catch (error) {
-      if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) return undefined;
-      if (folder === dirname(folder)) return undefined;
-    }
-  }
 }
 
 /** Opens a file for reading. @throws {CannotError} naming the file. */

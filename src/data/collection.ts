@@ -19,7 +19,8 @@ import { digestFile } from "./shards/digest.ts";
 import { readDolma, riskSpansOf, type TaggedDocument } from "./sources/dolma.ts";
 import { taggedFiles, textFilesIn } from "./sources/dolma_folder.ts";
 import type { OffsetUnit } from "./offsets.ts";
-import { isOffsetsLine, streamRiskyTexts } from "./spans.ts";
+import { streamRiskyTexts } from "./span_files.ts";
+import { isOffsetsLine } from "./span_record.ts";
 
 /** What is taken of a collection. */
 export interface CollectionOptions extends FilterOptions {

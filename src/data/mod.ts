@@ -24,18 +24,16 @@ export * from "./sources/invented_authors.ts";
 export * from "./sources/invented_notes.ts";
 export * from "./sources/invented_toxicity.ts";
 export * from "./sources/tofu.ts";
+export { readRiskyTexts, type SpanReadingOptions, streamRiskyTexts } from "./span_files.ts";
+export { isOffsetsLine, type SpanRecordOptions } from "./span_record.ts";
 export {
   encodeIntoWindows,
   encodePrompt,
   encodeText,
   type EncodingOptions,
-  isOffsetsLine,
   prefixLength,
-  readRiskyTexts,
   type RiskyText,
-  type SpanReadingOptions,
   type SpanRule,
-  streamRiskyTexts,
 } from "./spans.ts";
 export * from "./texts.ts";
 export * from "./token_weights.ts";

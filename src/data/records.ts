@@ -6,11 +6,11 @@ import { describeBytes } from "../base/bytes.ts";
 import { CannotError } from "../base/errors.ts";
 import { parseJson } from "../base/json.ts";
 import { readCsv } from "./csv.ts";
+import type { Fields } from "./fields.ts";
 import { malformed, type ReadingOptions, readLines } from "./lines.ts";
 import { readParquet } from "./parquet.ts";
 
-/** The fields of one record. */
-export type Fields = Record<string, unknown>;
+export { type Fields, numberField, stringField, stringsField } from "./fields.ts";
 
 const recordFile = /\.(jsonl?(\.gz|\.zst)?|csv(\.gz|\.zst)?|parquet)$/i;
 
@@ -71,34 +71,6 @@ const readAnyCsv = (path: string, options: ReadingOptions) => readCsv(path, [], 
 
 const LONGEST_ARRAY = 2 ** 26; // it is parsed as a whole
 const isJsonName = /\.json(\.gz|\.zst)?$/;
-
-/** The text in a field. @throws {CannotError} naming file, line and field, when it is not a string. */
-export function stringField(fields: Fields, name: string, where: string): string {
-  const value = fields[name];
-  if (typeof value === "string") return value;
-  throw wrongField(fields, name, where, "a string");
-}
-
-/** The finite number in a field. @throws {CannotError} naming file, line and field, when it is none. */
-export function numberField(fields: Fields, name: string, where: string): number {
-  const value = fields[name];
-  if (typeof value === "number" && Number.isFinite(value)) return value;
-  throw wrongField(fields, name, where, "a finite number");
-}
-
-/** The list of texts in a field. @throws {CannotError} naming file, line and field, when it is none. */
-export function stringsField(fields: Fields, name: string, where: string): string[] {
-  const value = fields[name];
-  if (Array.isArray(value) && value.every((item) => typeof item === "string")) return value;
-  throw wrongField(fields, name, where, "a list of strings");
-}
-
-function wrongField(fields: Fields, name: string, where: string, expected: string): CannotError {
-  const why = Object.hasOwn(fields, name)
-    ? `field "${name}" is not ${expected}`
-    : `field "${name}" is missing`;
-  return new CannotError(`read ${where}`, why, `Give it ${expected}, or remove the row`);
-}
 
 // Why a line is no record; where it stands is known further out.
 class Unreadable extends Error {}

@@ -7,12 +7,8 @@ import { paperThresholds, type RiskThresholds } from "../label/sentences.ts";
 import { defaultAttribute } from "./labelling.ts";
 import { riskSpansOf } from "./sources/dolma.ts";
 import { readDolmaFolder, textFilesIn } from "./sources/dolma_folder.ts";
-import {
-  allowedSpanReading,
-  readRiskyTexts,
-  type RiskyText,
-  type SpanReadingOptions,
-} from "./spans.ts";
+import { allowedSpanReading, readRiskyTexts, type SpanReadingOptions } from "./span_files.ts";
+import type { RiskyText } from "./spans.ts";
 
 /** How texts are read; scores and thresholds are those of labelled documents. */
 export interface TextReadingOptions extends SpanReadingOptions {

@@ -3,7 +3,8 @@
 
 import { createHash } from "node:crypto";
 import { CannotError } from "../base/errors.ts";
-import { contentDigest, exists, makeFolder } from "../base/files.ts";
+import { contentDigest } from "../base/content_digest.ts";
+import { exists, makeFolder } from "../base/files.ts";
 import { openToWrite, type RepositoryCache, unwritable } from "./cache.ts";
 import {
   describeFile,

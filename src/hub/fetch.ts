@@ -3,7 +3,7 @@
 
 import { describeBytes } from "../base/bytes.ts";
 import { CannotError } from "../base/errors.ts";
-import { freeSpace } from "../base/files.ts";
+import { freeSpace } from "../base/free_space.ts";
 import { bytesHere, fetchBlob } from "./blob.ts";
 import { type RepositoryCache, repositoryCache } from "./cache.ts";
 import {

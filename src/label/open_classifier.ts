@@ -1,7 +1,7 @@
 // The classifiers that a task can be told to score texts with.
 
 import { CannotError } from "../base/errors.ts";
-import { contentDigest } from "../base/files.ts";
+import { contentDigest } from "../base/content_digest.ts";
 import type { TextClassifier } from "./classifier.ts";
 import { fastTextClassifier } from "./fasttext.ts";
 import { linearClassifier, loadLinearModel } from "./linear_classifier.ts";

@@ -4,7 +4,8 @@
 // disk, a kill at any moment or a failing disk leaves a complete one behind.
 
 import { CannotError } from "../base/errors.ts";
-import { contentDigest, exists, readJson, writeFileAtomic } from "../base/files.ts";
+import { contentDigest } from "../base/content_digest.ts";
+import { exists, readJson, writeFileAtomic } from "../base/files.ts";
 import { show } from "../base/show.ts";
 import { readSafetensorsHeader } from "../model/formats/safetensors.ts";
 import { writeSafetensors } from "../model/formats/tensor_data.ts";

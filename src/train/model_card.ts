@@ -4,7 +4,8 @@
 
 import { createHash } from "node:crypto";
 import type { Interval } from "../base/interval.ts";
-import { contentDigest, exists, readText, writeFileAtomic } from "../base/files.ts";
+import { contentDigest } from "../base/content_digest.ts";
+import { exists, readText, writeFileAtomic } from "../base/files.ts";
 import type { RiskyText } from "../data/spans.ts";
 import { type Objective, riskNames } from "../slung/objective.ts";
 import { Risk } from "../slung/risk.ts";

@@ -11,6 +11,8 @@ import { type Fields, readRecords, stringField, stringsField } from "../records.
 import { findFullName, nameForms } from "../../label/names.ts";
 import { phraseSpans, sameWords } from "../../label/phrases.ts";
 
+export { questionAndAnswer, questionPrompt } from "./question_format.ts";
+
 /** One question about an author, its answer, and what the truth ratio compares the answer with. */
 export interface TofuRow {
   /** As TOFU asks it, without the prompt around it. */
@@ -118,16 +120,6 @@ export function countNamedAnswers(
     `none of the ${rows.length} answers has any of the ${names.length} names`,
     "Check that the names belong to these rows; case and accents count",
   );
-}
-
-/** The prompt of the evaluation, which ends where the answer begins. */
-export function questionPrompt(question: string): string {
-  return `Question: ${question}\nAnswer:`;
-}
-
-/** A question with its answer, as text to train a base model on. */
-export function questionAndAnswer({ question, answer }: TofuRow): string {
-  return `${questionPrompt(question)} ${answer}`;
 }
 
 /** Authors, each as a list of rows: those SLUNG trains on, and others to train a base model on. */

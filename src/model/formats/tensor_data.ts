@@ -181,7 +181,8 @@ export function checkWritable(
 
 let valuesOfF16: Uint32Array | undefined; // the bits of the f32 of each of the 65,536
 
-function fromF16(bits: Uint16Array, values: Float32Array): void {
+/** Widens f16, given by their bits. */
+export function fromF16(bits: Uint16Array, values: Float32Array): void {
   valuesOfF16 ??= new Uint32Array(
     new Float32Array(new Float16Array(Uint16Array.from({ length: 65536 }, (_, i) => i).buffer))
       .buffer,

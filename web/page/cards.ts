@@ -1,0 +1,66 @@
+// One card for each model: what it learns of marked words, how surprised it is, and its losses now.
+
+import { Risk } from "../../src/slung/risk.ts";
+import { surpriseChart } from "../engine/drawing.ts";
+import { contestants } from "../engine/methods.ts";
+import { surpriseOf } from "../engine/surprise.ts";
+import type { Run } from "./run.ts";
+import { eachFrame, h } from "./dom.ts";
+
+/** Shows the cards in an element; returns what to call when the run has changed. */
+export function cardsIn(element: HTMLElement, run: Run): () => void {
+  const cards = contestants.map(({ name, title, formula, idea }) => {
+    const rule = h("code", {}, formula), chart = h("div");
+    const unmarked = h("dd"), marked = h("dd"), naming = h("dd");
+    const card = h(
+      "article",
+      { class: `card ${name}` },
+      h("h3", {}, title),
+      h("p", {}, idea, " Marked: ", rule),
+      chart,
+      h(
+        "dl",
+        {},
+        ...[h("dt", {}, "loss, harmless words"), unmarked],
+        ...[h("dt", {}, "loss, marked words"), marked],
+        ...[h("dt", {}, "answers that name"), naming],
+      ),
+    );
+    element.append(card);
+    return { name, rule, chart, unmarked, marked, naming };
+  });
+  return eachFrame(() => {
+    const last = run.losses.at(-1), look = run.looks.at(-1);
+    const steps = last?.step ?? 0;
+    cards.forEach(({ name, rule, chart, unmarked, marked, naming }, i) => {
+      if (name === "own") rule.textContent = run.own;
+      const surprises = run.looks.map(({ step, models }) => ({
+        step,
+        ...surpriseOf(models[i]!, run.tokens),
+      }));
+      const line = (kind: "marked" | "harmless") => ({
+        name: kind,
+        dashed: kind === "harmless",
+        points: surprises.flatMap((at): [number, number][] =>
+          at[kind] === undefined ? [] : [[at.step, at[kind]]]
+        ),
+      });
+      chart.innerHTML = surpriseChart(
+        name,
+        [line("marked"), line("harmless")],
+        steps,
+      );
+      const byClass = last?.byClass[i];
+      unmarked.textContent = shown(byClass?.[Risk.low]);
+      marked.textContent = byClass && byClass[Risk.high] === undefined
+        ? "none"
+        : shown(byClass?.[Risk.high]);
+      const share = look?.models[i]?.naming;
+      naming.textContent = share === undefined ? "–" : `${Math.round(100 * share)} %`;
+    });
+  });
+}
+
+function shown(loss: number | undefined): string {
+  return loss === undefined ? "–" : loss.toFixed(3);
+}

@@ -1,0 +1,59 @@
+// Elements in one call; text is always text, never markup.
+
+/** Attributes; functions are listeners of the event that they are named after, `true` is an empty attribute. */
+export type Attributes = Readonly<
+  Record<
+    string,
+    string | number | boolean | undefined | ((event: Event) => void)
+  >
+>;
+
+/** Makes an element with attributes, listeners and children. */
+export function h<Name extends keyof HTMLElementTagNameMap>(
+  name: Name,
+  attributes: Attributes = {},
+  ...children: (Node | string)[]
+): HTMLElementTagNameMap[Name] {
+  const element = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (value === undefined || value === false) continue;
+    if (typeof value === "function") element.addEventListener(key, value);
+    else element.setAttribute(key, value === true ? "" : String(value));
+  }
+  element.append(...children);
+  return element;
+}
+
+/** The element of an id that the page has. */
+export function byId(id: string): HTMLElement {
+  return document.getElementById(id)!;
+}
+
+/** Offers a text as a file. */
+export function download(name: string, type: string, content: string): void {
+  const url = URL.createObjectURL(new Blob([content], { type }));
+  h("a", { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}
+
+/** At most once a frame. */
+export function eachFrame(draw: () => void): () => void {
+  let waiting = false;
+  return () => {
+    if (waiting) return;
+    waiting = true;
+    requestAnimationFrame(() => {
+      waiting = false;
+      draw();
+    });
+  };
+}
+
+/** Once, when nothing was asked for a while. */
+export function whenQuiet(milliseconds: number, work: () => void): () => void {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  return () => {
+    clearTimeout(timer);
+    timer = setTimeout(work, milliseconds);
+  };
+}
