@@ -29,6 +29,20 @@ export const tofuPaperChoices: readonly string[] = [
   "Facts are graded offline by shared words, not by GPT-4o; the order is of our own random numbers",
 ];
 
+/** What the small protocol does, and where that is not the paper's; its values are the defaults of the options. */
+export const tofuSmallChoices: readonly string[] = [
+  "A base of its own (--width, --layers, --vocabulary) that reads the other authors' questions and answers " +
+  "(--base-authors, --base-epochs, --base-learning-rate), names changing places in every epoch; the paper has OLMo-1B",
+  "Each epoch passes twice over the answers (--answer-passes), beside 400 of the base's questions (--replay), without " +
+  "which so small a model forgets to answer; the paper has one pass and no replay",
+  "Answers begin with the space that they have behind 'Answer:', so that their first word is the same token there; the " +
+  "paper's are bare. Otherwise: --answers bare",
+  "−log(1 − p) exactly, losses divided by the tokens that carry one, names as the code counts them: as in the paper's " +
+  "protocol",
+  "Two controls beside the three methods (--methods), three seeds (--seeds)",
+  "--protocol paper has the paper's values",
+];
+
 /** Options with a protocol's values where they are not given. */
 export function withProtocol<Chosen extends object>(
   options: Chosen,

@@ -31,7 +31,13 @@ import {
   runNames,
   wantedMethods,
 } from "./names.ts";
-import { paperModel, tofuPaperChoices, tofuPaperValues, withProtocol } from "./paper_values.ts";
+import {
+  paperModel,
+  tofuPaperChoices,
+  tofuPaperValues,
+  tofuSmallChoices,
+  withProtocol,
+} from "./paper_values.ts";
 import { showPlan } from "./plan.ts";
 import {
   chosenMethods,
@@ -246,13 +252,23 @@ async function showTofuPlan(
   const { optimiser, schedule } = training;
   return await showPlan(gpu, {
     title: `TOFU, protocol ${protocol}`,
-    follows: protocol === "paper"
-      ? tofuPaperChoices
-      : ["sizes of this project: --protocol paper has the paper's"],
+    follows: protocol === "paper" ? tofuPaperChoices : tofuSmallChoices,
     base: base ??
       `a base that is trained first on ${data.base.flat().length} questions, in ${out}/base`,
     data: [options.data!, data.description],
     settings: [
+      ...(fresh
+        ? [
+          `base: ${options.width} wide, ${options.layers} layers, ${options.vocabulary} tokens; ` +
+          `${options.baseAuthors} authors, ${options.baseEpochs} epochs, learning rate ${options.baseLearningRate}`,
+        ]
+        : []),
+      `${training.answerPasses} passes over ${answers.length} answers (${options.answers}${
+        training.endOfText ? ", with EOS" : ""
+      }) and ${replay.length} replayed questions an epoch; answers of at most ${options.maxNewTokens} tokens`,
+      ...(training.labelNoise
+        ? [`labels: ${training.labelNoise.kind}, ${100 * training.labelNoise.share} % of the spans`]
+        : []),
       `learning rate ${training.learningRate}, ${schedule?.warmup ?? 0} steps of warm-up, then ${
         schedule?.decay ?? "linear"
       }; ${training.perStep} texts a step, ${training.epochs} epochs, seeds ${seeds.join(", ")}`,

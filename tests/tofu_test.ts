@@ -12,6 +12,9 @@ import {
   splitAuthors,
   type TofuRow,
 } from "../src/data/sources/tofu.ts";
+import { answerSequences } from "../src/experiments/names/task.ts";
+import { Risk } from "../src/slung/risk.ts";
+import { openTokenizer } from "../src/tokenizers/open.ts";
 import { namesGenerated } from "../src/eval/name_generation.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "./assert.ts";
 import { sharedData } from "./data.ts";
@@ -198,6 +201,19 @@ Deno.test("the reference's counts on 300 rows of retain_perturbed come out the s
     all.filter((row) => answerSpans(row.answer, targetNames)[0]?.start === 0).length,
     212,
   );
+});
+
+Deno.test("bare answers have the reference's risky tokens on its 300 rows, and spaced ones fewer of fewer", async () => {
+  const folder = sharedData("tofu"), files = sharedData("tokenizers/olmo-dolma-v1_5");
+  if (folder === undefined || files === undefined) return;
+  const tokenizer = await openTokenizer(files);
+  const rows = (await readTofu(folder, "retain_perturbed")).slice(0, 300);
+  const counted = (space: boolean) => {
+    const all = answerSequences(tokenizer, { rows, names: targetNames }, false, { space });
+    const classes = all.flatMap((sequence) => [...sequence.classes]);
+    return [classes.filter((risk) => risk === Risk.high).length, classes.length];
+  };
+  assertEquals([counted(false), counted(true)], [[1381, 9758], [1352, 9728]]);
 });
 
 Deno.test("all 200 authors but one, who is never named, are found in the full data", async () => {
