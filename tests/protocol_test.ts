@@ -67,7 +67,7 @@ Deno.test("a dry run prints the whole plan of the paper's protocol, from a confi
 Deno.test("a dry run of the small protocol names its values, the noise of labels as well", async () => {
   const from = await stage();
   const line =
-    "--data full.jsonl --base-authors 1 --width 16 --layers 1 --vocabulary 512 --seeds 0 " +
+    "--data full.jsonl --base base --base-authors 1 --methods masked,token_removal --seeds 0 " +
     "--label-noise flip --noise-share 0.2 --replay 0 --dry-run --out run";
   const { code, text } = await runTask("tofu", line.split(" "), { from });
   assertEquals(code, 0, text);
