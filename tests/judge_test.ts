@@ -159,6 +159,7 @@ Deno.test("a refusal is passed on at once, and the key is in no message, request
       Response.json({ error: { message: "No key invented-key here" } }, { status: 401 }),
       "the key was refused (HTTP 401)",
     ],
+    [new Response("invented-key", { status: 403 }), "the key was refused (HTTP 403)"],
     [
       Response.json({ error: { message: "model of invented-key is unknown" } }, { status: 404 }),
       "refused (HTTP 404): model of … is unknown",

@@ -46,6 +46,9 @@ Deno.test("missed spans go, widened ones take in a word on either side, flipped 
   assertEquals(places.size, 14 + 5, "every place where eleven characters fit");
   const whole = { ...name, start: 0, end: text.length };
   assertEquals(all("flip", [whole]).spans, [whole], "nothing is harmless, so it stays");
+  for (const [start, end, moved] of [[4, 44, "inter."], [9, 47, "The old m"]] as const) {
+    assertEquals(said(all("flip", [{ ...name, start, end }])), [moved], "the longest that is free");
+  }
   assertEquals(
     said(all("flip", [{ ...name, start: 4, end: 47 }])),
     ["The "],

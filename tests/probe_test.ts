@@ -5,7 +5,7 @@ import { Random } from "../src/base/random.ts";
 import { auroc } from "../src/eval/auroc.ts";
 import { probeScores, trainProbe } from "../src/eval/probe.ts";
 import { probeAuroc } from "../src/eval/probe_samples.ts";
-import { normalisedText } from "../src/eval/probe_units.ts";
+import { normalisedText, unitsOf } from "../src/eval/probe_units.ts";
 import { studentInterval } from "../src/eval/statistics.ts";
 import {
   balancedProbeSentences,
@@ -184,6 +184,19 @@ Deno.test("copies of a row are on one side of the split, alone or in groups, and
     probeAuroc(single, options),
     probeAuroc(single, { ...options, groups: rows.map((_, i) => i) }),
   );
+});
+
+Deno.test("rows are one unit where all of their features are equal, and where their groups are", () => {
+  const width = 2, features = [2, 0, 0, 1, 2, 0, 0, 1, 3, 3];
+  const units = (rows: number[], groups?: string[]) => unitsOf(rows, { features, width }, groups);
+  assertEquals(
+    units([0, 1, 4]),
+    undefined,
+    "the first two only look alike when they are summed up",
+  );
+  assertEquals(units([0, 1, 2, 3, 4]), [0, 1, 0, 1, 4]);
+  assertEquals(units([0, 1, 4], ["a", "b", "", "", "b"]), [0, 1, 2, 3, 1]);
+  assertEquals(units([0, 1, 2, 3, 4], ["a", "b", "b", "c", "c"]), [0, 0, 0, 0, 0]);
 });
 
 Deno.test("what cannot be probed is named", () => {
