@@ -13,6 +13,7 @@ import {
   toxicityClaims,
 } from "../src/experiments/toxicity/claims.ts";
 import { keptCaption, type KeptResults, readKept } from "../src/report/kept_results.ts";
+import { nameMethods } from "./names.ts";
 import { type Column, renderMarkdownTable } from "../src/report/table.ts";
 
 /** The files of docs/results, without their ending. */
@@ -63,9 +64,9 @@ function withCaption(table: string, kept: KeptResults<unknown>): string {
   return `${table}\n\n${wrapped(keptCaption(kept as KeptResults))}`;
 }
 
-// As wide as the README's text.
+// As wide as the README's text; code is not broken.
 function wrapped(text: string): string {
-  return text.split(" ").reduce(
+  return text.match(/`[^`]*`\S*|\S+/g)!.reduce(
     ([line, ...before], word) =>
       line!.length + 1 + word.length > 100
         ? [word, line!, ...before]
@@ -93,9 +94,10 @@ function nameTable({ summary }: KeptNames, shown: Partial<Record<NameMeasure, st
     { key: "method" },
     ...measures.map(([key, title]) => ({ key, title, unit: "%", align: "right" } as const)),
   ];
+  const order = ["base", ...nameMethods.map(({ name }) => name)];
   return renderMarkdownTable(
     columns,
-    summary.map((row) => ({
+    summary.toSorted((a, b) => order.indexOf(a.method) - order.indexOf(b.method)).map((row) => ({
       method: row.title,
       ...Object.fromEntries(measures.map(([key]) => [key, nameCell(row, key)])),
     })),

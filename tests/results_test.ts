@@ -81,6 +81,11 @@ Deno.test("of a run its numbers are kept, not its texts nor where it lay", async
     keptCaption({ ...kept, seeds: [1], adapter: null, seconds: null, note: "Copied." }),
     "`deno task demo --seeds 0,2`, seed 1, 2026-02-03. Copied.",
   );
+  const data = ["tofu.ts", "--data", "/home/oda/data/tofu/full.jsonl", "--base=/home/oda/a/b"];
+  assertEquals(
+    keptOf({ ...run, commandLine: data }, new Date()).command,
+    "deno task tofu --data path/to/tofu/full.jsonl --base=path/to/a/b",
+  );
   const file = await Deno.makeTempFile();
   await Deno.writeTextFile(file, JSON.stringify({ ...kept, date: undefined }));
   await assertRejects(() => readKept(file), 'field "date" is missing');

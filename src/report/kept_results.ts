@@ -98,5 +98,7 @@ function withoutFolders(args: readonly string[]): string[] {
   return args.filter((arg, i) =>
     !/^--(?:out|measure|keep-models)\b/.test(arg) &&
     !/^--(?:out|measure|keep-models)$/.test(args[i - 1] ?? "")
+  ).map((arg) =>
+    arg.replace(/^(--[\w-]+=)?(?:\/|\w:[\\/]).*?([^\\/]+[\\/][^\\/]+)$/, "$1path/to/$2")
   );
 }

@@ -20,8 +20,9 @@ export type QuestionMeasure =
   | "truthRatioWithoutNames";
 
 /**
- * The measure of knowledge that leads: controls move it by a fifth of what true facts do, where they move "some facts" by
- * more than half, and it reads no generated text, so that it needs no grader.
+ * The measure of knowledge that leads: in the demo, controls move it by a fifth of what true facts do, where they move "some
+ * facts" by more than half, and it reads no generated text, so that it needs no grader. Where questions tell more than a
+ * name, as TOFU's do, only the difference to the control of wrong facts is knowledge about somebody.
  */
 export const knowledge: QuestionMeasure = "truthAccuracyWithoutNames";
 
