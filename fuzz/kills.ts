@@ -159,7 +159,7 @@ async function tormented(
 }
 
 function start(job: Job, cwd: string, out: string): Deno.ChildProcess {
-  return new Deno.Command(Deno.execPath(), {
+  return new Deno.Command("deno", {
     args: [
       ...["run", "--quiet", "--no-prompt", "--no-check", "--allow-all"],
       ...[`--lock=${new URL("locks/light.lock", root).pathname}`, "--frozen"],
