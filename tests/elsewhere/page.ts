@@ -1,16 +1,16 @@
 // The page in Chromium: a span is marked from the keyboard, four models train, and what they did is taken home and compared
 // with the same training in Deno.
 
-import { Gpu } from "../src/gpu/gpu.ts";
-import { Risk } from "../src/slung/risk.ts";
-import { packBase, pageFiles } from "../tasks/page_files.ts";
-import { servePage } from "../tasks/page.ts";
-import { openBase } from "../web/engine/base.ts";
-import type { Example } from "../web/engine/example.ts";
-import { Lab, type Look, type StepLosses } from "../web/engine/lab.ts";
-import { fragmentOf } from "../web/engine/link.ts";
-import { assert, assertClose, assertEquals } from "./assert.ts";
-import { openPage, type Page, withChromium } from "./browser.ts";
+import { Gpu } from "../../src/gpu/gpu.ts";
+import { Risk } from "../../src/slung/risk.ts";
+import { packBase, pageFiles } from "../../tasks/page_files.ts";
+import { servePage } from "../../tasks/page.ts";
+import { openBase } from "../../web/engine/base.ts";
+import type { Example } from "../../web/engine/example.ts";
+import { Lab, type Look, type StepLosses } from "../../web/engine/lab.ts";
+import { fragmentOf } from "../../web/engine/link.ts";
+import { assert, assertClose, assertEquals } from "../assert.ts";
+import { openPage, type Page, withChromium } from "../browser.ts";
 
 const steps = 30;
 const sentence = "Narvopis Zazgivek plays the violin.";
