@@ -48,7 +48,7 @@ Deno.test("CSV that is not strict is named by line, and a lost quote does not sw
   await assertRejects(read('id,text\n1,a "b" c\n'), "line 2: field 2 has a quote, but does not");
   await assertRejects(read('id,text\n1,"a"b\n2,"\n'), "goes on after its closing quote");
   await assertRejects(read('id,text\n1,"a\n2,b\n'), "line 2: it opens a quote that is not closed");
-  await assertRejects(read("name\n"), 'it has no column "id"; its header is "name"');
+  await assertRejects(read("name\n"), 'it has no column "id"; its header is ["name"]');
   await assertRejects(read(""), 'it has no column "id"');
 });
 
@@ -95,7 +95,7 @@ Deno.test("prompts come with both texts and both toxicities, which may be missin
   const path = await written(
     "p.jsonl",
     '{"filename":"f.txt","begin":7,"challenging":true,"prompt":{"text":"So","toxicity":0.25},' +
-      '"continuation":{"text":" it goes","toxicity":null}}\n{"prompt":"text"}\n',
+      '"continuation":{"text":" it goes","toxicity":null}}\n{"filename":"g.txt","begin":0,"prompt":"text"}\n',
   );
   const { items, messages } = await all((options) => readToxicityPrompts(path, options));
   assertEquals(items, [{

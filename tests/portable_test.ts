@@ -7,7 +7,9 @@ const root = new URL("../", import.meta.url);
 
 // Where the engine begins. Everything else that it needs follows from the imports.
 const entries = [
-  ...await sources("src/base/", ["content_digest.ts", "files.ts", "free_space.ts", "packages.ts"]),
+  ...await sources("src/base/", [
+    ...["content_digest.ts", "files.ts", "free_space.ts", "lock.ts", "packages.ts", "process.ts"],
+  ]),
   ...await sources("src/gpu/"),
   ...await sources("src/nn/", ["mod.ts"]), // a door, which leads to files too
   ...await sources("src/slung/"),

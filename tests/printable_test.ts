@@ -7,7 +7,7 @@ import type { Options } from "../src/report/options.ts";
 import { assertEquals } from "./assert.ts";
 
 const title = "\x1b]0;owned\x07"; // sets the title of a terminal
-const hidden = "\x1b[8mhidden\x1b[0m", reversed = "\u202e", old = "\x9b2J"; // one byte for ESC [ in some
+const hidden = "\x1b[8mhidden\x1b[28m", reversed = "\u202e", old = "\x9b2J"; // one byte for ESC [ in some
 
 Deno.test("on one line, line ends become a sign and every control character its code", () => {
   assertEquals(printable("a\r\nb\nc\td"), "a⏎b⏎c d");
@@ -18,7 +18,7 @@ Deno.test("on one line, line ends become a sign and every control character its 
 Deno.test("in several lines, line ends and tabs stay, and a return alone does not", () => {
   assertEquals(printableLines(`a\r\nb\tc\n${title}`), "a\nb\tc\n\\x1b]0;owned\\x07");
   assertEquals(printableLines("all is well\rrm -rf"), "all is well\\x0drm -rf");
-  assertEquals(printableLines(hidden), "\\x1b[8mhidden\\x1b[0m");
+  assertEquals(printableLines(hidden), "\\x1b[8mhidden\\x1b[28m");
   const ours = `${colours.high}risky${colours.end}`;
   assertEquals(printableLines(ours + title), `${ours}\\x1b]0;owned\\x07`);
 });
@@ -45,7 +45,7 @@ Deno.test("a command shows escapes in all that it prints, and gives its result r
     return [out, err];
   };
   const shown = "\\x1b]0;owned\\x07\n", note = "\\x9b2J\n";
-  const error = "Cannot go on: it says \\x1b[8mhidden\\x1b[0m. Stop.\n";
+  const error = "Cannot go on: it says \\x1b[8mhidden\\x1b[28m. Stop.\n";
   assertEquals(await said(), [shown, note + error]);
   const [result, told] = await said("--json");
   assertEquals(JSON.parse(result!), { title });

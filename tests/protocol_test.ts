@@ -1,6 +1,7 @@
 // The paper's protocol on TOFU as its users run it: the plan alone, the same path for two steps with every value that was
 // not given, and LoRA in an experiment.
 
+import { readSealed } from "../src/experiments/sealed.ts";
 import { initialise } from "../src/model/initialise.ts";
 import { loadModel, saveModel } from "../src/model/weights.ts";
 import { smallOlmo } from "../src/experiments/small_olmo.ts";
@@ -79,8 +80,8 @@ Deno.test("the paper's protocol takes its two steps with the paper's values, and
   const runs = `${from}/run/runs/masked-seed0`;
   const kept = (await Array.fromAsync(Deno.readDir(runs))).filter(({ isDirectory }) => isDirectory);
   assertEquals(kept.length, 1);
-  const told = JSON.parse(await Deno.readTextFile(`${runs}/${kept[0]!.name}.json`));
-  assertEquals(told.steps, 2);
+  const told = await readSealed(`${runs}/${kept[0]!.name}.json`);
+  assertEquals((told as { steps: number }).steps, 2);
   const before = await loadModel(`${from}/base`),
     after = await loadModel(`${runs}/${kept[0]!.name}`);
   const changed = [...after.weights].filter(([name, { data }]) =>

@@ -398,7 +398,7 @@ Deno.test("whatever shapes a trained model counts as training, scorers as measur
   await Deno.rename(`${root}/src/eval/auroc.ts`, `${root}/src/eval/other.ts`);
   assert((await versionBelow(url)).measuring !== last.measuring, "names count too");
   await Deno.remove(root, { recursive: true });
-  await assertRejects(() => versionBelow(url), "Cannot tell which code an experiment runs");
+  await assertRejects(() => versionBelow(url), "Cannot tell which code makes a result");
   const published = await versionBelow(new URL("https://jsr.example/@slung/slung/"));
   assert(/^\d+\.\d+\.\d+/.test(published.training) && published.training === published.measuring);
 });

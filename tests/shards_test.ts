@@ -158,10 +158,12 @@ Deno.test("a process killed at any moment leaves what the next one needs", async
       args: ["run", "-A", "--quiet", "--no-check", script, folder.path],
       stdout: "piped",
     }).spawn();
-    let said = "";
+    let said = "", killed = false;
     for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
       said += text;
-      if (said.split("\n").includes(String(documents))) child.kill("SIGKILL");
+      if (killed || !said.split("\n").includes(String(documents))) continue;
+      child.kill("SIGKILL");
+      killed = true;
     }
     assertEquals((await child.status).signal, "SIGKILL");
   }

@@ -432,7 +432,9 @@ class Worker<Results extends object> implements Disposable {
       if (options.keepModels ?? true) {
         await tokenizer.save?.(path);
         const { special } = tokenizer;
-        await saveModel(path, model.config, await this.#wholeWeights(model), { special });
+        await saveModel(path, model.config, await this.#wholeWeights(model), {
+          ...{ special, checksums: true },
+        });
       }
     }
     await writeSealed(`${path}.json`, told);

@@ -145,8 +145,10 @@ async function resumeCheckpoint(
 async function saveWeights(folder: string, model: LanguageModel): Promise<void> {
   const { config } = model;
   const learned = await model.download("learned");
-  if (isWhole(model)) return await saveModel(folder, config, learned);
-  await writeSafetensors(`${folder}/${learnedFile}`, pairedInHalves(config, learned));
+  if (isWhole(model)) return await saveModel(folder, config, learned, { checksums: true });
+  await writeSafetensors(`${folder}/${learnedFile}`, pairedInHalves(config, learned), {
+    checksums: true,
+  });
 }
 
 async function loadWeights(folder: string, model: LanguageModel): Promise<void> {

@@ -44,7 +44,7 @@ export async function saveOptimiserState(
     tensors.set(scalingName, { shape: [lossScaling.length], data: lossScaling });
   }
   const metadata = { updates: String(updates) };
-  await writeSafetensors(`${folder}/${optimiserFile}`, tensors, { metadata });
+  await writeSafetensors(`${folder}/${optimiserFile}`, tensors, { metadata, checksums: true });
 }
 
 /**

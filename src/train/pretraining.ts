@@ -156,6 +156,7 @@ export async function pretrain(
   await writeFileAtomic(record, JSON.stringify(settings, null, 2) + "\n");
   await saveModel(folder, config, await model.download(), {
     special: tokenizer.special,
+    checksums: true,
     ...(dtype && { dtype }),
   });
   await Deno.remove(checkpoints, { recursive: true });

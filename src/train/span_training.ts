@@ -270,10 +270,7 @@ export async function trainOnSpans(
     );
   }
   const { lora, merge } = all;
-  await checkSaving(out, start, { lora, merge }); // before anything is made
-  await makeFolder(out);
-  using _held = await holdFolder(out);
-  await checkSaving(out, start, { lora, merge }); // another run may have ended meanwhile
+  await checkSaving(out, start, { lora, merge });
   const { precision } = choosePrecision(gpu, all.precision);
   const mostPositions = all.microBatch;
   const passes = repeatEpoch(sequences, epochs);
@@ -291,6 +288,9 @@ export async function trainOnSpans(
     ...(lora && { lora }),
     ...(freeze && { freeze }),
   });
+  await makeFolder(out); // only now, when nothing is refused any more
+  using _held = await holdFolder(out);
+  await checkSaving(out, start, { lora, merge }); // another run may have ended meanwhile
   using recording = await openRecording({
     ...{ out, model, tokenizer, onWatched },
     texts: { trained: texts, heldOut },

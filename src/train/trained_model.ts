@@ -71,7 +71,7 @@ export async function saveTrained(
     const { special } = start.tokenizer;
     const ends = start.ends && new Set(start.ends).add(special.eos ?? start.ends[0]!);
     const weights = await wholeWeights(start, learned, lora);
-    await saveModel(out, config, weights, { special, ends: ends && [...ends] });
+    await saveModel(out, config, weights, { special, ends: ends && [...ends], checksums: true });
   }
   if (start.tokenizer.save) await start.tokenizer.save(out);
   else await copyTokenizer(start.tokenizerFolder!, out);

@@ -90,28 +90,31 @@ async function openTensor({ name, file: path, dtype, offset }: TensorEntry): Pro
 }
 
 /**
- * Writes a safetensors file, whole or not at all, its tensors by name, as Hugging Face's own writer does, with a checksum of
- * each in the metadata. Halves are rounded to the nearest, ties to even.
+ * Writes a safetensors file, whole or not at all, its tensors by name, as Hugging Face's own writer does. Halves are
+ * rounded to the nearest, ties to even.
  *
+ * @param options.checksums Put a CRC-32 of each tensor into the metadata, which is checked when it is read.
  * @throws {CannotError} when the file cannot be written, or when a finite value would become infinite.
  */
 export async function writeSafetensors(
   path: string,
   tensors: ReadonlyMap<string, HostTensor>,
-  options: { dtype?: Dtype; metadata?: Readonly<Record<string, string>> } = {},
+  options: {
+    dtype?: Dtype | undefined;
+    metadata?: Readonly<Record<string, string>>;
+    checksums?: boolean | undefined;
+  } = {},
 ): Promise<void> {
   const dtype = options.dtype ?? "F32";
   const header: Record<string, unknown> = {};
   const metadata: Record<string, string> = { ...options.metadata };
-  header.__metadata__ = metadata;
+  if (options.metadata || options.checksums) header.__metadata__ = metadata;
   let end = 0;
   const sorted = [...tensors].sort(([left], [right]) => left < right ? -1 : 1);
   for (const [name, tensor] of sorted) {
     const { shape, data } = tensor;
     checkWritable(path, name, shape, data, dtype);
-    let sum = 0;
-    for (const bytes of encode([], [tensor], dtype)) sum = crc32(bytes, sum);
-    metadata[checksumKey + name] = hexadecimal(sum);
+    if (options.checksums) metadata[checksumKey + name] = checksumOf(tensor, dtype);
     const begin = end;
     end += data.length * dtypeBytes[dtype];
     header[name] = { dtype, shape, data_offsets: [begin, end] };
@@ -123,6 +126,12 @@ export async function writeSafetensors(
 
   const inOrder = sorted.map(([, tensor]) => tensor);
   await writeFileAtomic(path, encode([bytesOf(length), padded], inOrder, dtype));
+}
+
+function checksumOf(tensor: HostTensor, dtype: Dtype): string {
+  let sum = 0;
+  for (const bytes of encodeValues(tensor.data, dtype)) sum = crc32(bytes, sum);
+  return hexadecimal(sum);
 }
 
 function* encode(

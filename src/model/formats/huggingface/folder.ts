@@ -2,7 +2,7 @@
 
 import { CannotError } from "../../../base/errors.ts";
 import { exists, readJson, writeFileAtomic } from "../../../base/files.ts";
-import { checkOptions, listOf, object, oneOf, wholeNumber } from "../../../base/options.ts";
+import { checkOptions, flag, listOf, object, oneOf, wholeNumber } from "../../../base/options.ts";
 import { checkFinite, checkParameters, checkTensors } from "../../check_parameters.ts";
 import type { DecoderConfig, SpecialTokens, Weights } from "../../config.ts";
 import { withRotaryPairing } from "../../rotary_pairing.ts";
@@ -120,6 +120,8 @@ export interface SaveModelOptions {
   special?: SpecialTokens;
   /** The token ids that end a text, where they are others than `special.eos`. */
   ends?: readonly number[] | undefined;
+  /** Put a CRC-32 of each tensor into the file's metadata, by which a damaged file is noticed. */
+  checksums?: boolean;
 }
 
 /**
@@ -152,6 +154,7 @@ export async function saveHuggingFace(
     dtype: oneOf("F32", "F16", "BF16"),
     special: object,
     ends: listOf(wholeNumber({ min: 0 })),
+    checksums: flag,
   });
   checkParameters(config, weights, folder);
   for (const [name, { data }] of weights) checkFinite(`save a model in "${folder}"`, name, data);
@@ -167,8 +170,8 @@ export async function saveHuggingFace(
   );
   // `transformers` refuses a file without this entry.
   const metadata = { format: "pt" };
-  const { dtype } = options;
-  await writeSafetensors(`${folder}/model.safetensors`, tensors, { dtype, metadata });
+  const { dtype, checksums } = options;
+  await writeSafetensors(`${folder}/model.safetensors`, tensors, { dtype, metadata, checksums });
   const ids = generationConfig(json);
   if (Object.values(ids).some((id) => id !== null)) {
     await writeJson(`${folder}/generation_config.json`, ids);

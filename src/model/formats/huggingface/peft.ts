@@ -79,7 +79,8 @@ export async function saveAdapter(
     modules_to_save: null,
   };
   await makeFolder(folder);
-  await writeSafetensors(`${folder}/${tensorFile}`, tensors, { metadata: { format: "pt" } });
+  const metadata = { format: "pt" };
+  await writeSafetensors(`${folder}/${tensorFile}`, tensors, { metadata, checksums: true });
   await writeFileAtomic(`${folder}/${adapterConfigFile}`, JSON.stringify(json, null, 2) + "\n");
 }
 
