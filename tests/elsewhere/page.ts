@@ -10,9 +10,9 @@ import type { Example } from "../../web/engine/example.ts";
 import { Lab, type Look, type StepLosses } from "../../web/engine/lab.ts";
 import { fragmentOf } from "../../web/engine/link.ts";
 import { assert, assertClose, assertEquals } from "../assert.ts";
-import { openPage, type Page, withChromium } from "../browser.ts";
+import { openPage, type Page, press, taken, withChromium } from "../browser.ts";
 
-const steps = 30;
+const steps = Number(Deno.env.get("PAGE_STEPS") ?? 30);
 const sentence = "Narvopis Zazgivek plays the violin.";
 const name = { start: 0, end: "Narvopis Zazgivek".length, risk: Risk.high };
 const unmarked: Example = {
@@ -26,6 +26,20 @@ const marked: Example = {
   ...unmarked,
   texts: [{ text: sentence, spans: [name] }, unmarked.texts[1]!],
 };
+// Both, because the CPU that draws is the one that trains here: a gap between frames need not be the page's doing.
+const watchFrames = `(() => {
+  globalThis.longest = { frame: 0, task: 0 };
+  let last = performance.now();
+  const tick = (now) => {
+    longest.frame = Math.max(longest.frame, now - last);
+    last = now;
+    requestAnimationFrame(tick);
+  };
+  requestAnimationFrame(tick);
+  new PerformanceObserver((list) => {
+    for (const { duration } of list.getEntries()) longest.task = Math.max(longest.task, duration);
+  }).observe({ type: "longtask" });
+})()`;
 const [direct, masked, unlikelihood] = [0, 1, 2];
 
 interface Run {
@@ -36,7 +50,7 @@ interface Run {
 
 /** Waits until the line that says what happens begins so. */
 async function until(page: Page, status: string): Promise<void> {
-  const deadline = performance.now() + 240_000;
+  const deadline = performance.now() + 600_000;
   for (;;) {
     const [said, fault] = await page.evaluate<[string, string]>(
       `["status", "notice"].map((id) => document.getElementById(id).textContent.trim())`,
@@ -45,25 +59,6 @@ async function until(page: Page, status: string): Promise<void> {
     assert(fault === "", fault);
     assert(performance.now() < deadline, `still "${said}", not "${status}"; ${page.log}`);
     await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-}
-
-/** What a button gives as a file. */
-async function taken(page: Page, id: string): Promise<string> {
-  return await page.evaluate<string>(`new Promise((resolve) => {
-    const make = URL.createObjectURL;
-    URL.createObjectURL = (blob) => {
-      URL.createObjectURL = make;
-      blob.text().then(resolve);
-      return "data:,";
-    };
-    document.getElementById("${id}").click();
-  })`);
-}
-
-async function press(page: Page, key: string, modifiers: number): Promise<void> {
-  for (const type of ["keyDown", "keyUp"]) {
-    await page.send("Input.dispatchKeyEvent", { type, key, code: key, modifiers });
   }
 }
 
@@ -79,11 +74,6 @@ Deno.test({
   ),
   fn: async () => {
     const files = await pageFiles();
-    const bytes = [...files.values()].reduce((sum, { length }) => sum + length, 0);
-    assert(bytes < 2e6, `${bytes} bytes`);
-    for (const [file, text] of files) {
-      if (typeof text === "string") assert(!/from\s*"(node|npm):/.test(text), file);
-    }
     await using page = await openPage(servePage(files), `#${await fragmentOf(unmarked)}`);
     await until(page, "Ready");
     await page.evaluate(`(() => {
@@ -91,12 +81,25 @@ Deno.test({
       field.focus();
       field.setSelectionRange(${name.start}, ${name.end});
     })()`);
-    const control = 2;
-    await press(page, "Enter", control);
+    await press(page, "Enter", { control: true });
     await page.evaluate(`document.getElementById("steps").value = ${steps}`);
+    await page.evaluate(watchFrames);
     await page.evaluate(`document.getElementById("go").click()`);
+    const began = performance.now();
     await until(page, `Stopped after ${steps} steps with seed 3`);
 
+    const [frame, task] = await page.evaluate<[number, number]>("[longest.frame, longest.task]");
+    const seconds = (performance.now() - began) / 1000;
+    console.log(
+      `${
+        (steps / seconds).toFixed(2)
+      } steps a second with SwiftShader, a program on this CPU; longest`,
+    );
+    console.log(
+      `gap between frames ${frame.toFixed(0)} ms, longest task of the main thread ${
+        task.toFixed(0)
+      } ms`,
+    );
     const run: Run = JSON.parse(await taken(page, "take-run"));
     assertEquals(run.example, marked);
     assertEquals(JSON.parse((await taken(page, "take-spans")).split("\n")[0]!), marked.texts[0]);
@@ -109,7 +112,10 @@ Deno.test({
 
     const { losses, looks } = run;
     assertEquals(losses.map(({ step }) => step), Array.from({ length: steps }, (_, i) => i + 1));
-    assertEquals(looks.map(({ step }) => step), [0, 10, 20, 30]);
+    assertEquals(
+      looks.map(({ step }) => step),
+      Array.from({ length: steps / 10 + 1 }, (_, i) => 10 * i),
+    );
     const [first, last] = [looks[0]!, looks.at(-1)!];
     assert(losses.at(-1)!.loss[masked]! < 0.5 * losses[0]!.loss[masked]!, "the masked loss fell");
     for (const { byClass } of losses) assertEquals(byClass[masked]![Risk.high], null); // undefined in JSON
