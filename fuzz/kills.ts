@@ -166,7 +166,7 @@ function start(job: Job, cwd: string, out: string): Deno.ChildProcess {
       ...[new URL(`tasks/${job.name}.ts`, root).pathname, ...job.args, "--out", out],
     ],
     cwd,
-    env: { NO_COLOR: "1", XDG_RUNTIME_DIR: "/tmp" },
+    env: { NO_COLOR: "1", XDG_RUNTIME_DIR: "/tmp", INIT_CWD: cwd },
     stdout: "null",
     stderr: "piped",
   }).spawn();
