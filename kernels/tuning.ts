@@ -78,11 +78,25 @@ export async function fastest<Variant>(
   trial: Trial<Variant>,
   kernels: KernelChoices,
 ): Promise<Variant | undefined> {
-  using opened = new DisposableStack();
+  const opened: Gpu[] = [];
+  try {
+    return await race(variants, trial, kernels, opened);
+  } finally {
+    for (const gpu of opened) gpu[Symbol.dispose]();
+  }
+}
+
+async function race<Variant>(
+  variants: readonly Variant[],
+  trial: Trial<Variant>,
+  kernels: KernelChoices,
+  opened: Gpu[],
+): Promise<Variant | undefined> {
   const entrants: { variant: Variant; time: number; run: () => Promise<number> }[] = [];
   for (const variant of variants) {
     // A device for each, so that one which a driver refuses leaves the others alone.
-    const gpu = opened.use(await Gpu.open({ kernels }));
+    const gpu = await Gpu.open({ kernels });
+    opened.push(gpu);
     const run = await orUndefined(() => prepare(gpu, (program) => trial(program, variant)));
     if (run) entrants.push({ variant, time: Infinity, run });
   }

@@ -2,15 +2,17 @@
 // as a program imports one of them, so those that weigh hundreds of megabytes are locked apart from the others:
 //   locks/light.lock      pictures, fonts, the writer of parquet files, and what sources and tests import: for every task
 //   locks/packages.lock   all optional packages: for the tasks that end in :transformers
+//   locks/npm.lock        the compiler of the npm package
 //   locks/bench.lock      what the bench measures against
 
 import { peerPackages } from "../bench/peers/packages.ts";
 import { packages } from "../src/base/packages.ts";
 
-const { transformers: _, danfo: __, ...light } = packages;
+const { transformers: _, danfo: __, typescript, ...light } = packages;
 
 await lock("locks/light.lock", [...Object.values(light), "mod.ts", ...await importedBy("tests")]);
 await lock("locks/packages.lock", [...Object.values(packages), "mod.ts"]);
+await lock("locks/npm.lock", [typescript, "mod.ts"]);
 await lock("locks/bench.lock", [...Object.values(peerPackages), "mod.ts"]);
 
 async function lock(path: string, roots: string[]): Promise<void> {

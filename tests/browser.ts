@@ -112,6 +112,31 @@ export async function openPage(
   }
 }
 
+/** Presses a key. */
+export async function press(
+  page: Page,
+  key: string,
+  { alt = false, control = false } = {},
+): Promise<void> {
+  const modifiers = Number(alt) + 2 * Number(control);
+  for (const type of ["keyDown", "keyUp"]) {
+    await page.send("Input.dispatchKeyEvent", { type, key, code: key, modifiers });
+  }
+}
+
+/** What the button of an id gives as a file. */
+export async function taken(page: Page, id: string): Promise<string> {
+  return await page.evaluate<string>(`new Promise((resolve) => {
+    const make = URL.createObjectURL;
+    URL.createObjectURL = (blob) => {
+      URL.createObjectURL = make;
+      blob.text().then(resolve);
+      return "data:,";
+    };
+    document.getElementById("${id}").click();
+  })`);
+}
+
 // Chromium says on standard error where it listens; what it says later is of no interest.
 async function addressOf({ stderr }: Deno.ChildProcess): Promise<string> {
   const lines = stderr.pipeThrough(new TextDecoderStream());

@@ -25,7 +25,7 @@ const lower = Object.keys(allowed);
 allowed.experiments = lower;
 allowed.notebook = [...lower, "experiments"];
 allowed.mod = [...lower, "experiments"];
-allowed.web = [...lower, "notebook"];
+allowed.web = [...lower, "experiments", "notebook"];
 allowed.tasks = [...lower, "experiments", "notebook", "mod", "web", "bench"]; // it locks what the bench needs
 allowed.examples = [];
 

@@ -1,134 +1,121 @@
-// The page in Chromium: a span is marked from the keyboard, four models train, and what they did is taken home and compared
-// with the same training in Deno.
+// The page's files, and its label editor in Chromium: a file is opened, paged through from the keyboard, corrected and saved.
+// That the page trains is tested by `deno task test:elsewhere`.
 
-import { Gpu } from "../src/gpu/gpu.ts";
 import { Risk } from "../src/slung/risk.ts";
-import { packBase, pageFiles } from "../tasks/page_files.ts";
 import { servePage } from "../tasks/page.ts";
-import { openBase } from "../web/engine/base.ts";
-import type { Example } from "../web/engine/example.ts";
-import { Lab, type Look, type StepLosses } from "../web/engine/lab.ts";
-import { fragmentOf } from "../web/engine/link.ts";
-import { assert, assertClose, assertEquals } from "./assert.ts";
-import { openPage, type Page, withChromium } from "./browser.ts";
+import { pageFiles } from "../tasks/page_files.ts";
+import { assert, assertEquals } from "./assert.ts";
+import { openPage, type Page, press, taken, withChromium } from "./browser.ts";
 
-const steps = 30;
-const sentence = "Narvopis Zazgivek plays the violin.";
-const name = { start: 0, end: "Narvopis Zazgivek".length, risk: Risk.high };
-const unmarked: Example = {
-  texts: [{ text: sentence, spans: [] }, { text: "She writes radio plays.", spans: [] }],
-  questions: [{ question: "Which instrument does Narvopis Zazgivek play?", answer: sentence }],
-  own: "p",
-  seed: 3,
-  learningRate: 1e-3,
-};
-const marked: Example = {
-  ...unmarked,
-  texts: [{ text: sentence, spans: [name] }, unmarked.texts[1]!],
-};
-const [direct, masked, unlikelihood] = [0, 1, 2];
+const files = await pageFiles();
 
-interface Run {
-  example: Example;
-  losses: (Omit<StepLosses, "byClass"> & { byClass: (number | null)[][] })[];
-  looks: Look[];
-}
-
-/** Waits until the line that says what happens begins so. */
-async function until(page: Page, status: string): Promise<void> {
-  const deadline = performance.now() + 240_000;
-  for (;;) {
-    const [said, fault] = await page.evaluate<[string, string]>(
-      `["status", "notice"].map((id) => document.getElementById(id).textContent.trim())`,
-    );
-    if (said.startsWith(status)) return;
-    assert(fault === "", fault);
-    assert(performance.now() < deadline, `still "${said}", not "${status}"; ${page.log}`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
+Deno.test("the page is less than 2 MB, and its modules ask for nothing but each other", () => {
+  const bytes = [...files.values()].reduce((sum, { length }) => sum + length, 0);
+  assert(bytes > 5e5 && bytes < 2e6, `${bytes} bytes`);
+  for (const [name, content] of files) {
+    if (!name.endsWith(".js")) continue;
+    const found = (content as string).match(/\b(from|import)\s*\(?"(node|npm|jsr|https?):[^"]*"/g);
+    assertEquals(found, null, name);
   }
+});
+
+const emoji = "🙂 Mira ran.";
+const second = "Then Oren é sang.";
+const units = [
+  ["utf16", [3, 7], [5, 9]],
+  ["codepoint", [2, 6], [5, 9]],
+  ["utf8", [5, 9], [5, 9]],
+] as const;
+
+/** Puts a text into the file field, as if it were chosen from the disk. */
+async function choose(page: Page, content: string): Promise<void> {
+  await page.evaluate(`(() => {
+    const chosen = new DataTransfer();
+    chosen.items.add(new File([${JSON.stringify(content)}], "a.jsonl"));
+    const field = document.getElementById("chooser");
+    field.files = chosen.files;
+    field.dispatchEvent(new Event("change"));
+  })()`);
+  await said(page, "of");
 }
 
-/** What a button gives as a file. */
-async function taken(page: Page, id: string): Promise<string> {
-  return await page.evaluate<string>(`new Promise((resolve) => {
-    const make = URL.createObjectURL;
-    URL.createObjectURL = (blob) => {
-      URL.createObjectURL = make;
-      blob.text().then(resolve);
-      return "data:,";
-    };
-    document.getElementById("${id}").click();
-  })`);
-}
-
-async function press(page: Page, key: string, modifiers: number): Promise<void> {
-  for (const type of ["keyDown", "keyUp"]) {
-    await page.send("Input.dispatchKeyEvent", { type, key, code: key, modifiers });
+async function said(page: Page, part: string): Promise<string> {
+  const read = `["status", "notice"].map((id) => document.getElementById(id).textContent.trim())`;
+  for (let tries = 0; tries < 100; tries++) {
+    const [status, fault] = await page.evaluate<[string, string]>(read);
+    assertEquals(fault, "");
+    if (/^[\d,]+ of/.test(status) && status.includes(part)) return status;
+    await new Promise((resolve) => setTimeout(resolve, 50));
   }
-}
-
-/** Mean probability of the name's tokens. */
-function chanceOfName(look: Look, model: number, tokens: number): number {
-  const chances = look.models[model]!.probabilities[0]!.slice(1, tokens);
-  return chances.reduce((sum, chance) => sum + chance, 0) / chances.length;
+  throw new Error(`Nothing said "${part}"`);
 }
 
 Deno.test({
   ...withChromium(
-    "in the page a marked name is understood and not said, with the losses that Deno has",
+    "in the label editor spans are changed from the keyboard, and saved in their unit",
   ),
   fn: async () => {
-    const files = await pageFiles();
-    const bytes = [...files.values()].reduce((sum, { length }) => sum + length, 0);
-    assert(bytes < 2e6, `${bytes} bytes`);
-    for (const [file, text] of files) {
-      if (typeof text === "string") assert(!/from\s*"(node|npm):/.test(text), file);
+    await using page = await openPage(servePage(files), "labels.html");
+    for (const [unit, [start, end], oren] of units) {
+      const first = JSON.stringify({ id: 1, text: emoji, spans: [[start, end]] });
+      const line = JSON.stringify({ text: second, spans: [] });
+      await choose(page, `{"offsets":"${unit}"}\n${first}\n${line}\n`);
+      await page.evaluate(`document.querySelector("[role=listbox]").focus()`);
+      await press(page, "ArrowDown");
+      await press(page, "Enter");
+      const field = `document.querySelector("#editor textarea")`;
+      assertEquals(await page.evaluate(`${field}.value`), second);
+      assertEquals(await page.evaluate(`document.activeElement === ${field}`), true);
+      await page.evaluate(`${field}.setSelectionRange(6, 6)`); // in "Oren"
+      await press(page, "Enter", { control: true });
+      await said(page, "1 changed");
+      const saved = (await taken(page, "save")).split("\n");
+      assertEquals(saved.slice(0, 2), [`{"offsets":"${unit}"}`, first]);
+      const [from, to] = oren;
+      assertEquals(JSON.parse(saved[2]!).spans, [{ start: from, end: to, risk: Risk.high }]);
+      await page.evaluate(`${field}.focus()`);
+      await press(page, "ArrowUp", { alt: true });
+      assertEquals(await page.evaluate(`${field}.value`), emoji);
+      assertEquals(
+        await page.evaluate(`document.querySelector("#editor .behind mark").textContent`),
+        "Mira",
+      );
+      await page.evaluate(`${field}.setSelectionRange(4, 4)`);
+      await press(page, "Enter", { control: true }); // risky, then possibly risky
+      await said(page, "2 changed");
+      const again = JSON.parse((await taken(page, "save")).split("\n")[1]!);
+      assertEquals(again, { id: 1, text: emoji, spans: [{ start, end, risk: Risk.possible }] });
+      await page.evaluate(`globalThis.confirm = () => true`);
     }
-    await using page = await openPage(servePage(files), `#${await fragmentOf(unmarked)}`);
-    await until(page, "Ready");
-    await page.evaluate(`(() => {
-      const field = document.querySelector("#editor textarea");
-      field.focus();
-      field.setSelectionRange(${name.start}, ${name.end});
-    })()`);
-    const control = 2;
-    await press(page, "Enter", control);
-    await page.evaluate(`document.getElementById("steps").value = ${steps}`);
-    await page.evaluate(`document.getElementById("go").click()`);
-    await until(page, `Stopped after ${steps} steps with seed 3`);
-
-    const run: Run = JSON.parse(await taken(page, "take-run"));
-    assertEquals(run.example, marked);
-    assertEquals(JSON.parse((await taken(page, "take-spans")).split("\n")[0]!), marked.texts[0]);
-    assert((await taken(page, "take-picture")).startsWith("<svg"), "the picture");
-    const shown = await page.evaluate<string>(`document.getElementById("regular").textContent`);
-    for (const { answers } of run.looks.at(-1)!.models) assert(shown.includes(answers[0]!), shown);
     assertEquals(page.log, []);
-    const outside = page.requests.filter((url) => !/^(http:\/\/localhost:|blob:|data:)/.test(url));
-    assertEquals(outside, []);
+    assertEquals(
+      page.requests.filter((url) => !/^(http:\/\/localhost:|blob:|data:)/.test(url)),
+      [],
+    );
+  },
+});
 
-    const { losses, looks } = run;
-    assertEquals(losses.map(({ step }) => step), Array.from({ length: steps }, (_, i) => i + 1));
-    assertEquals(looks.map(({ step }) => step), [0, 10, 20, 30]);
-    const [first, last] = [looks[0]!, looks.at(-1)!];
-    assert(losses.at(-1)!.loss[masked]! < 0.5 * losses[0]!.loss[masked]!, "the masked loss fell");
-    for (const { byClass } of losses) assertEquals(byClass[masked]![Risk.high], null); // undefined in JSON
-
-    const { description, weights } = await packBase();
-    const base = openBase(description, weights.buffer);
-    const tokens = base.tokenizer.encode(` ${sentence.slice(0, name.end)}`).ids.length;
-    const rise = (model: number) =>
-      chanceOfName(last, model, tokens) - chanceOfName(first, model, tokens);
-    assert(rise(masked) < 0.01, `masked ${rise(masked)}`);
-    assert(rise(unlikelihood) < 0, `unlikelihood ${rise(unlikelihood)}`);
-    assert(rise(direct) > 0.3, `direct ${rise(direct)}`);
-
-    using gpu = await Gpu.open();
-    using lab = new Lab(gpu, base, marked);
-    for (const there of losses) {
-      const here = await lab.train();
-      assertEquals(here.step, there.step);
-      assertClose(there.loss, here.loss, 1e-3, `the losses of step ${here.step}`);
-    }
+Deno.test({
+  ...withChromium("a hundred thousand lines open, and the last is reached with one key"),
+  fn: async () => {
+    await using page = await openPage(servePage(files), "labels.html");
+    const made = `Array.from({ length: 100_000 }, (_, i) =>
+      JSON.stringify({ text: "Text " + i + " of Mira", spans: [[0, 4]] })).join("\\n")`;
+    await page.evaluate(`(() => {
+      const chosen = new DataTransfer();
+      chosen.items.add(new File([${made}], "a.jsonl"));
+      const field = document.getElementById("chooser");
+      field.files = chosen.files;
+      field.dispatchEvent(new Event("change"));
+    })()`);
+    assertEquals(await said(page, "0 changed"), "100,000 of 100,000 texts, 0 changed.");
+    await page.evaluate(`document.querySelector("[role=listbox]").focus()`);
+    await press(page, "End");
+    assertEquals(
+      await page.evaluate(`document.querySelector("#editor textarea").value`),
+      "Text 99999 of Mira",
+    );
+    const rows = await page.evaluate<number>(`document.querySelectorAll("[role=option]").length`);
+    assert(rows > 5 && rows < 100, `${rows} rows`); // only those in view
   },
 });

@@ -44,6 +44,8 @@ const retokenise = whenQuiet(150, tokenise);
 
 const drawPicture = eachFrame(() => {
   byId("picture").innerHTML = knowledgePicture(run.looks);
+});
+const drawAnswers = eachFrame(() => {
   const look = run.looks.at(-1);
   if (!look || !running) return;
   byId("regular").replaceChildren(answersTable(
@@ -216,6 +218,7 @@ function hear(news: News): void {
   } else {
     run.looks.push(news.look);
     drawPicture();
+    drawAnswers();
     drawReading();
   }
   drawCards();

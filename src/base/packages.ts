@@ -24,6 +24,8 @@ export const packages = {
   vega: "npm:vega@6.4.0",
   /** Compiles what a picture says into what Vega draws. */
   vegaLite: "npm:vega-lite@6.5.0",
+  /** Types and older syntax for the npm package: 24 MB. */
+  typescript: "npm:typescript@5.9.3",
 } as const;
 
 /**

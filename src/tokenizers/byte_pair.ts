@@ -4,6 +4,7 @@
 // Ids: special tokens, the 256 bytes in order, then the merged tokens in the order they were learnt.
 // What is learnt is a Hugging Face tokenizer, so other tools can use the models trained here.
 
+import { escapePattern } from "../base/escape_pattern.ts";
 import { CannotError } from "../base/errors.ts";
 import { checkOptions, listOf, required, text, wholeNumber } from "../base/options.ts";
 import { fieldsOf } from "./fields.ts";
@@ -70,7 +71,7 @@ export function trainBytePair(
 
 function countWords(texts: Iterable<string>, special: readonly string[]): Map<string, number> {
   const longestFirst = special.toSorted((a, b) => b.length - a.length);
-  const boundary = new RegExp(longestFirst.map(RegExp.escape).join("|") || "(?!)");
+  const boundary = new RegExp(longestFirst.map(escapePattern).join("|") || "(?!)");
   const counts = new Map<string, number>();
   for (const text of texts) {
     for (const part of text.split(boundary)) {

@@ -2,6 +2,7 @@
 // All tokenizers give exact UTF-16 offsets: risk spans are stated in characters, and a token that is
 // misplaced by one character is trained on with the wrong loss.
 
+import { escapePattern } from "../base/escape_pattern.ts";
 import { CannotError } from "../base/errors.ts";
 
 /** A tokenised text. */
@@ -78,7 +79,7 @@ export function countSpeltOut(
 ): number {
   if (specialTexts.length === 0) return 0;
   const longestFirst = specialTexts.toSorted((a, b) => b.length - a.length);
-  const spelling = new RegExp(longestFirst.map(RegExp.escape).join("|"), "gu");
+  const spelling = new RegExp(longestFirst.map(escapePattern).join("|"), "gu");
   let count = 0;
   for (const text of texts) {
     for (const _ of text.matchAll(spelling)) count++;

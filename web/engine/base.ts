@@ -7,7 +7,7 @@ import type { Tokenizer } from "../../src/tokenizers/tokenizer.ts";
 import { CannotError } from "../../src/base/errors.ts";
 import type { RiskyText } from "../../src/data/spans.ts";
 import type { DecoderConfig, HostTensor } from "../../src/model/config.ts";
-import { fromF16 } from "../../src/model/formats/tensor_data.ts";
+import { fromF16 } from "../../src/model/formats/halves.ts";
 import type { Model } from "../../src/model/model.ts";
 import { parameterShapes } from "../../src/model/parameter_shapes.ts";
 

@@ -127,13 +127,13 @@ const marks: Readonly<
 
 /** Knowledge against naming, one path for each model, its last point large and named. */
 export function knowledgePicture(looks: readonly Look[]): string {
-  const [width, height, left, right, top, bottom] = [480, 360, 52, 24, 24, 48];
+  const [width, height, left, right, top, bottom] = [480, 360, 62, 24, 24, 48];
   const x = (share: number) => left + share * (width - left - right);
   const y = (share: number) => top + (1 - share) * (height - top - bottom);
   const grid = [0, 0.25, 0.5, 0.75, 1].flatMap((share) => [
     `<path d="M${left} ${y(share)}H${width - right}M${x(share)} ${top}V${height - bottom}" ` +
     `style="stroke:${colour("line")}"/>`,
-    text(left - 8, y(share) + 4, `${100 * share} %`, {
+    text(left - 18, y(share) + 4, `${100 * share} %`, {
       anchor: "end",
       size: 11,
     }),
@@ -192,7 +192,7 @@ export function knowledgePicture(looks: readonly Look[]): string {
     },
   ) + text(0, 0, "right words in the answers", {
     anchor: "middle",
-    turn: ` transform="translate(13 ${(top + height - bottom) / 2}) rotate(-90)"`,
+    turn: ` transform="translate(11 ${(top + height - bottom) / 2}) rotate(-90)"`,
   });
   return document(
     width,

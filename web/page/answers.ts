@@ -2,7 +2,7 @@
 
 import { Risk } from "../../src/slung/risk.ts";
 import { nameForms } from "../../src/label/names.ts";
-import { phraseSpans } from "../../src/label/phrases.ts";
+import { type PhraseFinder, phraseFinder } from "../../src/label/phrases.ts";
 import { contestants } from "../engine/methods.ts";
 import { h } from "./dom.ts";
 
@@ -13,6 +13,7 @@ export function answersTable(
   answers: readonly (readonly string[])[],
   phrases: readonly string[],
 ): HTMLElement {
+  const { find } = phraseFinder(phrases.flatMap(nameForms), Risk.high);
   return h(
     "div",
     { class: "table", tabindex: 0, role: "region", "aria-label": caption },
@@ -38,7 +39,7 @@ export function answersTable(
             "tr",
             {},
             h("th", { scope: "row" }, question),
-            ...answers.map((of) => h("td", {}, ...dressed(of[q] ?? "", question, answer, phrases))),
+            ...answers.map((of) => h("td", {}, ...dressed(of[q] ?? "", question, answer, find))),
           )
         ),
       ),
@@ -50,11 +51,9 @@ function dressed(
   said: string,
   question: string,
   right: string,
-  phrases: readonly string[],
+  find: PhraseFinder["find"],
 ): (Node | string)[] {
   if (said === "") return ["(nothing)"];
-  const forms = phrases.flatMap(nameForms);
-  const found = forms.length > 0 ? phraseSpans(said, forms, Risk.high) : [];
   const known = new Set(wordsOf(question));
   const facts = new Set(
     wordsOf(right).filter((word) => word.length > 3 && !known.has(word)),
@@ -68,7 +67,7 @@ function dressed(
       );
     }
   };
-  for (const { start, end } of found) {
+  for (const { start, end } of find(said)) {
     plain(start);
     parts.push(h("mark", { class: "high" }, said.slice(start, end)));
     at = end;

@@ -29,10 +29,9 @@ export function cardsIn(element: HTMLElement, run: Run): () => void {
     element.append(card);
     return { name, rule, chart, unmarked, marked, naming };
   });
-  return eachFrame(() => {
-    const last = run.losses.at(-1), look = run.looks.at(-1);
-    const steps = last?.step ?? 0;
-    cards.forEach(({ name, rule, chart, unmarked, marked, naming }, i) => {
+  const draws = cards.map(({ name, rule, chart, unmarked, marked, naming }, i) =>
+    eachFrame(() => {
+      const last = run.losses.at(-1), look = run.looks.at(-1);
       if (name === "own") rule.textContent = run.own;
       const surprises = run.looks.map(({ step, models }) => ({
         step,
@@ -45,11 +44,7 @@ export function cardsIn(element: HTMLElement, run: Run): () => void {
           at[kind] === undefined ? [] : [[at.step, at[kind]]]
         ),
       });
-      chart.innerHTML = surpriseChart(
-        name,
-        [line("marked"), line("harmless")],
-        steps,
-      );
+      chart.innerHTML = surpriseChart(name, [line("marked"), line("harmless")], last?.step ?? 0);
       const byClass = last?.byClass[i];
       unmarked.textContent = shown(byClass?.[Risk.low]);
       marked.textContent = byClass && byClass[Risk.high] === undefined
@@ -57,8 +52,9 @@ export function cardsIn(element: HTMLElement, run: Run): () => void {
         : shown(byClass?.[Risk.high]);
       const share = look?.models[i]?.naming;
       naming.textContent = share === undefined ? "–" : `${Math.round(100 * share)} %`;
-    });
-  });
+    })
+  );
+  return () => draws.forEach((draw) => draw());
 }
 
 function shown(loss: number | undefined): string {

@@ -24,7 +24,9 @@ export function startWorker(onNews: (news: News) => void): Client {
     else resolve(data.result);
   });
   worker.addEventListener("error", (event) => {
-    for (const { reject } of waiting.values()) reject(new Error(event.message));
+    for (const { reject } of waiting.values()) {
+      reject(new Error(event.message ?? "Cannot load worker.js"));
+    }
     waiting.clear();
   });
   return {

@@ -36,17 +36,37 @@ export function download(name: string, type: string, content: string): void {
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
-/** At most once a frame. */
+const drawings: (() => void)[] = [];
+let drawsSoon = false;
+const budget = 8; // milliseconds of a frame that go into drawing; one drawing may take more
+
+/** At most once a frame; where several draw, as many in one frame as it has time for, and the others in the next. */
 export function eachFrame(draw: () => void): () => void {
   let waiting = false;
   return () => {
     if (waiting) return;
     waiting = true;
-    requestAnimationFrame(() => {
+    drawings.push(() => {
       waiting = false;
       draw();
     });
+    drawSoon();
   };
+}
+
+function drawSoon(): void {
+  if (!drawsSoon) requestAnimationFrame(drawWaiting);
+  drawsSoon = true;
+}
+
+function drawWaiting(): void {
+  drawsSoon = false;
+  const began = performance.now();
+  try {
+    while (drawings.length > 0 && performance.now() - began < budget) drawings.shift()!();
+  } finally {
+    if (drawings.length > 0) drawSoon();
+  }
 }
 
 /** Once, when nothing was asked for a while. */

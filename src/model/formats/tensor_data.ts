@@ -7,6 +7,7 @@ import { openToRead, writeFileAtomic } from "../../base/files.ts";
 import { show } from "../../base/show.ts";
 import type { HostTensor } from "../config.ts";
 import { readFully } from "./read_fully.ts";
+import { fromBF16, fromF16, toBF16 } from "./halves.ts";
 import { checksumKey, dtypeBytes, type StoredDtype, type TensorEntry } from "./safetensors.ts";
 
 /** The element types of weights: read from files, and written. */
@@ -184,43 +185,6 @@ export function checkWritable(
       "Write it as F32",
     );
   }
-}
-
-// Loops over plain integers: `new Float32Array(halves)` takes fifteen times as long.
-
-let valuesOfF16: Uint32Array | undefined; // the bits of the f32 of each of the 65,536
-
-/** Widens f16, given by their bits. */
-export function fromF16(bits: Uint16Array, values: Float32Array): void {
-  valuesOfF16 ??= new Uint32Array(
-    new Float32Array(new Float16Array(Uint16Array.from({ length: 65536 }, (_, i) => i).buffer))
-      .buffer,
-  );
-  const words = wordsOf(values);
-  for (let i = 0; i < bits.length; i++) words[i] = valuesOfF16[bits[i]!]!;
-}
-
-/** A bfloat16 is the upper half of a float32. */
-function fromBF16(bits: Uint16Array, values: Float32Array): void {
-  const words = wordsOf(values);
-  for (let i = 0; i < bits.length; i++) words[i] = bits[i]! << 16;
-}
-
-function wordsOf({ buffer, byteOffset, length }: Float32Array): Uint32Array {
-  return new Uint32Array(buffer, byteOffset, length);
-}
-
-function toBF16(values: Float32Array): Uint16Array {
-  const words = wordsOf(values);
-  const bits = new Uint16Array(values.length);
-  for (let i = 0; i < words.length; i++) {
-    const word = words[i]!;
-    const isNaN = (word & 0x7fffffff) > 0x7f800000;
-    // Adding 0x7fff, or 0x8000 if the kept part is odd, carries exactly when rounding goes up;
-    // a NaN would carry into infinity and keeps its upper half with the quiet bit instead.
-    bits[i] = isNaN ? (word >>> 16) | 0x40 : (word + 0x7fff + ((word >>> 16) & 1)) >>> 16;
-  }
-  return bits;
 }
 
 function hexadecimal(sum: number): string {

@@ -2,6 +2,7 @@
 // ("<|endoftext|>") and others (OLMo's runs of spaces). They follow the Rust of Hugging Face's tokenizers
 // (tokenizer/added_vocabulary.rs).
 
+import { escapePattern } from "../../base/escape_pattern.ts";
 import type { Fields } from "../fields.ts";
 import { space } from "./pattern.ts";
 
@@ -87,7 +88,7 @@ export function cutterAt(
   if (tokens.length === 0) return (text) => text === "" ? [] : [{ start: 0, end: text.length }];
   const bySpelling = new Map(tokens.map((token) => [spelling(token.content), token]));
   const longestFirst = [...bySpelling.keys()].sort((a, b) => b.length - a.length);
-  const pattern = new RegExp(longestFirst.map(RegExp.escape).join("|"), "gu");
+  const pattern = new RegExp(longestFirst.map(escapePattern).join("|"), "gu");
   return (text) => {
     const sections: Section[] = [];
     let done = 0;

@@ -3,6 +3,8 @@
 // pattern is read construct by construct and written for JavaScript, and whatever is not known for certain to mean the
 // same is refused. Checked against Hugging Face's tokenizers over all code points.
 
+import { escapePattern } from "../../base/escape_pattern.ts";
+
 /** White space as Unicode and Rust have it, unlike JavaScript's `\s`. */
 export const space = "\\p{White_Space}";
 
@@ -60,7 +62,7 @@ export function translatePattern(source: string): RegExp {
 
 /** A pattern that finds a text as it is written. */
 export function literalPattern(text: string): RegExp {
-  return new RegExp(RegExp.escape(text), "gv");
+  return new RegExp(escapePattern(text), "gv");
 }
 
 class Translation {

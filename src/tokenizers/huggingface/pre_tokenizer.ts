@@ -1,6 +1,7 @@
 // The pre-tokenizers of tokenizer.json cut a text into words, which are merged one by one.
 // They follow the Rust of Hugging Face's tokenizers (pre_tokenizers/, tokenizer/normalizer.rs).
 
+import { escapePattern } from "../../base/escape_pattern.ts";
 import type { Fields } from "../fields.ts";
 import {
   type Component,
@@ -143,7 +144,7 @@ function readMetaspace({ json, name }: Component, fields: Fields): Cut {
     throw fields.refuse(`${name}.add_prefix_space`, `is ${prefix}, prepend_scheme "${scheme}"`);
   }
   const split = fields.flag(json.split, `${name}.split`, true);
-  const marks = new RegExp(RegExp.escape(mark), "gu");
+  const marks = new RegExp(escapePattern(mark), "gu");
   return (piece, first) => {
     const marked = { ...piece, text: piece.text.replaceAll(" ", mark) };
     const prepends = scheme === "always" || (scheme === "first" && first);

@@ -1,0 +1,50 @@
+// The npm package in Node, on Dawn: what `deno task npm` makes trains there, and TypeScript believes its types. Node 22, Dawn
+// and TypeScript come from npm; Dawn runs on whatever Vulkan there is, else on the SwiftShader that comes with Chromium.
+
+import { assert, assertEquals } from "../assert.ts";
+
+const root = new URL("../../", import.meta.url);
+const swiftShader = "/usr/lib/chromium/vk_swiftshader_icd.json";
+
+async function run(command: string, args: string[], cwd: string | URL): Promise<string> {
+  const here = await Deno.stat(swiftShader).then(() => true, () => false);
+  const env = { NO_COLOR: "1", ...(here && { VK_DRIVER_FILES: swiftShader }) };
+  const { success, stdout, stderr } = await new Deno.Command(command, { args, cwd, env }).output();
+  const [said, complaint] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+  assert(success, `${command} ${args.join(" ")}: ${complaint}${said}`);
+  return said!;
+}
+
+const npm = await run("npm", ["--version"], root).then(() => true, () => false);
+
+Deno.test({
+  name: `${
+    npm ? "" : "SKIPPED, no npm here: "
+  }in Node the npm package trains, and its types are believed`,
+  ignore: !npm,
+  fn: async () => {
+    const folder = await Deno.makeTempDir();
+    try {
+      const packages = ["node@22", "webgpu@0.6.2", "typescript@5.9.3", "@webgpu/types@0.1.74"];
+      await Deno.writeTextFile(`${folder}/package.json`, `{"type": "module"}`);
+      await run(
+        "npm",
+        ["install", "--no-audit", "--no-fund", "--loglevel=error", ...packages],
+        folder,
+      );
+      await run("deno", ["task", "npm", "--out", `${folder}/node_modules/@slung/slung`], root);
+      for (const name of ["npm_program.mjs", "npm_types.mts"]) {
+        await Deno.copyFile(new URL(`${name}.txt`, import.meta.url), `${folder}/${name}`);
+      }
+      const said = await run("node_modules/.bin/node", ["npm_program.mjs"], folder);
+      const { losses } = JSON.parse(said.trim().split("\n").at(-1)!);
+      assertEquals(losses.length, 10);
+      assert(losses.every(Number.isFinite) && losses[9] < 0.3 * losses[0], said);
+      const options = ["--noEmit", "--strict", "--module", "nodenext", "--target", "es2022"];
+      const lib = ["--lib", "es2024,esnext.disposable,esnext.float16,dom"];
+      await run("node_modules/.bin/tsc", [...options, ...lib, "npm_types.mts"], folder);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+});
