@@ -135,12 +135,12 @@ async function tormented(
 ): Promise<Outcome> {
   const random = new Random(seed, job.name);
   const began = performance.now();
-  const undisturbed = await finish(job, folder, `${folder}/${job.name}`);
+  const undisturbed = await finish(job, folder, `${folder}/undisturbed/${job.name}`);
   const duration = performance.now() - began;
   const outcome: Outcome = { task: job.name, kills: 0, inside: 0, runs: 0, equal: 0 };
   while (outcome.kills < kills) {
-    const out = `${folder}/${job.name}-${outcome.runs}`;
-    await Deno.mkdir(out);
+    const out = `${folder}/${outcome.runs}/${job.name}`; // a model card tells the name of its folder
+    await Deno.mkdir(out, { recursive: true });
     const planned = Math.min(kills - outcome.kills, 2 + random.below(7));
     for (let i = 0; i < planned; i++) {
       const wasKilled = await killed(job, folder, out, random, duration);
@@ -233,7 +233,7 @@ async function hasUnfinished(folder: string): Promise<boolean> {
   return false;
 }
 
-// Of all files by name; a log without what the clock says, a configuration without the folder's own name.
+// Of all files by name; logs and records without what the clock says, and without the folder's path.
 async function digestOf(folder: string): Promise<string> {
   const parts: string[] = [];
   const walk = async (path: string): Promise<void> => {
@@ -245,6 +245,7 @@ async function digestOf(folder: string): Promise<string> {
         const text = /\.(jsonl?|yaml|csv)$/.test(name)
           ? new TextDecoder().decode(bytes).replaceAll(folder, "")
             .replace(/"(seconds|tokensPerSecond)":[^,}]+/g, "")
+            .replace(/(?<=^\d+,.*)(,[^,\n]*){2}$/gm, "") // the last columns of curves.csv
           : new TextDecoder("latin1").decode(bytes);
         parts.push(`${path.slice(folder.length)}/${name}`, text);
       }
