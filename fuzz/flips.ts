@@ -95,9 +95,9 @@ const kinds: readonly Kind[] = [
     read: (folder) => joined(`${folder}/a.gz`),
   },
   {
-    name: "safetensors",
+    name: "safetensors of a run",
     write: async (folder) => {
-      await saveModel(folder, config, initialise(config, 1));
+      await saveModel(folder, config, initialise(config, 1), { checksums: true });
       await Deno.rename(`${folder}/config.json`, `${folder}/../config.json`); // no bits of this one
     },
     async read(folder) {

@@ -159,14 +159,14 @@ async function tormented(
 }
 
 function start(job: Job, cwd: string, out: string): Deno.ChildProcess {
-  return new Deno.Command(Deno.execPath(), {
+  return new Deno.Command("deno", {
     args: [
       ...["run", "--quiet", "--no-prompt", "--no-check", "--allow-all"],
       ...[`--lock=${new URL("locks/light.lock", root).pathname}`, "--frozen"],
       ...[new URL(`tasks/${job.name}.ts`, root).pathname, ...job.args, "--out", out],
     ],
     cwd,
-    env: { NO_COLOR: "1", XDG_RUNTIME_DIR: "/tmp" },
+    env: { NO_COLOR: "1", XDG_RUNTIME_DIR: "/tmp", INIT_CWD: cwd },
     stdout: "null",
     stderr: "piped",
   }).spawn();

@@ -145,7 +145,7 @@ async function fuzz(
 }
 
 function spawn(reader: string, seed: number, first: number, end: number) {
-  const process = new Deno.Command(Deno.execPath(), {
+  const process = new Deno.Command("deno", {
     args: [
       ...["run", "--quiet", "--lock=locks/light.lock", "--frozen", "--allow-all", "--no-prompt"],
       ...["fuzz/child.ts", reader, String(seed), String(first), String(end)],

@@ -12,7 +12,8 @@ import {
   saveAdapter,
   saveModel,
 } from "../src/model/weights.ts";
-import { describeProcess, readResults, writeResults } from "../src/report/results.ts";
+import { describeProcess } from "../src/base/process.ts";
+import { readResults, writeResults } from "../src/report/results.ts";
 import { objective } from "../src/slung/objective.ts";
 import { checkpointsIn } from "../src/train/checkpoint.ts";
 import { lossSeries, openLog } from "../src/train/run_log.ts";
@@ -71,7 +72,7 @@ export const runs: readonly Reader[] = [
         using log = await openLog(`${folder}/log.jsonl`);
         log.write({ ...JSON.parse(step(2)), lossByClass: [undefined, 2] });
       }
-      const series = await lossSeries(`${folder}/log.jsonl`);
+      const series = await lossSeries(folder);
       return series.length > 0 ? undefined : "the line that was written is not there";
     },
   },

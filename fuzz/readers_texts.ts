@@ -18,7 +18,8 @@ import {
 import { readDolma } from "../src/data/sources/dolma.ts";
 import { readTofu } from "../src/data/sources/tofu.ts";
 import { readLines } from "../src/data/lines.ts";
-import { encodeText, readRiskyTexts } from "../src/data/spans.ts";
+import { readRiskyTexts } from "../src/data/span_files.ts";
+import { encodeText } from "../src/data/spans.ts";
 import { CannotError } from "../src/base/errors.ts";
 import { customLoss, evaluateTerm } from "../src/slung/custom_loss.ts";
 import { objective } from "../src/slung/objective.ts";

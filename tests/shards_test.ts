@@ -288,6 +288,15 @@ Deno.test("shards that were cut off, that lack a file or whose documents make no
   for (const index of [-1, shards.length, 0.5]) assertThrows(() => shards.at(index), "document");
 });
 
+Deno.test("a class that there is not is named by file and token", async () => {
+  await using folder = await temporaryFolder();
+  await makeShards(folder.path);
+  const { classes } = partFiles(0);
+  await using _ = await damaged(folder.path, classes, (bytes) => bytes.fill(4, 1, 2));
+  using shards = await openShards(folder.path);
+  assertThrows(() => shards.at(0), `read token 1 of "${folder.path}/${classes}": its class is 4`);
+});
+
 Deno.test("a file that shrinks while it is read is named", async () => {
   await using folder = await temporaryFolder();
   await makeShards(folder.path);

@@ -1,6 +1,7 @@
 // Shards read by position: a document is two or three small reads, and nothing else of the corpus is in memory.
 
 import { CannotError } from "../../base/errors.ts";
+import { riskNames } from "../../slung/objective.ts";
 import { lengthAt, type Sequence, type SequenceSource, sliceSequence } from "../sequence.ts";
 import {
   bytesOf,
@@ -89,7 +90,18 @@ class OpenShards implements Shards {
     const ids = width === 2
       ? Uint32Array.from(new Uint16Array(bytes.buffer))
       : new Uint32Array(bytes.buffer);
-    return { tokens: ids, classes: this.#read(classes, start, end - start) };
+    return { tokens: ids, classes: this.#classes(classes, start, end - start) };
+  }
+
+  #classes(name: string, start: number, length: number): Uint8Array<ArrayBuffer> {
+    const classes = this.#read(name, start, length);
+    const at = classes.findIndex((risk) => risk >= riskNames.length);
+    if (at < 0) return classes;
+    throw new CannotError(
+      `read token ${start + at} of "${this.folder}/${name}"`,
+      `its class is ${classes[at]}, and the last one is ${riskNames.length - 1}`,
+      "Copy the shards again",
+    );
   }
 
   [Symbol.dispose](): void {
