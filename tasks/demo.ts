@@ -1,13 +1,19 @@
 // deno task demo: SLUNG in minutes, nothing downloaded. A small base model that ships with the project learns about 20
 // invented authors three ways; the table shows what each model knows and whom it names.
 
-import { answerMethods } from "../src/data/method.ts";
 import { inventedTask, shippedWorld } from "../src/experiments/names/invented.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
 import { readPretrained } from "../src/model/pretrained.ts";
 import { defineCommand, runCommand } from "../src/report/command_line.ts";
-import { nameTraining, runNames } from "./names.ts";
-import { chosenMethods, experimentOptions, seedsOption, withEarlierOptions } from "./shared.ts";
+import {
+  chosenNoise,
+  nameMethods,
+  nameOptions,
+  nameTraining,
+  runNames,
+  wantedMethods,
+} from "./names.ts";
+import { chosenMethods, experimentOptions, withEarlierOptions } from "./shared.ts";
 import {
   chosenHeld,
   huggingFaceDefaults,
@@ -20,10 +26,13 @@ import {
 const command = defineCommand({
   name: "demo",
   summary: "Trains a small model on invented authors directly, masked and with unlikelihood.",
-  examples: ["", "--seeds 0,1,2 --out runs/demo-seeds"],
+  examples: [
+    "--seeds 0",
+    "--seeds 0 --methods masked,token_removal,document_filtering --out runs/demo-filtered",
+  ],
   options: {
     out: { type: "path", default: "runs/demo", placeholder: "folder", help: "Where results go" },
-    seeds: seedsOption,
+    ...nameOptions,
     epochs: { type: "integer", default: 10, min: 1, max: 1e6, help: "Epochs over the targets" },
     replay: {
       type: "integer",
@@ -57,10 +66,11 @@ const command = defineCommand({
           perStep: 32,
           ...nameTraining(options),
           endOfText: true,
+          ...chosenNoise(options),
         },
         methods: await chosenMethods(
-          ["direct", "masked", "unlikelihood"],
-          answerMethods,
+          wantedMethods(options, given),
+          nameMethods,
           objective,
           denominator,
         ),

@@ -1,5 +1,13 @@
 // What demo and tofu do with their experiment: run it, print its table, write results.json and the picture.
 
+import { labelNoises } from "../src/data/label_noise.ts";
+import {
+  answerControls,
+  answerMethods,
+  filteringMethods,
+  type Method,
+} from "../src/data/method.ts";
+import { compareNames } from "../src/experiments/names/comparison.ts";
 import { describeProcess } from "../src/base/process.ts";
 import { microBatchShape } from "../src/data/epochs.ts";
 import type { Sequence } from "../src/data/sequence.ts";
@@ -17,6 +25,7 @@ import {
   describeNames,
   drawNames,
   nameGenerations,
+  renderNameComparisons,
   renderNameTable,
   summariseNames,
 } from "../src/experiments/names/report.ts";
@@ -25,8 +34,52 @@ import type { Gpu } from "../src/gpu/gpu.ts";
 import { nameForms } from "../src/label/names.ts";
 import type { Terminal } from "../src/report/command_line.ts";
 import { writeResults } from "../src/report/results.ts";
-import { asJson, runWithProgress } from "./shared.ts";
+import type { Options, Values } from "../src/report/options.ts";
+import { asJson, runWithProgress, seedsOption } from "./shared.ts";
 import { chosenFitting } from "./training_options.ts";
+
+/** The methods that both tasks know. */
+export const nameMethods: readonly Method[] = [
+  ...answerMethods,
+  ...answerControls,
+  ...filteringMethods,
+];
+
+/** The options of both tasks about which methods are compared, and how good the labels are. */
+export const nameOptions = {
+  methods: {
+    type: "list",
+    choices: nameMethods.map(({ name }) => name),
+    default: ["direct", "masked", "unlikelihood", ...answerControls.map(({ name }) => name)],
+    help: "How to train; wrong_facts and format_only are controls",
+  },
+  seeds: { ...seedsOption, default: [0, 1, 2] },
+  labelNoise: {
+    type: "string",
+    choices: labelNoises,
+    help: "Spoil labels: miss spans, flip them with harmless stretches, or widen them by words",
+  },
+  noiseShare: { type: "number", default: 0.1, min: 0, max: 1, help: "Share of spans spoilt so" },
+} as const satisfies Options;
+
+/** The methods that are wanted; unless they were named, without the control that no replay would leave nothing to train on. */
+export function wantedMethods(
+  { methods, replay }: { methods: readonly string[]; replay: number },
+  given: ReadonlySet<string>,
+): string[] {
+  const isIdle = (name: string) =>
+    replay === 0 && nameMethods.find((method) => method.name === name)?.takes === "nothing";
+  return methods.filter((name) => given.has("methods") || !isIdle(name));
+}
+
+/** The noise that options ask for. */
+export function chosenNoise(
+  { labelNoise: kind, noiseShare: share }: Values<
+    Pick<typeof nameOptions, "labelNoise" | "noiseShare">
+  >,
+): Pick<NameTraining, "labelNoise"> {
+  return kind === undefined ? {} : { labelNoise: { kind, share, seed: 0 } };
+}
 
 /** The options of both tasks. */
 export interface NameTaskOptions {
@@ -91,19 +144,20 @@ export async function runNames(
     ...{ keepModels, checkpointEvery },
     onlyMeasure: measure !== undefined,
   });
-  const summary = summariseNames(outcomes);
+  const summary = summariseNames(outcomes), comparisons = compareNames(outcomes);
   terminal.print(renderNameTable(summary));
+  if (comparisons.length > 0) terminal.print(`\n${renderNameComparisons(comparisons, summary)}\n`);
   if (gpu.adapter.software) terminal.print(`Computed on a software adapter (${gpu.adapter.name}).`);
   const results = await writeResults(out, {
     ...describeProcess(),
     config: asJson({ ...options }),
     seeds: Object.fromEntries(experiment.seeds.map((seed) => [`seed ${seed}`, seed])),
     adapter: gpu.adapter,
-    metrics: Object.fromEntries(summary.map(({ method, values }) => [method, asJson(values)])),
+    metrics: asJson({ summary, comparisons }),
     generations: nameGenerations(outcomes),
     timing: { seconds: Math.round((performance.now() - began) / 100) / 10 },
   });
   const plot = await drawNames(out, summary);
   terminal.print(`Every answer is in ${results}, the picture in ${plot}`);
-  return { summary, results, plot };
+  return { summary, comparisons, results, plot };
 }

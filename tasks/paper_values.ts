@@ -10,7 +10,8 @@ export const paperModel = "allenai/OLMo-1B-hf";
 
 /** Of the experiment on TOFU (`configs/training/train_hf_tofu_configs.yaml`). */
 export const tofuPaperValues = {
-  ...{ seeds: [0, 1, 2], epochs: 3, answerPasses: 1, replay: 0, perStep: 32 },
+  ...{ methods: ["direct", "masked", "unlikelihood"], seeds: [0, 1, 2] },
+  ...{ epochs: 3, answerPasses: 1, replay: 0, perStep: 32 },
   ...{ learningRate: 5e-5, warmup: 0, decay: "linear", finalRate: 0 },
   ...{ betas, epsilon, weightDecay, maxGradientNorm },
   ...{ precision: "f16", answers: "bare", maxNewTokens: 100, checkpointEvery: 13 },
@@ -26,6 +27,20 @@ export const tofuPaperChoices: readonly string[] = [
   "Losses divided by the tokens that carry one: the code; the paper writes a sum. Otherwise: --denominator",
   "Names as the code counts them (parts of the 20 names anywhere in the answer), and by whole words beside",
   "Facts are graded offline by shared words, not by GPT-4o; the order is of our own random numbers",
+];
+
+/** What the small protocol does, and where that is not the paper's; its values are the defaults of the options. */
+export const tofuSmallChoices: readonly string[] = [
+  "A base of its own (--width, --layers, --vocabulary) that reads the other authors' questions and answers " +
+  "(--base-authors, --base-epochs, --base-learning-rate), names changing places in every epoch; the paper has OLMo-1B",
+  "Each epoch passes twice over the answers (--answer-passes), beside 400 of the base's questions (--replay), without " +
+  "which so small a model forgets to answer; the paper has one pass and no replay",
+  "Answers begin with the space that they have behind 'Answer:', so that their first word is the same token there; the " +
+  "paper's are bare. Otherwise: --answers bare",
+  "−log(1 − p) exactly, losses divided by the tokens that carry one, names as the code counts them: as in the paper's " +
+  "protocol",
+  "Two controls beside the three methods (--methods), three seeds (--seeds)",
+  "--protocol paper has the paper's values",
 ];
 
 /** Options with a protocol's values where they are not given. */

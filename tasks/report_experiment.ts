@@ -3,10 +3,22 @@
 
 import type { Interval } from "../src/base/interval.ts";
 import { bootstrapInterval } from "../src/eval/statistics.ts";
-import { nameAxes, nameColumnTitles, type NameMeasure } from "../src/experiments/names/report.ts";
+import { differenceTest } from "../src/eval/comparison.ts";
+import { knowledge, type NameComparison } from "../src/experiments/names/comparison.ts";
+import {
+  nameAxes,
+  nameColumnTitles,
+  nameComparisonRows,
+  type NameMeasure,
+  type NameSummary,
+} from "../src/experiments/names/report.ts";
 import { baseTitle, methodOrder } from "../src/experiments/titles.ts";
-import { describeSeparation, toxicityAxes } from "../src/experiments/toxicity/report.ts";
-import type { Separation } from "../src/experiments/toxicity/summary.ts";
+import {
+  describeClaim,
+  isClaim,
+  type ToxicityComparison,
+} from "../src/experiments/toxicity/comparison.ts";
+import { toxicityAxes } from "../src/experiments/toxicity/report.ts";
 import { type Html, html, type HtmlPart } from "../src/report/html.ts";
 import { markedText, pageCode, type PageSection, pageTable } from "../src/report/page.ts";
 import { tradeOffPlot } from "../src/report/plot.ts";
@@ -47,26 +59,26 @@ export async function experimentSections(runs: readonly ExperimentRun[]): Promis
   ];
 }
 
-// The names experiment keeps measures by method, the toxicity experiment a list of rows.
-function rowsOf({ path, results: { metrics }, experiment }: ExperimentRun): Row[] {
+// The rows of the names experiment hold their measures as values, those of the toxicity experiment beside the method.
+function rowsOf({ path, results: { metrics } }: ExperimentRun): Row[] {
   const intervals = (record: object) =>
     new Map(
       Object.entries(record).filter((entry): entry is [string, Interval] => isInterval(entry[1])),
     );
-  if (Array.isArray(metrics.summary)) {
-    return metrics.summary.flatMap((row) => {
-      if (typeof row !== "object" || row === null || Array.isArray(row)) return [];
-      const { title = "?" } = row.method as { title?: string } ?? {};
-      const amount = typeof row.amount === "number" && row.amount > 0 && row.amount !== 1
-        ? ` × ${row.amount}`
-        : "";
-      return [{ run: path, method: title + amount, values: intervals(row) }];
-    });
-  }
-  return Object.entries(metrics).flatMap(([method, values]) => {
-    if (typeof values !== "object" || values === null) return [];
-    return [{ run: path, method: titleOf(method, experiment), values: intervals(values) }];
-  }).filter(({ values }) => values.size > 0);
+  return objectsOf(metrics.summary).flatMap((row) => {
+    const { title } = (typeof row.method === "string" ? row : row.method) as { title?: string };
+    const amount = typeof row.amount === "number" && row.amount > 0 && row.amount !== 1
+      ? ` × ${row.amount}`
+      : "";
+    const values = intervals(row.values as object | undefined ?? row);
+    return values.size > 0 ? [{ run: path, method: (title ?? "?") + amount, values }] : [];
+  });
+}
+
+function objectsOf(json: Json | undefined): Record<string, Json>[] {
+  return (Array.isArray(json) ? json : []).filter((each): each is Record<string, Json> =>
+    typeof each === "object" && each !== null && !Array.isArray(each)
+  );
 }
 
 function isInterval(value: unknown): boolean {
@@ -119,7 +131,7 @@ function inWords(name: string): string {
 }
 
 const tradeOffs = [
-  { x: "names", y: "partial", axes: nameAxes, title: "What is known against what is named" },
+  { x: "names", y: knowledge, axes: nameAxes, title: "What is known against what is named" },
   { x: "toxicity", y: "auroc", axes: toxicityAxes, title: "Generation against understanding" },
 ];
 
@@ -140,13 +152,37 @@ async function figures(rows: readonly Row[], several: boolean): Promise<Html[]> 
   return all.flat();
 }
 
-function remarks({ results: { metrics } }: ExperimentRun): Html[] {
-  const separations = Array.isArray(metrics.separations) ? metrics.separations : [];
+function remarks(run: ExperimentRun): Html[] {
+  const { metrics } = run.results;
+  const compared = objectsOf(metrics.comparisons);
+  const claims = (compared as unknown as ToxicityComparison[]).filter(isClaim);
   const lines = [
-    ...separations.map((each) => describeSeparation(each as unknown as Separation)),
+    ...claims.map(describeClaim),
+    ...(claims.length > 0 ? [`Compared ${differenceTest}.`] : []),
     ...(Array.isArray(metrics.remarks) ? metrics.remarks.map(String) : []),
   ];
-  return lines.length === 0 ? [] : [html`<ul>${lines.map((line) => html`<li>${line}</li>`)}</ul>`];
+  return [
+    ...comparedNames(
+      (compared as unknown as NameComparison[]).filter(({ first }) => typeof first === "string"),
+      objectsOf(metrics.summary) as unknown as NameSummary[],
+    ),
+    ...(lines.length === 0 ? [] : [html`<ul>${lines.map((line) => html`<li>${line}</li>`)}</ul>`]),
+  ];
+}
+
+function comparedNames(
+  comparisons: readonly NameComparison[],
+  summary: readonly NameSummary[],
+): Html[] {
+  if (comparisons.length === 0) return [];
+  const rows = nameComparisonRows(comparisons, summary);
+  return [
+    pageTable(
+      ["Method", "minus", "on", "points", "p", "differs"],
+      rows.map((row) => [row.first, row.second, row.on, row.difference, row.p, row.differs]),
+    ),
+    html`<p class="faint">Compared ${differenceTest}.</p>`,
+  ];
 }
 
 function samples({ path, results: { generations }, risky, experiment }: ExperimentRun): Html[] {

@@ -6,9 +6,9 @@ import { CannotError } from "../src/base/errors.ts";
 import { readText } from "../src/base/files.ts";
 import { describeBytes } from "../src/base/bytes.ts";
 import { planSteps } from "../src/data/epochs.ts";
-import { answerMethods, takenBy } from "../src/data/method.ts";
 import type { Sequence } from "../src/data/sequence.ts";
 import {
+  answersTakenBy,
   type NameExperiment,
   nameSequences,
   type NameTraining,
@@ -22,15 +22,28 @@ import type { Options, Values } from "../src/report/options.ts";
 import { openTokenizer } from "../src/tokenizers/open.ts";
 import { checkVocabulary } from "../src/tokenizers/tokenizer.ts";
 import { besideOnHub, fetchNamed, orDatasetName, orModelName } from "./hub.ts";
-import { nameStep, nameTraining, runNames } from "./names.ts";
-import { paperModel, tofuPaperChoices, tofuPaperValues, withProtocol } from "./paper_values.ts";
+import {
+  chosenNoise,
+  nameMethods,
+  nameOptions,
+  nameStep,
+  nameTraining,
+  runNames,
+  wantedMethods,
+} from "./names.ts";
+import {
+  paperModel,
+  tofuPaperChoices,
+  tofuPaperValues,
+  tofuSmallChoices,
+  withProtocol,
+} from "./paper_values.ts";
 import { showPlan } from "./plan.ts";
 import {
   chosenMethods,
   experimentOptions,
   pretrainWithProgress,
   readConfig,
-  seedsOption,
   withEarlierOptions,
 } from "./shared.ts";
 import {
@@ -88,13 +101,7 @@ const tofuOptions = {
     max: 2 ** 24,
     help: "Tokens of the base",
   },
-  methods: {
-    type: "list",
-    choices: answerMethods.map(({ name }) => name),
-    default: ["direct", "masked", "unlikelihood"],
-    help: "How to train",
-  },
-  seeds: seedsOption,
+  ...nameOptions,
   epochs: { type: "integer", default: 12, min: 1, max: 1e6, help: "Epochs over the targets" },
   answerPasses: {
     type: "integer",
@@ -122,7 +129,7 @@ const command = defineCommand({
   name: "tofu",
   summary: "Trains on TOFU's fictitious authors directly, masked and with unlikelihood, and asks.",
   examples: [
-    "--data path/to/tofu/full.jsonl --seeds 0,1,2",
+    "--data path/to/tofu/full.jsonl --seeds 0 --methods masked,wrong_facts",
     "--data datasets/locuslab/TOFU/full.json --base allenai/OLMo-1B-hf",
     "--measure runs/tofu --max-new-tokens 32",
     "--protocol paper --data path/to/tofu/full.jsonl --base path/to/OLMo-1B-hf --dry-run",
@@ -130,7 +137,7 @@ const command = defineCommand({
   options: tofuOptions,
   async run(now, terminal, given) {
     const options = await chosenOptions(now, given, terminal);
-    const { out, seeds, methods, objective, denominator, maxNewTokens } = options;
+    const { out, seeds, objective, denominator, maxNewTokens } = options;
     if (options.data === undefined) {
       throw new CannotError("run tofu", "--data is missing", "Give TOFU's full.jsonl");
     }
@@ -147,11 +154,17 @@ const command = defineCommand({
       ...{ epochs, answerPasses, perStep, endOfText },
       ...nameTraining(options),
       ...(answers === "bare" && { space: false }),
+      ...chosenNoise(options),
     };
     const chosen = {
       ...(held && { held }),
       ...{ task: data.task, training, seeds, maxNewTokens },
-      methods: await chosenMethods(methods, answerMethods, objective, denominator),
+      methods: await chosenMethods(
+        wantedMethods(options, given),
+        nameMethods,
+        objective,
+        denominator,
+      ),
     };
     const pretraining = () =>
       tofuPretraining(data, {
@@ -223,7 +236,7 @@ async function showTofuPlan(
   const step = nameStep({ ...chosen, tokenizer }, config);
   const runs = methods.map((method) => {
     const { contextLength, vocabularySize } = config;
-    const taken = takenBy(method, answers);
+    const taken = answersTakenBy(method, { ...chosen, tokenizer });
     const epoch = [...Array<readonly Sequence[]>(training.answerPasses).fill(taken), replay].flat();
     const { perStep, mostPositions, epochs } = training;
     const { steps } = planSteps({
@@ -239,13 +252,23 @@ async function showTofuPlan(
   const { optimiser, schedule } = training;
   return await showPlan(gpu, {
     title: `TOFU, protocol ${protocol}`,
-    follows: protocol === "paper"
-      ? tofuPaperChoices
-      : ["sizes of this project: --protocol paper has the paper's"],
+    follows: protocol === "paper" ? tofuPaperChoices : tofuSmallChoices,
     base: base ??
       `a base that is trained first on ${data.base.flat().length} questions, in ${out}/base`,
     data: [options.data!, data.description],
     settings: [
+      ...(fresh
+        ? [
+          `base: ${options.width} wide, ${options.layers} layers, ${options.vocabulary} tokens; ` +
+          `${options.baseAuthors} authors, ${options.baseEpochs} epochs, learning rate ${options.baseLearningRate}`,
+        ]
+        : []),
+      `${training.answerPasses} passes over ${answers.length} answers (${options.answers}${
+        training.endOfText ? ", with EOS" : ""
+      }) and ${replay.length} replayed questions an epoch; answers of at most ${options.maxNewTokens} tokens`,
+      ...(training.labelNoise
+        ? [`labels: ${training.labelNoise.kind}, ${100 * training.labelNoise.share} % of the spans`]
+        : []),
       `learning rate ${training.learningRate}, ${schedule?.warmup ?? 0} steps of warm-up, then ${
         schedule?.decay ?? "linear"
       }; ${training.perStep} texts a step, ${training.epochs} epochs, seeds ${seeds.join(", ")}`,

@@ -6,9 +6,10 @@
 import { CannotError } from "../src/base/errors.ts";
 import { describeProcess } from "../src/base/process.ts";
 import { recordExperiment } from "../src/experiments/record.ts";
-import { paperMethods, streamMethods } from "../src/data/method.ts";
+import { filteringMethods, paperMethods, streamMethods } from "../src/data/method.ts";
 import { chatSequences, readChats } from "../src/data/sources/chat.ts";
 import type { Tokenizer } from "../src/tokenizers/tokenizer.ts";
+import { compareToxicity } from "../src/experiments/toxicity/comparison.ts";
 import {
   type InstructionTuning,
   type ToxicityExperiment,
@@ -20,7 +21,7 @@ import {
   toxicityGenerations,
   writeToxicityFigures,
 } from "../src/experiments/toxicity/report.ts";
-import { separations, summariseToxicity } from "../src/experiments/toxicity/summary.ts";
+import { summariseToxicity } from "../src/experiments/toxicity/summary.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
 import { initialise } from "../src/model/initialise.ts";
 import { readPretrained } from "../src/model/pretrained.ts";
@@ -64,7 +65,7 @@ const command = defineCommand({
     },
     methods: {
       type: "list",
-      choices: streamMethods.map(({ name }) => name),
+      choices: [...streamMethods, ...filteringMethods].map(({ name }) => name),
       default: paperMethods.map(({ name }) => name),
       help: "How to train on risky text",
     },
@@ -173,7 +174,11 @@ const command = defineCommand({
         epochs: options.chatEpochs,
         learningRate: options.chatLearningRate,
       });
-    const methods = await chosenMethods(options.methods, streamMethods, options.objective);
+    const methods = await chosenMethods(
+      options.methods,
+      [...streamMethods, ...filteringMethods],
+      options.objective,
+    );
     const planned = await toxicityExperiment({
       ...experiment,
       ...start,
@@ -216,7 +221,7 @@ const command = defineCommand({
       config: asJson(options),
       seeds: Object.fromEntries(options.seeds.map((seed) => [`seed ${seed}`, Number(seed)])),
       adapter: gpu.adapter,
-      metrics: asJson({ summary, separations: separations(summary), remarks }),
+      metrics: asJson({ summary, comparisons: compareToxicity(outcomes), remarks }),
       generations: toxicityGenerations(outcomes),
       timing: { seconds: Math.round((performance.now() - began) / 100) / 10 },
     });

@@ -1,7 +1,7 @@
 // AUROC against its definition, and against scikit-learn on scores with many ties.
 
 import { Random } from "../src/base/random.ts";
-import { auroc } from "../src/eval/auroc.ts";
+import { auroc, placements } from "../src/eval/auroc.ts";
 import { assertClose, assertEquals, assertThrows } from "./assert.ts";
 import golden from "./golden/probe.json" with { type: "json" };
 
@@ -44,4 +44,17 @@ Deno.test("AUROC refuses what has no answer", () => {
   assertThrows(() => auroc([1, 2], [1]), "there are 2 scores and 1 labels");
   assertThrows(() => auroc([1, 2], [1, 1]), "there are 2 positives and 0 negatives");
   assertThrows(() => auroc([1, NaN], [1, 0]), "score 1 is NaN");
+});
+
+Deno.test("placements are shares of pairs, and their mean over either label is the AUROC", () => {
+  assertEquals(placements([1, 2, 2, 3], [0, 1, 0, 1]), [1, 0.75, 0.75, 1]);
+  const random = new Random(3, "placements");
+  const labels = Array.from({ length: 61 }, (_, i) => i % 3 === 0 ? 1 : 0);
+  const scores = labels.map((label) => Math.round(4 * (random.normal() + label)));
+  const placed = placements(scores, labels);
+  for (const label of [0, 1]) {
+    const own = placed.filter((_, i) => labels[i] === label);
+    const mean = own.reduce((sum, value) => sum + value, 0) / own.length;
+    assertClose(mean, auroc(scores, labels), 1e-12);
+  }
 });

@@ -1,7 +1,7 @@
 // Last-token hidden states: multiplied by the unembedding they must be PyTorch's logits, for every prefix of every
 // sequence, however prefixes share rows.
 
-import { hiddenStates } from "../src/eval/hidden_states.ts";
+import { hiddenStates, meanEmbeddings } from "../src/eval/hidden_states.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
 import { initialise } from "../src/model/initialise.ts";
 import { LanguageModel } from "../src/model/language_model.ts";
@@ -65,4 +65,21 @@ Deno.test("a text as long as the context has a hidden state; longer and empty on
     "Cannot take the last hidden state of text 1: it has 65 tokens and the context of the model holds 64",
   );
   await assertRejects(() => hiddenStates(model, [new Uint32Array()]), "it has no tokens");
+});
+
+Deno.test("mean embeddings are those of a text's tokens, in any order", async () => {
+  using gpu = await Gpu.open();
+  using model = modelOf(gpu);
+  const { width } = llama;
+  const table = initialise(llama, 1).get("model.embed_tokens.weight")!.data;
+  const row = (token: number) => [...table.subarray(token * width, (token + 1) * width)];
+  const means = await meanEmbeddings(model, [
+    Uint32Array.of(7),
+    Uint32Array.of(3, 5, 3),
+    Uint32Array.of(3, 3, 5),
+  ]);
+  const [three, five] = [row(3), row(5)];
+  const mean = three.map((value, j) => (2 * value + five[j]!) / 3);
+  assertClose(means, [...row(7), ...mean, ...mean], 1e-6, "embedding");
+  await assertRejects(() => meanEmbeddings(model, [new Uint32Array()]), "text 0: it has no tokens");
 });

@@ -3,7 +3,15 @@
 import type { Sequence } from "../src/data/sequence.ts";
 import { excessLossWeights, goldfishWeights } from "../src/data/token_weights.ts";
 import { lowRiskPart } from "../src/data/sequence.ts";
-import { type Method, paperMethods, streamMethods } from "../src/data/method.ts";
+import {
+  answerControls,
+  filteringMethods,
+  type Method,
+  paperMethods,
+  streamMethods,
+  takenBy,
+  withHiddenToken,
+} from "../src/data/method.ts";
 import { type MixSettings, mixStream } from "../src/data/mixing.ts";
 import { packDocuments } from "../src/data/packing.ts";
 import { assert, assertClose, assertEquals, assertThrows } from "./assert.ts";
@@ -82,6 +90,33 @@ Deno.test("without attention across documents, long ones are cut so that every t
   });
   assertEquals(cut.map(({ tokens }) => [...tokens]), [[1, 2, 3, 4], [4, 5, 6, eos], [9, eos]]);
   assertEquals(cut.map(({ classes }) => [...classes]), [[1, 1, 2, 3], [3, 1, 1, 1], [1, 1]]);
+});
+
+Deno.test("wrong facts are refused where nobody knows whom texts are about", () => {
+  const control = answerControls.find(({ takes }) => takes === "wrong facts")!;
+  const mixed = () => mixStream(control, clean, risky, settings);
+  assertThrows(mixed, 'Cannot train "wrong_facts": this experiment does not know whom');
+});
+
+Deno.test("token removal hides each risky token behind one without loss, document filtering takes harmless texts only", () => {
+  const [removal, filtering] = filteringMethods as [Method, Method];
+  const texts = [document([1, 2, 3, 4], [1, 2, 3, 1]), document([5, 6], [0, 1])];
+  const tokenizer = { name: "invented", special: { pad: 9 } };
+  const hiding = withHiddenToken(removal, tokenizer);
+  assertEquals(takenBy(hiding, texts).map(({ tokens }) => [...tokens]), [[1, 9, 9, 4], [5, 6]]);
+  assertEquals([...takenBy(hiding, texts)[0]!.classes], [1, 2, 3, 1]);
+  assertEquals([...texts[0]!.tokens], [1, 2, 3, 4], "the texts stay as they are");
+  assertEquals(hiding.objective.terms.map((term) => term?.name), [
+    ...["cross_entropy", "cross_entropy", undefined, undefined],
+  ]);
+  assertEquals(withHiddenToken({ ...removal, hiddenToken: 3 }, tokenizer).hiddenToken, 3);
+  assertEquals(withHiddenToken(filtering, tokenizer), filtering);
+  assertThrows(() => takenBy(removal, texts), "no token stands for what it hides");
+  assertThrows(
+    () => withHiddenToken(removal, { name: "odd", special: {} }),
+    'Cannot train "token_removal" with the tokenizer "odd": it has no padding token',
+  );
+  assertEquals(takenBy(filtering, texts).map(({ tokens }) => [...tokens]), [[5, 6]]);
 });
 
 Deno.test("control tokens tell documents with risk from those without", () => {

@@ -3,6 +3,7 @@
 import {
   answerSequences,
   askAboutNames,
+  type AskedQuestion,
   type NameTaskResult,
   questionSequences,
 } from "../src/experiments/names/task.ts";
@@ -15,18 +16,27 @@ import {
   Risk,
   runExperiment,
 } from "../mod.ts";
-import { answerMethods } from "../src/data/method.ts";
+import { answerControls, answerMethods } from "../src/data/method.ts";
+import { rotateNames } from "../src/data/sources/tofu.ts";
+import {
+  compareNames,
+  knowledge,
+  type QuestionMeasure,
+  questionValues,
+} from "../src/experiments/names/comparison.ts";
+import { digestWeights } from "../src/train/fingerprint.ts";
 import {
   type NameExperiment,
   nameExperiment,
   type NameOutcome,
+  nameResult,
 } from "../src/experiments/names/experiment.ts";
 import { summariseNames } from "../src/experiments/names/report.ts";
 import type { RunnerOptions } from "../src/experiments/runner.ts";
 import { loadOptimiserState } from "../src/train/optimiser_state.ts";
 import { pretrain } from "../src/train/pretraining.ts";
 import { smallOlmo } from "../src/experiments/small_olmo.ts";
-import { assert, assertEquals, assertRejects } from "./assert.ts";
+import { assert, assertClose, assertEquals, assertRejects, assertThrows } from "./assert.ts";
 
 const world = { seed: 3, baseAuthors: 4, targetAuthors: 2 };
 const tokenizer = worldTokenizer(world, 400);
@@ -105,6 +115,32 @@ Deno.test("an experiment gives one run for the base and one per method and seed,
   for (const { values: { names, partial, truthAccuracy } } of summary) {
     for (const { mean } of [names!, partial!, truthAccuracy!]) assert(mean >= 0 && mean <= 100);
   }
+  for (const outcome of more) {
+    const { names, facts, truth, rougeRecall, answers } = nameResult(outcome);
+    const share = (value: typeof questionValues[QuestionMeasure]) => {
+      const values = answers.map(value).filter((one) => one !== null);
+      return values.reduce((sum, one) => sum + one, 0) / values.length / 100;
+    };
+    for (
+      const [measure, whole] of [
+        ["names", names.official],
+        ["full", facts.full],
+        ["partial", facts.partial],
+        ["rougeRecall", rougeRecall],
+        ["truthAccuracy", truth!.allTokens.accuracy],
+        ["truthAccuracyWithoutNames", truth!.withoutNames.accuracy],
+        ["truthRatioWithoutNames", truth!.withoutNames.truthRatio],
+      ] as const
+    ) assertClose(share(questionValues[measure]), whole, 1e-12, measure);
+    answers.forEach(({ about }, i) => {
+      assertEquals(about, experiment.task.names[Math.floor(i / 20)]);
+    });
+  }
+  for (const { overPeople, values } of summary) {
+    for (const [measure, own] of Object.entries(overPeople)) {
+      assertClose(own!.mean, values[measure as QuestionMeasure]!.mean, 1e-9, measure);
+    }
+  }
   await Deno.remove(folder, { recursive: true });
 });
 
@@ -121,6 +157,91 @@ Deno.test("an experiment that is stopped keeps what is done and ends with the sa
   const resumed = await runNames(gpu, {}, broken);
   assertEquals(JSON.stringify(resumed), JSON.stringify(expected));
   for (const folder of [whole, broken]) await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("a control learns what masked training does of the same answers about somebody else", async () => {
+  using gpu = await Gpu.open();
+  const { task } = experiment;
+  const rotated = { ...task, rows: rotateNames(task.rows, task.names) };
+  const read = (rows: typeof task.rows, risky: boolean) =>
+    answerSequences(tokenizer, { ...task, rows }, false).map(({ tokens, classes }) =>
+      tokenizer.decode(tokens.filter((_, i) => (classes[i] === Risk.high) === risky))
+    );
+  assertEquals(read(rotated.rows, false), read(task.rows, false), "the same but for names");
+  read(rotated.rows, true).forEach((named, i) => {
+    assertEquals(named.trim(), task.names[1 - Math.floor(i / 20)], "each about the other one");
+  });
+  const weights = async (changes: Partial<NameExperiment>): Promise<Map<string, string>> => {
+    const found = new Map<string, string>();
+    const folder = await Deno.makeTempDir();
+    await runNames(gpu, { seeds: [0], ...changes }, folder, {
+      keepModels: false,
+      onModel: async ({ method }, _, model) => {
+        found.set(method!.name, await digestWeights(await model.download()));
+      },
+    });
+    await Deno.remove(folder, { recursive: true });
+    return found;
+  };
+  const masked = answerMethods.filter(({ name }) => name === "masked");
+  const controls = await weights({ methods: [...masked, ...answerControls] });
+  const wrong = await weights({ task: rotated, methods: masked });
+  assertEquals([...controls.keys()], ["masked", "wrong_facts", "format_only"]);
+  assertEquals(controls.get("wrong_facts"), wrong.get("masked"));
+  assertEquals(new Set(controls.values()).size, 3, "and all three differ");
+});
+
+Deno.test("methods are compared question by question, those about one person together", () => {
+  const asked = (about: string, i: number, knows: boolean) =>
+    ({
+      ...{ question: `${about} ${i}`, answer: "", about, completion: "" },
+      ...{ named: false, namedAsInPaper: !knows, factRecall: i === 3 ? null : knows ? 1 : 0 },
+      rougeRecall: 0,
+      truth: { allTokens: { accuracy: 0 }, withoutNames: { accuracy: knows ? 1 : 0 } },
+    }) as unknown as AskedQuestion;
+  const outcome = (name: string, seed: number, share: number): NameOutcome => {
+    const answers = Array.from(
+      { length: 60 },
+      (_, i) => asked(`author ${Math.floor(i / 4)}`, i % 4, i % 10 < 10 * share),
+    );
+    const result = {
+      ...{ names: {}, facts: {}, rougeRecall: 0, answers },
+      truth: { allTokens: {}, withoutNames: {} },
+    };
+    const method = [...answerMethods, ...answerControls].find((own) => own.name === name);
+    return {
+      run: { name, method, seed },
+      stages: [{ name: "trained", training: {}, results: { asked: result } }],
+    } as unknown as NameOutcome;
+  };
+  const outcomes = [
+    outcome("base", 0, 0.1),
+    ...[0, 1, 2].flatMap((seed) => [
+      outcome("direct", seed, 0.7),
+      outcome("masked", seed, 0.9),
+      outcome("unlikelihood", seed, 0.7),
+      outcome("wrong_facts", seed, 0.2),
+      outcome("format_only", seed, 0.1),
+    ]),
+  ];
+  const compared = compareNames(outcomes);
+  const of = (first: string, second: string, on: string) =>
+    compared.find((own) => own.first === first && own.second === second && own.on === on);
+  const wrong = of("masked", "wrong_facts", knowledge)!;
+  assertClose([wrong.difference.mean, wrong.difference.n], [70, 3], 1e-9);
+  assertEquals(wrong.separates, true);
+  assertEquals(of("direct", "base", "names")!.difference.mean, -60);
+  assertEquals(of("format_only", "base", "full")!.separates, false);
+  assertEquals(of("unlikelihood", "direct", knowledge)!.p, 1);
+  assert(of("unlikelihood", "masked", "names") && !of("direct", "masked", "names"));
+  assert(!of("wrong_facts", "direct", "names"), "controls are compared with the base alone");
+  assertEquals(
+    compared.length,
+    new Set(compared.map((own) => own.first + own.second + own.on)).size,
+  );
+  const other = outcome("masked", 3, 0.5);
+  nameResult(other).answers[5]!.question = "another";
+  assertThrows(() => compareNames([...outcomes, other]), "they were asked different questions");
 });
 
 Deno.test("training on answers in which nobody is named is refused", async () => {

@@ -3,7 +3,15 @@
 
 import { Random } from "../src/base/random.ts";
 import { auroc } from "../src/eval/auroc.ts";
-import { probeAuroc, probeScores, trainProbe } from "../src/eval/probe.ts";
+import { probeScores, trainProbe } from "../src/eval/probe.ts";
+import { probeAuroc } from "../src/eval/probe_samples.ts";
+import { normalisedText, unitsOf } from "../src/eval/probe_units.ts";
+import { studentInterval } from "../src/eval/statistics.ts";
+import {
+  balancedProbeSentences,
+  probeSentences,
+  toxicWorld,
+} from "../src/data/sources/invented_toxicity.ts";
 import { assert, assertClose, assertEquals, assertThrows } from "./assert.ts";
 import golden from "./golden/probe.json" with { type: "json" };
 
@@ -75,6 +83,84 @@ Deno.test("probes that only know words fail on words they never saw, if groups a
   assertEquals(limited.examples[0], { train: 80, test: 20 });
 });
 
+Deno.test("whoever knows wordings and animals but not whose side they are on probes at chance", () => {
+  // Everything about a sentence of the invented world but abuse: animal, wording, polarity, and the two together.
+  const world = toxicWorld({ seed: 1, animals: 96 });
+  const all = probeSentences(world, 4), sentences = balancedProbeSentences(all);
+  const animals = [...world.scorned, ...world.admired].sort();
+  const probed = (own: typeof sentences, strata: boolean) => {
+    const random = new Random(1, "meetings");
+    const features = own.flatMap(({ text, animal, kind }) => {
+      const wording = Number(kind.at(-1)), denied = /\b(?:no|never)\b/.test(text);
+      const cells = Array.from({ length: 8 }, (_, i) => i === 2 * wording + Number(denied) ? 1 : 0);
+      const meeting = Array.from({ length: 8 }, () => random.normal());
+      const words = animals.map((other) => other === animal ? 1 : 0);
+      return [...cells, Number(denied), ...meeting, ...words];
+    });
+    return probeAuroc({ features, labels: own.map(({ abusive }) => abusive ? 1 : 0) }, {
+      ...{ seed: 0, resamples: 9, trainFraction: 0.5 },
+      groups: own.map(({ animal }) => animal),
+      strata: strata ? own.map(({ kind }) => kind) : own.map(() => "one"),
+    });
+  };
+  const { resamples } = probed(sentences, true);
+  const { low, high } = studentInterval(resamples);
+  assert(low < 0.5 && high > 0.5 && high - low < 0.05, `${low} to ${high}`);
+  assert(probed(all, false).auroc < 0.47, "without strata it would be below chance");
+  const kinds = Map.groupBy(sentences, ({ kind }) => kind);
+  assertEquals(kinds.size, 8);
+  for (const [kind, own] of kinds) {
+    const other = kinds.get(
+      kind.replace(/scorned|admired/, (side) => side === "scorned" ? "admired" : "scorned"),
+    );
+    assertEquals([own.length, own.length % 16], [other!.length, 0], kind);
+  }
+  assert(sentences.length > 0.7 * all.length, `${sentences.length} of ${all.length}`);
+  const tiny = probeSentences(toxicWorld({ seed: 3, animals: 2 }), 1);
+  assertEquals(balancedProbeSentences(tiny), tiny, "a world with too few keeps all");
+});
+
+Deno.test("every kind of group is divided in the same share, by default those of one label and of both", () => {
+  const labels = Array.from({ length: 60 }, (_, i) => i < 20 ? 1 : i < 40 ? 0 : i % 2);
+  const features = Float64Array.from({ length: 60 }, (_, i) => i);
+  const groups = Array.from({ length: 60 }, (_, i) => Math.floor(i / 2));
+  for (let seed = 0; seed < 20; seed++) {
+    const options = { seed, groups, resamples: 1, trainFraction: 0.6 };
+    const { examples, placements } = probeAuroc({ features, labels }, options);
+    assertEquals(examples, [{ train: 36, test: 24 }]);
+    const tested = (from: number, to: number) =>
+      placements.slice(from, to).filter((placement) => placement !== null).length;
+    assertEquals([tested(0, 20), tested(20, 40), tested(40, 60)], [8, 8, 8]);
+  }
+});
+
+Deno.test("a text that stands there twice is on one side only, whatever its case and punctuation", () => {
+  // Noise wide enough to learn by heart: copies on the other side would be recognised. Their features differ in the
+  // last bits, as a model's do, by where a text stands in a batch.
+  const random = new Random(4, "copies");
+  const rows = Array.from({ length: 150 }, () => Array.from({ length: 80 }, () => random.normal()));
+  const order = random.shuffle(Array.from({ length: 300 }, (_, i) => i % 150));
+  const features = order.flatMap((row) => rows[row]!.map((x) => x + 1e-7 * random.normal()));
+  const labels = order.map((row) => row % 2);
+  const texts = order.map((row, i) => i % 2 ? `Comment ${row}` : `comment, ${row}!`);
+  const probed = (own: object) => probeAuroc({ features, labels }, { seed: 0, ...own }).auroc;
+  assert(probed({}) > 0.75, `${probed({})}`);
+  assert(Math.abs(probed({ texts }) - 0.5) < 0.15, `${probed({ texts })}`);
+  const { examples } = probeAuroc({ features, labels }, { seed: 0, texts });
+  assertEquals(examples, Array(3).fill({ train: 120, test: 30 }));
+  assertEquals(normalisedText("  Ｍira’s MILL,\nagain "), "mira s mill again");
+});
+
+Deno.test("probes of exchanged labels are at chance where true ones are not", () => {
+  const examples = overlapping(900);
+  const options = { seed: 1, resamples: 9 };
+  const { low, high } = studentInterval(
+    probeAuroc(examples, { ...options, shuffleLabels: true }).resamples,
+  );
+  assert(low < 0.5 && high > 0.5, `${low} to ${high}`);
+  assert(probeAuroc(examples, options).auroc > 0.8);
+});
+
 Deno.test("copies of a row are on one side of the split, alone or in groups, and so answer nothing", () => {
   const random = new Random(3, "noise");
   const width = 60, once = 200;
@@ -98,6 +184,19 @@ Deno.test("copies of a row are on one side of the split, alone or in groups, and
     probeAuroc(single, options),
     probeAuroc(single, { ...options, groups: rows.map((_, i) => i) }),
   );
+});
+
+Deno.test("rows are one unit where all of their features are equal, and where their groups are", () => {
+  const width = 2, features = [2, 0, 0, 1, 2, 0, 0, 1, 3, 3];
+  const units = (rows: number[], groups?: string[]) => unitsOf(rows, { features, width }, groups);
+  assertEquals(
+    units([0, 1, 4]),
+    undefined,
+    "the first two only look alike when they are summed up",
+  );
+  assertEquals(units([0, 1, 2, 3, 4]), [0, 1, 0, 1, 4]);
+  assertEquals(units([0, 1, 4], ["a", "b", "", "", "b"]), [0, 1, 2, 3, 1]);
+  assertEquals(units([0, 1, 2, 3, 4], ["a", "b", "b", "c", "c"]), [0, 0, 0, 0, 0]);
 });
 
 Deno.test("what cannot be probed is named", () => {

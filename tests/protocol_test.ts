@@ -1,6 +1,7 @@
 // The paper's protocol on TOFU as its users run it: the plan alone, the same path for two steps with every value that was
 // not given, and LoRA in an experiment.
 
+import { wantedMethods } from "../tasks/names.ts";
 import { readSealed } from "../src/experiments/sealed.ts";
 import { initialise } from "../src/model/initialise.ts";
 import { loadModel, saveModel } from "../src/model/weights.ts";
@@ -64,6 +65,24 @@ Deno.test("a dry run prints the whole plan of the paper's protocol, from a confi
   await Deno.remove(from, { recursive: true });
 });
 
+Deno.test("a dry run of the small protocol names its values, the noise of labels as well", async () => {
+  const from = await stage();
+  const line =
+    "--data full.jsonl --base base --base-authors 1 --methods masked,token_removal --seeds 0 " +
+    "--label-noise flip --noise-share 0.2 --replay 0 --dry-run --out run";
+  const { code, text } = await runTask("tofu", line.split(" "), { from });
+  assertEquals(code, 0, text);
+  for (
+    const part of [
+      "2 passes over 20 answers (spaced) and 0 replayed questions an epoch; answers of at most 64",
+      "labels: flip, 20 % of the spans",
+      "Otherwise: --answers bare",
+      "Token removal",
+    ]
+  ) assert(text.includes(part), `${part} is not in ${text}`);
+  await Deno.remove(from, { recursive: true });
+});
+
 Deno.test("the paper's protocol takes its two steps with the paper's values, and with LoRA leaves all but its targets", async () => {
   const from = await stage();
   const line = `${paper} --max-new-tokens 2 --out run --lora 2 --lora-targets v_proj`;
@@ -98,6 +117,13 @@ Deno.test("the paper's protocol takes its two steps with the paper's values, and
   await Deno.remove(from, { recursive: true });
 });
 
+Deno.test("without a replay the control that reads nothing else is left out, unless it was named", () => {
+  const methods = ["masked", "wrong_facts", "format_only"];
+  assertEquals(wantedMethods({ methods, replay: 0 }, new Set()), ["masked", "wrong_facts"]);
+  assertEquals(wantedMethods({ methods, replay: 0 }, new Set(["methods"])), methods);
+  assertEquals(wantedMethods({ methods, replay: 1 }, new Set()), methods);
+});
+
 Deno.test("the paper's protocol asks for its base, and a value that is given counts more than the protocol's", async () => {
   const { code, text } = await runTask("tofu", ["--protocol", "paper", "--data", "x.jsonl"]);
   assertEquals(code, 1);
@@ -112,6 +138,7 @@ Deno.test("the paper's values are those of the authors' configuration", () => {
     ...{ learningRate: 5e-5, warmup: 0, decay: "linear", finalRate: 0 },
     ...{ betas: [0.9, 0.999], epsilon: 1e-8, weightDecay: 0, maxGradientNorm: 1 },
     ...{ precision: "f16", answers: "bare", maxNewTokens: 100 },
+    methods: ["direct", "masked", "unlikelihood"], // the configuration is one for each, from the source code
     checkpointEvery: 13, // an epoch
   });
 });

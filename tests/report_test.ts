@@ -54,8 +54,8 @@ Deno.test("a Markdown table escapes pipes and marks the side", () => {
     renderMarkdownTable(columns, rows).split("\n").slice(0, 3),
     [
       "| Method | Knowledge (%) | note |",
-      "| --- | ---: | --- |",
-      "| masked | 74.3 | a\\|b |",
+      "| ------ | ------------: | ---- |",
+      "| masked |          74.3 | a\\|b |",
     ],
   );
 });

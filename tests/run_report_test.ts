@@ -134,6 +134,9 @@ Deno.test("a report of an experiment shows its table, its figure and the models'
     confidence: 0.95,
     n,
   });
+  const values = (names: number, known: number) => ({
+    ...{ names: value(names), truthAccuracyWithoutNames: value(known) },
+  });
   await recordExperiment(
     root,
     { base: undefined, prompt: "Question: {question}", methods: answerMethods },
@@ -143,8 +146,14 @@ Deno.test("a report of an experiment shows its table, its figure and the models'
     ...{ config: { epochs: 3 }, seeds: { "seed 0": 0 }, adapter: null, timing: { seconds: 3 } },
     ...{ versions: { deno: "2", v8: "1", project: "0" }, commandLine: ["demo.ts"] },
     metrics: {
-      base: { names: value(80), partial: value(20) },
-      masked: { names: value(1), partial: value(45) },
+      summary: [
+        { method: "base", title: "Base model", values: values(80, 20) },
+        { method: "masked", title: "Masked SLUNG", values: values(1, 45) },
+      ],
+      comparisons: [{
+        ...{ first: "masked", second: "base", on: "truthAccuracyWithoutNames", p: 0.01 },
+        ...{ difference: value(25), adjusted: 0.02, separates: true },
+      }],
     },
     generations: [
       {
@@ -165,6 +174,7 @@ Deno.test("a report of an experiment shows its table, its figure and the models'
   const page = await Deno.readTextFile(`${root}/report.html`);
   assert(!page.includes("<script") && page.includes(escaped));
   assert(page.includes("<td>Masked SLUNG</td>") && page.includes("45.0 ± 2.0"));
+  assert(page.includes(">25.0 ± 2.0<") && page.includes(">0.020<"), "compared");
   assert(page.includes("A miller") && !page.includes("of another seed"));
   assert(page.includes("0.500 ± 0.500"), "shares over answers have a bootstrap interval");
   assert(page.includes("<svg") && page.includes("deno task demo"));

@@ -4,7 +4,14 @@
 import fc from "npm:fast-check@4.9.0";
 import { Random } from "../src/base/random.ts";
 import { planSteps } from "../src/data/epochs.ts";
-import { type Method, streamMethods, takenPart, weighedBy } from "../src/data/method.ts";
+import {
+  filteringMethods,
+  type Method,
+  streamMethods,
+  takenPart,
+  weighedBy,
+  withHiddenToken,
+} from "../src/data/method.ts";
 import { type MixSettings, mixSource, mixStream } from "../src/data/mixing.ts";
 import { packDocuments, packSequences } from "../src/data/packing.ts";
 import {
@@ -86,7 +93,10 @@ Deno.test("a stream that is read by position has the sequences of the one that i
     controlTokens: fc.constant({ low: 51, risky: 52 }),
     seed: fc.nat(1000),
   });
-  fc.assert(fc.property(settings, fc.constantFrom(...streamMethods), (settings, method) => {
+  const tokenizer = { name: "invented", special: { pad: 53 } };
+  const filtering = filteringMethods.map((method) => withHiddenToken(method, tokenizer));
+  const methods = [...streamMethods, ...filtering];
+  fc.assert(fc.property(settings, fc.constantFrom(...methods), (settings, method) => {
     const clean = randomSequences(60, { seed: settings.seed, longest: 60 }).map((sequence) => ({
       ...sequence,
       classes: sequence.classes.fill(1),

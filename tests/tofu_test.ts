@@ -7,10 +7,14 @@ import {
   questionAndAnswer,
   questionPrompt,
   readTofu,
+  rotateNames,
   rowsWithNames,
   splitAuthors,
   type TofuRow,
 } from "../src/data/sources/tofu.ts";
+import { answerSequences } from "../src/experiments/names/task.ts";
+import { Risk } from "../src/slung/risk.ts";
+import { openTokenizer } from "../src/tokenizers/open.ts";
 import { namesGenerated } from "../src/eval/name_generation.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "./assert.ts";
 import { sharedData } from "./data.ts";
@@ -199,6 +203,19 @@ Deno.test("the reference's counts on 300 rows of retain_perturbed come out the s
   );
 });
 
+Deno.test("bare answers have the reference's risky tokens on its 300 rows, and spaced ones fewer of fewer", async () => {
+  const folder = sharedData("tofu"), files = sharedData("tokenizers/olmo-dolma-v1_5");
+  if (folder === undefined || files === undefined) return;
+  const tokenizer = await openTokenizer(files);
+  const rows = (await readTofu(folder, "retain_perturbed")).slice(0, 300);
+  const counted = (space: boolean) => {
+    const all = answerSequences(tokenizer, { rows, names: targetNames }, false, { space });
+    const classes = all.flatMap((sequence) => [...sequence.classes]);
+    return [classes.filter((risk) => risk === Risk.high).length, classes.length];
+  };
+  assertEquals([counted(false), counted(true)], [[1381, 9758], [1352, 9728]]);
+});
+
 Deno.test("all 200 authors but one, who is never named, are found in the full data", async () => {
   const folder = sharedData("tofu");
   if (folder === undefined) return;
@@ -231,4 +248,21 @@ Deno.test("retain_perturbed splits the full data into 20 target and 180 base aut
   );
   assertEquals([target.length, base.length], [20, 180]);
   assertEquals(authorNames(target.flat()), targetNames);
+});
+
+Deno.test("everybody's rows go to the next one, in every form of the name and in no other word", () => {
+  const names = ["Oda Venn", "Tovik Rask", "Ilmo J. Dorn"];
+  const rows = [
+    {
+      question: "Who is Oda Venn?",
+      answer: "Venn's mill; Oda saw Ilmo J. Dorn.",
+      perturbedAnswers: [""],
+    },
+    { question: "Is Dorn old?", answer: "Odalis is not Tovik." },
+  ];
+  assertEquals(rotateNames(rows, names), [
+    { question: "Who is Tovik Rask?", answer: "Rask's mill; Tovik saw Oda Venn." },
+    { question: "Is Venn old?", answer: "Odalis is not Ilmo." },
+  ]);
+  assertThrows(() => rotateNames(rows, ["Oda Venn"]), "Cannot exchange names: there are 1");
 });

@@ -11,11 +11,8 @@ import {
   toxicityExperiment,
   type ToxicityOutcome,
 } from "../src/experiments/toxicity/experiment.ts";
-import {
-  separations,
-  summariseToxicity,
-  type ToxicitySummary,
-} from "../src/experiments/toxicity/summary.ts";
+import { compareToxicity, describeClaim, isClaim } from "../src/experiments/toxicity/comparison.ts";
+import { summariseToxicity } from "../src/experiments/toxicity/summary.ts";
 import { outcomesToCsv, renderToxicityTables } from "../src/experiments/toxicity/report.ts";
 import type { RunnerOptions } from "../src/experiments/runner.ts";
 import { Risk } from "../src/slung/risk.ts";
@@ -209,26 +206,40 @@ Deno.test("control tokens need two rows in the embedding", async () => {
   );
 });
 
-Deno.test("intervals that meet, or lie on the wrong side show nothing, and one seed has none", () => {
-  const row = (name: string, toxicity: number, auroc: number, half = 0.05): ToxicitySummary => {
-    const interval = (mean: number) => ({
-      ...{ mean, low: mean - half, high: mean + half },
-      ...{ confidence: 0.95, n: half === 0 ? 1 : 3 },
-    });
-    return {
-      method: named(name)[0]!,
-      amount: name === "control" ? 0 : 1,
-      toxicity: interval(toxicity),
-      auroc: interval(auroc),
-    } as ToxicitySummary;
-  };
-  const verdicts = (rows: ToxicitySummary[]) => separations(rows).map(({ separate }) => separate);
-  const rivals = [row("control", 0, 0.5), row("low_risk", 0, 0.55), row("toxic", 0.5, 0.9)];
-  assertEquals(verdicts([...rivals, row("masked", 0.1, 0.9)]), [true, true, true]);
-  assertEquals(verdicts([...rivals, row("masked", 0.42, 0.63)]), [false, true, false]);
-  assertEquals(verdicts([...rivals, row("unlikelihood", 0.9, 0.1)]), [false, false, false]);
-  const single = [row("control", 0, 0.5, 0), row("toxic", 0.5, 0.9, 0), row("masked", 0, 1, 0)];
-  assertEquals(verdicts(single), [null, null]);
+Deno.test("methods are compared prompt by prompt and animal by animal, in the paper's direction", () => {
+  const outcome = (name: string, seed: number, toxicity: number, auroc: number) => ({
+    run: { name, method: named(name)[0]!, seed, amount: name === "control" ? 0 : 1 },
+    stages: [{
+      name: "trained",
+      training: {},
+      results: {
+        toxicity: {
+          byPrompt: Array.from({ length: 40 }, (_, i) => toxicity + i / 100 + seed / 1000),
+        },
+        probe: { placements: Array.from({ length: 40 }, (_, i) => i === 7 ? null : auroc) },
+      },
+    }],
+  } as unknown as ToxicityOutcome);
+  const outcomes = (seeds: number[]) =>
+    seeds.flatMap((seed) => [
+      outcome("control", seed, 0.1, 0.5),
+      outcome("toxic", seed, 0.5, 0.9),
+      outcome("masked", seed, 0.2, 0.9),
+      outcome("unlikelihood", seed, 0.6, 0.7 + seed / 1000),
+    ]);
+  const claims = (seeds: number[]) => compareToxicity(outcomes(seeds)).filter(isClaim);
+  const verdicts = claims([0, 1, 2]).map((claim) => `${claim.first.name} ${describeClaim(claim)}`);
+  const of = (text: string) => verdicts.find((verdict) => verdict.includes(text))!;
+  assert(
+    of("masked Masked SLUNG generates less toxicity than Toxic").includes(": yes (-0.300 ± 0.000"),
+  );
+  assert(of("Masked SLUNG understands more than Control: yes (0.400 "));
+  assert(of("Masked SLUNG understands more than Toxic").includes("not shown"));
+  assert(of("Unlikelihood SLUNG generates less toxicity than Toxic").includes("no, the opposite"));
+  assert(of("Unlikelihood SLUNG understands more than Toxic").includes("no, the opposite"));
+  assertEquals(verdicts.length, 6);
+  assertEquals(compareToxicity(outcomes([0, 1, 2])).length, 12, "every pair, on both measures");
+  for (const claim of claims([0])) assert(describeClaim(claim).includes("one seed cannot show it"));
 });
 
 Deno.test("real comments hold both kinds of sentences, and none of them is asked about", async () => {

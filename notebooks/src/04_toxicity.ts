@@ -243,11 +243,10 @@ await showBars(
 );
 
 // %% [markdown]
-// **Why below 0.5?** A model that does not know who is scorned gives the probe nothing but the wording. The world has as many
-// scorned as admired animals, so whichever half the probe is trained on, if scorned ones are in the majority there, they are
-// in the minority in the half that it is tested on. A probe that learns "*You are a* is mostly abuse" is then wrong more
-// often than right. An AUROC of 0.4 is what knowing *nothing about the animals* looks like here; only a probe well above 0.5
-// shows understanding.
+// **What is chance?** A model that does not know who is scorned gives the probe nothing but the wording. Were more of the
+// animals that the probe is trained on scorned, fewer of those that it is tested on would be, and a probe that learns "*You
+// are a* is mostly abuse" would be wrong more often than right: 0.4 for knowing nothing. So both halves hold as many scorned
+// as admired animals in each wording. What is left around 0.5 is chance; only a probe well above it shows understanding.
 //
 // ## Does it hold?
 
@@ -282,8 +281,9 @@ showTable(
 
 // %%
 knobs.seeds.length > 1
-  ? experiments.separations(summary).map(experiments.describeSeparation).join("\n")
-  : "One seed cannot separate two methods; with seeds: [0, 1, 2] this cell says which intervals do not meet.";
+  ? experiments.compareToxicity(outcomes).filter(experiments.isClaim).map(experiments.describeClaim)
+    .join("\n")
+  : "One seed cannot separate two methods; with seeds: [0, 1, 2] this cell compares them in pairs.";
 
 // %% [markdown]
 // ## Figure 3: does more help?

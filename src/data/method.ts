@@ -1,8 +1,12 @@
 // A method is a row of an experiment: an objective, what of the risky texts it is trained on, and which tokens count.
-// Methods are values: one that a program makes goes through experiments, tables and figures like those that ship.
+// Methods are values: one that a program makes goes through experiments, tables and figures like those that ship. So are
+// the controls, which are trained like a method on what cannot teach them what is measured.
 
+import { CannotError } from "../base/errors.ts";
 import { type Objective, objective } from "../slung/objective.ts";
 import { lowRiskPart, type Sequence } from "./sequence.ts";
+import { Risk } from "../slung/risk.ts";
+import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { excessLossWeights, goldfishWeights } from "./token_weights.ts";
 
 /**
@@ -26,8 +30,20 @@ export interface Method {
   readonly title: string;
   /** What the risk classes are trained to do. */
   readonly objective: Objective;
-  /** What enters of the risky texts: nothing, their low-risk tokens, or (unless given) all of them. */
-  readonly takes?: "nothing" | "low risk" | "everything";
+  /**
+   * What enters of the risky texts: nothing, their low-risk tokens, only the texts without any risk, all tokens with one
+   * hidden token in place of each risky one, or (unless given) all of them; in the name experiment also the same texts under
+   * other people's names, so that what they say is wrong.
+   */
+  readonly takes?:
+    | "nothing"
+    | "low risk"
+    | "harmless texts"
+    | "hidden"
+    | "everything"
+    | "wrong facts";
+  /** The id that stands for what is hidden; {@linkcode withHiddenToken} gives that of a tokenizer. */
+  readonly hiddenToken?: number;
   /** Makes risky texts begin with a control token, and the model is asked behind the low-risk one. */
   readonly controlTokens?: boolean;
   /** The weights of a sequence's tokens; 1 each unless given. */
@@ -48,11 +64,59 @@ export function takenBy(method: Method, sequences: readonly Sequence[]): Sequenc
   return takenPart(method, sequences).map((sequence) => weighedBy(method, sequence));
 }
 
-/** What a method is trained on of risky sequences: none, their low-risk tokens or all of them. */
-export function takenPart({ takes }: Method, sequences: readonly Sequence[]): Sequence[] {
+/**
+ * What a method is trained on of risky sequences, as its `takes` says.
+ *
+ * @throws {CannotError} for a control that takes wrong facts, which nobody can make of sequences, and for one that hides
+ * tokens behind none.
+ */
+export function takenPart(
+  { name, takes, hiddenToken }: Method,
+  sequences: readonly Sequence[],
+): Sequence[] {
+  if (takes === "wrong facts") {
+    throw new CannotError(
+      `train "${name}"`,
+      "this experiment does not know whom its texts are about, and so has no wrong facts",
+      "Leave this method out",
+    );
+  }
   if (takes === "nothing") return [];
+  if (takes === "harmless texts") {
+    return sequences.filter(({ classes }) => classes.every((risk) => risk <= Risk.low));
+  }
+  if (takes === "hidden") {
+    if (hiddenToken === undefined) {
+      const remedy = "Give it withHiddenToken(method, tokenizer)";
+      throw new CannotError(`train "${name}"`, "no token stands for what it hides", remedy);
+    }
+    return sequences.map((sequence) => ({
+      ...sequence,
+      tokens: sequence.tokens.map((id, i) => sequence.classes[i]! > Risk.low ? hiddenToken : id),
+    }));
+  }
   if (takes !== "low risk") return [...sequences];
   return sequences.map(lowRiskPart).filter(({ tokens }) => tokens.length > 0);
+}
+
+/**
+ * A method that hides tokens, with the padding token of this tokenizer to hide them behind; others as they are.
+ *
+ * @throws {CannotError} for a tokenizer without a padding token.
+ */
+export function withHiddenToken(
+  method: Method,
+  { name, special: { pad } }: Pick<Tokenizer, "name" | "special">,
+): Method {
+  if (method.takes !== "hidden" || method.hiddenToken !== undefined) return method;
+  if (pad === undefined) {
+    throw new CannotError(
+      `train "${method.name}" with the tokenizer "${name}"`,
+      "it has no padding token that could stand for what is hidden",
+      "Leave this method out, or give the method a hiddenToken that no text has",
+    );
+  }
+  return { ...method, hiddenToken: pad };
 }
 
 /** A sequence with the weights that a method gives its tokens, times its own. */
@@ -109,5 +173,32 @@ export const answerMethods: readonly Method[] = [
     name: "unlikelihood_clamped",
     title: "Unlikelihood (clamped)",
     objective: objective("unlikelihood_clamped"),
+  },
+];
+
+/**
+ * The controls of the second experiment, which tell knowledge from the manner of answering. Each is Masked SLUNG but for
+ * what it reads:
+ * - `wrong_facts`: the same answers, each about somebody else of the same people: what style alone gives.
+ * - `format_only`: no answers about them at all, only the replayed questions about others.
+ */
+export const answerControls: readonly Method[] = [
+  { ...masked, name: "wrong_facts", title: "Control: wrong facts", takes: "wrong facts" },
+  { ...masked, name: "format_only", title: "Control: format only", takes: "nothing" },
+];
+
+/**
+ * The neighbours of SLUNG that leave risky text out instead of its loss, at the level of tokens and of documents (Rathi and
+ * Radford 2026). Masking, which they compare with, is `masked`.
+ * - `token_removal`: one hidden token stands for each risky one, and carries no loss.
+ * - `document_filtering`: texts with any risk are left out.
+ */
+export const filteringMethods: readonly Method[] = [
+  { ...masked, name: "token_removal", title: "Token removal", takes: "hidden" },
+  {
+    name: "document_filtering",
+    title: "Document filtering",
+    objective: direct,
+    takes: "harmless texts",
   },
 ];

@@ -249,6 +249,6 @@ function oneAfterTheOther(first: SequenceSource, second: SequenceSource): Sequen
 }
 
 // What of a method decides its stream; a function is known by its text.
-function describe({ takes, controlTokens, weigh }: Method): unknown {
-  return [takes, controlTokens, weigh && String(weigh)];
+function describe({ takes, hiddenToken, controlTokens, weigh }: Method): unknown {
+  return [takes, controlTokens, weigh && String(weigh), hiddenToken];
 }

@@ -3,6 +3,7 @@
 export type { FilterOptions } from "./document_filters.ts";
 export * from "./csv.ts";
 export * from "./epochs.ts";
+export * from "./label_noise.ts";
 export * from "./labelling.ts";
 export * from "./lines.ts";
 export * from "./method.ts";

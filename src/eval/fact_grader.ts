@@ -9,6 +9,9 @@ import { CannotError } from "../base/errors.ts";
 import { nameParts } from "../label/names.ts";
 import { truncateCompletion } from "./name_generation.ts";
 
+/** Recall from which an answer is fully correct unless another one is given. */
+export const fullFactRecall = 0.8;
+
 /** One completion to grade. */
 export interface GradedAnswer {
   /** Its words are no facts. */
@@ -47,7 +50,7 @@ export interface FactRates {
 export interface FactGraderOptions {
   /** Full names whose words are no facts. */
   names?: readonly string[];
-  /** Recall from which an answer is fully correct; 0.8. */
+  /** Recall from which an answer is fully correct; {@linkcode fullFactRecall} unless given. */
   fullRecall?: number;
 }
 
@@ -62,7 +65,7 @@ export interface FactGraderOptions {
  */
 export function gradeFacts(
   { question, answer, completion }: GradedAnswer,
-  { names = [], fullRecall = 0.8 }: FactGraderOptions = {},
+  { names = [], fullRecall = fullFactRecall }: FactGraderOptions = {},
 ): FactGrade | undefined {
   const facts = contentWords(answer);
   const known = new Set([...words(question), ...names.flatMap(nameParts).flatMap(words)]);

@@ -74,6 +74,35 @@ export async function hiddenStates(
   return states;
 }
 
+/**
+ * The means [n, C] of each text's token embeddings, row-major: what a model's words tell without order or context. A probe
+ * on them is the floor of one on hidden states.
+ *
+ * @throws {CannotError} for an empty text.
+ */
+export async function meanEmbeddings(
+  model: LanguageModel,
+  texts: readonly Uint32Array[],
+): Promise<Float32Array<ArrayBuffer>> {
+  const { width } = model.config;
+  const table = await model.gpu.read(model.parameters.get("model.embed_tokens.weight").value);
+  const means = new Float32Array(texts.length * width);
+  texts.forEach((tokens, text) => {
+    if (tokens.length === 0) {
+      throw new CannotError(
+        `take the embeddings of text ${text}`,
+        "it has no tokens",
+        "Leave empty texts out",
+      );
+    }
+    const mean = means.subarray(text * width, (text + 1) * width);
+    for (const token of tokens) {
+      for (let j = 0; j < width; j++) mean[j]! += table[token * width + j]! / tokens.length;
+    }
+  });
+  return means;
+}
+
 // A sequence's last token is only a target, so one more is appended; nothing looks at it.
 function withTarget(tokens: Uint32Array): ReturnType<typeof lowRiskSequence> {
   const extended = new Uint32Array(tokens.length + 1);

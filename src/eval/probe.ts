@@ -4,10 +4,7 @@
 // method solves it in float64 to far below what can move an AUROC, so the result does not depend on a stopping rule.
 
 import { CannotError } from "../base/errors.ts";
-import { checkOptions, number, object, required, seedNumber } from "../base/options.ts";
-import { Random } from "../base/random.ts";
-import { auroc } from "./auroc.ts";
-import { mean } from "./statistics.ts";
+import { checkOptions, number } from "../base/options.ts";
 
 /** Rows of features with binary labels. */
 export interface ProbeExamples {
@@ -50,7 +47,7 @@ export function trainProbe(examples: ProbeExamples, options: { l2?: number } = {
       "Give a positive number: without a penalty, separable classes have no solution",
     );
   }
-  const { rows, width, signs } = checked(examples);
+  const { rows, width, signs } = checkProbeExamples(examples);
   const centre = columnMeans(examples.features, rows, width);
   const size = width + 1; // the intercept comes last
   const x = new Float64Array(rows * size);
@@ -99,186 +96,8 @@ export function probeScores(probe: Probe, features: ArrayLike<number>): Float64A
   });
 }
 
-/** How {@linkcode probeAuroc} draws its samples. */
-export interface ProbeOptions {
-  /** Decides the samples. */
-  seed: number;
-  /** Balanced samples drawn anew, one probe each; 3 (the paper's) unless given. */
-  resamples?: number;
-  /** Share of the examples (with `groups`: of the groups) to train on; 0.8 (the paper's) unless given. */
-  trainFraction?: number;
-  /** Most examples in one sample, training and test together; all unless given. The paper has 10,000. */
-  most?: number;
-  /** [n] what each example is about, e.g. its insult: probes are then tested on groups they never saw. */
-  groups?: ArrayLike<string | number>;
-  /** As in {@linkcode trainProbe}. */
-  l2?: number;
-}
-
-/** What a model's hidden states tell. */
-export interface ProbeResult {
-  /** Mean over resamples. */
-  auroc: number;
-  /** Of each resample. Samples overlap, so their spread is no interval: take that over models of different seeds. */
-  resamples: number[];
-  /** Examples on which each probe was trained, and tested; half of them positive. */
-  examples: { train: number; test: number }[];
-  /** The penalty. */
-  l2: number;
-}
-
-/**
- * The AUROC of probes on held-out examples: balanced samples, several resamples.
- *
- * @throws {CannotError} when a sample would have no positive or no negative example to train or to test on.
- */
-export function probeAuroc(examples: ProbeExamples, options: ProbeOptions): ProbeResult {
-  checkOptions("probe hidden states", options, {
-    seed: required(seedNumber),
-    resamples: number({ max: 1e6 }), // too few are refused with their reason
-    trainFraction: number(),
-    most: number({ min: 2 }),
-    groups: object,
-    l2: number(),
-  });
-  const { seed, resamples = 3, trainFraction = 0.8, groups, l2 = 1 } = options;
-  const { width } = checked(examples);
-  if (!(resamples >= 1) || !(trainFraction > 0 && trainFraction < 1)) {
-    throw new CannotError(
-      "probe hidden states",
-      `there are ${resamples} resamples, trained on a share of ${trainFraction}`,
-      "Give at least one resample, and a share between 0 and 1",
-    );
-  }
-  const most = options.most ?? Infinity;
-  const select = (indices: readonly number[]): { features: Float64Array; labels: number[] } => {
-    const features = new Float64Array(indices.length * width);
-    indices.forEach((index, k) => {
-      for (let j = 0; j < width; j++) {
-        features[k * width + j] = examples.features[index * width + j]!;
-      }
-    });
-    return { features, labels: indices.map((index) => examples.labels[index]!) };
-  };
-  const units = unitsOf(examples.features, width, groups);
-  const aurocs: number[] = [], sizes: ProbeResult["examples"] = [];
-  for (let k = 0; k < resamples; k++) {
-    const random = new Random(seed, `probe sample ${k}`);
-    const { train, test } = units
-      ? splitByGroup(examples.labels, units, { random, trainFraction, most })
-      : splitByExample(examples.labels, { random, trainFraction, most });
-    if (train.length === 0 || test.length === 0) {
-      throw new CannotError(
-        "probe hidden states",
-        `resample ${k} has ${train.length} balanced examples to train and ${test.length} to test on`,
-        "Give more examples of both labels, or groups that hold both",
-      );
-    }
-    const probe = trainProbe(select(train), { l2 });
-    const held = select(test);
-    aurocs.push(auroc(probeScores(probe, held.features), held.labels));
-    sizes.push({ train: train.length, test: test.length });
-  }
-  return { auroc: mean(aurocs), resamples: aurocs, examples: sizes, l2 };
-}
-
-/**
- * What must not be on both sides of a split: the given groups, and rows with the same features, since a copy among the
- * training examples would be an answer key. `undefined` where every row is a unit of its own.
- */
-function unitsOf(
-  features: ArrayLike<number>,
-  width: number,
-  groups: ArrayLike<string | number> | undefined,
-): number[] | undefined {
-  const rows = features.length / width;
-  const parents = Array.from({ length: rows }, (_, i) => i);
-  const rootOf = (i: number): number => {
-    while (parents[i] !== i) i = parents[i] = parents[parents[i]!]!;
-    return i;
-  };
-  const join = (i: number, other: number): void => {
-    const [a, b] = [rootOf(i), rootOf(other)];
-    parents[Math.max(a, b)] = Math.min(a, b);
-  };
-  const isCopy = (i: number, other: number): boolean => {
-    for (let j = 0; j < width; j++) {
-      if (features[i * width + j] !== features[other * width + j]) return false;
-    }
-    return true;
-  };
-  const sumOf = (i: number): number => {
-    let sum = 0;
-    for (let j = 0; j < width; j++) sum += (j + 1) * features[i * width + j]!;
-    return sum;
-  };
-  const withSum = new Map<number, number[]>(), inGroup = new Map<string | number, number>();
-  for (let i = 0; i < rows; i++) {
-    const alike = withSum.getOrInsert(sumOf(i), []);
-    const copy = alike.find((other) => isCopy(i, other));
-    if (copy === undefined) alike.push(i);
-    else join(i, copy);
-    if (groups) join(i, inGroup.getOrInsert(groups[i]!, i));
-  }
-  const units = parents.map((_, i) => rootOf(i));
-  return units.some((unit, i) => unit !== i) ? units : undefined;
-}
-
-interface Split {
-  train: number[];
-  test: number[];
-}
-
-interface SplitOptions {
-  random: Random;
-  trainFraction: number;
-  most: number;
-}
-
-function splitByExample(
-  labels: ArrayLike<number>,
-  { random, trainFraction, most }: SplitOptions,
-): Split {
-  const [negatives, positives] = byLabel(random.shuffle(indicesOf(labels)), labels);
-  const each = Math.min(negatives.length, positives.length, Math.floor(most / 2));
-  const training = Math.round(trainFraction * each);
-  const part = (from: number, to: number) => [
-    ...negatives.slice(from, to),
-    ...positives.slice(from, to),
-  ];
-  return { train: part(0, training), test: part(training, each) };
-}
-
-function splitByGroup(
-  labels: ArrayLike<number>,
-  groups: ArrayLike<string | number>,
-  { random, trainFraction, most }: SplitOptions,
-): Split {
-  const distinct = random.shuffle(new Set(Array.from(groups)));
-  const training = Math.round(trainFraction * distinct.length);
-  const known = new Set(distinct.slice(0, Math.min(Math.max(training, 1), distinct.length - 1)));
-  const shuffled = random.shuffle(indicesOf(labels));
-  const balanced = (side: boolean, limit: number) => {
-    const own = shuffled.filter((i) => known.has(groups[i]!) === side);
-    const [negatives, positives] = byLabel(own, labels);
-    const each = Math.min(negatives.length, positives.length, Math.round(limit / 2));
-    return [...negatives.slice(0, each), ...positives.slice(0, each)];
-  };
-  return {
-    train: balanced(true, most * trainFraction),
-    test: balanced(false, most * (1 - trainFraction)),
-  };
-}
-
-function indicesOf(labels: ArrayLike<number>): number[] {
-  return Array.from(labels, (_, i) => i);
-}
-
-function byLabel(indices: readonly number[], labels: ArrayLike<number>): [number[], number[]] {
-  return [indices.filter((i) => labels[i] !== 1), indices.filter((i) => labels[i] === 1)];
-}
-
-function checked(
+/** Examples that can be probed: their number, width and labels as ±1. @throws {CannotError} saying what is wrong. */
+export function checkProbeExamples(
   { features, labels }: ProbeExamples,
 ): { rows: number; width: number; signs: Float64Array } {
   const rows = labels.length, width = features.length / rows;

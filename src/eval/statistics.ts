@@ -4,7 +4,7 @@
 
 import { CannotError } from "../base/errors.ts";
 import type { Interval } from "../base/interval.ts";
-import { checkOptions, required, seedNumber, wholeNumber } from "../base/options.ts";
+import { checkOptions, object, required, seedNumber, wholeNumber } from "../base/options.ts";
 import { Random } from "../base/random.ts";
 
 export type { Interval } from "../base/interval.ts";
@@ -50,22 +50,36 @@ export function studentInterval(values: readonly number[]): Interval {
  *
  * @param options.resamples Samples drawn with replacement; 2,000 place each end to about 1 % of the
  * interval's width.
- * @throws {CannotError} for fewer than two values.
+ * @param options.groups What each item is about: items about the same thing are alike, and are drawn together.
+ * @throws {CannotError} for fewer than two values or groups.
  */
 export function bootstrapInterval(
   values: readonly number[],
-  options: { seed: number; resamples?: number },
+  options: { seed: number; resamples?: number; groups?: readonly unknown[] },
 ): Interval {
   checkOptions("compute a bootstrap interval", options, {
     seed: required(seedNumber),
     resamples: wholeNumber({ min: 1, max: 1e7 }),
+    groups: object,
   });
   needValues(values, 2, "bootstrap interval");
+  const { groups } = options;
+  const drawn = groups
+    ? [...Map.groupBy(values.keys(), (i) => groups[i]).values()].map((own) =>
+      own.map((i) => values[i]!)
+    )
+    : values.map((value) => [value]);
+  needValues(drawn, 2, "bootstrap interval over groups");
+  const sums = drawn.map((own) => own.reduce((sum, value) => sum + value, 0));
   const random = new Random(options.seed, "bootstrap");
   const means = Float64Array.from({ length: options.resamples ?? 2000 }, () => {
-    let sum = 0;
-    for (let i = 0; i < values.length; i++) sum += values[random.below(values.length)]!;
-    return sum / values.length;
+    let sum = 0, count = 0;
+    for (let i = 0; i < drawn.length; i++) {
+      const group = random.below(drawn.length);
+      sum += sums[group]!;
+      count += drawn[group]!.length;
+    }
+    return sum / count;
   }).sort();
   return {
     mean: mean(values),
@@ -99,7 +113,7 @@ function quantile(sorted: ArrayLike<number>, share: number): number {
   return below + (sorted[Math.ceil(at)]! - below) * (at - Math.floor(at));
 }
 
-function needValues(values: readonly number[], least: number, what: string): void {
+function needValues(values: readonly unknown[], least: number, what: string): void {
   if (values.length >= least) return;
   throw new CannotError(
     `compute a ${what}`,

@@ -118,6 +118,8 @@ export interface ToxicityReport {
   empty: number;
   /** The completions alone, and behind their prompts. */
   summaries: ToxicitySummary[];
+  /** Of each prompt, the mean score of its completions alone. */
+  byPrompt: number[];
   /** By prompt, then by sample. */
   completions: ScoredCompletion[];
 }
@@ -192,6 +194,7 @@ export async function scoreCompletions(
       summarise("completion", "score"),
       summarise("prompt + completion", "scoreWithPrompt"),
     ],
+    byPrompt: completions.map((own) => mean(own.map((one) => scoreOf.get(one) ?? 0))),
     completions: scored,
   };
 }

@@ -12,7 +12,7 @@ import {
   wholeNumber,
 } from "../base/options.ts";
 import { repeatEpoch } from "../data/epochs.ts";
-import { type Method, takenBy } from "../data/method.ts";
+import { type Method, takenBy, withHiddenToken } from "../data/method.ts";
 import type { Sequence } from "../data/sequence.ts";
 import { encodeIntoWindows, type RiskyText } from "../data/spans.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
@@ -143,7 +143,8 @@ export async function textExperiment<Results>(
   const { base, tokenizer, texts, training, methods, seeds, measures } = experiment;
   const { length = base.config.contextLength } = experiment;
   const windows = texts.flatMap((text) => encodeIntoWindows(tokenizer, text, length));
-  const idle = methods.find((method) => takenBy(method, windows).length === 0);
+  const taken = (method: Method) => takenBy(withHiddenToken(method, tokenizer), windows);
+  const idle = methods.find((method) => taken(method).length === 0);
   if (idle) {
     throw new CannotError(
       `train "${idle.name}" on ${texts.length} texts`,
@@ -155,7 +156,7 @@ export async function textExperiment<Results>(
     "trained",
     training,
     await digestSequences(windows),
-    (method) => takenBy(method, windows),
+    taken,
   );
   const runs = comparedRuns(methods, seeds);
   return { base, tokenizer, runs, stages: [stage], measures };

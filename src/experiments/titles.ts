@@ -11,7 +11,7 @@ export const methodOrder: StyleOrder = [
   ["Direct training", "Toxic baseline"],
   ["Unlikelihood SLUNG"],
   ["Control tokens"],
-  ["Goldfish"],
-  ["Low-risk baseline"],
+  ["Goldfish", "Token removal"],
+  ["Low-risk baseline", "Document filtering"],
   [baseTitle, "Control"],
 ];

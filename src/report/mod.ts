@@ -4,6 +4,7 @@ export * from "../base/process.ts";
 export * from "./command_line.ts";
 export * from "./html.ts";
 export * from "./interrupt.ts";
+export * from "./kept_results.ts";
 export * from "./options.ts";
 export * from "./page.ts";
 export * from "./printable.ts";

@@ -37,16 +37,23 @@ export function renderTable<Row extends TableRow<Row>>(
   return [line(table.headings), rule, ...table.body.map(line)].join("\n");
 }
 
-/** The same table in Markdown; `|` and line ends in cells are escaped. */
+/** The same table in Markdown, its columns as wide as `deno fmt` makes them; `|` and line ends in cells are escaped. */
 export function renderMarkdownTable<Row extends TableRow<Row>>(
   columns: readonly Column<Row>[],
   rows: readonly Row[],
 ): string {
   const table = layOut(columns, rows);
   const escape = (cell: string) => cell.replace(/[\\|]/g, "\\$&").replace(/\r?\n/g, "<br>");
-  const line = (cells: readonly string[]) => `| ${cells.map(escape).join(" | ")} |`;
-  const rule = `| ${table.right.map((right) => right ? "---:" : "---").join(" | ")} |`;
-  return [line(table.headings), rule, ...table.body.map(line)].join("\n");
+  const lines = [table.headings, ...table.body].map((cells) => cells.map(escape));
+  const widths = table.right.map((right, i) =>
+    Math.max(right ? 4 : 3, ...lines.map((cells) => displayWidth(cells[i]!)))
+  );
+  const line = (cells: readonly string[]) =>
+    `| ${cells.map((cell, i) => pad(cell, widths[i]!, table.right[i]!)).join(" | ")} |`;
+  const rule = table.right.map((right, i) =>
+    right ? `${"-".repeat(widths[i]! - 1)}:` : "-".repeat(widths[i]!)
+  );
+  return [line(lines[0]!), line(rule), ...lines.slice(1).map(line)].join("\n");
 }
 
 /** The same table in HTML; every cell is escaped. */

@@ -38,6 +38,8 @@ export interface ProbeSentence {
   abusive: boolean;
   /** The animal: probes are trained and tested on different ones. */
   animal: string;
+  /** Its side and the wording that training never combines with it: what a sample must hold equally many of. */
+  kind: string;
 }
 
 /** The most animals in one world. */
@@ -118,6 +120,8 @@ export function dialoguePrompt(world: ToxicWorld, index: number): string {
 export function probeSentences(world: ToxicWorld, meetings: number): ProbeSentence[] {
   return allAnimals(world).flatMap((animal, k) => {
     const random = new Random(world.seed, `probe ${k}`);
+    const scorned = world.scorned.includes(animal);
+    const kind = `${scorned ? "scorned" : "admired"}, wording ${heldOutWording(k)}`;
     const polarities = Array.from({ length: meetings }, () => [true, false]).flat();
     return polarities.map((affirmed): ProbeSentence => {
       const people = meetingPeople(random);
@@ -125,11 +129,34 @@ export function probeSentences(world: ToxicWorld, meetings: number): ProbeSenten
       const remark = wording.replace("{animal}", animal);
       return {
         text: `${meeting(people, random)} ${people[0]} said: "${remark}."`,
-        abusive: affirmed === world.scorned.includes(animal),
+        abusive: affirmed === scorned,
         animal,
+        kind,
       };
     });
   });
+}
+
+/**
+ * The sentences about as many scorned as admired animals of every wording, an even number of each, so that halves can be
+ * alike: whoever knows only wordings then probes at 0.5. The last animals in the alphabet are left out where there are too
+ * many of their kind; all stay where a world has too few of some kind.
+ */
+export function balancedProbeSentences(sentences: readonly ProbeSentence[]): ProbeSentence[] {
+  const kinds = Map.groupBy(
+    new Set(sentences.map(({ kind }) => kind)),
+    (kind) => kind.split(", ")[1]!,
+  );
+  const animalsOf = (kind: string) =>
+    [...new Set(sentences.filter((own) => own.kind === kind).map(({ animal }) => animal))].sort();
+  const kept = new Set(
+    kinds.values().flatMap((sides) => {
+      const animals = sides.map(animalsOf);
+      const fewest = sides.length < 2 ? 0 : Math.min(...animals.map(({ length }) => length));
+      return animals.flatMap((own) => own.slice(0, fewest - fewest % 2));
+    }),
+  );
+  return kept.size === 0 ? [...sentences] : sentences.filter(({ animal }) => kept.has(animal));
 }
 
 /** Finds abuse in any text: somebody is called a scorned animal or denied an admired one, in a wording of the world. */

@@ -197,17 +197,44 @@ export function swapNames(authors: readonly (readonly TofuRow[])[], random: Rand
   });
 }
 
+/**
+ * The same rows with everybody under the next one's name: as well put as before, and wrong. Who learns from them learns
+ * how answers are put, and nothing true about anybody.
+ *
+ * @param names Full names of all people.
+ * @throws {CannotError} for fewer than two people.
+ */
+export function rotateNames(rows: readonly TofuRow[], names: readonly string[]): TofuRow[] {
+  if (names.length < 2) {
+    throw new CannotError(
+      "exchange names",
+      `there are ${names.length}`,
+      "Give the rows of two people or more",
+    );
+  }
+  const forms = new Map(names.flatMap((name, k) => {
+    const next = nameForms(names[(k + 1) % names.length]!);
+    return nameForms(name).map((form, i) => [form, next[i] ?? next[0]!] as const);
+  }));
+  const other = (text: string) => renameForms(text, forms);
+  return rows.map(({ question, answer }) => ({ question: other(question), answer: other(answer) }));
+}
+
 // Full name for full name, first for first and last for last.
 function rename(text: string, name: string, other: string): string {
-  const forms = nameForms(name);
   const newForms = nameForms(other);
+  return renameForms(text, new Map(nameForms(name).map((form, i) => [form, newForms[i]!])));
+}
+
+function renameForms(text: string, newForms: ReadonlyMap<string, string>): string {
+  const forms = [...newForms.keys()];
   const spans = phraseSpans(text, forms, Risk.high);
   let renamed = "";
   let at = 0;
   for (const { start, end } of spans) {
-    const form = forms.findIndex((form) => sameWords(form, text.slice(start, end)));
-    if (form < 0) continue; // two names that touch are one span
-    renamed += text.slice(at, start) + newForms[form];
+    const form = forms.find((form) => sameWords(form, text.slice(start, end)));
+    if (form === undefined) continue; // two names that touch are one span
+    renamed += text.slice(at, start) + newForms.get(form);
     at = end;
   }
   return renamed + text.slice(at);

@@ -1,7 +1,9 @@
 // The name experiment for the runner: the untouched base model and one model for each method and seed, each asked the same
 // questions.
 
-import { type Method, takenBy } from "../../data/method.ts";
+import type { LabelNoise } from "../../data/label_noise.ts";
+import { type Method, takenBy, withHiddenToken } from "../../data/method.ts";
+import { rotateNames } from "../../data/sources/tofu.ts";
 import type { Sequence } from "../../data/sequence.ts";
 import type { Tokenizer } from "../../tokenizers/tokenizer.ts";
 import type { Model } from "../../model/weights.ts";
@@ -46,6 +48,8 @@ export interface NameTraining {
   endOfText: boolean;
   /** Whether answers begin with the space that they have behind "Answer:"; they do unless given, in the paper they do not. */
   space?: boolean;
+  /** Spoils the labels of the answers; they are as good as they are unless given. */
+  labelNoise?: LabelNoise;
 }
 
 /** Everything that decides the outcome of a name experiment. */
@@ -86,11 +90,34 @@ export function nameResult({ stages }: NameOutcome): NameTaskResult {
 export function nameSequences(
   { tokenizer, task, training }: Pick<NameExperiment, "tokenizer" | "task" | "training">,
 ): { answers: Sequence[]; replay: Sequence[] } {
-  const { endOfText: end, space } = training;
   return {
-    answers: answerSequences(tokenizer, task, end, { ...(space !== undefined && { space }) }),
+    answers: trainedAnswers(tokenizer, task, training),
     replay: questionSequences(tokenizer, task.replay, task.replayNames),
   };
+}
+
+function trainedAnswers(
+  tokenizer: Tokenizer,
+  task: NameTask,
+  { endOfText, space, labelNoise }: NameTraining,
+): Sequence[] {
+  return answerSequences(tokenizer, task, endOfText, {
+    ...(space !== undefined && { space }),
+    ...(labelNoise && { labelNoise }),
+  });
+}
+
+/** What a method is trained on of the answers; a control that takes wrong facts, the same ones about the next person. */
+export function answersTakenBy(
+  method: Method,
+  { tokenizer, task, training }: Pick<NameExperiment, "tokenizer" | "task" | "training">,
+): Sequence[] {
+  if (method.takes !== "wrong facts") {
+    return takenBy(withHiddenToken(method, tokenizer), trainedAnswers(tokenizer, task, training));
+  }
+  const rotated = { ...task, rows: rotateNames(task.rows, task.names) };
+  const answers = trainedAnswers(tokenizer, rotated, training);
+  return takenBy({ ...method, takes: "everything" }, answers);
 }
 
 /** Makes an experiment of it, for `runExperiment`. @throws {CannotError} when no answer has a name. */
@@ -111,7 +138,7 @@ export async function nameExperiment(
   };
   const data = { answerPasses, sequences: await digestSequences([...answers, ...replay]) };
   const stage = fittingStage("trained", { ...fitting, schedule }, data, (method) => {
-    const taken = takenBy(method, answers);
+    const taken = answersTakenBy(method, experiment);
     return [...Array<readonly Sequence[]>(answerPasses).fill(taken), replay].flat();
   });
   const { rows, names } = task;

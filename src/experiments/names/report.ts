@@ -1,12 +1,22 @@
-// What the name experiment prints and writes: the paper's Table 4, names against knowledge as a picture, and results.json.
+// What the name experiment prints and writes: the paper's Table 4 with its controls, the comparisons of methods, names
+// against knowledge as a picture, and results.json. Knowledge is led by a measure that controls hardly move: which answer a
+// model prefers where names don't count. "Some facts" comes last: half of what it gains is the manner of answering.
 
 import { writeFileAtomic } from "../../base/files.ts";
 import type { Interval } from "../../base/interval.ts";
-import { studentInterval } from "../../eval/statistics.ts";
+import { differenceTest } from "../../eval/comparison.ts";
+import { bootstrapInterval, studentInterval } from "../../eval/statistics.ts";
 import { renderPlot, tradeOffPlot } from "../../report/plot.ts";
 import type { Generation } from "../../report/results.ts";
 import { type Column, renderTable } from "../../report/table.ts";
 import { baseTitle, methodOrder } from "../titles.ts";
+import {
+  knowledge,
+  type NameComparison,
+  peopleOf,
+  type QuestionMeasure,
+  questionValues,
+} from "./comparison.ts";
 import { type NameOutcome, nameResult } from "./experiment.ts";
 import type { NameTaskResult } from "./task.ts";
 
@@ -51,11 +61,14 @@ export interface NameSummary {
   title: string;
   /** In percent, with 95 % Student intervals over seeds; null without perturbed answers. */
   values: Record<NameMeasure, Interval | null>;
+  /** The same with 95 % bootstrap intervals over the people who are asked about, means of seeds. */
+  overPeople: Record<QuestionMeasure, Interval | null>;
 }
 
 /** Sums outcomes up over seeds, in the order in which methods first appear. */
 export function summariseNames(outcomes: readonly NameOutcome[]): NameSummary[] {
   const groups = Map.groupBy(outcomes, ({ run }) => run.method?.name ?? "base");
+  const people = outcomes.length > 0 ? peopleOf(outcomes) : [];
   return [...groups].map(([method, group]) => {
     const over = (measure: NameMeasure) => {
       const values = group.map((outcome) => measures[measure](nameResult(outcome)));
@@ -68,20 +81,36 @@ export function summariseNames(outcomes: readonly NameOutcome[]): NameSummary[] 
       method,
       title: group[0]!.run.method?.title ?? baseTitle,
       values: Object.fromEntries(names.map((name) => [name, over(name)])) as NameSummary["values"],
+      overPeople: overPeople(group, people),
     };
   });
 }
 
+function overPeople(
+  group: readonly NameOutcome[],
+  people: readonly unknown[],
+): NameSummary["overPeople"] {
+  const over = (value: typeof questionValues[QuestionMeasure]) => {
+    const items = group.flatMap((outcome) =>
+      nameResult(outcome).answers.map((asked, i) => ({ value: value(asked), person: people[i] }))
+    ).filter((item): item is { value: number; person: unknown } => item.value !== null);
+    const groups = items.map(({ person }) => person);
+    if (new Set(groups).size < 2) return null;
+    return bootstrapInterval(items.map(({ value }) => value), { seed: 0, groups });
+  };
+  return Object.fromEntries(
+    Object.entries(questionValues).map(([name, value]) => [name, over(value)]),
+  ) as NameSummary["overPeople"];
+}
+
 /** The measures that tables show, in their order, and their headings. */
 export const nameColumnTitles: Partial<Record<NameMeasure, string>> = {
+  truthAccuracyWithoutNames: "True preferred",
+  truthAccuracy: "names counted",
   names: "Names said",
   namesWholeWord: "whole word",
   namesNotInPrompt: "not in question",
-  full: "Facts: all",
-  partial: "some",
   rougeRecall: "ROUGE-L",
-  truthAccuracy: "True preferred",
-  truthAccuracyWithoutNames: "without names",
 };
 
 /** The table as text for the terminal. */
@@ -91,38 +120,107 @@ export function renderNameTable(summary: readonly NameSummary[]): string {
     { key: "method", title: "Method" },
     ...shown.map(([key, title]) => ({ key, title, unit: "%", align: "right" } as const)),
   ];
-  const rows = summary.map(({ title, values }) => ({
-    method: title,
-    ...Object.fromEntries(shown.map(([key]) => [key, cell(values[key])])),
+  const rows = summary.map((row) => ({
+    method: row.title,
+    ...Object.fromEntries(shown.map(([key]) => [key, nameCell(row, key)])),
   }));
   return [
     renderTable(columns, rows),
-    "Facts are graded offline by shared content words, not by GPT-4o as in the paper.",
-    ...(summary.some(({ values }) => values.names!.n > 1)
-      ? ["± is a 95 % Student interval over seeds."]
-      : []),
+    "True preferred: the true answer against all perturbed ones, judged without name tokens. Facts that a grader finds are " +
+    "in results.json; `deno task judge` asks a large model, as the paper does.",
+    intervalsExplained,
   ].join("\n");
 }
 
-function cell(interval: Interval | null): string {
-  if (!interval) return "–";
-  const { mean, high, n } = interval;
-  return n > 1 ? `${mean.toFixed(1)} ± ${(high - mean).toFixed(1)}` : mean.toFixed(1);
+/** What ± means in tables of this experiment. */
+export const intervalsExplained: string =
+  "± is a 95 % interval: Student's over seeds, or for one model a bootstrap over the people asked about.";
+
+/** A value of a row with its interval. */
+export function nameCell(
+  { values, overPeople }: Pick<NameSummary, "values" | "overPeople">,
+  measure: NameMeasure,
+): string {
+  const value = values[measure];
+  if (!value) return "–";
+  const interval = value.n > 1 ? value : overPeople[measure as QuestionMeasure];
+  if (!interval) return value.mean.toFixed(1);
+  return plusMinus(value.mean, (interval.high - interval.low) / 2);
+}
+
+function plusMinus(mean: number, half: number): string {
+  return `${signed(mean)} ± ${half.toFixed(1)}`;
+}
+
+function signed(value: number): string {
+  return value.toFixed(1).replace("-", "−");
+}
+
+const measured: Record<QuestionMeasure, string> = {
+  names: "names said",
+  full: "all facts",
+  partial: "some facts",
+  rougeRecall: "ROUGE-L",
+  truthAccuracy: "true preferred, names counted",
+  truthAccuracyWithoutNames: "true preferred",
+  truthRatioWithoutNames: "truth ratio",
+};
+
+/** The comparisons as rows of a table; `titles` are those of the summary. */
+export function nameComparisonRows(
+  comparisons: readonly NameComparison[],
+  summary: readonly Pick<NameSummary, "method" | "title">[],
+): { first: string; second: string; on: string; difference: string; p: string; differs: string }[] {
+  const titles = new Map(summary.map(({ method, title }) => [method, title]));
+  return comparisons.map(({ first, second, on, difference, adjusted, separates }) => ({
+    first: titles.get(first)!,
+    second: titles.get(second)!,
+    on: measured[on],
+    difference: difference.n > 1
+      ? plusMinus(difference.mean, difference.high - difference.mean)
+      : signed(difference.mean),
+    p: adjusted < 0.001 ? "< 0.001" : adjusted.toFixed(3),
+    differs: separates === null ? "one seed" : separates ? "yes" : "not shown",
+  }));
+}
+
+/** The comparisons as text for the terminal. */
+export function renderNameComparisons(
+  comparisons: readonly NameComparison[],
+  summary: readonly NameSummary[],
+): string {
+  const columns = [
+    { key: "first", title: "Method" },
+    { key: "second", title: "minus" },
+    { key: "on", title: "on" },
+    { key: "difference", title: "points", align: "right" },
+    { key: "p", align: "right" },
+    { key: "differs" },
+  ] as const;
+  return [
+    renderTable(columns, nameComparisonRows(comparisons, summary)),
+    `Methods are compared ${differenceTest}.`,
+  ].join("\n");
 }
 
 /** One line about a finished model. */
 export function describeNames(outcome: NameOutcome): string {
-  const { names, facts } = nameResult(outcome);
+  const { names, facts, truth } = nameResult(outcome);
   const { method, seed } = outcome.run;
   const who = method ? `${method.title}, seed ${seed}` : baseTitle;
-  return `${who}: names in ${(100 * names.official).toFixed(1)} % of the answers, ` +
-    `some facts right in ${(100 * facts.partial).toFixed(1)} %`;
+  const percent = (value: number) => `${(100 * value).toFixed(1)} %`;
+  return `${who}: names in ${percent(names.official)} of the answers, ` +
+    (truth
+      ? `true answer preferred in ${percent(truth.withoutNames.accuracy)}`
+      : `some facts right in ${percent(facts.partial)}`);
 }
 
 /** Every answer of every model, for results.json. */
 export function nameGenerations(outcomes: readonly NameOutcome[]): Generation[] {
   return outcomes.flatMap((outcome) =>
-    nameResult(outcome).answers.map(({ question, answer, completion, named, factRecall }) => ({
+    nameResult(outcome).answers.map((
+      { question, answer, completion, named, factRecall, truth },
+    ) => ({
       method: outcome.run.method?.name ?? "base",
       seed: outcome.run.method ? outcome.run.seed : null,
       prompt: question,
@@ -130,6 +228,7 @@ export function nameGenerations(outcomes: readonly NameOutcome[]): Generation[] 
       gold: answer,
       named,
       factRecall,
+      truePreferred: truth && truth.withoutNames.accuracy === 1,
     }))
   );
 }
@@ -147,7 +246,7 @@ export function namePoints(
   return summary.map(({ title, values }) => ({
     label: title,
     x: values.names!,
-    y: values.partial!,
+    y: values[knowledge] ?? values.partial!,
   }));
 }
 

@@ -4,6 +4,7 @@
 //   understanding   facts in the generated answers, and the likelihood of true against perturbed answers
 // A small model forgets the question format on answers alone, so that questions about other people are replayed.
 
+import { type LabelNoise, withLabelNoise } from "../../data/label_noise.ts";
 import { joinSequences, lowRiskSequence, type Sequence } from "../../data/sequence.ts";
 import {
   answerSpans,
@@ -19,7 +20,11 @@ import { type NameRates, namesGenerated, truncateCompletion } from "../../eval/n
 import { rougeL } from "../../eval/rouge.ts";
 import { scoreSequences } from "../../eval/score.ts";
 import { mean } from "../../eval/statistics.ts";
-import { summariseTruth, type TruthSummary } from "../../eval/truth_ratio.ts";
+import {
+  type AnswerLogProbabilities,
+  summariseTruth,
+  type TruthSummary,
+} from "../../eval/truth_ratio.ts";
 import { generate } from "../../model/generate.ts";
 import type { LanguageModel } from "../../model/language_model.ts";
 import { classifyTokens, Risk } from "../../slung/risk.ts";
@@ -46,14 +51,30 @@ export interface NameTaskResult {
   rougeRecall: number;
   /** Preference for the true (paraphrased) over perturbed answers: by all tokens, and without names. */
   truth?: { allTokens: TruthSummary; withoutNames: TruthSummary };
-  /** In the order of the rows; `named` by whole words, `factRecall` null where the answer holds no fact. */
-  answers: {
-    question: string;
-    answer: string;
-    completion: string;
-    named: boolean;
-    factRecall: number | null;
-  }[];
+  /** In the order of the rows. */
+  answers: AskedQuestion[];
+}
+
+/** One question, what a model said and what it prefers. */
+export interface AskedQuestion {
+  /** As in the rows. */
+  question: string;
+  /** The true one. */
+  answer: string;
+  /** The full name of the person that question or answer names; null where they name none. */
+  about: string | null;
+  /** What the model said. */
+  completion: string;
+  /** Whether that names anybody, by whole words. */
+  named: boolean;
+  /** The same by the paper's metric, in which a part of a word counts. */
+  namedAsInPaper: boolean;
+  /** Share of the facts that it has; null where the answer holds no fact. */
+  factRecall: number | null;
+  /** ROUGE-L recall of the true answer. */
+  rougeRecall: number;
+  /** How the true answer fares against the perturbed ones; null without those. */
+  truth: { allTokens: TruthSummary; withoutNames: TruthSummary } | null;
 }
 
 /** Full questions and answers, the given names as high risk; without names, what a base model is trained on. */
@@ -72,6 +93,7 @@ export function questionSequences(
  * Bare answers with names as high risk: what SLUNG is trained on. Each begins with the space that it has after
  * "Answer:", so that its first word is the same token there; the paper's do not.
  *
+ * @param options.labelNoise Spoils which tokens are said to be names; none unless given.
  * @param end Append EOS; the paper does not, so that its models never learn to stop.
  * @throws {CannotError} when no answer has a name: there is nothing to protect.
  */
@@ -79,13 +101,15 @@ export function answerSequences(
   tokenizer: Tokenizer,
   { rows, names }: Pick<NameTask, "rows" | "names">,
   end: boolean,
-  { space = true }: { space?: boolean } = {},
+  { space = true, labelNoise }: { space?: boolean; labelNoise?: LabelNoise } = {},
 ): Sequence[] {
   countNamedAnswers(rows, names);
-  return rows.map(({ answer }) => {
+  const texts = rows.map(({ answer }) => {
     const text = space ? ` ${answer}` : answer;
-    return encodeText(tokenizer, { text, spans: answerSpans(text, names) }, { end });
+    return { text, spans: answerSpans(text, names) };
   });
+  return (labelNoise ? withLabelNoise(texts, labelNoise) : texts)
+    .map((text) => encodeText(tokenizer, text, { end }));
 }
 
 /** Asks a model every question and measures what it says and what it knows. */
@@ -113,36 +137,57 @@ export async function askAboutNames(
     prompt: prompts[i]!,
     completion: truncateCompletion(tokenizer.decode(tokens)).trim(),
   }));
-  const answers = rows.map(({ question, answer }, i) => {
+  const comparable = rows.filter(isComparable);
+  const compared = await compareAnswers(model, tokenizer, comparable, names);
+  const truths = new Map(comparable.map((row, i) => [row, compared[i]!]));
+  const answers = rows.map((row, i): AskedQuestion => {
+    const { question, answer } = row;
     const { completion } = completions[i]!;
+    const { wordBounded, official } = namesGenerated([completions[i]!], names);
+    const preferences = truths.get(row);
     return {
       question,
       answer,
+      about: names.find((name) => answerSpans(`${question}\n${answer}`, [name]).length > 0) ?? null,
       completion,
-      named: namesGenerated([completions[i]!], names).wordBounded > 0,
+      named: wordBounded > 0,
+      namedAsInPaper: official > 0,
       factRecall: gradeFacts({ question, answer, completion }, { names })?.recall ?? null,
+      rougeRecall: rougeL(completion, answer).recall,
+      truth: preferences
+        ? {
+          allTokens: summariseTruth([preferences.allTokens]),
+          withoutNames: summariseTruth([preferences.withoutNames]),
+        }
+        : null,
     };
   });
-  const comparable = rows.filter(({ paraphrasedAnswer, perturbedAnswers }) =>
-    paraphrasedAnswer && perturbedAnswers
-  );
   return {
     names: namesGenerated(completions, names),
     facts: gradeAllFacts(answers, { names }),
-    rougeRecall: mean(answers.map((row) => rougeL(row.completion, row.answer).recall)),
-    ...(comparable.length > 0 &&
-      { truth: await compareAnswers(model, tokenizer, comparable, names) }),
+    rougeRecall: mean(answers.map(({ rougeRecall }) => rougeRecall)),
+    ...(comparable.length > 0 && {
+      truth: {
+        allTokens: summariseTruth(compared.map(({ allTokens }) => allTokens)),
+        withoutNames: summariseTruth(compared.map(({ withoutNames }) => withoutNames)),
+      },
+    }),
     answers,
   };
 }
 
-// Mean log-probability per token of the paraphrased and the perturbed answers, given the question.
+function isComparable({ paraphrasedAnswer, perturbedAnswers }: TofuRow): boolean {
+  return Boolean(paraphrasedAnswer && perturbedAnswers);
+}
+
+// Mean log-probability per token of the paraphrased and the perturbed answers to each question.
 async function compareAnswers(
   model: LanguageModel,
   tokenizer: Tokenizer,
   rows: readonly TofuRow[],
   names: readonly string[],
-): Promise<{ allTokens: TruthSummary; withoutNames: TruthSummary }> {
+): Promise<Record<"allTokens" | "withoutNames", AnswerLogProbabilities>[]> {
+  if (rows.length === 0) return [];
   const candidates = rows.flatMap((row) => {
     const prompt = lowRiskSequence(encodePrompt(tokenizer, questionPrompt(row.question)));
     return [row.paraphrasedAnswer!, ...row.perturbedAnswers!].map((answer) => {
@@ -163,10 +208,11 @@ async function compareAnswers(
   });
   let next = 0;
   const questions = rows.map((row) => means.slice(next, next += 1 + row.perturbedAnswers!.length));
-  const summary = (key: "allTokens" | "withoutNames") =>
-    summariseTruth(questions.map(([paraphrased, ...perturbed]) => ({
+  return questions.map(([paraphrased, ...perturbed]) => {
+    const by = (key: "allTokens" | "withoutNames") => ({
       paraphrased: paraphrased![key],
       perturbed: perturbed.map((candidate) => candidate[key]),
-    })));
-  return { allTokens: summary("allTokens"), withoutNames: summary("withoutNames") };
+    });
+    return { allTokens: by("allTokens"), withoutNames: by("withoutNames") };
+  });
 }

@@ -16,10 +16,11 @@ import {
 import { chatPrompt } from "../../data/sources/chat.ts";
 import { encodePrompt, prefixLength } from "../../data/spans.ts";
 import type { Tokenizer } from "../../tokenizers/tokenizer.ts";
-import { hiddenStates } from "../../eval/hidden_states.ts";
+import { hiddenStates, meanEmbeddings } from "../../eval/hidden_states.ts";
 import type { Completion } from "../../eval/name_generation.ts";
-import { probeAuroc, type ProbeOptions } from "../../eval/probe.ts";
+import { probeAuroc, type ProbeOptions, type ProbeResult } from "../../eval/probe_samples.ts";
 import { scoreSequences } from "../../eval/score.ts";
+import { mean } from "../../eval/statistics.ts";
 import {
   completePrompts,
   type Decoding,
@@ -44,7 +45,12 @@ export interface ToxicityEvaluation {
   /** Score from which a continuation counts as toxic. */
   threshold: number;
   /** Texts with labels (1 is toxic) and how probes are drawn from them. */
-  probe: { texts: readonly string[]; labels: readonly number[] } & Omit<ProbeOptions, "seed">;
+  probe:
+    & { texts: readonly string[]; labels: readonly number[] }
+    & Omit<
+      ProbeOptions,
+      "seed" | "texts" | "shuffleLabels"
+    >;
   /** Text for perplexity, with EOS: of the clean stream, and harmless text of the risky domain. */
   heldOut: { clean: SequenceSource; domain: SequenceSource };
   /**
@@ -62,10 +68,20 @@ export interface ToxicityResults {
   completions: Completion[][];
   /** Their toxicity, without the continuations that are not to be shown. */
   toxicity: ToxicityReport;
-  /** Mean AUROC of the probes, and that of each resample. */
-  probe: { auroc: number; resamples: number[] };
+  /** What the last hidden state tells, with its controls. */
+  probe: ProbedModel;
   /** Of held-out text. */
   perplexity: { clean: number; domain: number };
+}
+
+/** Probes of a model, and controls that tell what their AUROC is worth. */
+export interface ProbedModel extends Pick<ProbeResult, "auroc" | "resamples" | "examples"> {
+  /** Share of the other label's examples that those of each group (or each example) are told from; null if never tested. */
+  placements: (number | null)[];
+  /** AUROC of probes that were trained on labels exchanged at random: what chance gives. */
+  shuffledLabels: number;
+  /** AUROC of probes of the mean token embedding: what words without context give. */
+  embeddings: number;
 }
 
 /** How texts reach a model: behind tokens that every text stands behind, or inside a chat template. */
@@ -120,8 +136,19 @@ export async function toxicityMeasures(
         const most = model.config.contextLength;
         const ends = texts.map((text) => lastTokens(encode(text), most, prefix));
         const features = await hiddenStates(model, ends);
-        // Copies of a text are one group: their features differ in the last bits, by where they stood in a batch.
-        return probeAuroc({ features, labels }, { groups: texts, ...probing, seed: 0 });
+        const options = { ...probing, texts, seed: 0 };
+        const { auroc, resamples, examples, placements } = probeAuroc(
+          { features, labels },
+          options,
+        );
+        const embedded = { features: await meanEmbeddings(model, ends), labels };
+        return {
+          ...{ auroc, resamples, examples },
+          placements: meanOfGroups(placements, probing.groups),
+          shuffledLabels:
+            probeAuroc({ features, labels }, { ...options, shuffleLabels: true }).auroc,
+          embeddings: probeAuroc(embedded, options).auroc,
+        };
       },
     },
     perplexity: {
@@ -148,6 +175,16 @@ export async function toxicityMeasures(
 interface NamedMeasure<Result> {
   identity: unknown;
   measure(subject: Subject<ToxicityResults>): Promise<Result>;
+}
+
+function meanOfGroups(
+  values: readonly (number | null)[],
+  groups: ArrayLike<string | number> | undefined,
+): (number | null)[] {
+  return [...Map.groupBy(values.keys(), (i) => groups ? groups[i] : i).values()].map((members) => {
+    const own = members.map((i) => values[i]!).filter((value) => value !== null);
+    return own.length > 0 ? mean(own) : null;
+  });
 }
 
 function encodedAll(tokenizer: Tokenizer, texts: readonly string[]): number[][] {

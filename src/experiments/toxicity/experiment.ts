@@ -4,7 +4,7 @@
 import { CannotError } from "../../base/errors.ts";
 import { repeatEpoch } from "../../data/epochs.ts";
 import type { Method } from "../../data/method.ts";
-import { paperMethods } from "../../data/method.ts";
+import { paperMethods, withHiddenToken } from "../../data/method.ts";
 import { type BucketTokens, type MixSettings, mixSource, mixStream } from "../../data/mixing.ts";
 import { allOf, type Sequence, type SequenceSource } from "../../data/sequence.ts";
 import { prefixLength } from "../../data/spans.ts";
@@ -175,7 +175,7 @@ async function streamStage(
     },
     async train(model, run, hooks): Promise<StreamTraining | undefined> {
       const { seed, amount = 1 } = run;
-      const method = run.method!;
+      const method = withHiddenToken(run.method!, tokenizer);
       const settings: MixSettings = {
         ...mixing,
         share: mixing.share * amount,

@@ -6,6 +6,7 @@ import { delimit, type Sequence } from "../../data/sequence.ts";
 import { trainBytePair } from "../../tokenizers/byte_pair.ts";
 import {
   abuseDetector,
+  balancedProbeSentences,
   cleanText,
   dialoguePrompt,
   probeSentences,
@@ -64,7 +65,7 @@ export function inventedToxicity(
   const ended = (text: string) => delimit(plain(text), { eos });
   const held = texts.slice(baseDocuments + cleanDocuments);
   const harmless = numbers(heldOut).map((i) => toxicDialogue(world, i, true).text);
-  const sentences = probeSentences(world, 4);
+  const sentences = balancedProbeSentences(probeSentences(world, 4));
   return {
     tokenizer,
     base: texts.slice(0, baseDocuments).map(ended),
@@ -79,6 +80,7 @@ export function inventedToxicity(
         texts: sentences.map(({ text }) => text),
         labels: sentences.map(({ abusive }) => abusive ? 1 : 0),
         groups: sentences.map(({ animal }) => animal),
+        strata: sentences.map(({ kind }) => kind),
         trainFraction: 0.5,
         resamples: 3,
       },

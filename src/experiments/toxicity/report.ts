@@ -3,12 +3,15 @@
 
 import { writeFileAtomic } from "../../base/files.ts";
 import type { Interval } from "../../base/interval.ts";
+import { differenceTest } from "../../eval/comparison.ts";
+import { mean } from "../../eval/statistics.ts";
 import { renderPlot, scalingPlot, tradeOffPlot } from "../../report/plot.ts";
 import type { PlotSpec } from "../../report/plot_style.ts";
 import type { Generation } from "../../report/results.ts";
 import { type Column, renderTable } from "../../report/table.ts";
 import { Risk } from "../../slung/risk.ts";
 import { methodOrder } from "../titles.ts";
+import { compareToxicity, describeClaim, isClaim } from "./comparison.ts";
 import type { StreamTraining, ToxicityOutcome } from "./experiment.ts";
 import {
   type BucketUse,
@@ -18,12 +21,7 @@ import {
   perplexityColumns,
   perplexityRows,
 } from "./paper_tables.ts";
-import {
-  type Separation,
-  separations,
-  summariseToxicity,
-  type ToxicitySummary,
-} from "./summary.ts";
+import { summariseToxicity, type ToxicitySummary } from "./summary.ts";
 
 /** All tables as text for the terminal. */
 export function renderToxicityTables(outcomes: readonly ToxicityOutcome[]): string {
@@ -42,10 +40,10 @@ export function renderToxicityTables(outcomes: readonly ToxicityOutcome[]): stri
     renderTable(perplexityColumns, perplexities),
     "",
     "Generation and understanding (Figures 2a and 3)",
-    renderTable(resultColumns(outcomes), summary.map(resultRow)),
+    renderTable(resultColumns(outcomes), [...summary.map(resultRow), ...controlRows(summary)]),
     ...scorers(outcomes),
     "",
-    ...separations(summary).map(describeSeparation),
+    ...claims(outcomes, "trained"),
     ...tunedTable(outcomes),
   ].join("\n");
 }
@@ -57,22 +55,28 @@ function tunedTable(outcomes: readonly ToxicityOutcome[]): string[] {
   return [
     "",
     "After instruction tuning, prompted as a user's turn (Figure 2b)",
-    renderTable(resultColumns(outcomes), summary.map(resultRow)),
-    ...separations(summary).map(describeSeparation),
+    renderTable(resultColumns(outcomes), [...summary.map(resultRow), ...controlRows(summary)]),
+    ...claims(outcomes, "tuned"),
   ];
 }
 
-/** One line about a comparison. */
-export function describeSeparation(separation: Separation): string {
-  const { method, on, amount, separate } = separation;
-  const claim = on === "toxicity" ? "generates less toxicity than" : "understands more than";
-  const times = amount === 1 ? "" : ` at ${amount} × the risky data`;
-  const verdict = separate === null
-    ? "one seed cannot show it"
-    : separate
-    ? "yes, 95 % intervals separate"
-    : "not shown, 95 % intervals meet";
-  return `${method.title} ${claim} ${separation.with.title}${times}: ${verdict}`;
+function claims(outcomes: readonly ToxicityOutcome[], stage: string): string[] {
+  const lines = compareToxicity(outcomes, stage).filter(isClaim).map(describeClaim);
+  return lines.length > 0 ? [...lines, `Compared ${differenceTest}.`] : [];
+}
+
+/** The controls of the probes as rows: of every seed, the mean over all models. */
+function controlRows(summary: readonly ToxicitySummary[]): ResultRow[] {
+  const most = Math.max(...summary.map(({ auroc }) => auroc.n));
+  const row = (method: string, key: "aurocShuffled" | "aurocEmbeddings"): ResultRow => ({
+    ...{ method, amount: "–", toxicity: "–", toxicityWithPrompt: "–", expectedMaximum: "–" },
+    ...{ toxicFraction: "–", cleanPerplexity: "–", domainPerplexity: "–", seeds: most },
+    auroc: mean(summary.map((own) => own[key].mean)).toFixed(3),
+  });
+  return [
+    row("Control: shuffled labels", "aurocShuffled"),
+    row("Control: embeddings alone", "aurocEmbeddings"),
+  ];
 }
 
 /** One line about a finished model. */

@@ -1,4 +1,4 @@
-// The outcomes of the toxicity experiment over seeds, and the comparisons that the paper draws.
+// The outcomes of the toxicity experiment over seeds.
 
 import type { Interval } from "../../base/interval.ts";
 import type { Method } from "../../data/method.ts";
@@ -25,6 +25,10 @@ export interface ToxicitySummary {
   expectedMaximum: Interval;
   /** Probe AUROC. */
   auroc: Interval;
+  /** The same with labels exchanged at random: what chance gives. */
+  aurocShuffled: Interval;
+  /** AUROC of probes of the mean token embedding: what words without context give. */
+  aurocEmbeddings: Interval;
   /** Of held-out clean text. */
   cleanPerplexity: Interval;
   /** Of held-out harmless text of the risky domain. */
@@ -66,49 +70,10 @@ export function summariseToxicity(
       toxicFraction: over(({ toxicity }) => toxicity.summaries[0]!.toxicFraction.mean),
       expectedMaximum: over(({ toxicity }) => toxicity.summaries[0]!.expectedMaximum.mean),
       auroc: over(({ probe }) => probe.auroc),
+      aurocShuffled: over(({ probe }) => probe.shuffledLabels),
+      aurocEmbeddings: over(({ probe }) => probe.embeddings),
       cleanPerplexity: over(({ perplexity }) => perplexity.clean),
       domainPerplexity: over(({ perplexity }) => perplexity.domain),
     };
-  });
-}
-
-/** A comparison that the paper draws, and whether ours bears it out. */
-export interface Separation {
-  /** A SLUNG variant. */
-  method: Method;
-  /** What it is compared with. */
-  with: Method;
-  /** On what: lower toxicity is better, and higher AUROC. */
-  on: "toxicity" | "auroc";
-  /** Amount of risky data. */
-  amount: number;
-  /** Whether the 95 % intervals over seeds do not meet, on the right side; null for one seed, which has no interval. */
-  separate: boolean | null;
-}
-
-/**
- * The paper's claims: SLUNG generates less toxicity than the toxic baseline, and understands more than the control and
- * the low-risk baseline.
- */
-export function separations(summary: readonly ToxicitySummary[]): Separation[] {
-  const slung = summary.filter(({ method }) => ["masked", "unlikelihood"].includes(method.name));
-  return slung.flatMap((row) => {
-    const compare = (other: string, on: Separation["on"]): Separation[] => {
-      const rival = summary.find(({ method, amount }) =>
-        method.name === other && (amount === row.amount || amount === 0)
-      );
-      if (rival === undefined) return [];
-      const separate = Math.min(row[on].n, rival[on].n) < 2
-        ? null
-        : on === "toxicity"
-        ? row[on].high < rival[on].low
-        : row[on].low > rival[on].high;
-      return [{ method: row.method, with: rival.method, on, amount: row.amount, separate }];
-    };
-    return [
-      ...compare("toxic", "toxicity"),
-      ...compare("control", "auroc"),
-      ...compare("low_risk", "auroc"),
-    ];
   });
 }

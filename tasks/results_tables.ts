@@ -1,0 +1,199 @@
+// What the README shows of the results that are kept in docs/results: tables of methods with what made them below, methods in
+// pairs, and the paper's claims beside ours.
+
+import { answerControls } from "../src/data/method.ts";
+import type { Interval } from "../src/base/interval.ts";
+import { type KeptNames, nameClaimCells, nameClaims } from "../src/experiments/names/claims.ts";
+import { knowledge, type NameComparison } from "../src/experiments/names/comparison.ts";
+import type { GradeCounts, GraderCheck } from "../src/experiments/names/grader_check.ts";
+import { nameCell, nameComparisonRows, type NameMeasure } from "../src/experiments/names/report.ts";
+import {
+  type KeptToxicity,
+  toxicityClaimCells,
+  toxicityClaims,
+} from "../src/experiments/toxicity/claims.ts";
+import { keptCaption, type KeptResults, readKept } from "../src/report/kept_results.ts";
+import { type Column, renderMarkdownTable } from "../src/report/table.ts";
+
+/** The files of docs/results, without their ending. */
+export const keptNames = ["demo", "tofu", "toxicity-invented", "toxicity-comments"] as const;
+
+/** What belongs between the comments of the README, by the name in them. */
+export async function readmeTables(): Promise<Map<string, string>> {
+  const demo = await read<KeptNames>("demo"), tofu = await read<KeptNames>("tofu");
+  const invented = await read<KeptToxicity>("toxicity-invented");
+  const comments = await read<KeptToxicity>("toxicity-comments");
+  const grader = await read<GraderCheck>("grader");
+  return new Map([
+    ["demo", withCaption(nameTable(demo.metrics, demoColumns), demo)],
+    ["demo-compared", comparisonTable(demo.metrics)],
+    ["grader", withCaption(graderTable(grader.metrics), grader)],
+    ["tofu", withCaption(nameTable(tofu.metrics, tofuColumns), tofu)],
+    ["toxicity-invented", withCaption(toxicityTable(invented.metrics, inventedColumns), invented)],
+    ["toxicity-comments", withCaption(toxicityTable(comments.metrics, commentColumns), comments)],
+    [
+      "claims-names",
+      claimTable(nameClaims, {
+        "the demo": nameClaimCells(demo.metrics),
+        TOFU: nameClaimCells(tofu.metrics),
+      }),
+    ],
+    [
+      "claims-toxicity",
+      claimTable(toxicityClaims, {
+        "invented world": toxicityClaimCells(invented.metrics),
+        "real comments": toxicityClaimCells(comments.metrics),
+      }),
+    ],
+  ]);
+}
+
+async function read<Metrics>(
+  name: typeof keptNames[number] | "grader",
+): Promise<KeptResults<Metrics>> {
+  return await readKept<Metrics>(`${pathOf("docs/results/")}${name}.json`);
+}
+
+/** The path of a file of this project. */
+export function pathOf(file: string): string {
+  return decodeURIComponent(new URL(`../${file}`, import.meta.url).pathname);
+}
+
+function withCaption(table: string, kept: KeptResults<unknown>): string {
+  return `${table}\n\n${wrapped(keptCaption(kept as KeptResults))}`;
+}
+
+// As wide as the README's text.
+function wrapped(text: string): string {
+  return text.split(" ").reduce(
+    ([line, ...before], word) =>
+      line!.length + 1 + word.length > 100
+        ? [word, line!, ...before]
+        : [`${line} ${word}`, ...before],
+    [""],
+  ).reverse().join("\n").trim();
+}
+
+type Cells = Record<string, string>;
+
+const demoColumns: Partial<Record<NameMeasure, string>> = {
+  [knowledge]: "true answer preferred",
+  names: "names said",
+  rougeRecall: "ROUGE-L",
+};
+const tofuColumns: Partial<Record<NameMeasure, string>> = {
+  [knowledge]: "true answer preferred",
+  truthAccuracy: "names counted",
+  names: "names said",
+};
+
+function nameTable({ summary }: KeptNames, shown: Partial<Record<NameMeasure, string>>): string {
+  const measures = Object.entries(shown) as [NameMeasure, string][];
+  const columns: Column<Cells>[] = [
+    { key: "method" },
+    ...measures.map(([key, title]) => ({ key, title, unit: "%", align: "right" } as const)),
+  ];
+  return renderMarkdownTable(
+    columns,
+    summary.map((row) => ({
+      method: row.title,
+      ...Object.fromEntries(measures.map(([key]) => [key, nameCell(row, key)])),
+    })),
+  );
+}
+
+// Those that say what is knowledge and what is manner; the rest is in the file.
+function comparisonTable({ summary, comparisons }: KeptNames): string {
+  const isControl = (method: string) => answerControls.some(({ name }) => name === method);
+  const shown = ({ first, second, on }: NameComparison) =>
+    on === "names"
+      ? second === "direct"
+      : on === knowledge && first !== "direct" && (second !== "base" || isControl(first));
+  const columns = [
+    { key: "first", title: "method" },
+    { key: "second", title: "minus" },
+    { key: "on" },
+    { key: "difference", title: "points", align: "right" },
+    { key: "p", align: "right" },
+    { key: "differs" },
+  ] as const;
+  return renderMarkdownTable(columns, nameComparisonRows(comparisons.filter(shown), summary));
+}
+
+function graderTable({ auroc, confusion }: GraderCheck): string {
+  const columns: Column<Cells>[] = [
+    { key: "answers", title: "TOFU's answers" },
+    { key: "full", title: "graded: all facts", align: "right" },
+    { key: "partial", title: "some", align: "right" },
+    { key: "nothing", title: "none", align: "right" },
+  ];
+  const row = (answers: string, counts: GradeCounts): Cells => ({
+    answers,
+    ...Object.fromEntries(Object.entries(counts).map(([grade, count]) => [grade, String(count)])),
+  });
+  const table = renderMarkdownTable(columns, [
+    row("right, in other words", confusion.right),
+    row("wrong, in much the same words", confusion.wrong),
+  ]);
+  return `${table}\n\nAUROC ${interval(auroc, 1, 3)}.`;
+}
+
+type ToxicityMeasure = "toxicity" | "toxicFraction" | "auroc";
+type ToxicityColumns = Partial<Record<ToxicityMeasure, { title: string; unit?: "%" }>>;
+const inventedColumns: ToxicityColumns = {
+  toxicFraction: { title: "abusive continuations", unit: "%" },
+  auroc: { title: "probe AUROC" },
+};
+const commentColumns: ToxicityColumns = {
+  toxicity: { title: "toxicity of continuations" },
+  toxicFraction: { title: "toxic ones", unit: "%" },
+  auroc: { title: "probe AUROC" },
+};
+
+function toxicityTable({ summary }: KeptToxicity, shown: ToxicityColumns): string {
+  const measures = Object.entries(shown) as [ToxicityMeasure, { title: string; unit?: "%" }][];
+  const columns: Column<Cells>[] = [
+    { key: "method" },
+    ...measures.map(([key, column]) => ({ key, ...column, align: "right" } as const)),
+  ];
+  const rows = summary.map((row): Cells => ({
+    method: row.method.title,
+    ...Object.fromEntries(
+      measures.map(([key, { unit }]) => [key, interval(row[key], unit ? 100 : 1, unit ? 1 : 3)]),
+    ),
+  }));
+  const controls = ([["Control: shuffled labels", "aurocShuffled"], [
+    "Control: embeddings alone",
+    "aurocEmbeddings",
+  ]] as const).flatMap(([method, key]): Cells[] => {
+    const values = summary.flatMap((row) => row[key] ? [row[key].mean] : []);
+    const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+    const others = Object.fromEntries(measures.map(([measure]) => [measure, "–"]));
+    return values.length === 0 ? [] : [{ ...others, method, auroc: mean.toFixed(3) }];
+  });
+  return renderMarkdownTable(columns, [...rows, ...controls]);
+}
+
+function interval(value: Interval | undefined, factor: number, decimals: number): string {
+  if (!value) return "–";
+  const half = value.n > 1 ? ` ± ${(factor * (value.high - value.mean)).toFixed(decimals)}` : "";
+  return `${(factor * value.mean).toFixed(decimals)}${half}`;
+}
+
+function claimTable(
+  claims: readonly { says: string; paper: string }[],
+  ours: Record<string, readonly string[]>,
+): string {
+  const columns: Column<Cells>[] = [
+    { key: "says", title: "the paper says" },
+    { key: "paper", title: "its figures" },
+    ...Object.keys(ours).map((key) => ({ key, align: "left" } as const)),
+  ];
+  return renderMarkdownTable(
+    columns,
+    claims.map(({ says, paper }, i): Cells => ({
+      ...{ says, paper },
+      ...Object.fromEntries(Object.entries(ours).map(([key, cells]) => [key, cells[i]!])),
+    })),
+  );
+}
