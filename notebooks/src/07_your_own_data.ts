@@ -277,7 +277,8 @@ await show(
 );
 
 // %% [markdown]
-// What the first labels missed is what the second model says: a code that no rule marked is a target like any other word.
+// What the first labels missed is what the second model says: who is not on the list is a target like any other word.
+// (No model says a code here, not even the direct one: do more epochs change that?)
 //
 // The same, without generating: the loss of the personal tokens. A model that has them by heart has a loss near 0, whether it
 // says them or not. The base is the yardstick.
