@@ -43,6 +43,33 @@ export const tofuSmallChoices: readonly string[] = [
   "--protocol paper has the paper's values",
 ];
 
+/** Of the experiment on toxicity: the continual pre-training (section 4 of the paper), instruction tuning, measures. */
+export const toxicityPaperValues = {
+  ...{ methods: ["control", "low_risk", "toxic", "masked", "unlikelihood"], seeds: [0, 1, 2] },
+  ...{ tokens: 1020 * 2048 * 2048, share: 212 / 4278, perStep: 2048, precision: "f16" },
+  ...{ learningRate: 4e-5, warmup: 0, decay: "constant", finalRate: 1 },
+  ...{ betas: [0.9, 0.95], epsilon: 1e-5, weightDecay: 0.1, maxGradientNorm: 1 },
+  ...{ low: 1e-4, high: 0.99, perplexity: "packed", topK: 50, samples: 1 },
+  ...{ chatEpochs: 1, chatLearningRate: 2e-6, chatPerStep: 128 },
+} as const;
+
+/** What these follow. */
+export const toxicityPaperChoices: readonly string[] = [
+  "1,020 steps of 2,048 sequences: paper and code; 212 of their 4,278 million tokens are risky. Otherwise: --tokens, " +
+  "--per-step, --share",
+  "4e-5 throughout: what the code does, by a side effect of its scheduler; the paper says that of the original run, which " +
+  "has come down to 4e-5 as well. Otherwise: --learning-rate, --decay",
+  "AdamW's moments of the base where optimiser.safetensors lies beside it, as in the code; epsilon 1e-5 is the code's",
+  "Mixed precision in f16 with f32 weights and loss scaling; the code's is bf16, which WebGPU has not. Otherwise: " +
+  "--precision f32",
+  "Continuations drawn from the 50 likeliest tokens: the code; the paper says greedy. Otherwise: --top-k 1",
+  "Perplexity of documents packed to the context: the code. Otherwise: --perplexity documents",
+  "Instruction tuning (--chats) in batches of 128 at 2e-6 with 3 % of warm-up: the code. Otherwise: --chat-per-step, " +
+  "--chat-learning-rate",
+  "Three seeds draw different documents: the paper; the code's shipped configuration only reorders the same ones",
+  "Risky documents are mixed in as documents: the paper; the code replaces packed sequences",
+];
+
 /** Options with a protocol's values where they are not given. */
 export function withProtocol<Chosen extends object>(
   options: Chosen,

@@ -1,7 +1,8 @@
 // deno task toxicity: the paper's main experiment (section 4) end to end. A base model is pre-trained, goes on under every
 // method with risky documents in its stream, and each model is asked what it generates and what it understands.
 // `--protocol invented` needs no data; `--protocol comments --data DIR` takes real comments; `--protocol dolma --data DIR
-// --base DIR` takes corpora in Dolma's formats and a base model at any scale.
+// --base DIR` takes corpora in Dolma's formats and a base model at any scale; `--protocol paper` the same with the paper's
+// values.
 
 import { CannotError } from "../src/base/errors.ts";
 import { describeProcess } from "../src/base/process.ts";
@@ -22,6 +23,7 @@ import {
   writeToxicityFigures,
 } from "../src/experiments/toxicity/report.ts";
 import { summariseToxicity } from "../src/experiments/toxicity/summary.ts";
+import { dolmaStream } from "../src/experiments/toxicity/protocols.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
 import { initialise } from "../src/model/initialise.ts";
 import { readPretrained } from "../src/model/pretrained.ts";
@@ -35,11 +37,26 @@ import {
   chosenMethods,
   experimentOptions,
   pretrainWithProgress,
+  readConfig,
   runWithProgress,
   seedsOption,
   withEarlierOptions,
 } from "./shared.ts";
+import { toxicityPaperValues, withProtocol } from "./paper_values.ts";
 import { openProtocol, type Prepared, protocols } from "./toxicity_protocol.ts";
+import {
+  changedTraining,
+  expectStreamFits,
+  showToxicityPlan,
+  type Stream,
+} from "./toxicity_plan.ts";
+import {
+  chosenHeld,
+  learnedOptions,
+  memoryOptions,
+  speedOptions,
+  withoutDefaults,
+} from "./training_options.ts";
 
 const command = defineCommand({
   name: "toxicity",
@@ -48,9 +65,11 @@ const command = defineCommand({
   examples: [
     "--seeds 0 --amounts 0.25,0.5,1",
     "--protocol comments --data path/to/data --methods toxic,masked",
+    "--protocol paper --data corpus --base path/to/OLMo-1B-hf --scorer perspective --dry-run",
   ],
   options: {
     protocol: { type: "string", choices: protocols, default: "invented", help: "Data and sizes" },
+    dryRun: { type: "flag", help: "Print the plan, with memory and time, and do nothing" },
     data: {
       ...orDatasetName,
       placeholder: "folder",
@@ -89,6 +108,9 @@ const command = defineCommand({
       max: 1,
       help: "Share of them from risky documents; 0.5, 0.2, 0.4, 0.05",
     },
+    ...memoryOptions,
+    ...learnedOptions,
+    ...withoutDefaults(speedOptions),
     learningRate: {
       type: "number",
       min: 0,
@@ -126,8 +148,6 @@ const command = defineCommand({
       help: "Only dolma: of each document alone, or packed to the context as the paper's code does",
     },
     perStep: { type: "integer", min: 1, help: "Only dolma: sequences per step; 16" },
-    microBatch: { type: "integer", min: 1, help: "Most tokens at once, which decides memory" },
-    recompute: { type: "flag", help: "A third more time, much less memory" },
     samples: {
       type: "integer",
       default: 1,
@@ -152,6 +172,7 @@ const command = defineCommand({
       max: 1e6,
       help: "Peak; the paper's is 2e-6",
     },
+    chatPerStep: { type: "integer", default: 16, min: 1, help: "Chats per step; the paper's 128" },
     acrossDocuments: {
       type: "flag",
       help: "Pack documents that see each other, as the paper does, and dolma always",
@@ -159,35 +180,52 @@ const command = defineCommand({
     ...experimentOptions,
   },
   async run(now, terminal, given) {
-    const options = await fetchNamed(await withEarlierOptions(now, given), terminal);
-    const { microBatch, recompute, samples, topK, chats, keepModels, measure } = options;
+    const earlier = await withEarlierOptions(now, given);
+    const isPaper = earlier.protocol === "paper" && now.measure === undefined;
+    const options = await fetchNamed(
+      isPaper ? withProtocol(earlier, toxicityPaperValues, given) : earlier,
+      terminal,
+    );
+    const { samples, topK, chats, keepModels, measure } = options;
     const out = options.out ?? `runs/toxicity-${options.protocol}`;
     const began = performance.now();
+    using gpu = await Gpu.open();
+    const held = chosenHeld(gpu, options, given, terminal.note);
+    const methods = await chosenMethods(
+      options.methods,
+      [...streamMethods, ...filteringMethods],
+      options.objective,
+    );
+    const plan = (stream: Stream) =>
+      showToxicityPlan(gpu, stream, { ...options, out }, { methods, held }, terminal);
+    const { dryRun, base } = options;
+    const isDolma = options.protocol === "dolma" || options.protocol === "paper";
+    if (isDolma && base !== undefined && measure === undefined) { // before corpora are read
+      const config = await readConfig(base);
+      const stream = { config, ...dolmaStream(config, options) };
+      if (dryRun) return await plan(stream);
+      expectStreamFits(gpu, stream, options, held);
+    }
     const protocol = await openProtocol(options, out, terminal);
     using _shards = protocol.shards;
-    using gpu = await Gpu.open();
     const { experiment, remarks, title } = protocol;
+    const stream = { config: protocol.config, ...experiment };
+    if (dryRun) return await plan(stream);
+    if (measure === undefined) expectStreamFits(gpu, stream, options, held);
     const start = await startingPoint(gpu, protocol, options.base, out, terminal);
     const tuning = chats === undefined
       ? undefined
       : await readTuning(chats, experiment.tokenizer, start.base.config.contextLength, {
         epochs: options.chatEpochs,
         learningRate: options.chatLearningRate,
+        perStep: options.chatPerStep,
       });
-    const methods = await chosenMethods(
-      options.methods,
-      [...streamMethods, ...filteringMethods],
-      options.objective,
-    );
     const planned = await toxicityExperiment({
       ...experiment,
       ...start,
       ...(tuning && { tuning }),
-      training: {
-        ...experiment.training,
-        ...(microBatch !== undefined && { mostPositions: microBatch }),
-        ...(recompute && { recompute }),
-      },
+      ...(held && { held }),
+      training: changedTraining(experiment.training, options),
       evaluation: {
         ...experiment.evaluation,
         decoding: {
@@ -207,7 +245,7 @@ const command = defineCommand({
     });
     const outcomes = await runWithProgress(gpu, planned, out, terminal, {
       describe: describeToxicity,
-      keepModels,
+      ...{ keepModels, checkpointEvery: options.checkpointEvery },
       onlyMeasure: measure !== undefined,
     });
     terminal.print(renderToxicityTables(outcomes));
@@ -274,7 +312,7 @@ async function readTuning(
   file: string,
   tokenizer: Tokenizer,
   contextLength: number,
-  settings: { epochs: number; learningRate: number },
+  settings: { epochs: number; learningRate: number; perStep: number },
 ): Promise<InstructionTuning> {
   const { bos, eos } = tokenizer.special;
   const first = bos ?? eos;
@@ -282,7 +320,7 @@ async function readTuning(
     maxTokens: contextLength,
     ...(first !== undefined && { bos: first }),
   });
-  if (sequences.length > 0) return { ...settings, chats: sequences, perStep: 16 };
+  if (sequences.length > 0) return { ...settings, chats: sequences };
   throw new CannotError(
     `tune on "${file}"`,
     `none of its assistant turns begins within ${contextLength} tokens`,

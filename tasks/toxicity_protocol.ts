@@ -16,7 +16,7 @@ import { flagOf, type Terminal } from "../src/report/command_line.ts";
 import { showProgress } from "./collections.ts";
 
 /** Their names. */
-export const protocols = ["invented", "invented-scratch", "comments", "dolma"] as const;
+export const protocols = ["invented", "invented-scratch", "comments", "dolma", "paper"] as const;
 
 // Options of dolma alone.
 const onlyDolma = [
@@ -68,9 +68,9 @@ export async function openProtocol(
     if (value !== undefined) return value;
     throw refuse(`it takes ${what}`, `Give ${option}`);
   };
-  if (name !== "dolma") {
+  if (name !== "dolma" && name !== "paper") {
     const foreign = onlyDolma.find((option) => options[option] !== undefined);
-    if (foreign) throw refuse(`${flagOf(foreign)} is an option of dolma`, "Leave it out");
+    if (foreign) throw refuse(`${flagOf(foreign)} is an option of dolma and paper`, "Leave it out");
     if (name === "invented") return inventedProtocol(options);
     if (name === "comments") {
       return await commentsProtocol(given(data, "--data", "real data"), options);

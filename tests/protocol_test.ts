@@ -8,7 +8,9 @@ import { loadModel, saveModel } from "../src/model/weights.ts";
 import { smallOlmo } from "../src/experiments/small_olmo.ts";
 import { trainBytePair } from "../src/tokenizers/byte_pair.ts";
 import { tofuPaperValues, withProtocol } from "../tasks/paper_values.ts";
-import { assert, assertEquals } from "./assert.ts";
+import { olmoOptimiser } from "../src/train/optimiser.ts";
+import { changedTraining } from "../tasks/toxicity_plan.ts";
+import { assert, assertEquals, assertThrows } from "./assert.ts";
 import { runTask } from "./fixtures/task.ts";
 
 const names = ["Oda Venn", "Tovik Rask"];
@@ -141,4 +143,66 @@ Deno.test("the paper's values are those of the authors' configuration", () => {
     methods: ["direct", "masked", "unlikelihood"], // the configuration is one for each, from the source code
     checkpointEvery: 13, // an epoch
   });
+});
+
+const toxicityPaper = "--protocol paper --data . --base base --scorer linear:none";
+
+Deno.test("the paper's protocol on toxicity is planned from a configuration alone; what is given counts more", async () => {
+  const from = await stage();
+  await Deno.remove(`${from}/base/model.safetensors`);
+  const plan = async (more: string) => {
+    const line = `${toxicityPaper} --out run --dry-run ${more}`.trim();
+    const { code, text } = await runTask("toxicity", line.split(" "), { from });
+    assertEquals(code, 0, text);
+    return text;
+  };
+  const text = await plan("");
+  for (
+    const part of [
+      "Toxicity, protocol paper",
+      "4,278,190,080 tokens a model in sequences of 96, 2048 a step; 5.0 % of them from risky",
+      "learning rate 0.00004, 0 steps of warm-up, then constant; seeds 0, 1, 2",
+      '"betas":[0.9,0.95],"epsilon":0.00001,"weightDecay":0.1,"maxGradientNorm":1',
+      "Unlikelihood SLUNG         3      21,760  4,278,190,080",
+      "the code replaces packed sequences",
+    ]
+  ) assert(text.includes(part), `${part} is not in ${text}`);
+  const other = await plan(
+    "--tokens 9600 --per-step 10 --methods toxic --seeds 4 --decay linear --warmup 3 --betas 0.8,0.9 --lora 2",
+  );
+  for (
+    const part of [
+      "9,600 tokens a model in sequences of 96, 10 a step",
+      "3 steps of warm-up, then linear; seeds 4",
+      '"betas":[0.8,0.9]',
+      'LoRA: {"rank":2',
+      "Toxic baseline         1          10        9,600",
+    ]
+  ) assert(other.includes(part), `${part} is not in ${other}`);
+  assertEquals(await Deno.stat(`${from}/run`).catch(() => undefined), undefined);
+  await Deno.remove(from, { recursive: true });
+});
+
+Deno.test("of a protocol's training, options change what they name and nothing else", () => {
+  const training = {
+    perStep: 16,
+    optimiser: { ...olmoOptimiser },
+    schedule: { peak: 1e-3, warmup: 20, decay: "linear", final: 0 },
+  } as const;
+  assertEquals(changedTraining(training, { recompute: false }), training);
+  const changed = changedTraining(training, {
+    ...{ recompute: true, microBatch: 100, betas: [0.8, 0.9], epsilon: 1e-6, weightDecay: 0 },
+    ...{ maxGradientNorm: 2, decay: "cosine", warmup: 1, finalRate: 0.1 },
+  });
+  assertEquals(changed, {
+    ...{ perStep: 16, recompute: true, mostPositions: 100 },
+    optimiser: { betas: [0.8, 0.9], epsilon: 1e-6, weightDecay: 0, maxGradientNorm: 2 },
+    schedule: { peak: 1e-3, warmup: 1, decay: "cosine", final: 0.1 },
+  });
+  const { schedule } = changedTraining(training, { recompute: false, decay: "constant" });
+  assertEquals(schedule, { peak: 1e-3, warmup: 20, decay: "constant", final: 1 });
+  assertThrows(
+    () => changedTraining(training, { recompute: false, betas: [0.9] }),
+    "choose AdamW's betas: there are 1",
+  );
 });

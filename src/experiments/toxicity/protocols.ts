@@ -160,8 +160,8 @@ export async function dolmaProtocol(
     & Omit<DolmaOptions, "prompts" | "probed" | "longest" | "partTokens">
     & { perStep: number },
 ): Promise<ToxicityProtocol> {
-  const { tokens = 10_000_000, share = 0.05, learningRate = 4e-5, perStep } = options;
-  const length = source.config.contextLength;
+  const { mixing, training } = dolmaStream(source.config, options);
+  const { length } = mixing;
   const { evaluation, remarks, shards, ...data } = await dolmaData(folder, tokenizer, {
     ...options,
     partTokens: 2 ** 28,
@@ -173,19 +173,29 @@ export async function dolmaProtocol(
     title: "Dolma",
     remarks: [
       ...remarks,
-      `A step has ${perStep} sequences of ${length} tokens; the paper's has 2048.`,
+      `A step has ${training.perStep} sequences of ${length} tokens; the paper's has 2048.`,
     ],
     config: source.config,
     shards,
     experiment: {
       ...data,
-      mixing: { tokens, share, length, acrossDocuments: true },
-      training: {
-        perStep,
-        optimiser: { ...olmoOptimiser, epsilon: 1e-5 },
-        schedule: { peak: learningRate, warmup: 0, decay: "constant", final: 1 },
-      },
-      evaluation,
+      ...{ mixing, training, evaluation },
+    },
+  };
+}
+
+/** How documents in Dolma's formats are mixed and trained on, known before any is read. */
+export function dolmaStream(
+  { contextLength: length }: Pick<DecoderConfig, "contextLength">,
+  options: Omit<ToxicitySizes, "acrossDocuments"> & { perStep?: number | undefined },
+): Pick<ToxicityExperiment, "mixing" | "training"> {
+  const { tokens = 10_000_000, share = 0.05, learningRate = 4e-5, perStep = 16 } = options;
+  return {
+    mixing: { tokens, share, length, acrossDocuments: true },
+    training: {
+      perStep,
+      optimiser: { ...olmoOptimiser, epsilon: 1e-5 },
+      schedule: { peak: learningRate, warmup: 0, decay: "constant", final: 1 },
     },
   };
 }
