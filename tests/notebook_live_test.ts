@@ -108,6 +108,20 @@ Deno.test({
 });
 
 Deno.test({
+  name: "a training with checkpoints of its own is handed no other place for them",
+  sanitizeOps: false,
+  sanitizeResources: false,
+  async fn() {
+    const names = async (hooks: object) => await Promise.resolve(Object.keys(hooks));
+    await inJupyter(async () => {
+      const own = await liveTraining({ title: "t", ownCheckpoints: true }, names);
+      assertEquals(own, ["onLog", "signal"]);
+      assertEquals(await liveTraining({ title: "t" }, names), ["onLog", "signal", "checkpoint"]);
+    });
+  },
+});
+
+Deno.test({
   name: "a training that fails is shown as failed, and its error goes on",
   sanitizeOps: false,
   sanitizeResources: false,

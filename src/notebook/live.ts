@@ -19,12 +19,16 @@ import { lessonFolder } from "./cache.ts";
 import { displayable, jupyter, send, show } from "./display.ts";
 import { type TrainingEntry, trainingPicture, type TrainingState } from "./live_picture.ts";
 
-/** What to hand to `fit`, `pretrain` or `trainOnSpans`: `fit(model, { …, ...hooks })`. */
-export interface TrainingHooks {
+/** What to hand to `pretrain` or `trainOnSpans`, which keep checkpoints of their own. */
+export interface LiveHooks {
   /** Feeds the display. */
   onLog: (entry: TrainingEntry, steps?: number) => void;
   /** Aborted by an interrupt. */
   signal: AbortSignal;
+}
+
+/** What to hand to `fit`: `fit(model, { …, ...hooks })`. */
+export interface TrainingHooks extends LiveHooks {
   /** Keeps what an interrupted `fit` has done, under a name that its model, data and settings decide. */
   checkpoint: CheckpointStore;
 }
@@ -50,16 +54,20 @@ export interface LiveTrainingOptions {
  * ```
  * @throws {CannotError} when the cell was interrupted; it says whether the same cell goes on or begins anew.
  */
-export async function liveTraining<Result>(
-  options: LiveTrainingOptions,
-  training: (hooks: TrainingHooks) => Promise<Result>,
+export async function liveTraining<Result, Own extends boolean = false>(
+  options: LiveTrainingOptions & { ownCheckpoints?: Own },
+  training: (hooks: Own extends true ? LiveHooks : TrainingHooks) => Promise<Result>,
 ): Promise<Result> {
   using interrupt = listenForInterrupt();
   const { signal } = interrupt;
   const screen = openScreen(options);
   const kept = new InterruptedRuns(`${await lessonFolder("interrupted")}`, signal);
   try {
-    const result = await training({ onLog: screen.update, signal, checkpoint: kept });
+    const hooks = {
+      ...{ onLog: screen.update, signal },
+      ...(!options.ownCheckpoints && { checkpoint: kept }),
+    };
+    const result = await training(hooks as Parameters<typeof training>[0]);
     if (!signal.aborted) {
       await kept.forget();
       await screen.end("finished");

@@ -23,6 +23,7 @@ export { lessonFolder, projectPath } from "./cache.ts";
 export {
   liveExperiment,
   type LiveExperimentOptions,
+  type LiveHooks,
   liveTraining,
   type LiveTrainingOptions,
   type TrainingHooks,
