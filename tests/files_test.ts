@@ -1,3 +1,4 @@
+import { gzipSync, zstdCompressSync } from "node:zlib";
 import { describeBytes } from "../src/base/bytes.ts";
 import { readJson, readText } from "../src/base/files.ts";
 import { freeSpace } from "../src/base/free_space.ts";
@@ -78,6 +79,10 @@ Deno.test("text with NULs, which is UTF-16 without its mark, is refused with fil
   const onMalformed = ({ message }: Error) => malformed.push(message);
   await Array.fromAsync(readLines(path, { onMalformed }));
   assertEquals(malformed.length, 2);
+  for (const compress of [gzipSync, zstdCompressSync]) {
+    await Deno.writeFile(path, compress("The old mill.".repeat(50)));
+    await assertRejects(() => readText(path), `Cannot read "${path}": it is compressed`);
+  }
   await Deno.writeTextFile(path, "The\nold\0mill");
   await assertRejects(() => readText(path), `Cannot read "${path}" line 2: it holds a NUL`);
 });

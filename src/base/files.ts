@@ -67,6 +67,8 @@ export async function readJson(path: string, longest = 2 ** 26): Promise<unknown
   }
 }
 
+const compressedBegin = [[0x1f, 0x8b], [0x28, 0xb5, 0x2f, 0xfd]]; // gzip and Zstandard
+
 /**
  * Reads a UTF-8 text file; a byte order mark is dropped.
  *
@@ -81,6 +83,10 @@ export async function readText(path: string, longest = 2 ** 28): Promise<string>
       (lines, byte) => byte === 0x0a ? lines + 1 : lines,
       1,
     );
+    const isCompressed = compressedBegin.some((begin) =>
+      begin.every((byte, i) => bytes[i] === byte)
+    );
+    if (isCompressed) throw new CannotError(`read "${path}"`, "it is compressed", "Decompress it");
     const why = "it holds a NUL, as UTF-16 and binary files do";
     throw new CannotError(`read "${path}" line ${line}`, why, "Save the file as UTF-8");
   }
