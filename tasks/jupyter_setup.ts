@@ -13,7 +13,7 @@ export interface Part {
   name: string;
   /** Commands, any of which shows by ending well that the part is there. */
   probes: readonly (readonly string[])[];
-  /** Debian's packages, the preferred one first: the first that the system's sources have is installed. */
+  /** Debian's packages, or several with spaces between, the preferred first: the first that there is is installed. */
   debian: readonly string[];
   /** What to install elsewhere, for pip or pipx. */
   python: string;
@@ -33,7 +33,7 @@ export const client: Part = {
 export const frontend: Part = {
   name: "Jupyter",
   probes: [["jupyter-lab", "--version"], ["jupyter-notebook", "--version"]],
-  debian: ["jupyterlab", "jupyter-notebook"],
+  debian: ["jupyterlab jupyter-nbformat", "jupyter-notebook jupyter-nbformat"],
   python: "pipx install jupyterlab",
 };
 
@@ -77,7 +77,8 @@ export async function requirePart(part: Part, note: (line: string) => void): Pro
   const refusals: string[] = [];
   for (const name of plan.packages) {
     note(`${part.name} is missing. Installing ${name} with apt-get …`);
-    const refusal = await aptGet("install", "-y", "-qq", "--no-install-recommends", name);
+    const install = ["install", "-y", "-qq", "--no-install-recommends"];
+    const refusal = await aptGet(...install, ...name.split(" "));
     if (refusal === undefined) break;
     refusals.push(refusal);
     note(`apt-get said: ${refusal}`);

@@ -47,12 +47,12 @@ export async function copyLessons(folder: string, my = `${folder}/my`): Promise<
 /** Lets Jupyter show the copies' outputs; they are this project's own. */
 async function trust(paths: readonly string[]): Promise<boolean> {
   if (paths.length === 0) return true;
-  const command = new Deno.Command("jupyter-trust", {
-    args: [...paths],
-    stdout: "null",
-    stderr: "null",
-  });
-  return await command.output().then(({ success }) => success, () => false);
+  try {
+    const options: Deno.CommandOptions = { args: [...paths], stdout: "null", stderr: "null" };
+    return (await new Deno.Command("jupyter-trust", options).output()).success;
+  } catch { // it is not there, or may not run
+    return false;
+  }
 }
 
 const command = defineCommand({

@@ -1,10 +1,11 @@
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { describeBytes } from "../src/base/bytes.ts";
+import { CannotError } from "../src/base/errors.ts";
 import { readJson, readText } from "../src/base/files.ts";
 import { freeSpace } from "../src/base/free_space.ts";
 import { parseJson } from "../src/base/json.ts";
 import { readLines } from "../src/data/lines.ts";
-import { assertEquals, assertRejects, assertThrows } from "./assert.ts";
+import { assert, assertEquals, assertRejects, assertThrows } from "./assert.ts";
 import { smallDisk } from "./fixtures/small_disk.ts";
 
 const folder = await Deno.makeTempDir();
@@ -96,4 +97,9 @@ Deno.test("JSON of millions of empty lists is refused before it takes fifty time
 Deno.test("a device that never ends is read up to the limit and refused", async () => {
   if (Deno.build.os !== "linux") return;
   await assertRejects(() => readText("/dev/zero", 2 ** 20), 'read "/dev/zero": it has more');
+});
+
+Deno.test("what is quoted from a file can have any length, and the sentence stays short", () => {
+  const { message } = new CannotError("read x", `field "a" is ${"b".repeat(1e6)}`, "Correct it");
+  assert(message.length < 1300 && message.endsWith("bb…. Correct it."), message.slice(-40));
 });

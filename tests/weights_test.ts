@@ -239,6 +239,13 @@ Deno.test("an OLMo survives saving bit by bit, in halves to their precision", as
   assertEquals(loaded.config, config);
   assertEquals(loaded.weights, weights);
   assertEquals(JSON.parse(await Deno.readTextFile(`${folder}/config.json`)).eos_token_id, 2);
+  const beyond = { eos_token_id: [2, config.vocabularySize] };
+  await Deno.writeTextFile(`${folder}/generation_config.json`, JSON.stringify(beyond));
+  await assertRejects(
+    () => openModelFiles(folder),
+    `[2, ${config.vocabularySize}], neither a token id nor a list of such; the model's ids are below`,
+  );
+  await Deno.writeTextFile(`${folder}/generation_config.json`, "{}");
 
   for (const [dtype, tolerance] of [["F16", 2 ** -11], ["BF16", 2 ** -8]] as const) {
     await saveModel(folder, config, weights, { dtype });

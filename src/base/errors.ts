@@ -24,6 +24,12 @@ export class CannotError extends Error {
    * @param remedy What the user can do about it, e.g. `Add the field or remove the line`.
    */
   constructor(what: string, why: string, remedy: string, options?: ErrorOptions) {
-    super(`Cannot ${what}: ${why}. ${remedy}.`, options);
+    super(`Cannot ${short(what)}: ${short(why)}. ${short(remedy)}.`, options);
   }
+}
+
+const longest = 1200; // UTF-16 units of a part: what is quoted from a file can have any length
+
+function short(part: string): string {
+  return part.length <= longest ? part : `${part.slice(0, longest)}…`;
 }

@@ -18,14 +18,19 @@ export interface Ends {
  * Reads which ids end a text.
  *
  * @param config The parsed config.json.
+ * @param vocabularySize The ids below it are tokens.
  * @throws {CannotError} naming the file, when what it says is no token id.
  */
-export async function readEnds(folder: string, config: unknown): Promise<Ends> {
+export async function readEnds(
+  folder: string,
+  config: unknown,
+  vocabularySize: number,
+): Promise<Ends> {
   const file = `${folder}/generation_config.json`;
   const forGeneration = await exists(file)
-    ? endsOf(await readJson(file, longest), file)
+    ? endsOf(await readJson(file, longest), file, vocabularySize)
     : undefined;
-  const ofModel = endsOf(config, `${folder}/config.json`);
+  const ofModel = endsOf(config, `${folder}/config.json`, vocabularySize);
   const ends = forGeneration ?? ofModel;
   if (!ends) return { notes: [] };
   const contradict = forGeneration && ofModel && forGeneration.join() !== ofModel.join();
@@ -52,18 +57,20 @@ export function generationConfig(json: Record<string, unknown>): Record<string, 
   return Object.fromEntries(ids.filter((id) => id in json).map((id) => [id, json[id]]));
 }
 
-function endsOf(json: unknown, file: string): number[] | undefined {
+function endsOf(json: unknown, file: string, vocabularySize: number): number[] | undefined {
   const id = typeof json === "object" && json !== null && "eos_token_id" in json
     ? json.eos_token_id
     : undefined;
   if (id === undefined || id === null) return undefined;
   const ids = [id].flat();
-  if (ids.every((id) => Number.isInteger(id) && (id as number) >= 0 && (id as number) < 2 ** 32)) {
+  const isId = (id: unknown) => Number.isInteger(id) && (id as number) >= 0;
+  if (ids.every((id) => isId(id) && (id as number) < vocabularySize)) {
     return ids.length === 0 ? undefined : (ids as number[]).toSorted((a, b) => a - b);
   }
   throw new CannotError(
     `read "${file}"`,
-    `field "eos_token_id" is ${show(id)}, neither a token id nor a list of such`,
+    `field "eos_token_id" is ${show(id)}, neither a token id nor a list of such` +
+      (ids.every(isId) ? `; the model's ids are below ${vocabularySize}` : ""),
     "Correct the field",
   );
 }

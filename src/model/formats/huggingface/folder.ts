@@ -38,7 +38,7 @@ export async function openHuggingFace(folder: string): Promise<ModelFiles> {
     configFile,
     (names) => notes.push(`config.json: ${names.join(", ")} passed over, as by transformers`),
   );
-  const { ends, notes: notesOnEnds } = await readEnds(folder, json);
+  const { ends, notes: notesOnEnds } = await readEnds(folder, json, config.vocabularySize);
   const naming = namingOf(json as HuggingFaceConfig, config);
   const stored = storedTensors(config, naming);
   const entries = modelTensors(stored, (await readTensorDirectory(folder)).tensors);
