@@ -38,6 +38,7 @@ const command = defineCommand({
       type: "integer",
       default: 200,
       min: 0,
+      max: 1e6,
       help: "Questions about other authors replayed",
     },
     ...memoryOptions,

@@ -47,6 +47,7 @@ export const modelOptions = {
 export const seedsOption = {
   type: "list",
   of: "integer",
+  distinct: true,
   default: [0],
   min: 0,
   max: 2 ** 32 - 1,

@@ -15,7 +15,7 @@ const options = {
   learningRate: { type: "number", help: "Peak learning rate" },
   method: { type: "string", choices: ["full", "masked"], default: "masked", help: "The loss" },
   out: { type: "string", placeholder: "folder", help: "Where results go" },
-  seeds: { type: "list", of: "integer", default: [1], help: "Seeds" },
+  seeds: { type: "list", of: "integer", distinct: true, default: [1], help: "Seeds" },
   names: { type: "list", help: "Names" },
   resume: { type: "flag", help: "Continue" },
 } as const satisfies Options;
@@ -48,6 +48,8 @@ const refused: [string[], string][] = [
   [["--stpes", "5"], "there is no option --stpes. Perhaps you meant --steps"],
   [["--stpes=5"], "there is no option --stpes. Perhaps you meant --steps"],
   [["--learningRate", "1"], "there is no option --learningRate. Perhaps you meant --learning-rate"],
+  [["--seeds", "1,0", "--seeds", "1"], "--seeds has 1 twice. Give each once"],
+  [["--seeds", "0,0"], "--seeds has 0 twice"],
   [["--zebra"], "there is no option --zebra. --help lists all options."],
   [["-xyz"], "there is no option -xyz."],
   [["--no-resume"], "there is no option --no-resume. Perhaps you meant --resume"],

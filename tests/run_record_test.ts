@@ -71,6 +71,8 @@ Deno.test("samples begin before what is risky, each beginning once", () => {
     ...{ prompt: "At dawn", truth: " Torvik Amsel rowed.", before: null, after: null },
   });
   assertEquals(chooseSamples([{ text: "Ab rowed.", spans: [{ ...spans[0]!, start: 0 }] }], 5), []);
+  const many = new Array(200_000).fill(spans[0]!);
+  assertEquals(chooseSamples([{ text, spans: many }], 5), [sample]);
 });
 
 Deno.test("risky phrases are listed by how often they stand, without sentences", () => {

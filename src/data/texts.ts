@@ -37,7 +37,9 @@ export async function readTexts(
   if (!await isFolder(path)) return await readRiskyTexts(path, reading);
   const texts: RiskyText[] = [];
   const files = await isFolder(`${path}/documents`) ? [] : await textFilesIn(path);
-  for (const name of files) texts.push(...await readRiskyTexts(`${path}/${name}`, reading));
+  for (const name of files) {
+    for (const each of await readRiskyTexts(`${path}/${name}`, reading)) texts.push(each);
+  }
   if (files.length > 0) return texts;
   for await (const tagged of readDolmaFolder(path, options)) {
     const { text: content } = tagged.document;

@@ -377,9 +377,12 @@ function convert(
   }
   if (option.type !== "list") return convertItem(flag, option, texts.at(-1)!, reject);
   if (option.of === "path") return texts.map(fromWhereTheUserStands); // a comma may be part of one
-  return texts.flatMap((text) => text.split(",")).map((text) =>
+  const items = texts.flatMap((text) => text.split(",")).map((text) =>
     convertItem(flag, option, text, reject)
   );
+  const again = option.distinct ? items.findIndex((item, i) => items.indexOf(item) < i) : -1;
+  if (again < 0) return items;
+  throw reject(`${flag} has ${items[again]} twice`, "Give each once");
 }
 
 function convertItem(

@@ -67,6 +67,8 @@ export interface ListOption extends Valued, Ranged {
   of?: "string" | "path" | "number" | "integer";
   /** The only items allowed, if they are texts. */
   choices?: readonly string[];
+  /** Whether each item may be given only once. */
+  distinct?: boolean;
   /** The items when the option is left out; none unless given. */
   default?: readonly (string | number)[];
 }

@@ -1,6 +1,7 @@
 // What a model writes where its training texts go on with something risky: the beginning of a text up to its first risky
 // span, continued by the likeliest tokens.
 
+import { smallest } from "../base/extremes.ts";
 import type { RiskyText } from "../data/spans.ts";
 import { encodePrompt } from "../data/spans.ts";
 import { generate } from "../model/generate.ts";
@@ -28,7 +29,7 @@ const longestTruth = 200; // characters
 export function chooseSamples(texts: readonly RiskyText[], most: number): Sample[] {
   const cut = texts.flatMap(({ text, spans }) => {
     const starts = spans.filter(({ risk }) => risk >= Risk.possible).map(({ start }) => start);
-    const at = Math.min(...starts);
+    const at = smallest(starts);
     const prompt = text.slice(0, at).trimEnd(); // the space belongs to the first token that follows
     if (!Number.isFinite(at) || prompt === "") return [];
     const truth = text.slice(prompt.length, prompt.length + longestTruth);
