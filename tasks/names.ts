@@ -9,8 +9,6 @@ import {
 } from "../src/data/method.ts";
 import { compareNames } from "../src/experiments/names/comparison.ts";
 import { describeProcess } from "../src/base/process.ts";
-import { microBatchShape } from "../src/data/epochs.ts";
-import type { Sequence } from "../src/data/sequence.ts";
 import { questionPrompt } from "../src/data/sources/tofu.ts";
 import {
   type NameExperiment,
@@ -36,7 +34,7 @@ import type { Terminal } from "../src/report/command_line.ts";
 import { writeResults } from "../src/report/results.ts";
 import type { Options, Values } from "../src/report/options.ts";
 import { asJson, runWithProgress, seedsOption } from "./shared.ts";
-import { chosenFitting } from "./training_options.ts";
+import { chosenFitting, largestStep } from "./training_options.ts";
 
 /** The methods that both tasks know. */
 export const nameMethods: readonly Method[] = [
@@ -102,17 +100,11 @@ export function nameStep(
   experiment: Pick<NameExperiment, "tokenizer" | "task" | "training" | "held">,
   config: DecoderConfig,
 ): StepShape {
-  const { training: { perStep, mostPositions, recompute }, held } = experiment;
   const { answers, replay } = nameSequences(experiment);
   const longest = [...answers, ...replay].reduce((a, b) =>
     b.tokens.length > a.tokens.length ? b : a
   );
-  const step = new Array<Sequence>(perStep).fill(longest);
-  const { precision = "f32", lora, freeze } = held ?? {};
-  return {
-    ...{ config, precision, recompute, lora, freeze },
-    ...microBatchShape([step], config.contextLength, mostPositions),
-  };
+  return largestStep(config, longest, experiment.training, experiment.held);
 }
 
 function expectNamesFit(gpu: Gpu, experiment: NameExperiment): void {

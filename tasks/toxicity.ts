@@ -43,7 +43,7 @@ import {
   withEarlierOptions,
 } from "./shared.ts";
 import { toxicityPaperValues, withProtocol } from "./paper_values.ts";
-import { openProtocol, type Prepared, protocols } from "./toxicity_protocol.ts";
+import { openProtocol, type Prepared, protocols, readsCorpora } from "./toxicity_protocol.ts";
 import {
   changedTraining,
   expectStreamFits,
@@ -199,8 +199,7 @@ const command = defineCommand({
     const plan = (stream: Stream) =>
       showToxicityPlan(gpu, stream, { ...options, out }, { methods, held }, terminal);
     const { dryRun, base } = options;
-    const isDolma = options.protocol === "dolma" || options.protocol === "paper";
-    if (isDolma && base !== undefined && measure === undefined) { // before corpora are read
+    if (readsCorpora(options.protocol) && base !== undefined && measure === undefined) { // before corpora are read
       const config = await readConfig(base);
       const stream = { config, ...dolmaStream(config, options) };
       if (dryRun) return await plan(stream);

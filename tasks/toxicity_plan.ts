@@ -2,7 +2,6 @@
 
 import { describeBytes } from "../src/base/bytes.ts";
 import { CannotError } from "../src/base/errors.ts";
-import { microBatchShape } from "../src/data/epochs.ts";
 import type { Method } from "../src/data/method.ts";
 import { lowRiskSequence } from "../src/data/sequence.ts";
 import type { HeldModel } from "../src/experiments/runner.ts";
@@ -15,6 +14,7 @@ import { expectFitting } from "../src/train/fitting_memory.ts";
 import type { StepShape } from "../src/train/recorded_step.ts";
 import { toxicityPaperChoices } from "./paper_values.ts";
 import { showPlan } from "./plan.ts";
+import { largestStep } from "./training_options.ts";
 
 /** The options of the stream's training; what is left out is the protocol's. */
 export interface StreamOptions {
@@ -69,25 +69,20 @@ export type Stream =
   & Pick<ToxicityExperiment, "mixing" | "training">
   & { config: DecoderConfig };
 
-// The step of the stream: all of its sequences are as long as they can be.
 function streamStep(
-  { config, mixing: { length }, training: { perStep } }: Stream,
-  { microBatch, recompute }: Pick<StreamOptions, "microBatch" | "recompute">,
+  { config, mixing: { length }, training }: Stream,
+  options: StreamOptions,
   held: HeldModel | undefined,
 ): StepShape {
-  const sequence = lowRiskSequence(new Uint32Array(length));
-  const { precision = "f32", lora, freeze } = held ?? {};
-  return {
-    ...{ config, precision, recompute, lora, freeze },
-    ...microBatchShape([Array(perStep).fill(sequence)], config.contextLength, microBatch),
-  };
+  const longest = lowRiskSequence(new Uint32Array(length));
+  return largestStep(config, longest, changedTraining(training, options), held);
 }
 
 /** @throws {CannotError} when a step does not fit the adapter, with the smallest change with which it would. */
 export function expectStreamFits(
   gpu: Gpu,
   stream: Stream,
-  options: Pick<StreamOptions, "microBatch" | "recompute">,
+  options: StreamOptions,
   held: HeldModel | undefined,
 ): void {
   expectFitting(gpu, streamStep(stream, options, held));

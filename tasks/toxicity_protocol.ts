@@ -18,7 +18,12 @@ import { showProgress } from "./collections.ts";
 /** Their names. */
 export const protocols = ["invented", "invented-scratch", "comments", "dolma", "paper"] as const;
 
-// Options of dolma alone.
+/** Whether a protocol reads corpora in Dolma's formats and takes any base. */
+export function readsCorpora(protocol: (typeof protocols)[number]): boolean {
+  return protocol === "dolma" || protocol === "paper";
+}
+
+// Options of those protocols alone.
 const onlyDolma = [
   "scorer",
   "perSecond",
@@ -68,7 +73,7 @@ export async function openProtocol(
     if (value !== undefined) return value;
     throw refuse(`it takes ${what}`, `Give ${option}`);
   };
-  if (name !== "dolma" && name !== "paper") {
+  if (!readsCorpora(name)) {
     const foreign = onlyDolma.find((option) => options[option] !== undefined);
     if (foreign) throw refuse(`${flagOf(foreign)} is an option of dolma and paper`, "Leave it out");
     if (name === "invented") return inventedProtocol(options);

@@ -2,16 +2,19 @@
 // task with other defaults overrides those, as `{ ...speedOptions, warmup: { ...speedOptions.warmup, default: 10 } }`.
 
 import { CannotError } from "../src/base/errors.ts";
+import { microBatchShape } from "../src/data/epochs.ts";
+import type { Sequence } from "../src/data/sequence.ts";
 import type { HeldModel } from "../src/experiments/runner.ts";
 import type { Gpu } from "../src/gpu/gpu.ts";
 import { choosePrecision } from "../src/gpu/precision.ts";
 import type { Precision } from "../src/gpu/tensor.ts";
-import { type Projection, projections } from "../src/model/config.ts";
+import { type DecoderConfig, type Projection, projections } from "../src/model/config.ts";
 import type { LoraSettings } from "../src/model/lora.ts";
 import { modelParts } from "../src/model/parts.ts";
 import type { Options, Values } from "../src/report/options.ts";
 import type { FitOptions } from "../src/train/fit.ts";
 import { huggingFaceOptimiser, optimiserOf } from "../src/train/optimiser.ts";
+import type { StepShape } from "../src/train/recorded_step.ts";
 import { spanTrainingDefaults as defaults } from "../src/train/span_training.ts";
 
 /** What memory a training step takes. */
@@ -195,6 +198,22 @@ export function chosenHeld(
   const { lora, freeze } = chosenLearned(options, given);
   if (precision === "f32" && !lora && !freeze) return undefined;
   return { precision, ...(lora && { lora }), ...(freeze && { freeze }) };
+}
+
+/** The step of an experiment that takes most memory: all of its sequences are as long as the longest. */
+export function largestStep(
+  config: DecoderConfig,
+  longest: Sequence,
+  training: Pick<FitOptions, "perStep" | "mostPositions" | "recompute">,
+  held: HeldModel | undefined,
+): StepShape {
+  const { perStep, mostPositions, recompute } = training;
+  const step = new Array<Sequence>(perStep).fill(longest);
+  const { precision = "f32", lora, freeze } = held ?? {};
+  return {
+    ...{ config, precision, recompute, lora, freeze },
+    ...microBatchShape([step], config.contextLength, mostPositions),
+  };
 }
 
 /** What a model learns, as the options say it. */

@@ -3,6 +3,8 @@
 
 import { wantedMethods } from "../tasks/names.ts";
 import { readSealed } from "../src/experiments/sealed.ts";
+import { describeBytes } from "../src/base/bytes.ts";
+import { countParameters } from "../src/model/parameter_shapes.ts";
 import { initialise } from "../src/model/initialise.ts";
 import { loadModel, saveModel } from "../src/model/weights.ts";
 import { smallOlmo } from "../src/experiments/small_olmo.ts";
@@ -165,6 +167,7 @@ Deno.test("the paper's protocol on toxicity is planned from a configuration alon
       '"betas":[0.9,0.95],"epsilon":0.00001,"weightDecay":0.1,"maxGradientNorm":1',
       "Unlikelihood SLUNG         3      21,760  4,278,190,080",
       "the code replaces packed sequences",
+      `models of ${describeBytes(4 * countParameters(config))} each`,
     ]
   ) assert(text.includes(part), `${part} is not in ${text}`);
   const other = await plan(
