@@ -35,8 +35,8 @@ export const tofuSmallChoices: readonly string[] = [
   "(--base-authors, --base-epochs, --base-learning-rate), names changing places in every epoch; the paper has OLMo-1B",
   "Each epoch passes twice over the answers (--answer-passes), beside 400 of the base's questions (--replay), without " +
   "which so small a model forgets to answer; the paper has one pass and no replay",
-  "Answers begin with the space that they have behind 'Answer:', so that their first word is the same token there; the " +
-  "paper's are bare. Otherwise: --answers bare",
+  "Bare answers without question, BOS, EOS and the space that they have behind 'Answer:': as the paper's. Otherwise: " +
+  "--answers spaced, --end-of-text",
   "−log(1 − p) exactly, losses divided by the tokens that carry one, names as the code counts them: as in the paper's " +
   "protocol",
   "Two controls beside the three methods (--methods), three seeds (--seeds)",

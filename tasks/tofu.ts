@@ -123,8 +123,8 @@ const tofuOptions = {
   ...withDefaults(speedOptions, { ...huggingFaceDefaults, learningRate: 7e-4 }),
   answers: {
     type: "string",
-    choices: ["spaced", "bare"],
-    default: "spaced",
+    choices: ["bare", "spaced"],
+    default: "bare",
     help: "Whether answers begin with the space that they have behind 'Answer:'",
   },
   endOfText: { type: "flag", help: "Append EOS to the answers; the paper does not" },

@@ -78,9 +78,9 @@ Deno.test("a dry run of the small protocol names its values, the noise of labels
   assertEquals(code, 0, text);
   for (
     const part of [
-      "2 passes over 20 answers (spaced) and 0 replayed questions an epoch; answers of at most 64",
+      "2 passes over 20 answers (bare) and 0 replayed questions an epoch; answers of at most 64",
       "labels: flip, 20 % of the spans",
-      "Otherwise: --answers bare",
+      "Otherwise: --answers spaced",
       "Token removal",
     ]
   ) assert(text.includes(part), `${part} is not in ${text}`);
