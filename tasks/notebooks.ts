@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { CannotError } from "../mod.ts";
 import { createProgress } from "../src/report/progress.ts";
 import { exists, readText, writeFileAtomic } from "../src/base/files.ts";
+import { shellWord } from "../src/base/words.ts";
 import { defineCommand, runCommand, type Terminal } from "../src/report/command_line.ts";
 import {
   type CellOutput,
@@ -110,7 +111,9 @@ export async function refuseOwnCells(
     throw new CannotError(
       `make "${path}" again`,
       `cell ${number}${others} is not from its source (it begins "${line.slice(0, 60)}")`,
-      `Keep your work under another name, mv ${path} ${folder}/${name}_mine.ipynb, then run the task again; ` +
+      `Keep your work under another name, mv ${shellWord(path)} ${
+        shellWord(`${folder}/${name}_mine.ipynb`)
+      }, then run the task again; ` +
         "deno task lab opens copies that are never written over",
     );
   }

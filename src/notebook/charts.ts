@@ -63,18 +63,23 @@ export function showLines(
     orient: "bottom",
     columns: 3,
     symbolStrokeWidth: 2,
-    symbolSize: 160,
+    symbolSize: marks ? 90 : 160,
   };
-  const styled = (range: readonly unknown[]) => ({
+  const styled = (range: readonly unknown[], hasLegend = true) => ({
     field: "series",
     type: "nominal",
     scale: { domain: names, range },
-    legend,
+    legend: hasLegend ? legend : null,
   });
   const chart = {
     width: panels ? 270 : 540,
     height: panels ? 230 : 280,
-    mark: { type: "line", strokeWidth: 2, point: marks && { filled: true, size: 50 }, clip: true },
+    mark: {
+      type: "line",
+      strokeWidth: 2,
+      point: marks && { filled: true, size: 50 },
+      clip: !marks,
+    },
     encoding: {
       x: {
         field: "x",
@@ -90,7 +95,7 @@ export function showLines(
         ...(range && { scale: { domain: range } }),
       },
       color: styled(cycle(palette, names.length)),
-      strokeDash: styled(names.map((_, i) => shifted(dashes, i))),
+      strokeDash: styled(names.map((_, i) => shifted(dashes, i)), !marks), // a dashed mark is a smudge
       ...(marks && { shape: styled(names.map((_, i) => shifted(shapes, i))) }),
     },
   };
