@@ -392,7 +392,7 @@ await show(
 //   shows it. How hard a term pulls where the token is *likely* matters less here: masking does not pull at all, and the names
 //   are gone as well.
 // - Methods without labels (Goldfish) spread their effect over all tokens, and names stay. A reference model stands in for
-//   labels only in part: what it leaves out is mostly names, and what it leaves in is enough for some.
+//   labels only in part: it leaves most tokens of names out, and those that it leaves in are enough to say some.
 // - Several losses do about equally well, and the best of many owes a part of its lead to luck. With one seed and few people,
 //   that is all that can be said.
 //
