@@ -1,5 +1,5 @@
-// deno task fuzz:kills: ends train, prepare and export with SIGKILL again and again, half of the time while a file is being
-// written, lets them go on, and compares what they leave with what they leave undisturbed.
+// deno task fuzz:kills: ends train, toxicity, prepare and export with SIGKILL again and again, half of the time while a file is
+// being written, lets them go on, and compares what they leave with what they leave undisturbed.
 
 import { CannotError } from "../src/base/errors.ts";
 import { Random } from "../src/base/random.ts";
@@ -14,8 +14,6 @@ const root = new URL("../", import.meta.url);
 interface Job {
   name: string;
   args: readonly string[];
-  /** Its share of the kills. */
-  share: number;
 }
 
 /** What came of it. */
@@ -31,10 +29,10 @@ interface Outcome {
 const command = defineCommand({
   name: "fuzz:kills",
   summary:
-    "Kills train, prepare and export at random moments, and compares what they leave behind.",
+    "Kills train, toxicity, prepare and export at random moments, and compares what they leave.",
   examples: ["--kills 100", "--kills 20 --seed 3"],
   options: {
-    kills: { type: "integer", default: 100, min: 3, help: "In all; two fifths of them of train" },
+    kills: { type: "integer", default: 100, min: 4, help: "In all; a quarter of them of each" },
     seed: { type: "integer", default: 0, min: 0, max: 2 ** 32 - 1, help: "Decides the moments" },
   },
   async run({ kills, seed }, terminal) {
@@ -42,9 +40,10 @@ const command = defineCommand({
     try {
       const outcomes: Outcome[] = [];
       using progress = createProgress({ total: kills, label: "Killing" });
-      for (const job of await jobsIn(folder)) {
+      await writeInputs(folder);
+      for (const [i, job] of jobs.entries()) {
         const before = outcomes.reduce((sum, { kills }) => sum + kills, 0);
-        const share = job === jobs.at(-1) ? kills - before : Math.ceil(kills * job.share);
+        const share = Math.ceil((kills - before) / (jobs.length - i));
         const onKill = (done: number) => progress.update(before + done, job.name);
         outcomes.push(await tormented(job, { folder, kills: share, seed, onKill }, terminal));
       }
@@ -68,6 +67,7 @@ const command = defineCommand({
 export default command;
 
 const model = new URL("models/invented-base", root).pathname;
+const ofMany = ["--data", "many.jsonl", "--tokenizer", model, "--part-size", "1"];
 const jobs: readonly Job[] = [
   {
     name: "train",
@@ -75,42 +75,21 @@ const jobs: readonly Job[] = [
       ...["--data", "few.jsonl", "--model", model, "--max-length", "32", "--per-step", "4"],
       ...["--checkpoint-every", "1", "--show", "0"],
     ],
-    share: 0.4,
   },
   {
-    name: "prepare",
+    name: "toxicity",
     args: [
-      "--data",
-      "many.jsonl",
-      "--tokenizer",
-      model,
-      "--part-size",
-      "1",
-      "--held-out-files",
-      "0",
+      ...["--base", "world/base", "--methods", "toxic,masked", "--seeds", "0"],
+      ...["--tokens", "2000", "--checkpoint-every", "1"],
     ],
-    share: 0.3,
   },
-  {
-    name: "export",
-    args: [
-      "olmo",
-      "--data",
-      "many.jsonl",
-      "--tokenizer",
-      model,
-      "--root",
-      "exported",
-      "--part-size",
-      "1",
-    ],
-    share: 0.3,
-  },
+  { name: "prepare", args: [...ofMany, "--held-out-files", "0"] },
+  { name: "export", args: ["olmo", ...ofMany, "--root", "exported"] },
 ];
 
 if (import.meta.main) await runCommand(command);
 
-async function jobsIn(folder: string): Promise<readonly Job[]> {
+async function writeInputs(folder: string): Promise<void> {
   const texts = Array.from({ length: 20_000 }, (_, i) => {
     const text =
       `Question: who wrote book ${i}? Mira Toveld wrote it in the old mill by the river.`;
@@ -119,7 +98,11 @@ async function jobsIn(folder: string): Promise<readonly Job[]> {
   });
   await Deno.writeTextFile(`${folder}/few.jsonl`, texts.slice(0, 48).join(""));
   await Deno.writeTextFile(`${folder}/many.jsonl`, texts.join("")); // two parts of shards
-  return jobs;
+  const base = {
+    name: "toxicity",
+    args: ["--methods", "masked", "--seeds", "0", "--tokens", "1000"],
+  };
+  await finish(base, folder, `${folder}/world`);
 }
 
 interface Torment {
