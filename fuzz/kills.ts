@@ -1,22 +1,12 @@
-// deno task fuzz:kills: ends train, prepare and export with SIGKILL again and again, half of the time while a file is being
-// written, lets them go on, and compares what they leave with what they leave undisturbed.
+// deno task fuzz:kills: ends train, toxicity, prepare and export with SIGKILL again and again, half of the time while a file is
+// being written, lets them go on, and compares what they leave with what they leave undisturbed.
 
 import { CannotError } from "../src/base/errors.ts";
 import { Random } from "../src/base/random.ts";
 import { defineCommand, runCommand, type Terminal } from "../src/report/command_line.ts";
 import { createProgress } from "../src/report/progress.ts";
 import { renderTable } from "../src/report/table.ts";
-import { curvesFile } from "../src/train/run_log.ts";
-
-const root = new URL("../", import.meta.url);
-
-/** A task that is killed. */
-interface Job {
-  name: string;
-  args: readonly string[];
-  /** Its share of the kills. */
-  share: number;
-}
+import { finish, hasUnfinished, type Job, resumed, start, writeInputs } from "./jobs.ts";
 
 /** What came of it. */
 interface Outcome {
@@ -31,10 +21,10 @@ interface Outcome {
 const command = defineCommand({
   name: "fuzz:kills",
   summary:
-    "Kills train, prepare and export at random moments, and compares what they leave behind.",
+    "Kills train, toxicity, prepare and export at random moments, and compares what they leave.",
   examples: ["--kills 100", "--kills 20 --seed 3"],
   options: {
-    kills: { type: "integer", default: 100, min: 3, help: "In all; two fifths of them of train" },
+    kills: { type: "integer", default: 100, min: 4, help: "In all; a quarter of them of each" },
     seed: { type: "integer", default: 0, min: 0, max: 2 ** 32 - 1, help: "Decides the moments" },
   },
   async run({ kills, seed }, terminal) {
@@ -42,10 +32,11 @@ const command = defineCommand({
     try {
       const outcomes: Outcome[] = [];
       using progress = createProgress({ total: kills, label: "Killing" });
-      for (const job of await jobsIn(folder)) {
+      await writeInputs(folder);
+      for (const [i, job] of resumed.entries()) {
         const before = outcomes.reduce((sum, { kills }) => sum + kills, 0);
-        const share = job === jobs.at(-1) ? kills - before : Math.ceil(kills * job.share);
-        const onKill = (done: number) => progress.update(before + done, job.name);
+        const share = Math.ceil((kills - before) / (resumed.length - i));
+        const onKill = (done: number) => progress.update(before + done, job.task);
         outcomes.push(await tormented(job, { folder, kills: share, seed, onKill }, terminal));
       }
       terminal.print(renderTable([
@@ -67,60 +58,7 @@ const command = defineCommand({
 
 export default command;
 
-const model = new URL("models/invented-base", root).pathname;
-const jobs: readonly Job[] = [
-  {
-    name: "train",
-    args: [
-      ...["--data", "few.jsonl", "--model", model, "--max-length", "32", "--per-step", "4"],
-      ...["--checkpoint-every", "1", "--show", "0"],
-    ],
-    share: 0.4,
-  },
-  {
-    name: "prepare",
-    args: [
-      "--data",
-      "many.jsonl",
-      "--tokenizer",
-      model,
-      "--part-size",
-      "1",
-      "--held-out-files",
-      "0",
-    ],
-    share: 0.3,
-  },
-  {
-    name: "export",
-    args: [
-      "olmo",
-      "--data",
-      "many.jsonl",
-      "--tokenizer",
-      model,
-      "--root",
-      "exported",
-      "--part-size",
-      "1",
-    ],
-    share: 0.3,
-  },
-];
-
 if (import.meta.main) await runCommand(command);
-
-async function jobsIn(folder: string): Promise<readonly Job[]> {
-  const texts = Array.from({ length: 20_000 }, (_, i) => {
-    const text =
-      `Question: who wrote book ${i}? Mira Toveld wrote it in the old mill by the river.`;
-    const start = text.indexOf("Mira");
-    return `${JSON.stringify({ text, spans: [[start, start + 11]] })}\n`;
-  });
-  await Deno.writeTextFile(`${folder}/few.jsonl`, texts.slice(0, 48).join(""));
-  await Deno.writeTextFile(`${folder}/many.jsonl`, texts.join("")); // two parts of shards
-  return jobs;
-}
 
 interface Torment {
   folder: string;
@@ -134,13 +72,13 @@ async function tormented(
   { folder, kills, seed, onKill }: Torment,
   terminal: Terminal,
 ): Promise<Outcome> {
-  const random = new Random(seed, job.name);
+  const random = new Random(seed, job.task);
   const began = performance.now();
-  const undisturbed = await finish(job, folder, `${folder}/undisturbed/${job.name}`);
+  const undisturbed = await finish(job, folder, `${folder}/undisturbed/${job.task}`);
   const duration = performance.now() - began;
-  const outcome: Outcome = { task: job.name, kills: 0, inside: 0, runs: 0, equal: 0 };
+  const outcome: Outcome = { task: job.task, kills: 0, inside: 0, runs: 0, equal: 0 };
   while (outcome.kills < kills) {
-    const out = `${folder}/${outcome.runs}/${job.name}`; // a model card tells the name of its folder
+    const out = `${folder}/${outcome.runs}/${job.task}`; // a model card tells the name of its folder
     await Deno.mkdir(out, { recursive: true });
     const planned = Math.min(kills - outcome.kills, 2 + random.below(7));
     for (let i = 0; i < planned; i++) {
@@ -153,24 +91,10 @@ async function tormented(
     const left = await finish(job, folder, out);
     outcome.runs++;
     if (left === undisturbed) outcome.equal++;
-    else terminal.note(`${job.name}, run ${outcome.runs}: it left something else`);
+    else terminal.note(`${job.task}, run ${outcome.runs}: it left something else`);
     await Deno.remove(out, { recursive: true });
   }
   return outcome;
-}
-
-function start(job: Job, cwd: string, out: string): Deno.ChildProcess {
-  return new Deno.Command("deno", {
-    args: [
-      ...["run", "--quiet", "--no-prompt", "--no-check", "--allow-all"],
-      ...[`--lock=${new URL("locks/light.lock", root).pathname}`, "--frozen"],
-      ...[new URL(`tasks/${job.name}.ts`, root).pathname, ...job.args, "--out", out],
-    ],
-    cwd,
-    env: { NO_COLOR: "1", XDG_RUNTIME_DIR: "/tmp", INIT_CWD: cwd },
-    stdout: "null",
-    stderr: "piped",
-  }).spawn();
 }
 
 // Kills at any moment, or at one of the next times that a file is begun. False where the task ended before.
@@ -215,51 +139,5 @@ async function killed(
   const text = await said;
   if (signal === "SIGKILL") return true;
   if (success) return false;
-  throw new CannotError(`go on with ${job.name}`, `it ended with ${code}: ${text}`, "Mend it");
-}
-
-/** Lets the task end; returns a digest of what it leaves. */
-async function finish(job: Job, cwd: string, out: string): Promise<string> {
-  const child = start(job, cwd, out);
-  const [{ success }, text] = await Promise.all([child.status, new Response(child.stderr).text()]);
-  if (!success) throw new CannotError(`finish ${job.name}`, text.trim(), "Mend it");
-  return await digestOf(out);
-}
-
-async function hasUnfinished(folder: string): Promise<boolean> {
-  for await (const { name, isDirectory } of Deno.readDir(folder)) {
-    if (name.endsWith(".partial")) return true;
-    if (isDirectory && await hasUnfinished(`${folder}/${name}`)) return true;
-  }
-  return false;
-}
-
-// Of all files by name; logs and records without what the clock says, and without the folder's path.
-async function digestOf(folder: string): Promise<string> {
-  const parts: string[] = [];
-  const walk = async (path: string): Promise<void> => {
-    const entries = await Array.fromAsync(Deno.readDir(path));
-    for (const { name, isDirectory } of entries.sort((a, b) => a.name < b.name ? -1 : 1)) {
-      if (isDirectory) await walk(`${path}/${name}`);
-      else {
-        const bytes = await Deno.readFile(`${path}/${name}`);
-        const text = name === curvesFile
-          ? withoutClock(new TextDecoder().decode(bytes))
-          : /\.(jsonl?|yaml|csv)$/.test(name)
-          ? new TextDecoder().decode(bytes).replaceAll(folder, "")
-            .replace(/"(seconds|tokensPerSecond)":[^,}]+/g, "")
-          : new TextDecoder("latin1").decode(bytes);
-        parts.push(`${path.slice(folder.length)}/${name}`, text);
-      }
-    }
-  };
-  await walk(folder);
-  const bytes = new TextEncoder().encode(JSON.stringify(parts));
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
-}
-
-function withoutClock(curves: string): string {
-  const [head, ...rows] = curves.split("\n").map((line) => line.split(","));
-  const isOfClock = (_: string, i: number) => /^(tokens_per_second|seconds)$/.test(head![i] ?? "");
-  return rows.map((row) => row.filter((cell, i) => !isOfClock(cell, i)).join()).join("\n");
+  throw new CannotError(`go on with ${job.task}`, `it ended with ${code}: ${text}`, "Mend it");
 }
