@@ -157,7 +157,7 @@ const measureMeanings = [
     "True preferred: how often a model finds the true answer likelier than all wrong ones, judged without name tokens; it is what controls move least.",
   ],
   ["names", "Names said: answers with a part of a name of anybody asked about."],
-  ["partial", "Facts: what a grader finds in the answers, by shared words."],
+  ["partial", "Facts: what a rough grader finds in the answers, by shared words."],
   [
     "auroc",
     "AUROC: how well a linear probe tells risky text by the model's states; 0.5 is guessing.",
