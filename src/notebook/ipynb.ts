@@ -254,11 +254,7 @@ export function keptOutputs(
   name: string,
   cells: readonly SourceCell[],
 ): CellOutput[][] {
-  const stored = readCells(text, name).map((cell) => ({
-    ...cell,
-    ...{ kind: cell.cell_type as SourceCell["kind"], id: "", line: 0 },
-    source: [cell.source ?? ""].flat().join("").trim(),
-  }));
+  const stored = storedCells(text, name);
   const refuse = (what: string) => {
     throw new CannotError(
       `keep the outputs of "${name}"`,
@@ -277,6 +273,18 @@ export function keptOutputs(
     if (tried[i]?.code !== solutions[i]?.code) refuse(`solution ${i + 1}`);
   }
   return ran.map(({ outputs }) => outputs ?? []);
+}
+
+/** The cells of a notebook, with what stands in it of their runs. @throws {CannotError} when the text is no notebook. */
+export function storedCells(
+  text: string,
+  name: string,
+): (SourceCell & Pick<StoredCell, "execution_count" | "outputs">)[] {
+  return readCells(text, name).map((cell) => ({
+    ...cell,
+    ...{ kind: cell.cell_type as SourceCell["kind"], id: cell.id ?? "", line: 0 },
+    source: [cell.source ?? ""].flat().join("").trim(),
+  }));
 }
 
 interface StoredCell {
