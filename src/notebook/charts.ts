@@ -187,7 +187,7 @@ export function showBars(bars: readonly BarValue[], options: BarOptions): Promis
       y: {
         ...label,
         axis: {
-          labelLimit: 320,
+          labelLimit: 480, // estimated at 0.8 em a character
           labelColor: { condition: { test, value: "#9c2f00" }, value: "#222" },
           labelFontWeight: { condition: { test, value: "bold" }, value: "normal" },
         },
