@@ -205,7 +205,8 @@ await showTradeOff(experiments.namePoints(summary), experiments.nameAxesOf(summa
 // %% [markdown]
 // ## Does it hold?
 //
-// The claims of the section, as assertions: this notebook fails if they do not hold here.
+// The claims of the section, as assertions: this notebook fails if they do not hold here. (With a knob turned they may not;
+// then you have found where they end.)
 
 // %%
 const of = (method: string) => {
