@@ -183,7 +183,7 @@ function mapTexts(value: unknown, change: (text: string) => string): unknown {
 
 const longestAlternative = 300;
 
-// What a picture shows, for those who do not see it: exporters take it from the metadata of its type.
+// What a picture shows, for those who do not see it, where nbconvert's classic template looks for it.
 function described(output: CellOutput): CellOutput {
   const data = output.data as Record<string, string | string[]> | undefined;
   if (!data?.["image/png"] || !data["text/plain"]) return output;
