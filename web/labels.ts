@@ -95,6 +95,7 @@ byId("filters").append(
   h("label", { for: "from" }, "score from", from),
   h("label", { for: "to" }, "to", to),
 );
+byId("notice").replaceChildren();
 byId("list").append(list.element);
 byId("editor").append(editor.element);
 editor.element.addEventListener("keydown", (event) => {

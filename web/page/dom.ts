@@ -69,6 +69,11 @@ function drawWaiting(): void {
   }
 }
 
+/** Lets the browser draw, and hear what was typed, before what follows. */
+export function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve));
+}
+
 /** Once, when nothing was asked for a while. */
 export function whenQuiet(milliseconds: number, work: () => void): () => void {
   let timer: ReturnType<typeof setTimeout> | undefined;
