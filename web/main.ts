@@ -25,7 +25,7 @@ let began = { step: 0, time: 0 };
 let busy: "loading" | "training" | undefined;
 let working: Promise<void> = Promise.resolve();
 
-clearFault();
+byId("late").remove();
 const client = startWorker(hear);
 const retokenise = whenQuiet(150, () => tokenise().catch(fault));
 const editor = markedText({
