@@ -159,7 +159,7 @@ export async function longestTask(page: Page, work: () => Promise<unknown>): Pro
   await work();
   await page.evaluate(`performance.mark("the main thread")`);
   await page.send("Tracing.end");
-  const ended = () => page.trace.at(-1)?.name === traceEnd;
+  const ended = () => page.trace.length > from && page.trace.at(-1)!.name === traceEnd;
   while (!ended()) await new Promise((resolve) => setTimeout(resolve, 50));
   const events = page.trace.slice(from);
   const main = events.findLast(({ name }) => name === "the main thread")!;

@@ -4,14 +4,9 @@
 import { Gpu } from "../src/gpu/gpu.ts";
 import { lossOf } from "../src/slung/derivative.ts";
 import { type Base, openBase } from "./engine/base.ts";
+import { plannedSteps } from "./engine/example.ts";
 import { Lab } from "./engine/lab.ts";
-import {
-  type Calls,
-  type Message,
-  type News,
-  plannedSteps,
-  type Request,
-} from "./engine/protocol.ts";
+import type { Calls, Message, News, Request } from "./engine/protocol.ts";
 import { shownTokens } from "./engine/sequences.ts";
 import { missingWebGpu } from "./engine/webgpu.ts";
 

@@ -16,10 +16,9 @@ import { learningRate } from "../../src/train/schedule.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 import { cycle } from "../../src/report/plot_style.ts";
 import type { Base } from "./base.ts";
-import { type Example, riskyPhrases } from "./example.ts";
+import { type Example, plannedSteps, riskyPhrases } from "./example.ts";
 import { answer, type Place, place } from "./measure.ts";
 import { contestants } from "./methods.ts";
-import { plannedSteps } from "./protocol.ts";
 import { epochsOf, sentenceSequence, type ShownToken, shownTokens } from "./sequences.ts";
 import { type Surprise, surpriseOf } from "./surprise.ts";
 

@@ -5,9 +5,6 @@ import type { Example } from "./example.ts";
 import type { Look, StepLosses } from "./lab.ts";
 import type { ShownToken } from "./sequences.ts";
 
-/** Steps after which there are no more. */
-export const plannedSteps = 1000;
-
 /** The adapter that trains. */
 export interface OpenedAdapter {
   name: string;

@@ -1,6 +1,6 @@
 // The controls of the training, and what it says about itself.
 
-import { plannedSteps } from "../engine/protocol.ts";
+import { plannedSteps } from "../engine/example.ts";
 import { h } from "./dom.ts";
 
 /** What can be asked for. */
