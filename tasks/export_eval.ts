@@ -1,13 +1,8 @@
 // deno task export eval --results FOLDER --out FOLDER: what models wrote, for other programs of evaluation.
 
 import { CannotError } from "../src/base/errors.ts";
-import { exists, makeFolder, writeFileAtomic } from "../src/base/files.ts";
-import {
-  type Files,
-  lmEvaluationFiles,
-  openUnlearningFiles,
-  textsByModel,
-} from "../src/eval/interchange.ts";
+import { exists, writeFolder } from "../src/base/files.ts";
+import { lmEvaluationFiles, openUnlearningFiles, textsByModel } from "../src/eval/interchange.ts";
 import { defineCommand } from "../src/report/command_line.ts";
 import { readResults } from "../src/report/results.ts";
 
@@ -55,16 +50,16 @@ export const exportToEvaluations = defineCommand({
       );
     }
     const { mtime } = await Deno.stat(`${results}/results.json`);
-    const files: Files = {};
+    const files = new Map<string, string>();
     for (const model of models) {
       const harness = lmEvaluationFiles(model, { task, date: mtime ?? new Date(0) });
       const unlearning = openUnlearningFiles(model, { split });
-      for (const [path, text] of Object.entries(harness)) files[`lm_eval/${path}`] = text;
+      for (const [path, text] of Object.entries(harness)) files.set(`lm_eval/${path}`, text);
       for (const [path, text] of Object.entries(unlearning)) {
-        files[`open_unlearning/${path}`] = text;
+        files.set(`open_unlearning/${path}`, text);
       }
     }
-    for (const path of Object.keys(files)) {
+    for (const path of files.keys()) {
       if (!await exists(`${out}/${path}`)) continue;
       throw new CannotError(
         `write "${out}/${path}"`,
@@ -72,12 +67,9 @@ export const exportToEvaluations = defineCommand({
         "Choose another folder",
       );
     }
-    for (const [path, text] of Object.entries(files)) {
-      await makeFolder(`${out}/${path.slice(0, path.lastIndexOf("/"))}`);
-      await writeFileAtomic(`${out}/${path}`, text);
-    }
+    await writeFolder(out, files);
     const names = models.map(({ model }) => model);
-    terminal.print(`${Object.keys(files).length} files of ${names.join(", ")} are in ${out}.`);
-    return { out, models: names, files: Object.keys(files) };
+    terminal.print(`${files.size} files of ${names.join(", ")} are in ${out}.`);
+    return { out, models: names, files: [...files.keys()] };
   },
 });

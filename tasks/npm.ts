@@ -1,7 +1,7 @@
 // deno task npm: the part of the library that needs no files, as an npm package for Node and bundlers: one module, in syntax
 // that Node 22 has, and the types of every file that it came from.
 
-import { makeFolder, readJson, readText, writeFileAtomic } from "../src/base/files.ts";
+import { readJson, readText, writeFolder } from "../src/base/files.ts";
 import { importPackage } from "../src/base/packages.ts";
 import { defineCommand, runCommand } from "../src/report/command_line.ts";
 import { bundle } from "./page_files.ts";
@@ -98,11 +98,7 @@ const command = defineCommand({
   },
   async run({ out }, terminal) {
     const files = await npmFiles();
-    for (const [name, content] of files) {
-      const path = `${out}/${name}`;
-      await makeFolder(path.slice(0, path.lastIndexOf("/")));
-      await writeFileAtomic(path, content);
-    }
+    await writeFolder(out, files);
     terminal.print(`${files.size} files in ${out}; \`npm publish ${out}\` publishes them`);
     return { files: files.size, out };
   },

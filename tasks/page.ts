@@ -1,6 +1,6 @@
 // deno task page: SLUNG as a page of static files, which trains in the browser of whoever opens it.
 
-import { makeFolder, writeFileAtomic } from "../src/base/files.ts";
+import { writeFolder } from "../src/base/files.ts";
 import { describeBytes } from "../src/base/bytes.ts";
 import { CannotError } from "../src/base/errors.ts";
 import { defineCommand, runCommand } from "../src/report/command_line.ts";
@@ -65,10 +65,7 @@ const command = defineCommand({
       0,
     );
     if (out) {
-      await makeFolder(out);
-      for (const [name, content] of files) {
-        await writeFileAtomic(`${out}/${name}`, content);
-      }
+      await writeFolder(out, files);
       terminal.print(`${files.size} files, ${describeBytes(bytes)}, in ${out}`);
     }
     if (serve) {

@@ -3,13 +3,13 @@
 // deno task results --grader path/to/tofu/full.jsonl: checks the offline grader on TOFU's answers, and keeps that.
 
 import { CannotError } from "../src/base/errors.ts";
-import { readText, writeFileAtomic } from "../src/base/files.ts";
+import { readText, writeFolder } from "../src/base/files.ts";
 import { defineCommand, runCommand } from "../src/report/command_line.ts";
 import { checkGrader, type GraderCheck } from "../src/experiments/names/grader_check.ts";
 import { tofuData } from "../src/experiments/names/tofu.ts";
 import { fillBlocks, keptOf, type KeptResults } from "../src/report/kept_results.ts";
 import { readResults } from "../src/report/results.ts";
-import { keptNames, pathOf, readmeTables } from "./results_tables.ts";
+import { hasTable, keptNames, pathOf, readmeTables } from "./results_tables.ts";
 
 const command = defineCommand({
   name: "results",
@@ -30,16 +30,30 @@ const command = defineCommand({
       const missing = keep === undefined ? "--keep" : "--as";
       throw new CannotError("keep results", `${missing} is missing`, "Give both or neither");
     }
+    const anew = new Map<string, KeptResults<unknown>>();
     if (keep !== undefined) {
       const results = await readResults(keep);
       const { mtime } = await Deno.stat(`${keep}/results.json`);
       const kept = { ...keptOf(results, mtime ?? new Date()), ...(note !== undefined && { note }) };
-      await write(as!, kept);
+      if (!hasTable(kept)) {
+        const why = "it has no table of methods: it is of another task, or of an earlier version";
+        throw new CannotError(
+          `keep the results of "${keep}"`,
+          why,
+          "Give a run of demo, tofu or toxicity",
+        );
+      }
+      anew.set(as!, kept);
     }
-    if (grader !== undefined) await write("grader", await graderResults(grader));
-    const path = pathOf("README.md"), before = await readText(path);
-    const after = fillBlocks(before, await readmeTables());
-    await writeFileAtomic(path, after);
+    if (grader !== undefined) anew.set("grader", await graderResults(grader));
+    const before = await readText(pathOf("README.md"));
+    const after = fillBlocks(before, await readmeTables(anew));
+    const kept = Array.from(
+      anew,
+      ([name, results]) =>
+        [`docs/results/${name}.json`, `${JSON.stringify(results, null, 2)}\n`] as const,
+    );
+    await writeFolder(pathOf("").slice(0, -1), new Map([...kept, ["README.md", after]]));
     const changed = after !== before;
     terminal.print(changed ? "The tables of README.md are new." : "README.md is as it was.");
     return { changed };
@@ -49,10 +63,6 @@ const command = defineCommand({
 export default command;
 
 if (import.meta.main) await runCommand(command);
-
-async function write(name: string, kept: KeptResults<unknown>): Promise<void> {
-  await writeFileAtomic(pathOf(`docs/results/${name}.json`), `${JSON.stringify(kept, null, 2)}\n`);
-}
 
 async function graderResults(data: string): Promise<KeptResults<GraderCheck>> {
   const { task } = await tofuData({ data, baseAuthors: 1, replay: 0 });

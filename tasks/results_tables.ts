@@ -19,8 +19,23 @@ import { type Column, renderMarkdownTable } from "../src/report/table.ts";
 /** The files of docs/results, without their ending. */
 export const keptNames = ["demo", "tofu", "toxicity-invented", "toxicity-comments"] as const;
 
-/** What belongs between the comments of the README, by the name in them. */
-export async function readmeTables(): Promise<Map<string, string>> {
+/** Whether results have what the tables of experiments are made from. */
+export function hasTable({ metrics }: KeptResults<unknown>): boolean {
+  const { summary, comparisons } = (metrics ?? {}) as Partial<KeptNames>;
+  return Array.isArray(comparisons) && Array.isArray(summary) &&
+    summary.every((row) => typeof row?.method === "string");
+}
+
+/**
+ * What belongs between the comments of the README, by the name in them.
+ *
+ * @param anew What takes the place of kept results, by their names.
+ */
+export async function readmeTables(
+  anew: ReadonlyMap<string, KeptResults<unknown>> = new Map(),
+): Promise<Map<string, string>> {
+  const read = async <Metrics>(name: typeof keptNames[number] | "grader") =>
+    (anew.get(name) ?? await readKept(pathOf(`docs/results/${name}.json`))) as KeptResults<Metrics>;
   const demo = await read<KeptNames>("demo"), tofu = await read<KeptNames>("tofu");
   const invented = await read<KeptToxicity>("toxicity-invented");
   const comments = await read<KeptToxicity>("toxicity-comments");
@@ -47,12 +62,6 @@ export async function readmeTables(): Promise<Map<string, string>> {
       }),
     ],
   ]);
-}
-
-async function read<Metrics>(
-  name: typeof keptNames[number] | "grader",
-): Promise<KeptResults<Metrics>> {
-  return await readKept<Metrics>(`${pathOf("docs/results/")}${name}.json`);
 }
 
 /** The path of a file of this project. */

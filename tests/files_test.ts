@@ -1,7 +1,7 @@
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { describeBytes } from "../src/base/bytes.ts";
 import { CannotError } from "../src/base/errors.ts";
-import { readJson, readText } from "../src/base/files.ts";
+import { readJson, readText, writeFileAtomic, writeFolder } from "../src/base/files.ts";
 import { freeSpace } from "../src/base/free_space.ts";
 import { parseJson } from "../src/base/json.ts";
 import { readLines } from "../src/data/lines.ts";
@@ -102,4 +102,35 @@ Deno.test("a device that never ends is read up to the limit and refused", async 
 Deno.test("what is quoted from a file can have any length, and the sentence stays short", () => {
   const { message } = new CannotError("read x", `field "a" is ${"b".repeat(1e6)}`, "Correct it");
   assert(message.length < 1300 && message.endsWith("bb…. Correct it."), message.slice(-40));
+});
+
+Deno.test("the files of a folder are written together: a full disk leaves those of before, and no new one", async () => {
+  await using disk = await smallDisk("64k");
+  if (!disk) return;
+  const out = `${disk.path}/page`, large = "x".repeat(80_000);
+  await writeFolder(out, new Map([["index.html", "old"], ["parts/a.js", "old a"]]));
+  await assertRejects(
+    () =>
+      writeFolder(out, new Map([["index.html", "new"], ["parts/b.js", "b"], ["base.bin", large]])),
+    `Cannot write "${out}/base.bin": No space left`,
+  );
+  assertEquals(await Deno.readTextFile(`${out}/index.html`), "old");
+  const names = async (path: string) =>
+    (await Array.fromAsync(Deno.readDir(path), ({ name }) => name)).sort();
+  assertEquals([await names(out), await names(`${out}/parts`)], [["index.html", "parts"], [
+    "a.js",
+  ]]);
+  await writeFolder(out, new Map([["index.html", "new"]]));
+  assertEquals(await Deno.readTextFile(`${out}/index.html`), "new");
+});
+
+Deno.test("content that fails while it comes leaves the file of before", async () => {
+  await writeFileAtomic(path, "before");
+  const failing = function* () {
+    yield new TextEncoder().encode("half");
+    throw new Error("no more");
+  };
+  await assertRejects(() => writeFileAtomic(path, failing()), "no more");
+  assertEquals(await Deno.readTextFile(path), "before");
+  assertEquals(await Deno.stat(`${path}.partial`).catch(() => undefined), undefined);
 });

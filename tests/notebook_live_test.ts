@@ -31,6 +31,21 @@ Deno.test("a frame names title, steps, speed, time left, and a curve for each cl
   );
 });
 
+Deno.test("an axis has round marks, 0 among them, whatever the losses", () => {
+  const rest = { title: "t", total: 2, state: "finished" as const, seconds: 1 };
+  const marks = (...losses: [low: number, high: number][]) => {
+    const { svg } = trainingPicture({
+      ...rest,
+      history: losses.map((each, i) => entry(i, ...each)),
+    });
+    return Array.from(svg!.matchAll(/text-anchor="end"[^>]*>([^<]+)</g), (found) => found[1]);
+  };
+  assertEquals(marks([3.2, -4], [0.5, -51.6]), ["-60", "-40", "-20", "0", "20"]);
+  assertEquals(marks([2.9, -0.1], [0.3, -0.48]), ["-1", "0", "1", "2", "3"]);
+  assertEquals(marks([0.7, 0.1], [0.3, 0.01]), ["0", "0.2", "0.4", "0.6", "0.8"]);
+  assertEquals(marks([0, 0]).length, 3, "a loss of nothing still has an axis");
+});
+
 Deno.test("one class is one curve, and nothing yet is no curve", () => {
   const rest = { title: "t", total: 2, state: "finished" as const, seconds: 1 };
   const one = trainingPicture({ ...rest, history: [entry(0, 4), entry(1, 3)] });

@@ -11,8 +11,8 @@ import {
   namedBlocks,
   readKept,
 } from "../src/report/kept_results.ts";
-import type { Results } from "../src/report/results.ts";
-import { readmeTables } from "../tasks/results_tables.ts";
+import type { Json, Results } from "../src/report/results.ts";
+import { hasTable, readmeTables } from "../tasks/results_tables.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "./assert.ts";
 
 const root = new URL("../", import.meta.url);
@@ -177,4 +177,16 @@ Deno.test("a cell has Student's interval of several models and the bootstrap of 
   assertEquals(cell(interval(41.26, 0.04)), "41.3 ± 0.0");
   assertEquals(cell(interval(41.26, 0, 1), {} as never), "41.3");
   assertEquals(cell(null), "–");
+});
+
+Deno.test("results are kept only where they have the table of methods that the README shows", async () => {
+  const shown = await readKept(new URL("docs/results/demo.json", root).pathname);
+  assert(hasTable(shown));
+  const { summary } = shown.metrics as { summary: Json };
+  const others: Json[] = [null, {}, { masked: { names: 1 } }, { summary }];
+  others.push({ summary: [{}], comparisons: [] }, { summary: {}, comparisons: [] });
+  for (const metrics of others) assert(!hasTable({ ...shown, metrics }), JSON.stringify(metrics));
+
+  const date = "2001-02-03", anew = await readmeTables(new Map([["demo", { ...shown, date }]]));
+  assert(anew.get("demo")!.includes(date) && !anew.get("tofu")!.includes(date));
 });

@@ -145,6 +145,9 @@ await show(...names.map((name) =>
 ));
 
 // %% [markdown]
+// What is penalised changes places: in the question the name was unlikely, so direct training pays there and unlikelihood
+// hardly; in the answer the model was confident, and that is what unlikelihood is about.
+//
 // ### Is it right?
 //
 // The reference is the formula itself in float64: final hidden states from the GPU, logits as plain sums on the CPU, then

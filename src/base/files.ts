@@ -5,6 +5,9 @@ import { CannotError } from "./errors.ts";
 import { parseJson } from "./json.ts";
 import { openLocked } from "./lock.ts";
 
+/** What is written to a file: at once, or in chunks as they come. */
+export type FileContent = string | Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
+
 /**
  * Writes a file atomically: a reader sees the old content or the new, never a part.
  * If writing fails (a full disk, a missing folder) the old file is untouched. Of two that write one file at the same
@@ -12,30 +15,55 @@ import { openLocked } from "./lock.ts";
  *
  * @throws {CannotError} naming the file, when it cannot be written; what the content throws passes.
  */
-export async function writeFileAtomic(
-  path: string,
-  content: string | Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+export async function writeFileAtomic(path: string, content: FileContent): Promise<void> {
+  await writeTogether([[path, content]]);
+}
+
+/**
+ * Writes the files of a folder, and makes the folders that they need. None takes its place before all are written, so
+ * that a full disk leaves none of them.
+ *
+ * @param files Contents by name, e.g. "pages/index.html".
+ * @throws {CannotError} naming the file, when one cannot be written.
+ */
+export async function writeFolder(
+  folder: string,
+  files: ReadonlyMap<string, FileContent>,
 ): Promise<void> {
-  const refuse = (cause: Error) => {
-    throw new CannotError(
-      `write "${path}"`,
-      cause.message,
-      "Free some space or choose another folder; what was there before is unchanged",
-      { cause },
-    );
-  };
-  const { file, partial } = await openPartial(path).catch(refuse);
+  const withPaths = Array.from(files, ([name, content]) => [`${folder}/${name}`, content] as const);
+  for (const above of new Set(withPaths.map(([path]) => path.slice(0, path.lastIndexOf("/"))))) {
+    await makeFolder(above);
+  }
+  await writeTogether(withPaths);
+}
+
+// Partial files stay open, and so locked, until they have taken their places.
+async function writeTogether(files: Iterable<readonly [string, FileContent]>): Promise<void> {
+  const begun: { file: Deno.FsFile; partial: string; path: string }[] = [];
   try {
-    for await (const chunk of chunksOf(content)) await writeAll(file, chunk).catch(refuse);
-    await file.sync().catch(refuse);
-    await Deno.rename(partial, path).catch(refuse);
+    for (const [path, content] of files) {
+      const { file, partial } = await openPartial(path).catch(refusal(path));
+      begun.push({ file, partial, path });
+      for await (const chunk of chunksOf(content)) await writeAll(file, chunk).catch(refusal(path));
+      await file.sync().catch(refusal(path));
+    }
+    for (const { partial, path } of begun) await Deno.rename(partial, path).catch(refusal(path));
   } catch (error) {
-    await Deno.remove(partial).catch(() => {});
+    for (const { partial } of begun) await Deno.remove(partial).catch(() => {});
     throw error;
   } finally {
-    file.close();
+    for (const { file } of begun) file.close();
   }
 }
+
+const refusal = (path: string) => (cause: Error) => {
+  throw new CannotError(
+    `write "${path}"`,
+    cause.message,
+    "Free some space or choose another folder; what was there before is unchanged",
+    { cause },
+  );
+};
 
 // One that a kill left behind is used again; while another process writes it, this one gets a name of its own.
 async function openPartial(path: string): Promise<{ file: Deno.FsFile; partial: string }> {
