@@ -12,6 +12,15 @@ import type {
   MatmulVariant,
   TiledVariant,
 } from "../src/gpu/choices.ts";
+import {
+  type AllowedOptions,
+  callback,
+  checkOptions,
+  flag,
+  object,
+  required,
+  wholeNumber,
+} from "../src/base/options.ts";
 import { kernel } from "../src/gpu/kernel.ts";
 import { type Program, type TextureRange, textureWidth } from "../src/gpu/program.ts";
 import { bytesPerElement, type ElementType, type Tensor } from "../src/gpu/tensor.ts";
@@ -48,8 +57,17 @@ export interface MatmulRequest {
   variant?: MatmulVariant;
 }
 
+const size = required(wholeNumber({ min: 1 }));
+const allowed: AllowedOptions<MatmulRequest> = {
+  ...{ a: required(object), b: required(object), out: required(object), addend: object },
+  ...{ rows: size, columns: size, depth: size },
+  ...{ transposeA: flag, transposeB: flag, accumulate: flag },
+  ...{ active: callback, variant: object },
+};
+
 /** Records a matrix product. @throws {RangeError} when a tensor's size does not fit the dimensions. */
 export function matmul(program: Program, request: MatmulRequest): void {
+  checkOptions("record a matrix product", request, allowed);
   const { a, b, out, addend, rows, columns, depth, active } = request;
   const { transposeA = false, transposeB = false, accumulate = false } = request;
   expectLength(a, rows * depth);

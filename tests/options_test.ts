@@ -15,6 +15,9 @@ import {
   wholeNumber,
 } from "../src/base/options.ts";
 import { Random } from "../src/base/random.ts";
+import { matmul } from "../kernels/matmul.ts";
+import { labelTexts } from "../src/data/labelling.ts";
+import { inventedMachines, inventedNotes } from "../src/data/sources/invented_notes.ts";
 import { mixStream } from "../src/data/mixing.ts";
 import { paperMethods } from "../src/data/method.ts";
 import { packDocuments, packSequences } from "../src/data/packing.ts";
@@ -276,6 +279,10 @@ Deno.test("what notebooks call refuses misspelt options and names before anythin
     [() => of(nameExperiment)({ ...planned, seed: [0] }), 'Perhaps you meant "seeds"'],
     [() => of(nameExperiment)({ ...planned, training }), 'Perhaps you meant "training.epochs"'],
     [() => of(toxicityExperiment)({ ...planned, seed: [0] }), 'option "clean" is missing'],
+    [() => of(labelTexts)([], "x.jsonl", {}, { onTexts: () => {} }), 'Perhaps you meant "onText"'],
+    [() => of(inventedMachines)(0, 13), "at least 1 and at most 12"],
+    [() => of(inventedNotes)([], 1), "there are no machines"],
+    [() => of(matmul)({}, { rows: 1, colums: 1 }), 'Perhaps you meant "columns"'],
     [() => of(chatSequences)({}, [], { maxToken: 1 }), 'Perhaps you meant "maxTokens"'],
     [() => of(notebook.showTokens)(["a"], { legends: "x" }), 'Perhaps you meant "legend"'],
     [() => of(notebook.showTable)([], { precison: 1 }), 'Perhaps you meant "precision"'],

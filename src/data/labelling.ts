@@ -4,6 +4,7 @@
 
 import { Buffer } from "node:buffer";
 import { CannotError } from "../base/errors.ts";
+import { callback, checkOptions, object, wholeNumber } from "../base/options.ts";
 import {
   type DolmaDocument,
   readDolmaDocuments,
@@ -252,8 +253,14 @@ export async function labelTexts(
   texts: AsyncIterable<string>,
   out: string,
   labeller: Labeller,
-  { batch = 256, classesFor, onText }: LabelTextsOptions = {},
+  options: LabelTextsOptions = {},
 ): Promise<TextsSummary> {
+  checkOptions("label texts", options, {
+    batch: wholeNumber({ min: 1 }),
+    classesFor: object,
+    onText: callback,
+  });
+  const { batch = 256, classesFor, onText } = options;
   const summary: TextsSummary = { texts: 0, risky: 0, spans: { possible: 0, high: 0 } };
   const labelled = async function* (waiting: string[]): AsyncGenerator<LabelRecord> {
     for (const marked of await markFrom(summary.texts, waiting, labeller)) {

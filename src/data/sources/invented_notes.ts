@@ -2,6 +2,15 @@
 // them, with addresses, numbers and codes that are nobody else's business. What stands where is known exactly, so that
 // labels, leaks and knowledge can be measured.
 
+import { CannotError } from "../../base/errors.ts";
+import {
+  checkOptions,
+  listOf,
+  object,
+  required,
+  seedNumber,
+  wholeNumber,
+} from "../../base/options.ts";
 import { Random } from "../../base/random.ts";
 import { Risk, type RiskSpan } from "../../slung/risk.ts";
 import { inventedAuthors } from "./invented_authors.ts";
@@ -105,6 +114,10 @@ export function inventedMachines(
   seed: number,
   machines: number = machineNames.length,
 ): InventedMachine[] {
+  checkOptions("invent machines", { seed, machines }, {
+    seed: required(seedNumber),
+    machines: required(wholeNumber({ min: 1, max: machineNames.length })),
+  });
   const random = new Random(seed, "workshop");
   const { authors } = inventedAuthors({ seed: seed + 1000, authors: machines });
   const causesInOrder = random.shuffle(causes), remediesInOrder = random.shuffle(remedies);
@@ -128,8 +141,23 @@ export function inventedMachines(
   });
 }
 
-/** Notes about the machines in turn; every machine is written about in every form. */
+/**
+ * Notes about the machines in turn; every machine is written about in every form.
+ *
+ * @throws {CannotError} without machines.
+ */
 export function inventedNotes(machines: readonly InventedMachine[], count: number): InventedNote[] {
+  checkOptions("invent notes", { machines, count }, {
+    machines: required(listOf(object)),
+    count: required(wholeNumber({ min: 0 })),
+  });
+  if (machines.length === 0) {
+    throw new CannotError(
+      "invent notes",
+      "there are no machines",
+      "Give those of inventedMachines",
+    );
+  }
   return Array.from({ length: count }, (_, i) => {
     const machine = machines[i % machines.length]!;
     const text = templates[Math.floor(i / machines.length) % templates.length]!(machine);
