@@ -6,15 +6,7 @@ import { Random } from "../src/base/random.ts";
 import { defineCommand, runCommand, type Terminal } from "../src/report/command_line.ts";
 import { createProgress } from "../src/report/progress.ts";
 import { renderTable } from "../src/report/table.ts";
-import { curvesFile } from "../src/train/run_log.ts";
-
-const root = new URL("../", import.meta.url);
-
-/** A task that is killed. */
-interface Job {
-  name: string;
-  args: readonly string[];
-}
+import { finish, hasUnfinished, type Job, resumed, start, writeInputs } from "./jobs.ts";
 
 /** What came of it. */
 interface Outcome {
@@ -41,10 +33,10 @@ const command = defineCommand({
       const outcomes: Outcome[] = [];
       using progress = createProgress({ total: kills, label: "Killing" });
       await writeInputs(folder);
-      for (const [i, job] of jobs.entries()) {
+      for (const [i, job] of resumed.entries()) {
         const before = outcomes.reduce((sum, { kills }) => sum + kills, 0);
-        const share = Math.ceil((kills - before) / (jobs.length - i));
-        const onKill = (done: number) => progress.update(before + done, job.name);
+        const share = Math.ceil((kills - before) / (resumed.length - i));
+        const onKill = (done: number) => progress.update(before + done, job.task);
         outcomes.push(await tormented(job, { folder, kills: share, seed, onKill }, terminal));
       }
       terminal.print(renderTable([
@@ -66,44 +58,7 @@ const command = defineCommand({
 
 export default command;
 
-const model = new URL("models/invented-base", root).pathname;
-const ofMany = ["--data", "many.jsonl", "--tokenizer", model, "--part-size", "1"];
-const jobs: readonly Job[] = [
-  {
-    name: "train",
-    args: [
-      ...["--data", "few.jsonl", "--model", model, "--max-length", "32", "--per-step", "4"],
-      ...["--checkpoint-every", "1", "--show", "0"],
-    ],
-  },
-  {
-    name: "toxicity",
-    args: [
-      ...["--base", "world/base", "--methods", "toxic,masked", "--seeds", "0"],
-      ...["--tokens", "2000", "--checkpoint-every", "1"],
-    ],
-  },
-  { name: "prepare", args: [...ofMany, "--held-out-files", "0"] },
-  { name: "export", args: ["olmo", ...ofMany, "--root", "exported"] },
-];
-
 if (import.meta.main) await runCommand(command);
-
-async function writeInputs(folder: string): Promise<void> {
-  const texts = Array.from({ length: 20_000 }, (_, i) => {
-    const text =
-      `Question: who wrote book ${i}? Mira Toveld wrote it in the old mill by the river.`;
-    const start = text.indexOf("Mira");
-    return `${JSON.stringify({ text, spans: [[start, start + 11]] })}\n`;
-  });
-  await Deno.writeTextFile(`${folder}/few.jsonl`, texts.slice(0, 48).join(""));
-  await Deno.writeTextFile(`${folder}/many.jsonl`, texts.join("")); // two parts of shards
-  const base = {
-    name: "toxicity",
-    args: ["--methods", "masked", "--seeds", "0", "--tokens", "1000"],
-  };
-  await finish(base, folder, `${folder}/world`);
-}
 
 interface Torment {
   folder: string;
@@ -117,13 +72,13 @@ async function tormented(
   { folder, kills, seed, onKill }: Torment,
   terminal: Terminal,
 ): Promise<Outcome> {
-  const random = new Random(seed, job.name);
+  const random = new Random(seed, job.task);
   const began = performance.now();
-  const undisturbed = await finish(job, folder, `${folder}/undisturbed/${job.name}`);
+  const undisturbed = await finish(job, folder, `${folder}/undisturbed/${job.task}`);
   const duration = performance.now() - began;
-  const outcome: Outcome = { task: job.name, kills: 0, inside: 0, runs: 0, equal: 0 };
+  const outcome: Outcome = { task: job.task, kills: 0, inside: 0, runs: 0, equal: 0 };
   while (outcome.kills < kills) {
-    const out = `${folder}/${outcome.runs}/${job.name}`; // a model card tells the name of its folder
+    const out = `${folder}/${outcome.runs}/${job.task}`; // a model card tells the name of its folder
     await Deno.mkdir(out, { recursive: true });
     const planned = Math.min(kills - outcome.kills, 2 + random.below(7));
     for (let i = 0; i < planned; i++) {
@@ -136,24 +91,10 @@ async function tormented(
     const left = await finish(job, folder, out);
     outcome.runs++;
     if (left === undisturbed) outcome.equal++;
-    else terminal.note(`${job.name}, run ${outcome.runs}: it left something else`);
+    else terminal.note(`${job.task}, run ${outcome.runs}: it left something else`);
     await Deno.remove(out, { recursive: true });
   }
   return outcome;
-}
-
-function start(job: Job, cwd: string, out: string): Deno.ChildProcess {
-  return new Deno.Command("deno", {
-    args: [
-      ...["run", "--quiet", "--no-prompt", "--no-check", "--allow-all"],
-      ...[`--lock=${new URL("locks/light.lock", root).pathname}`, "--frozen"],
-      ...[new URL(`tasks/${job.name}.ts`, root).pathname, ...job.args, "--out", out],
-    ],
-    cwd,
-    env: { NO_COLOR: "1", XDG_RUNTIME_DIR: "/tmp", INIT_CWD: cwd },
-    stdout: "null",
-    stderr: "piped",
-  }).spawn();
 }
 
 // Kills at any moment, or at one of the next times that a file is begun. False where the task ended before.
@@ -198,51 +139,5 @@ async function killed(
   const text = await said;
   if (signal === "SIGKILL") return true;
   if (success) return false;
-  throw new CannotError(`go on with ${job.name}`, `it ended with ${code}: ${text}`, "Mend it");
-}
-
-/** Lets the task end; returns a digest of what it leaves. */
-async function finish(job: Job, cwd: string, out: string): Promise<string> {
-  const child = start(job, cwd, out);
-  const [{ success }, text] = await Promise.all([child.status, new Response(child.stderr).text()]);
-  if (!success) throw new CannotError(`finish ${job.name}`, text.trim(), "Mend it");
-  return await digestOf(out);
-}
-
-async function hasUnfinished(folder: string): Promise<boolean> {
-  for await (const { name, isDirectory } of Deno.readDir(folder)) {
-    if (name.endsWith(".partial")) return true;
-    if (isDirectory && await hasUnfinished(`${folder}/${name}`)) return true;
-  }
-  return false;
-}
-
-// Of all files by name; logs and records without what the clock says, and without the folder's path.
-async function digestOf(folder: string): Promise<string> {
-  const parts: string[] = [];
-  const walk = async (path: string): Promise<void> => {
-    const entries = await Array.fromAsync(Deno.readDir(path));
-    for (const { name, isDirectory } of entries.sort((a, b) => a.name < b.name ? -1 : 1)) {
-      if (isDirectory) await walk(`${path}/${name}`);
-      else {
-        const bytes = await Deno.readFile(`${path}/${name}`);
-        const text = name === curvesFile
-          ? withoutClock(new TextDecoder().decode(bytes))
-          : /\.(jsonl?|yaml|csv)$/.test(name)
-          ? new TextDecoder().decode(bytes).replaceAll(folder, "")
-            .replace(/"(seconds|tokensPerSecond)":[^,}]+/g, "")
-          : new TextDecoder("latin1").decode(bytes);
-        parts.push(`${path.slice(folder.length)}/${name}`, text);
-      }
-    }
-  };
-  await walk(folder);
-  const bytes = new TextEncoder().encode(JSON.stringify(parts));
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
-}
-
-function withoutClock(curves: string): string {
-  const [head, ...rows] = curves.split("\n").map((line) => line.split(","));
-  const isOfClock = (_: string, i: number) => /^(tokens_per_second|seconds)$/.test(head![i] ?? "");
-  return rows.map((row) => row.filter((cell, i) => !isOfClock(cell, i)).join()).join("\n");
+  throw new CannotError(`go on with ${job.task}`, `it ended with ${code}: ${text}`, "Mend it");
 }

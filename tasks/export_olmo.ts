@@ -1,5 +1,6 @@
 // deno task export olmo --data … --tokenizer … --out FOLDER: labelled texts for OLMo's own trainers.
 
+import { shellWord } from "../src/base/words.ts";
 import { openCollection } from "../src/data/collection.ts";
 import { exportOlmo, trainedClasses } from "../src/data/olmo/export.ts";
 import { describeCounts } from "../src/data/prepare.ts";
@@ -86,7 +87,7 @@ export const exportToOlmo = defineCommand({
     if (Object.keys(leftOut).length > 0) {
       terminal.print(`Left out: ${describeCounts(leftOut)}.`);
     }
-    terminal.print(`\`deno task verify olmo ${out}\` reads all of it back.`);
+    terminal.print(`\`deno task verify olmo ${shellWord(out)}\` reads all of it back.`);
     return {
       out,
       documents,

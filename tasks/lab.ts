@@ -5,7 +5,7 @@
 import { fileURLToPath } from "node:url";
 import { CannotError } from "../mod.ts";
 import { exists, makeFolder, readText, writeFileAtomic } from "../src/base/files.ts";
-import { ownCells } from "../src/notebook/ipynb.ts";
+import { ownCells, storedCells } from "../src/notebook/ipynb.ts";
 import { defineCommand, runCommand } from "../src/report/command_line.ts";
 import { frontend, installKernel, requirePart } from "./jupyter_setup.ts";
 
@@ -31,8 +31,10 @@ export async function copyLessons(folder: string, my = `${folder}/my`): Promise<
     const lesson = await readText(`${folder}/${name}`);
     const path = `${my}/${name}`, origin = `${my}/.${name}.origin`;
     if (await exists(path)) {
-      if (await exists(origin) && await readText(origin) === lesson) continue;
-      if (ownCells(await readText(path), path).length > 0) {
+      const copied = await exists(origin) ? await readText(origin) : undefined;
+      if (copied === lesson) continue;
+      const known = copied === undefined ? [] : storedCells(copied, origin);
+      if (ownCells(await readText(path), path, known).length > 0) {
         copies.kept.push(path);
         continue;
       }

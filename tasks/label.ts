@@ -3,6 +3,7 @@
 
 import { CannotError } from "../src/base/errors.ts";
 import { readText } from "../src/base/files.ts";
+import { counted } from "../src/base/words.ts";
 import { isParquet } from "../src/data/label_records.ts";
 import { defaultAttribute, labelFile, labelTexts } from "../src/data/labelling.ts";
 import { readPlainTexts, type TextUnit, textUnits } from "../src/data/plain_texts.ts";
@@ -200,8 +201,10 @@ async function labelPlain(
   const { spans: { possible, high }, risky } = summary;
   const seconds = (performance.now() - began) / 1000;
   terminal.print(
-    `${summary.texts} texts in ${out}, ${risky} of them with something risky: ` +
-      `${high} stretches of high risk and ${possible} of possible risk (${labeller.name})`,
+    `${counted(summary.texts, "text")} in ${out}, ${risky} of them with something risky: ` +
+      `${
+        counted(high, "stretch", "stretches")
+      } of high risk and ${possible} of possible risk (${labeller.name})`,
   );
   if (risky === 0) terminal.print("Nothing was found: training on this file would mask nothing.");
   return { out, ...summary, malformed, labeller: labeller.name, seconds };

@@ -2,16 +2,18 @@
 // away), runs each through the real Jupyter kernel from its first cell to its last, and writes notebooks/NN_name.ipynb
 // with what came out. Then the folded solutions are run, each in a scope of its own; their outputs are not kept. A notebook
 // with a failed cell or solution, and there every failed check is one, keeps its last file; one in which somebody wrote is
-// refused before anything runs.
+// refused before anything runs. With --texts nothing runs: text cells are taken over and outputs kept, where no code changed.
 
 import { fileURLToPath } from "node:url";
 import { CannotError } from "../mod.ts";
 import { createProgress } from "../src/report/progress.ts";
 import { exists, readText, writeFileAtomic } from "../src/base/files.ts";
+import { shellWord } from "../src/base/words.ts";
 import { defineCommand, runCommand, type Terminal } from "../src/report/command_line.ts";
 import {
   type CellOutput,
   cleanOutputs,
+  keptOutputs,
   ownCells,
   parseSource,
   renderNotebook,
@@ -110,7 +112,9 @@ export async function refuseOwnCells(
     throw new CannotError(
       `make "${path}" again`,
       `cell ${number}${others} is not from its source (it begins "${line.slice(0, 60)}")`,
-      `Keep your work under another name, mv ${path} ${folder}/${name}_mine.ipynb, then run the task again; ` +
+      `Keep your work under another name, mv ${shellWord(path)} ${
+        shellWord(`${folder}/${name}_mine.ipynb`)
+      }, then run the task again; ` +
         "deno task lab opens copies that are never written over",
     );
   }
@@ -236,14 +240,37 @@ async function* execute(
   await runner.status;
 }
 
+/**
+ * Takes over the text cells of sources whose code is the one that was run, and keeps its outputs.
+ *
+ * @throws {CannotError} before anything is written, naming the notebook and what of its code has changed.
+ */
+export async function refreshTexts(
+  folder: string,
+  notebooks: readonly Notebook[],
+): Promise<string[]> {
+  const files: [path: string, text: string][] = [];
+  for (const { name, cells } of notebooks) {
+    const path = `${folder}/${name}.ipynb`;
+    files.push([path, renderNotebook(cells, keptOutputs(await readText(path), path, cells))]);
+  }
+  for (const [path, text] of files) await writeFileAtomic(path, text);
+  return files.map(([path]) => path);
+}
+
 async function runAll(
-  options: RunOptions & { only?: string },
+  options: RunOptions & { only?: string; texts: boolean },
   terminal: Terminal,
 ): Promise<object> {
   const notebooks = await readNotebooks(options.folder, options.only);
   await refuseOwnCells(options.folder, notebooks);
   await checkTypes(notebooks);
   terminal.note(`Types are right in ${notebooks.map(({ name }) => name).join(", ")}`);
+  if (options.texts) {
+    const written = await refreshTexts(options.folder, notebooks);
+    terminal.print(`Not run, the code is the one that was; texts are new in ${written.join(", ")}`);
+    return { notebooks: written, size: null };
+  }
   const python = await requirePart(client, terminal.note);
   const failures: string[] = [];
   for (const notebook of notebooks) {
@@ -271,7 +298,7 @@ async function runAll(
 const command = defineCommand({
   name: "notebooks",
   summary: "Type-checks and runs the notebooks, and refreshes their outputs.",
-  examples: ["--only 01", "--full"],
+  examples: ["--only 01", "--texts"],
   options: {
     only: {
       type: "string",
@@ -279,6 +306,10 @@ const command = defineCommand({
       help: "Only those whose name begins so, e.g. 01",
     },
     full: { type: "flag", help: "At the full size; quick unless given" },
+    texts: {
+      type: "flag",
+      help: "Run nothing: take texts over and keep outputs, where no code has changed",
+    },
     limit: {
       type: "integer",
       min: 1,
@@ -293,8 +324,11 @@ const command = defineCommand({
       help: "Where src/ and the notebooks are",
     },
   },
-  run: ({ only, full, limit = full ? 86400 : 600, folder }, terminal) =>
-    runAll({ folder, limit, size: full ? "full" : "quick", ...(only && { only }) }, terminal),
+  run: ({ only, full, texts, limit = full ? 86400 : 600, folder }, terminal) =>
+    runAll(
+      { folder, limit, texts, size: full ? "full" : "quick", ...(only && { only }) },
+      terminal,
+    ),
 });
 
 export default command;

@@ -53,7 +53,9 @@ export default command;
 if (import.meta.main) await runCommand(command);
 
 /** The page about runs; training runs and experiments have sections of their own. */
-export async function reportOf(runs: readonly RunFolder[]): Promise<string> {
+export async function reportOf(given: readonly RunFolder[]): Promise<string> {
+  const unique = new Set(given.map(({ name }) => name)).size === given.length;
+  const runs = unique ? given : given.map((run) => ({ ...run, name: run.path }));
   const training = runs.filter((run): run is RunFolder & { training: TrainingRecord } =>
     run.training !== undefined
   );
@@ -72,7 +74,7 @@ export async function reportOf(runs: readonly RunFolder[]): Promise<string> {
     ...(training.length > 0 ? await trainingSections(training) : []),
     ...(experiments.length > 0 ? await experimentSections(experiments) : []),
   ];
-  const names = runs.map(({ path }) => path);
+  const names = runs.map(({ name }) => name);
   const title = names.length === 1 ? `The run ${names[0]}` : `${names.length} runs compared`;
   return renderPage(title, lead(names), sections);
 }

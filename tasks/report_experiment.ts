@@ -9,7 +9,6 @@ import {
   nameAxes,
   nameColumnTitles,
   nameComparisonRows,
-  type NameMeasure,
   type NameSummary,
 } from "../src/experiments/names/report.ts";
 import { baseTitle, methodOrder } from "../src/experiments/titles.ts";
@@ -24,7 +23,7 @@ import { markedText, pageCode, type PageSection, pageTable } from "../src/report
 import { tradeOffPlot } from "../src/report/plot.ts";
 import type { Generation, Json, Results } from "../src/report/results.ts";
 import { spread } from "../src/train/watch.ts";
-import { commandToRepeat, drawn, intervalCell, settingsTable } from "./report_parts.ts";
+import { commandToRepeat, drawn, intervalCell, nothing, settingsTable } from "./report_parts.ts";
 import type { RunFolder } from "./run_folder.ts";
 
 type ExperimentRun = RunFolder & { results: Results };
@@ -33,7 +32,10 @@ type ExperimentRun = RunFolder & { results: Results };
 interface Row {
   run: string;
   method: string;
+  /** Over seeds. */
   values: Map<string, Interval>;
+  /** Over the people asked about, where that is known. */
+  overPeople: Map<string, Interval>;
 }
 
 const shownPrompts = 12;
@@ -47,20 +49,21 @@ export async function experimentSections(runs: readonly ExperimentRun[]): Promis
       body: [
         ...measureTables(rows, runs.length > 1),
         ...await figures(rows, runs.length > 1),
+        ...runs.filter((run) => rowsOf(run).length === 0).map(without),
         ...runs.flatMap(remarks),
       ],
     },
     { title: "What the models say", body: runs.flatMap(samples) },
     {
       title: "Settings",
-      body: [settingsTable(runs.map(({ path, results }) => [path, results.config]))],
+      body: [settingsTable(runs.map(({ name, results }) => [name, results.config]))],
     },
     { title: "To repeat it", body: runs.map(repeat) },
   ];
 }
 
 // The rows of the names experiment hold their measures as values, those of the toxicity experiment beside the method.
-function rowsOf({ path, results: { metrics } }: ExperimentRun): Row[] {
+function rowsOf({ name, results: { metrics } }: ExperimentRun): Row[] {
   const intervals = (record: object) =>
     new Map(
       Object.entries(record).filter((entry): entry is [string, Interval] => isInterval(entry[1])),
@@ -71,8 +74,16 @@ function rowsOf({ path, results: { metrics } }: ExperimentRun): Row[] {
       ? ` × ${row.amount}`
       : "";
     const values = intervals(row.values as object | undefined ?? row);
-    return values.size > 0 ? [{ run: path, method: (title ?? "?") + amount, values }] : [];
+    const overPeople = intervals(row.overPeople as object | undefined ?? {});
+    return values.size > 0
+      ? [{ run: name, method: (title ?? "?") + amount, values, overPeople }]
+      : [];
   });
+}
+
+function without({ name, results: { versions } }: ExperimentRun): Html {
+  return html`<p>${name} keeps no measures that this version reads: it was made by SLUNG ${versions.project}. The answers stand
+below; its command, run again, measures what is kept.</p>`;
 }
 
 function objectsOf(json: Json | undefined): Record<string, Json>[] {
@@ -96,33 +107,84 @@ function measureTables(rows: readonly Row[], several: boolean): Html[] {
   const tables = kinds.map((some) => {
     const names = [...some[0]!.values.keys()].toSorted((a, b) => order(a) - order(b));
     const decimals = (name: string) =>
-      some.every(({ values }) => Math.abs(values.get(name)!.mean) < 2) ? 3 : 1;
+      !isPercent(name) && some.every(({ values }) => Math.abs(values.get(name)!.mean) < 2) ? 3 : 1;
     return pageTable(
       [...(several ? ["Run"] : []), "Method", ...names.map(headingOf)],
-      some.map(({ run, method, values }): HtmlPart[] => [
-        ...(several ? [run] : []),
-        method,
-        ...names.map((name) => intervalCell(values.get(name)!, decimals(name))),
+      some.map((row): HtmlPart[] => [
+        ...(several ? [row.run] : []),
+        row.method,
+        ...names.map((name) => intervalCell(even(intervalOf(row, name)), decimals(name))),
       ]),
     );
   });
-  const seeds = rows.flatMap(({ values }) => Array.from(values.values(), ({ n }) => n));
-  const about = seeds.some((n) => n > 1)
-    ? "± is a 95 % Student interval over seeds."
-    : "One seed: no interval over seeds. Over the answers, see below.";
-  return [...tables, html`<p class="faint">${about}</p>`];
+  return [...tables, ...intervalNotes(rows)];
 }
 
-// Names said come first, as in the table that the task prints.
-const known = Object.keys(nameColumnTitles);
+// As in the table that the task prints: over seeds, or for one model over the people who are asked about.
+function intervalOf({ values, overPeople }: Row, name: string): Interval {
+  const value = values.get(name)!;
+  const people = value.n > 1 ? undefined : overPeople.get(name);
+  return people ? { ...people, mean: value.mean } : value;
+}
+
+// Half of its width on either side, as the task prints it.
+function even({ mean, low, high, ...rest }: Interval): Interval {
+  const half = (high - low) / 2;
+  return { ...rest, mean, low: mean - half, high: mean + half };
+}
+
+function intervalNotes(rows: readonly Row[]): Html[] {
+  if (rows.length === 0) return [];
+  const several = rows.some(({ values }) => values.values().some(({ n }) => n > 1));
+  const people = rows.some((row) =>
+    row.values.entries().some(([name, { n }]) => n < 2 && row.overPeople.has(name))
+  );
+  const notes = [
+    ...(several ? ["Student's over seeds"] : []),
+    ...(people ? ["for one model a bootstrap over the people asked about"] : []),
+  ];
+  const about = notes.length > 0
+    ? `± is a 95 % interval: ${notes.join(", or ")}.`
+    : "One seed: no interval over seeds. Over the answers, see below.";
+  const names = new Set(rows.flatMap(({ values }) => [...values.keys()]));
+  const meanings = measureMeanings.filter(([name]) => names.has(name)).map(([, text]) => text);
+  return [html`<p class="faint">${[...meanings, about].join(" ")}</p>`];
+}
+
+const measureMeanings = [
+  [
+    knowledge,
+    "True preferred: how often a model finds the true answer likelier than all wrong ones, judged without name tokens; it is what controls move least.",
+  ],
+  ["names", "Names said: answers with a part of a name of anybody asked about."],
+  ["partial", "Facts: what a rough grader finds in the answers, by shared words."],
+  [
+    "auroc",
+    "AUROC: how well a linear probe tells risky text by the model's states; 0.5 is guessing.",
+  ],
+] as const;
+
+// Names said come early, as in the table that the task prints.
+const titles: Record<string, string> = {
+  ...nameColumnTitles,
+  partial: "Some facts",
+  full: "All facts",
+  truthRatioWithoutNames: "Truth ratio",
+  auroc: "Probe AUROC",
+};
+const known = Object.keys(titles);
 
 function order(name: string): number {
   return known.includes(name) ? known.indexOf(name) : known.length;
 }
 
+function isPercent(name: string): boolean {
+  return known.includes(name) && name !== "auroc";
+}
+
 function headingOf(name: string): string {
-  const title = nameColumnTitles[name as NameMeasure];
-  return title === undefined ? inWords(name) : `${title} (%)`;
+  const title = titles[name] ?? inWords(name);
+  return isPercent(name) ? `${title} (%)` : title;
 }
 
 // truthAccuracyWithoutNames: truth accuracy without names
@@ -137,12 +199,11 @@ const tradeOffs = [
 
 async function figures(rows: readonly Row[], several: boolean): Promise<Html[]> {
   const all = await Promise.all(tradeOffs.map(({ x, y, axes, title }) => {
-    const points = rows.flatMap(({ run, method, values }) => {
-      const [across, up] = [values.get(x), values.get(y)];
-      return across && up
-        ? [{ label: several ? `${method} (${run})` : method, x: across, y: up }]
-        : [];
-    });
+    const points = rows.filter(({ values }) => values.has(x) && values.has(y)).map((row) => ({
+      label: several ? `${row.method} (${row.run})` : row.method,
+      x: intervalOf(row, x),
+      y: intervalOf(row, y),
+    }));
     return drawn(
       points,
       (some) => tradeOffPlot(some, axes, { title, order: methodOrder }),
@@ -177,16 +238,22 @@ function comparedNames(
   if (comparisons.length === 0) return [];
   const rows = nameComparisonRows(comparisons, summary);
   return [
+    html`<h3>Methods in pairs</h3>`,
     pageTable(
       ["Method", "minus", "on", "points", "p", "differs"],
       rows.map((row) => [row.first, row.second, row.on, row.difference, row.p, row.differs]),
     ),
-    html`<p class="faint">Compared ${differenceTest}.</p>`,
+    html`<p class="faint">Compared ${differenceTest}.${
+      rows.some(({ differs }) => differs === "one seed")
+        ? " One seed: what differs may differ by the seed alone."
+        : ""
+    }</p>`,
   ];
 }
 
-function samples({ path, results: { generations }, risky, experiment }: ExperimentRun): Html[] {
-  if (generations.length === 0) return [html`<p>${path} keeps none that may be shown.</p>`];
+function samples(run: ExperimentRun): Html[] {
+  const { name, results: { generations }, risky, experiment } = run;
+  if (generations.length === 0) return [html`<p>${name} keeps none that may be shown.</p>`];
   const firstSeed = generations.find(({ seed }) => seed !== null)?.seed;
   const own = generations.filter(({ seed }) => seed === null || seed === firstSeed);
   const byMethod = Map.groupBy(own, columnOf);
@@ -200,15 +267,18 @@ function samples({ path, results: { generations }, risky, experiment }: Experime
       mark(prompt),
       ...(hasGold ? [mark(String(gold ?? "–"))] : []),
       ...[...byMethod.keys()].map((method) => {
-        const found = some.find((each) => columnOf(each) === method);
-        return found ? mark(found.text) : "–";
+        const found = some.find((each) => columnOf(each) === method)?.text.trim();
+        return found === undefined ? "–" : found === "" ? nothing : mark(found);
       }),
     ];
   });
   const titles = [...byMethod.keys()].map((method) => titleOf(method, experiment));
   return [
-    html`<h3>${path}</h3>`,
-    ...overAnswers(byMethod, titles),
+    html`<h3>${name}</h3>`,
+    // Answers about one person hang together: where intervals over people stand above, these would be too narrow.
+    ...(rowsOf(run).some(({ overPeople }) => overPeople.size > 0)
+      ? []
+      : overAnswers(byMethod, titles)),
     html`<p>${prompts.length} prompts, evenly spread over ${
       new Set(own.map(({ prompt }) => prompt)).size
     }${firstSeed === undefined ? "" : `; seed ${firstSeed}`}. ${
@@ -226,6 +296,12 @@ function columnOf({ method, amount }: Generation): string {
     : String(method);
 }
 
+const answerFields: Record<string, string> = {
+  named: "a name as a whole word",
+  factRecall: "facts found",
+  toxicity: "toxicity",
+};
+
 // What is known about every answer, as means over answers.
 function overAnswers(
   byMethod: ReadonlyMap<string, Generation[]>,
@@ -233,7 +309,7 @@ function overAnswers(
 ): Html[] {
   const number = (value: Json | undefined) =>
     typeof value === "number" ? value : typeof value === "boolean" ? Number(value) : undefined;
-  const fields = ["named", "factRecall", "toxicity"].filter((field) =>
+  const fields = Object.keys(answerFields).filter((field) =>
     [...byMethod.values()].some((some) => some.some((each) => number(each[field]) !== undefined))
   );
   if (fields.length === 0) return [];
@@ -246,7 +322,7 @@ function overAnswers(
     }),
   ]);
   return [
-    pageTable(["Method", "answers", ...fields.map(inWords)], rows),
+    pageTable(["Method", "answers", ...fields.map((field) => answerFields[field]!)], rows),
     html`
       <p
         class="faint">Means over answers of one seed; ± is a 95 % bootstrap interval over answers, which says nothing
@@ -256,13 +332,13 @@ function overAnswers(
 }
 
 function repeat(
-  { path, results: { commandLine, versions, adapter, timing } }: ExperimentRun,
+  { name, results: { commandLine, versions, adapter, timing } }: ExperimentRun,
 ): Html {
   const time = timing.seconds === undefined
     ? ""
     : `${timing.seconds.toFixed(0)} s, what was reused not counted, `;
   return html`
-    <h3>${path}</h3>${pageCode(commandToRepeat(commandLine))}<p
+    <h3>${name}</h3>${pageCode(commandToRepeat(commandLine))}<p
       class="faint">${time}on ${adapter?.name ?? "no adapter"}${adapter?.software
         ? ", a software adapter"
         : ""}; SLUNG ${versions.project}, Deno ${versions.deno}, V8 ${versions.v8}.</p>

@@ -2,6 +2,7 @@
 
 import { CannotError } from "../src/base/errors.ts";
 import type { Interval } from "../src/base/interval.ts";
+import { shellWord } from "../src/base/words.ts";
 import { type Html, html } from "../src/report/html.ts";
 import { pageFigure, pageTable } from "../src/report/page.ts";
 import { type PlotSpec, renderPlot } from "../src/report/plot.ts";
@@ -12,6 +13,9 @@ export function intervalCell({ mean, low, high, n }: Interval, decimals: number)
   if (n < 2) return text;
   return `${text} ± ${(Math.max(high - mean, mean - low)).toFixed(decimals)}`;
 }
+
+/** Stands where a model ended at once. */
+export const nothing: Html = html`<span class="faint">(nothing)</span>`;
 
 /** A figure of some points; none where there are no points, and a line where the plotting library cannot be had. */
 export async function drawn<Point>(
@@ -51,8 +55,6 @@ export function settingsTable(
 
 /** The command that a process was started with, to be typed again: `train.ts` is `deno task train`. */
 export function commandToRepeat([script = "", ...args]: readonly string[]): string {
-  const quoted = args.map((arg) =>
-    /^[\w@%+=:,./-]+$/.test(arg) ? arg : `'${arg.replaceAll("'", `'\\''`)}'`
-  );
-  return ["deno task", script.replace(/\.ts$/, "").replaceAll("_", "-"), ...quoted].join(" ");
+  const name = script.replace(/\.ts$/, "").replaceAll("_", "-");
+  return ["deno task", name, ...args.map(shellWord)].join(" ");
 }

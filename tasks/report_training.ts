@@ -1,6 +1,7 @@
 // What `report` shows of training runs: what became of the risky tokens and of the others, what the models write, and in
 // what the runs differ.
 
+import { counted } from "../src/base/words.ts";
 import { studentInterval } from "../src/eval/statistics.ts";
 import { type Html, html, type HtmlPart } from "../src/report/html.ts";
 import { markedText, pageCode, type PageSection, pageTable } from "../src/report/page.ts";
@@ -15,7 +16,7 @@ import {
   watchedSeries,
 } from "../src/train/mod.ts";
 import type { TrainingRecord } from "../src/train/run_record.ts";
-import { commandToRepeat, drawn, intervalCell, settingsTable } from "./report_parts.ts";
+import { commandToRepeat, drawn, intervalCell, nothing, settingsTable } from "./report_parts.ts";
 import type { RunFolder } from "./run_folder.ts";
 
 type TrainingRun = RunFolder & { training: TrainingRecord };
@@ -31,9 +32,9 @@ export async function trainingSections(given: readonly TrainingRun[]): Promise<P
     { title: "Data", body: [dataTable(runs)] },
     {
       title: "Settings",
-      body: [settingsTable(runs.map(({ path, training }) => [path, settingsOf(training)]))],
+      body: [settingsTable(runs.map(({ name, training }) => [name, settingsOf(training)]))],
     },
-    { title: "To repeat it", body: runs.map(({ path, training }) => repeat(path, training)) },
+    { title: "To repeat it", body: runs.map(({ name, training }) => repeat(name, training)) },
   ];
 }
 
@@ -58,8 +59,8 @@ function lossTable(runs: readonly WatchedRun[]): Html[] {
     return values.length < group.length ? "–" : intervalCell(studentInterval(values), 3);
   };
   const rows = groups.map((group): HtmlPart[] => {
-    const { path, training } = group[0]!;
-    const who = group.length === 1 ? path : `${path} and ${group.length - 1} more seeds`;
+    const { name, training } = group[0]!;
+    const who = group.length === 1 ? name : `${name} and ${counted(group.length - 1, "more seed")}`;
     const heldOut = (name: string) => (line: WatchedLine) => line.heldOut?.[name];
     return [
       who,
@@ -86,8 +87,8 @@ step and after the last, and on texts held out. It is measured whatever the obje
       : [
         html`<p class="faint">One run a row: an interval needs runs that differ by --seed alone.</p>`,
       ]),
-    ...diverged.map(({ path, training }) =>
-      html`<p><strong>${path}</strong>: ${training.diverged!}</p>`
+    ...diverged.map(({ name, training }) =>
+      html`<p><strong>${name}</strong>: ${training.diverged!}</p>`
     ),
   ];
 }
@@ -134,7 +135,7 @@ async function figures(runs: readonly WatchedRun[]): Promise<Html[]> {
 // The objective where it tells the runs apart, else the folder.
 function runLabels(runs: readonly WatchedRun[]): string[] {
   const names = runs.map(({ training }) => training.objective.name);
-  return new Set(names).size === names.length ? names : runs.map(({ path }) => path);
+  return new Set(names).size === names.length ? names : runs.map(({ name }) => name);
 }
 
 function samples(runs: readonly WatchedRun[]): Html[] {
@@ -144,8 +145,11 @@ function samples(runs: readonly WatchedRun[]): Html[] {
   ];
   const find = ({ training }: WatchedRun, prompt: string) =>
     training.samples.find((sample) => sample.prompt === prompt);
-  const marked = (run: WatchedRun, text: string | null | undefined): HtmlPart =>
-    text == null ? "–" : markedText(text.trimStart(), run.risky?.(text.trimStart()) ?? []);
+  const marked = (run: WatchedRun, given: string | null | undefined): HtmlPart => {
+    const text = given?.trim();
+    if (text === "") return nothing;
+    return text === undefined ? "–" : markedText(text, run.risky?.(text) ?? []);
+  };
   const first = (prompt: string) => runs.find((run) => find(run, prompt))!;
   const hasBefore = runs.some(({ training }) =>
     training.samples.some(({ before }) => before !== null)
@@ -177,12 +181,12 @@ tokens. <mark class="high">Coloured</mark>: what is risky somewhere in the texts
 function dataTable(runs: readonly WatchedRun[]): Html {
   return pageTable(
     ["Run", "Texts", "number", "risky", "tokens by class", "SHA-256", "held out", "SHA-256"],
-    runs.map(({ path, training: { data, heldOut } }): HtmlPart[] => [
-      ...[path, data.path, data.texts, data.risky],
+    runs.map(({ name, training: { data, heldOut } }): HtmlPart[] => [
+      ...[name, data.path, data.texts, data.risky],
       Object.entries(data.targets).filter(([, count]) => count > 0)
         .map(([name, count]) => `${count} ${name}`).join(", "),
       data.digest.slice(0, 12),
-      heldOut ? `${heldOut.texts} texts, ${heldOut.path}` : "–",
+      heldOut ? `${counted(heldOut.texts, "text")}, ${heldOut.path}` : "–",
       heldOut?.digest.slice(0, 12) ?? "–",
     ]),
   );
@@ -204,10 +208,10 @@ function sameButForSeed({ objective, data, model, settings }: TrainingRecord): s
   return JSON.stringify([objective, data.digest, model, others]);
 }
 
-function repeat(path: string, { commandLine, versions, adapter, seconds }: TrainingRecord): Html {
+function repeat(name: string, { commandLine, versions, adapter, seconds }: TrainingRecord): Html {
   const time = seconds === null ? "unfinished" : `${seconds.toFixed(0)} s`;
   return html`
-    <h3>${path}</h3>${pageCode(commandToRepeat(commandLine))}<p
+    <h3>${name}</h3>${pageCode(commandToRepeat(commandLine))}<p
       class="faint">${time} on ${adapter.name}${adapter.software
         ? ", a software adapter"
         : ""}; SLUNG ${versions.project}, Deno ${versions.deno}, V8 ${versions.v8}.</p>

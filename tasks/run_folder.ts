@@ -1,5 +1,6 @@
 // A folder that a run or an experiment has left behind, opened to be reported or asked.
 
+import { basename, isAbsolute } from "node:path";
 import { CannotError } from "../src/base/errors.ts";
 import { exists } from "../src/base/files.ts";
 import {
@@ -17,6 +18,8 @@ import { readPhrases, readRunRecord, type TrainingRecord } from "../src/train/ru
 export interface RunFolder {
   /** As it was given. */
   path: string;
+  /** What it is called in a page: the path, of one from the root its last part. */
+  name: string;
   /** Of `train`. */
   training: TrainingRecord | undefined;
   /** Of `demo`, `tofu` and `toxicity`. */
@@ -43,7 +46,15 @@ export async function openRunFolder(path: string): Promise<RunFolder> {
     );
   }
   const finder = phrases && phraseFinder(phrases, Risk.high);
-  return { path, training, experiment, results, risky: finder && ((text) => finder.find(text)) };
+  const name = isAbsolute(path) ? basename(path) : path;
+  return {
+    path,
+    name,
+    training,
+    experiment,
+    results,
+    risky: finder && ((text) => finder.find(text)),
+  };
 }
 
 /** A model to ask. */

@@ -76,11 +76,11 @@ export async function openProtocol(
   if (!readsCorpora(name)) {
     const foreign = onlyDolma.find((option) => options[option] !== undefined);
     if (foreign) throw refuse(`${flagOf(foreign)} is an option of dolma and paper`, "Leave it out");
-    if (name === "invented") return inventedProtocol(options);
+    if (name === "invented") return inventedProtocol(sizesOf(options));
     if (name === "comments") {
       return await commentsProtocol(given(data, "--data", "real data"), options);
     }
-    if (base === undefined) return inventedProtocol({ ...options, fromScratch: true });
+    if (base === undefined) return inventedProtocol({ ...sizesOf(options), fromScratch: true });
     throw refuse("it starts from fresh weights", "Leave --base out");
   }
   const folder = given(data, "--data", "real data");
@@ -114,4 +114,8 @@ export async function openProtocol(
   } finally {
     progress?.[Symbol.dispose]();
   }
+}
+
+function sizesOf({ tokens, share, acrossDocuments, learningRate }: ToxicitySizes): ToxicitySizes {
+  return { tokens, share, acrossDocuments, learningRate };
 }

@@ -1,6 +1,7 @@
 // deno task train --data FILE --out FOLDER …: trains on any texts with risk spans; see src/train/span_training.ts.
 
 import { writeFileAtomic } from "../src/base/files.ts";
+import { counted, shellWord } from "../src/base/words.ts";
 import { offsetUnits } from "../src/data/offsets.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
 import { choosePrecision } from "../src/gpu/precision.ts";
@@ -198,8 +199,10 @@ const command = defineCommand({
       Deno.exit(130);
     }
     const picture = await drawLosses(out, objective.name, terminal);
-    terminal.print(`${step} steps done; the model is in ${out}, its losses in ${picture}`);
-    terminal.print(`deno task report ${out} makes a page of it`);
+    terminal.print(
+      `${counted(step, "step")} done; the model is in ${out}, its losses in ${picture}`,
+    );
+    terminal.print(`deno task report ${shellWord(out)} makes a page of it`);
     if (diverged) terminal.note(`${diverged} Lower the learning rate.`);
     return {
       out,
@@ -225,11 +228,13 @@ function describe(plan: SpanTrainingPlan): string {
   const without = stepsWithoutLoss === 0
     ? ""
     : ` (${stepsWithoutLoss} more carry no loss and are left out)`;
-  const measured = heldOut === 0 ? "" : `; ${heldOut} texts held out`;
-  return `${model}; ${texts.length} texts${long} in ${windows} windows${aside}; ` +
-    `${risky} of ${all} tokens are risky (${
-      classes.join(", ")
-    }); ${steps} steps${without}${measured}`;
+  const measured = heldOut === 0 ? "" : `; ${counted(heldOut, "text")} held out`;
+  return `${model}; ${counted(texts.length, "text")}${long} in ${
+    counted(windows, "window")
+  }${aside}; ` +
+    `${risky} of ${all} tokens are risky (${classes.join(", ")}); ${
+      counted(steps, "step")
+    }${without}${measured}`;
 }
 
 // The risky tokens of the sample, which the training loss may leave out.

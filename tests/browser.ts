@@ -28,9 +28,20 @@ export interface Page extends AsyncDisposable {
   evaluate<T>(expression: string): Promise<T>;
   /** The addresses that it asked for so far. */
   readonly requests: readonly string[];
+  /** What was traced so far, in the order in which it came. */
+  readonly trace: readonly TraceEvent[];
   /** Sends a message of the protocol: a key, a click, the size of the window. */
   // deno-lint-ignore no-explicit-any
   send(method: string, params?: Record<string, unknown>): Promise<any>;
+}
+
+/** A stretch of a thread's life. */
+export interface TraceEvent {
+  name: string;
+  pid: number;
+  tid: number;
+  /** Microseconds that the thread computed, of those that passed. */
+  tdur?: number;
 }
 
 /** The path of a Chromium on this machine, if it has one. */
@@ -137,6 +148,31 @@ export async function taken(page: Page, id: string): Promise<string> {
   })`);
 }
 
+/**
+ * Milliseconds that the longest task of a page's main thread computed while something happened, wherever it navigated to.
+ * Time of the thread and not of the clock: a busy machine makes a task wait, and this does not count that.
+ */
+export async function longestTask(page: Page, work: () => Promise<unknown>): Promise<number> {
+  const from = page.trace.length;
+  const includedCategories = ["toplevel", "blink.user_timing"];
+  await page.send("Tracing.start", { traceConfig: { includedCategories } });
+  await work();
+  await page.evaluate(`performance.mark("the main thread")`);
+  await page.send("Tracing.end");
+  const ended = () => page.trace.length > from && page.trace.at(-1)!.name === traceEnd;
+  while (!ended()) await new Promise((resolve) => setTimeout(resolve, 50));
+  const events = page.trace.slice(from);
+  const main = events.findLast(({ name }) => name === "the main thread")!;
+  const times = events
+    .filter(({ name, pid, tid }) =>
+      name === "ThreadControllerImpl::RunTask" && pid === main.pid && tid === main.tid
+    )
+    .map(({ tdur = 0 }) => tdur / 1000);
+  return times.reduce((a, b) => Math.max(a, b));
+}
+
+const traceEnd = "the trace is complete";
+
 // Chromium says on standard error where it listens; what it says later is of no interest.
 async function addressOf({ stderr }: Deno.ChildProcess): Promise<string> {
   const lines = stderr.pipeThrough(new TextDecoderStream());
@@ -164,7 +200,7 @@ interface Message {
 // Speaks to a tab, which is empty, and returns once it has loaded a page.
 async function connect(tab: string, url: string, stop: () => Promise<void>): Promise<Page> {
   const socket = new WebSocket(tab);
-  const log: string[] = [], requests: string[] = [];
+  const log: string[] = [], requests: string[] = [], trace: TraceEvent[] = [];
   const waiting = new Map<number, (message: Message) => void>();
   const crash = Promise.withResolvers<never>();
   crash.promise.catch(() => {}); // where nothing waits for it
@@ -175,6 +211,8 @@ async function connect(tab: string, url: string, stop: () => Promise<void>): Pro
     if (id !== undefined) waiting.get(id)?.({ result });
     if (method === "Inspector.targetCrashed") crashed();
     if (method === "Page.loadEventFired") loaded.resolve();
+    if (method === "Tracing.dataCollected") { for (const event of params.value) trace.push(event); }
+    if (method === "Tracing.tracingComplete") trace.push({ name: traceEnd, pid: 0, tid: 0 });
     if (method === "Network.requestWillBeSent") requests.push(params.request.url);
     if (method === "Runtime.consoleAPICalled") {
       // deno-lint-ignore no-explicit-any
@@ -201,6 +239,7 @@ async function connect(tab: string, url: string, stop: () => Promise<void>): Pro
   return {
     log,
     requests,
+    trace,
     send,
     evaluate: async (expression) => {
       const options = { awaitPromise: true, returnByValue: true };

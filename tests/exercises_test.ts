@@ -323,3 +323,25 @@ Deno.test("lesson 7: rules that find too much, characters counted twice, losses 
   };
   await told(lesson7.lossByClass, [byClass(1)], [byClass(0)], /token t \+ 1/);
 });
+
+Deno.test("every exercise of the lessons is here, and every lesson has three or more", async () => {
+  const here = await Deno.readTextFile(new URL(import.meta.url));
+  const folder = new URL("../notebooks/src/", import.meta.url);
+  for (
+    const { name } of [...Deno.readDirSync(folder)].toSorted((a, b) => a.name < b.name ? -1 : 1)
+  ) {
+    const source = await Deno.readTextFile(new URL(name, folder));
+    const asked = new Set(source.match(/\blesson\d\.\w+/g) ?? []);
+    assert(asked.size >= 3, `${name} has ${asked.size} exercises`);
+    for (const exercise of asked) {
+      assert(
+        here.includes(`${exercise}(`) || here.includes(`${exercise},`),
+        `${exercise} is not told apart`,
+      );
+      const folded = source.split("<details>").slice(1).some((part) =>
+        part.split("</details>")[0]!.includes(exercise)
+      );
+      assert(folded, `${exercise} has no solution`);
+    }
+  }
+});

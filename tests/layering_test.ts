@@ -1,7 +1,7 @@
 // Who may import whom. The rule is what keeps a kernel free of models, the method free of GPUs and files, and a report
 // free of anything but results. Checked over the import lines of every source file.
 
-import { assertEquals } from "./assert.ts";
+import { assert, assertEquals } from "./assert.ts";
 
 const root = new URL("../", import.meta.url);
 
@@ -108,6 +108,23 @@ Deno.test("the import graph is really read, and leads to nothing outside these r
   assertEquals(graph.get("src/gpu/ring.ts")!.map(({ typeOnly }) => typeOnly), [true, true]);
   const outside = [...graph.values()].flat().filter(({ file }) => !graph.has(file));
   assertEquals(outside.map(({ file }) => room(file)), ["bench"]);
+});
+
+Deno.test("the page's own thread loads nothing that computes: models, kernels and losses are its worker's", async () => {
+  const graph = await importGraph();
+  const loaded = new Set(["web/main.ts"]);
+  for (const file of loaded) { // grows while it is walked
+    for (const { file: imported, typeOnly } of graph.get(file)!) {
+      if (!typeOnly) loaded.add(imported);
+    }
+  }
+  const worker = ["gpu", "kernels", "nn", "model", "train", "eval", "experiments"];
+  const files = ["web/engine/lab.ts", "src/slung/custom_loss.ts"];
+  assert(loaded.size > 20, `${loaded.size} files`);
+  assertEquals(
+    [...loaded].filter((file) => worker.includes(room(file)) || files.includes(file)),
+    [],
+  );
 });
 
 Deno.test("no experiment imports another, nor does anything below them", async () => {

@@ -1,7 +1,13 @@
 // From a source to a notebook: cells, stable ids, and outputs without anything that differs from run to run.
 
 import { assert, assertEquals, assertThrows } from "./assert.ts";
-import { cleanOutputs, parseSource, renderNotebook, withSolutions } from "../src/notebook/ipynb.ts";
+import {
+  cleanOutputs,
+  keptOutputs,
+  parseSource,
+  renderNotebook,
+  withSolutions,
+} from "../src/notebook/ipynb.ts";
 
 const source = `// What this file is about.
 
@@ -101,4 +107,40 @@ Deno.test("folded solutions are checked too, each in a scope of its own", () => 
     "// %% [markdown]\n// ```ts\n// const a = 1;\n// ```\n// ```ts\n// const a = 2;\n// ```\n// ```wgsl\n// no\n// ```\n";
   const whole = withSolutions(text, parseSource(text, "a.ts"));
   assertEquals(whole.slice(text.length).trim(), "{\nconst a = 1;\n}\n\n{\nconst a = 2;\n}");
+});
+
+Deno.test("texts change and outputs stay; other code, a code cell that was not run and other solutions are refused", () => {
+  const source = (text: string, code = "a", solution = "a") =>
+    parseSource(
+      `// %% [markdown]\n// ${text}\n// %%\n${code};\n// %% [markdown]\n// \`\`\`ts\n// ${solution};\n// \`\`\`\n`,
+      "a.ts",
+    );
+  const output = {
+    output_type: "display_data",
+    data: { "image/png": "iVBO", "text/plain": "A line\nfalls\n\nx  y\n1  2" },
+    metadata: {},
+  };
+  const old = renderNotebook(source("old"), [[output]]);
+  assertEquals(JSON.parse(old).cells[1].outputs[0].metadata, {
+    "image/png": { alt: "A line falls" },
+  });
+  const keep = (cells: ReturnType<typeof source>) =>
+    renderNotebook(cells, keptOutputs(old, "a", cells));
+  assertEquals(keep(source("old")), old, "nothing changed");
+  assertEquals(
+    keep(source("new")),
+    old.replace("old", "new").replace(/"id": "\w+"/, `"id": "${source("new")[0]!.id}"`),
+  );
+  for (
+    const [cells, what] of [
+      [source("old", "b"), "code cell 1"],
+      [source("old", "a", "b"), "solution 1"],
+      [source("old").slice(0, 2), "solution 1"],
+      [[...source("old"), source("old", "c")[1]!], "code cell 2"],
+    ] as const
+  ) {
+    assertThrows(() => keptOutputs(old, "a", cells), `${what} is not the one that was run`);
+  }
+  const unrun = renderNotebook(source("old"));
+  assertThrows(() => keptOutputs(unrun, "a", source("old")), "code cell 1");
 });

@@ -31,6 +31,45 @@ Deno.test("a frame names title, steps, speed, time left, and a curve for each cl
   );
 });
 
+Deno.test("an axis has round marks, 0 among them, whatever the losses", () => {
+  const rest = { title: "t", total: 2, state: "finished" as const, seconds: 1 };
+  const marks = (...losses: [low: number, high: number][]) => {
+    const { svg } = trainingPicture({
+      ...rest,
+      history: losses.map((each, i) => entry(i, ...each)),
+    });
+    return Array.from(svg!.matchAll(/text-anchor="end"[^>]*>([^<]+)</g), (found) => found[1]);
+  };
+  assertEquals(marks([3.2, -4], [0.5, -51.6]), ["-60", "-40", "-20", "0", "20"]);
+  assertEquals(marks([2.9, -0.1], [0.3, -0.48]), ["-1", "0", "1", "2", "3"]);
+  assertEquals(marks([0.7, 0.1], [0.3, 0.01]), ["0", "0.2", "0.4", "0.6", "0.8"]);
+  assertEquals(marks([0, 0]).length, 3, "a loss of nothing still has an axis");
+});
+
+Deno.test("a curve reaches the right edge with the last step, and its name stands beyond its end", () => {
+  const at = (steps: number) => {
+    const history = Array.from({ length: steps }, (_, i) => entry(i, 3));
+    const { svg } = trainingPicture({
+      title: "t",
+      total: 9,
+      state: "training",
+      seconds: 1,
+      history,
+    });
+    const [, end] = svg!.match(/<circle cx="([\d.]+)"/)!;
+    const [, name] = svg!.match(/<text x="([\d.]+)"[^>]*>loss 3/)!;
+    const axis = Array.from(
+      svg!.matchAll(/<line x1="([\d.]+)" x2="([\d.]+)"/g),
+      (line) => +line[2]!,
+    );
+    return { end: Number(end), name: Number(name), right: Math.max(...axis) };
+  };
+  const { end, name, right } = at(9);
+  assertEquals(end, right);
+  assert(name > right, "the name covers the curve");
+  assert(at(5).end < right);
+});
+
 Deno.test("one class is one curve, and nothing yet is no curve", () => {
   const rest = { title: "t", total: 2, state: "finished" as const, seconds: 1 };
   const one = trainingPicture({ ...rest, history: [entry(0, 4), entry(1, 3)] });

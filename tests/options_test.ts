@@ -25,7 +25,21 @@ import { excessLossWeights, goldfishWeights } from "../src/data/token_weights.ts
 import { trainProbe } from "../src/eval/probe.ts";
 import { probeAuroc } from "../src/eval/probe_samples.ts";
 import { bootstrapInterval } from "../src/eval/statistics.ts";
+import { attentionPath, gradientFlow } from "../src/eval/gradient_flow.ts";
+import {
+  inventedProtocol,
+  inventedTask,
+  nameAxes,
+  nameExperiment,
+  toxicityExperiment,
+} from "../src/experiments/mod.ts";
 import { runExperiment } from "../src/experiments/runner.ts";
+import { smallOlmo } from "../src/experiments/small_olmo.ts";
+import { chatSequences } from "../src/data/sources/chat.ts";
+import { toxicWorld } from "../src/data/sources/invented_toxicity.ts";
+import { encodeText } from "../src/data/spans.ts";
+import * as notebook from "../src/notebook/mod.ts";
+import { onHighRisk } from "../src/slung/gallery.ts";
 import { textExperiment } from "../src/experiments/texts.ts";
 import type { Gpu } from "../src/gpu/gpu.ts";
 import { trainLinearClassifier } from "../src/label/linear_classifier.ts";
@@ -240,4 +254,38 @@ Deno.test("the streams of valid seeds are those that they always were", () => {
   assertEquals(draw(0), [1789933344, 44971166]);
   assertEquals(draw(1, "init"), [3562325653, 1177278858]);
   assertEquals(draw(2 ** 32 - 1), [4104197751, 1825856343]);
+});
+
+Deno.test("what notebooks call refuses misspelt options and names before anything runs, with what was meant", async () => {
+  const of = (call: unknown) => call as (...args: unknown[]) => unknown;
+  const sequence = { tokens: Uint32Array.of(1, 2), classes: Uint8Array.of(1, 1) };
+  const training = { epoch: 1, answerPasses: 1, perStep: 1, learningRate: 1, optimiser: {} };
+  const planned = { base: {}, tokenizer: {}, task: {}, methods: [], seeds: [0], maxNewTokens: 8 };
+  const mira = { text: "Mira", spans: [] };
+  const calls: [call: () => unknown, said: string][] = [
+    [() => of(objective)("mask"), 'Give one of "direct", "masked"'],
+    [() => of(smallOlmo)({ widht: 8 }), 'Perhaps you meant "width"'],
+    [() => of(encodeText)({}, mira, { ends: true }), 'Perhaps you meant "end"'],
+    [() => of(encodeText)({}, { ...mira, rule: "sentnce" }), 'Give one of "overlap", "sentence"'],
+    [() => of(onHighRisk)("mine"), "Give an object"],
+    [() => of(gradientFlow)({}, sequence, "masked"), "Give an object"],
+    [() => of(attentionPath)({}, sequence, {}, { layr: 0 }), 'Perhaps you meant "layer"'],
+    [() => of(toxicWorld)({ seed: 1, animal: 8 }), 'Perhaps you meant "animals"'],
+    [() => of(inventedProtocol)({ token: 8 }), 'Perhaps you meant "tokens"'],
+    [() => of(inventedTask)({ seeds: 1 }, 0), 'Perhaps you meant "seed"'],
+    [() => of(nameExperiment)({ ...planned, seed: [0] }), 'Perhaps you meant "seeds"'],
+    [() => of(nameExperiment)({ ...planned, training }), 'Perhaps you meant "training.epochs"'],
+    [() => of(toxicityExperiment)({ ...planned, seed: [0] }), 'option "clean" is missing'],
+    [() => of(chatSequences)({}, [], { maxToken: 1 }), 'Perhaps you meant "maxTokens"'],
+    [() => of(notebook.showTokens)(["a"], { legends: "x" }), 'Perhaps you meant "legend"'],
+    [() => of(notebook.showTable)([], { precison: 1 }), 'Perhaps you meant "precision"'],
+    [() => of(notebook.showPlot)({}, { alternativ: "" }), 'Perhaps you meant "alternative"'],
+    [() => of(notebook.showLines)([], { titel: "x" }), 'Perhaps you meant "title"'],
+    [() => of(notebook.showBars)([], { title: "x", referenc: 1 }), 'Perhaps you meant "reference"'],
+    [() => of(notebook.showHeatMap)({}, { titel: "x" }), 'Perhaps you meant "title"'],
+    [() => of(notebook.showTradeOff)([], nameAxes, { title: "x", oder: [] }), "you meant"],
+    [() => of(notebook.liveTraining)({ titel: "x" }, () => {}), 'Perhaps you meant "title"'],
+    [() => of(notebook.liveExperiment)({}, {}, { kepp: "x" }), 'Perhaps you meant "keep"'],
+  ];
+  for (const [call, said] of calls) await assertRejects(async () => await call(), said);
 });

@@ -5,9 +5,47 @@ import { Risk } from "../src/slung/risk.ts";
 import { servePage } from "../tasks/page.ts";
 import { pageFiles } from "../tasks/page_files.ts";
 import { assert, assertEquals } from "./assert.ts";
-import { openPage, type Page, press, taken, withChromium } from "./browser.ts";
+import { bundle, openPage, type Page, press, taken, withChromium } from "./browser.ts";
 
 const files = await pageFiles();
+const actor = await bundle(new URL("fixtures/page_worker.ts", import.meta.url));
+
+/** Waits until the elements of some ids together say something. */
+async function shows(page: Page, pattern: RegExp, ...ids: string[]): Promise<string> {
+  const read = `${
+    JSON.stringify(ids)
+  }.map((id) => document.getElementById(id)?.textContent).join()`;
+  for (let tries = 0; tries < 200; tries++) {
+    const said = await page.evaluate<string>(read);
+    if (pattern.test(said)) return said;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`${ids} never said ${pattern}, but ${await page.evaluate(read)}`);
+}
+
+/** Writes into a field as a person would. */
+async function write(page: Page, selector: string, value: string | number): Promise<void> {
+  await page.evaluate(`(() => {
+    const field = document.querySelector(${JSON.stringify(selector)});
+    field.value = ${JSON.stringify(String(value))};
+    field.dispatchEvent(new Event("input"));
+  })()`);
+}
+
+async function click(page: Page, id: string): Promise<void> {
+  await page.evaluate(`document.getElementById("${id}").click()`);
+}
+
+/** What a screen reader would call the controls of a page, by role. */
+async function controls(page: Page): Promise<{ role: string; name: string }[]> {
+  await page.send("Accessibility.enable");
+  const { nodes } = await page.send("Accessibility.getFullAXTree");
+  const roles = ["textbox", "searchbox", "button", "combobox", "spinbutton", "listbox", "toolbar"];
+  return nodes
+    // deno-lint-ignore no-explicit-any
+    .map(({ role, name }: any) => ({ role: role?.value, name: name?.value ?? "" }))
+    .filter(({ role }: { role: string }) => roles.includes(role));
+}
 
 Deno.test("the page is less than 2 MB, and its modules ask for nothing but each other", () => {
   const bytes = [...files.values()].reduce((sum, { length }) => sum + length, 0);
@@ -92,6 +130,121 @@ Deno.test({
       page.requests.filter((url) => !/^(http:\/\/localhost:|blob:|data:)/.test(url)),
       [],
     );
+  },
+});
+
+Deno.test({
+  ...withChromium(
+    "a page of four models: five hundred steps at once are drawn at most once a frame",
+  ),
+  fn: async () => {
+    await using page = await openPage(servePage(new Map([...files, ["worker.js", actor]])));
+    await shows(page, /^Ready on no adapter at all/, "status");
+    await page.evaluate(`(() => {
+      globalThis.drawn = globalThis.frames_ = 0;
+      new MutationObserver(() => drawn++).observe(
+        document.querySelector(".card > div"), { childList: true });
+      const tick = () => requestAnimationFrame(() => (frames_++, tick()));
+      tick();
+    })()`);
+    await write(page, "#steps", 500);
+    await click(page, "go");
+    await shows(page, /^Stopped after 500 steps with seed 0\.$/, "status");
+    await page.evaluate(
+      `new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))`,
+    );
+    const [drawn, frames] = await page.evaluate<[number, number]>("[drawn, frames_]");
+    assert(drawn > 0 && drawn <= frames, `${drawn} drawings in ${frames} frames`);
+    const { losses, looks } = JSON.parse(await taken(page, "take-run"));
+    assertEquals([losses.length, looks.length], [500, 51]);
+    assertEquals(page.log, []);
+  },
+});
+
+Deno.test({
+  ...withChromium(
+    "training stops, goes on, begins anew after a change, and refuses what is no loss",
+  ),
+  fn: async () => {
+    await using page = await openPage(servePage(new Map([...files, ["worker.js", actor]])));
+    const go = () => page.evaluate<string>(`document.getElementById("go").textContent`);
+    await shows(page, /^Ready/, "status");
+    await write(page, "#own-line", "broken");
+    await shows(page, /^Cannot make the loss/, "own-said");
+    const invalid = `document.getElementById("own-line").getAttribute("aria-invalid")`;
+    assertEquals(await page.evaluate(invalid), "true");
+    await click(page, "go");
+    await shows(page, /^Cannot make the loss: broken\.$/, "notice");
+    await write(page, "#own-line", "p");
+    await shows(page, /slope of p$/, "own-said");
+
+    await write(page, "#steps", 990);
+    await click(page, "go");
+    await shows(page, /Step \d/, "progress");
+    assertEquals(await page.evaluate(`document.getElementById("notice").textContent`), "");
+    await write(page, "#own-line", "p * p");
+    assertEquals(await page.evaluate(`document.getElementById("stop").disabled`), false);
+    await click(page, "stop");
+    await shows(page, /^Stopped after \d+ steps with seed 0. The page has changed/, "status");
+    assertEquals(await go(), "Train");
+    await write(page, "#own-line", "p");
+    await shows(page, /with seed 0\.$/, "status");
+    assertEquals(await go(), "Go on");
+    await click(page, "go");
+    await shows(page, /Step \d/, "progress");
+    await click(page, "reset");
+    await shows(page, /^Four fresh copies of the base/, "status");
+    const { losses, looks } = JSON.parse(await taken(page, "take-run"));
+    assertEquals([losses.length, looks.length], [0, 1]);
+    await write(page, "#steps", 10);
+    for (const steps of [10, 20]) {
+      await click(page, "go");
+      await shows(page, new RegExp(`^Stopped after ${steps} steps`), "status");
+      assertEquals(await go(), "Go on");
+    }
+    assertEquals(page.log, []);
+  },
+});
+
+Deno.test({
+  ...withChromium(
+    "both pages are used from the keyboard: controls have names, a word is marked, tokens are walked",
+  ),
+  fn: async () => {
+    await using page = await openPage(servePage(new Map([...files, ["worker.js", actor]])));
+    await shows(page, /^Ready/, "status");
+    const named = await controls(page);
+    assertEquals(named.filter(({ name }) => name.trim() === ""), []);
+    assert(named.length > 20, `${named.length} controls`);
+    const stops: string[] = [];
+    for (let i = 0; i < 30; i++) {
+      await press(page, "Tab");
+      stops.push(
+        await page.evaluate(`(() => {
+        const { id, tagName, textContent } = document.activeElement;
+        return id || (tagName === "TEXTAREA" ? "sentences" : textContent.trim().slice(0, 14));
+      })()`),
+      );
+      if (stops[i] === "take-link") break;
+    }
+    assertEquals(stops, [
+      ...["sentences", "Mark as risky", "Possibly risky", "Unmark", "What the model"],
+      ...["go", "steps", "seed", "rate", "Your own loss ", "own-line"],
+      ...["question-lines", "own-question", "ask-all", "What they answ"],
+      ...["sentence", "Solkebo", "Solkebo", "Solkebo", "Solkebo"],
+      ...["take-spans", "take-run", "take-picture", "take-link"],
+    ]);
+    await page.evaluate(`document.querySelector("#editor textarea").focus()`);
+    await page.evaluate(`document.activeElement.setSelectionRange(20, 20)`); // in "writes"
+    await press(page, "Enter", { control: true });
+    await shows(page, /“writes” is now risky\./, "editor");
+    await page.evaluate(`document.querySelector(".reading .token").focus()`);
+    for (const key of ["ArrowDown", "ArrowRight"]) await press(page, key);
+    const said = await shows(page, /Direct.*Masked: no loss on this token/, "reading");
+    assert(said.includes("“Pivlugrin”"), said);
+    await page.send("Page.navigate", { url: page.requests[0]! + "labels.html" });
+    await shows(page, /In the list: arrow keys/, "status");
+    assertEquals((await controls(page)).filter(({ name }) => name.trim() === ""), []);
   },
 });
 

@@ -12,6 +12,7 @@ import { writeResults } from "../src/report/results.ts";
 import { Risk } from "../src/slung/risk.ts";
 import ask from "../tasks/ask.ts";
 import report from "../tasks/report.ts";
+import { counted, shellWord } from "../src/base/words.ts";
 import { commandToRepeat, intervalCell } from "../tasks/report_parts.ts";
 import { assert, assertEquals } from "./assert.ts";
 
@@ -57,6 +58,10 @@ Deno.test("a command can be typed again as it was", () => {
     commandToRepeat(["train_classifier.ts", "--data", "my file.csv", "--out=a", "it's"]),
     `deno task train-classifier --data 'my file.csv' --out=a 'it'\\''s'`,
   );
+  assertEquals(shellWord(""), "''");
+  assertEquals([counted(1, "text"), counted(0, "text"), counted(2, "stretch", "stretches")], [
+    ...["1 text", "0 texts", "2 stretches"],
+  ]);
 });
 
 function record(seed: number, changes: Partial<TrainingRecord> = {}): TrainingRecord {
@@ -115,7 +120,8 @@ Deno.test("a report of runs that differ by seed has one row with an interval, an
   assert(page.split(escaped).length > 8);
   // Student's t for 2 runs is 12.706: 5 ± 12.706 · √2 / √2
   assert(page.includes('<td class="number">5.000 ± 12.706</td>'), "no interval");
-  assert(page.includes(`${root}/a and 1 more seeds`));
+  assert(page.includes("a and 1 more seed<"));
+  assert(!page.includes(root), "a page that is sent does not tell where its runs lay");
   assert(page.includes('<mark class="high">Mira Toveld</mark>'));
   assert((page.match(/<svg/g) ?? []).length >= 2, "no figures");
   assert(
@@ -178,6 +184,41 @@ Deno.test("a report of an experiment shows its table, its figure and the models'
   assert(page.includes("A miller") && !page.includes("of another seed"));
   assert(page.includes("0.500 ± 0.500"), "shares over answers have a bootstrap interval");
   assert(page.includes("<svg") && page.includes("deno task demo"));
+  await Deno.remove(root, { recursive: true });
+});
+
+Deno.test("one seed has intervals over people, and then none over answers; a run without measures says so", async () => {
+  const root = await Deno.makeTempDir();
+  const value = (mean: number, half: number, n: number) => ({
+    ...{ mean, low: mean - half, high: mean + half, confidence: 0.95, n },
+  });
+  const experiment = {
+    ...{ config: {}, seeds: {}, adapter: null, timing: {}, commandLine: ["demo.ts"] },
+    versions: { deno: "2", v8: "1", project: "0.0.9" },
+    generations: ["Who?", "Why?"].map((prompt) => (
+      { ...{ method: "masked", seed: 0, text: " ", gold: "Mira" }, prompt, named: false }
+    )),
+  };
+  const values = { names: value(30, 0, 1), full: value(1, 0, 1) };
+  const summary = [{
+    method: "masked",
+    title: "Masked",
+    values,
+    overPeople: { names: value(30, 7, 5) },
+  }];
+  await writeResults(root, { ...experiment, metrics: { summary } });
+  assertEquals((await call(report, [root])).code, 0);
+  const page = await Deno.readTextFile(`${root}/report.html`);
+  assert(page.includes("Names said (%)") && page.includes(">30.0 ± 7.0<"), "over people");
+  assert(page.includes("All facts (%)") && page.includes(">1.0<"));
+  assert(page.includes("a bootstrap over the people asked about"));
+  assert(!page.includes("over answers"), "two intervals of one thing");
+  assert(page.includes("(nothing)"), "an empty answer looks like a missing one");
+  await writeResults(root, { ...experiment, metrics: { masked: value(1, 0, 1) } });
+  assertEquals((await call(report, [root])).code, 0);
+  const old = await Deno.readTextFile(`${root}/report.html`);
+  assert(old.includes("keeps no measures that this version reads: it was made by SLUNG 0.0.9"));
+  assert(old.includes("bootstrap interval over answers"));
   await Deno.remove(root, { recursive: true });
 });
 

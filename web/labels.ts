@@ -1,7 +1,7 @@
 // The label editor: a file from the disk, its texts as a list, one of them to be marked, and the file saved again.
 
 import { LabelFile, type LabelFilter } from "./engine/label_file.ts";
-import { byId, download, h, whenQuiet } from "./page/dom.ts";
+import { byId, download, h, inSlices, whenQuiet } from "./page/dom.ts";
 import { markedText, markStyles } from "./page/marked_text.ts";
 import { virtualList } from "./page/virtual_list.ts";
 import { offsetUnits } from "../src/data/offsets.ts";
@@ -10,6 +10,7 @@ const mostShown = 300; // characters of a row
 
 let file: LabelFile | undefined;
 let shown: Uint32Array = new Uint32Array();
+let searches = 0;
 let loading = false;
 
 const editor = markedText({
@@ -52,7 +53,9 @@ const chooser = h("input", {
         await chosen.text(),
         offsetUnits.find((each) => each === unit.value)!,
       );
-      filter();
+      shown = new Uint32Array();
+      list.show(0, 0);
+      await filter();
     });
   },
 });
@@ -61,7 +64,12 @@ const save = h("button", {
   id: "save",
   class: "main",
   disabled: true,
-  click: () => attempt(() => download(file!.name, "application/jsonl", file!.save())),
+  click: () =>
+    attempt(async () => {
+      const { name } = file!, parts: Blob[] = [];
+      await inSlices(file!.pieces(), (piece) => parts.push(new Blob([piece])));
+      download(name, "application/jsonl", new Blob(parts));
+    }),
 }, "Save");
 const shows = h(
   "select",
@@ -95,6 +103,7 @@ byId("filters").append(
   h("label", { for: "from" }, "score from", from),
   h("label", { for: "to" }, "to", to),
 );
+byId("late").remove();
 byId("list").append(list.element);
 byId("editor").append(editor.element);
 editor.element.addEventListener("keydown", (event) => {
@@ -120,18 +129,26 @@ function scoreField(id: string, value: number): HTMLInputElement {
   });
 }
 
-function filter(): void {
-  attempt(() => {
+function filter(): Promise<void> {
+  return attempt(async () => {
     if (!file) return;
-    const before = shown[list.chosen];
-    shown = file.filter({
+    const searched = file, mine = ++searches;
+    const wanted: LabelFilter = {
       shows: shows.value as LabelFilter["shows"],
       words: words.value,
       score: {
         from: from.valueAsNumber || 0,
         to: Number.isNaN(to.valueAsNumber) ? 1 : to.valueAsNumber,
       },
-    });
+    };
+    const found: number[] = [];
+    byId("status").textContent = "Looking through the texts …";
+    const done = await inSlices(new Array(searched.length).keys(), (index) => {
+      if (searched.passes(index, wanted)) found.push(index);
+    }, () => mine === searches);
+    if (!done) return;
+    const before = shown[list.chosen];
+    shown = Uint32Array.from(found);
     list.show(
       shown.length,
       Math.max(0, before === undefined ? 0 : shown.indexOf(before)),

@@ -5,11 +5,11 @@ import { exampleFrom, fragmentOf } from "./engine/link.ts";
 import { linesOfTexts, textsOfLines } from "./engine/marking.ts";
 import { knowledgePicture } from "./engine/drawing.ts";
 import { jsonLinesOf, runRecord } from "./engine/take_home.ts";
-import type { News } from "./engine/protocol.ts";
+import type { News, OpenedAdapter } from "./engine/protocol.ts";
 import { answersTable } from "./page/answers.ts";
 import { cardsIn } from "./page/cards.ts";
 import { startWorker } from "./page/client.ts";
-import { byId, download, eachFrame, h, whenQuiet } from "./page/dom.ts";
+import { byId, download, eachFrame, h, pause, whenQuiet } from "./page/dom.ts";
 import { markedText } from "./page/marked_text.ts";
 import { ownLoss } from "./page/own_loss.ts";
 import { questionField } from "./page/questions.ts";
@@ -17,14 +17,17 @@ import { readingIn } from "./page/reading.ts";
 import { newRun } from "./page/run.ts";
 import { classStrip } from "./page/token_strip.ts";
 import { trainingControls } from "./page/training.ts";
-import { missingWebGpu } from "./page/webgpu.ts";
 
 const run = newRun();
 let running: Example | undefined; // what the models in the worker were made for
 let adapter = "no adapter";
 let began = { step: 0, time: 0 };
+let busy: "loading" | "training" | undefined;
+let working: Promise<void> = Promise.resolve();
 
+byId("late").remove();
 const client = startWorker(hear);
+const retokenise = whenQuiet(150, () => tokenise().catch(fault));
 const editor = markedText({
   label: "Sentences, one a line",
   onChange: () => {
@@ -32,16 +35,27 @@ const editor = markedText({
     retokenise();
   },
 });
-const own = ownLoss(byId("own"), changed);
+byId("editor").append(editor.element);
+await pause();
+const own = ownLoss(byId("own"), {
+  slopeOf: (line) => client.call("slope", line),
+  onChange: changed,
+});
 const questions = questionField(byId("questions"), {
   onChange: changed,
-  onAsk: ask,
+  onAsk: (question) => ask(question).catch(fault),
 });
-const controls = trainingControls(byId("controls"), { train, stop, reset });
+const controls = trainingControls(byId("controls"), {
+  train,
+  stop,
+  reset() {
+    clearFault();
+    reset();
+  },
+});
+await pause();
 const drawCards = cardsIn(byId("cards"), run);
 const drawReading = readingIn(byId("reading"), run, client, fault);
-const retokenise = whenQuiet(150, tokenise);
-
 const drawPicture = eachFrame(() => {
   byId("picture").innerHTML = knowledgePicture(run.looks);
 });
@@ -56,20 +70,17 @@ const drawAnswers = eachFrame(() => {
   ));
 });
 
-byId("editor").append(editor.element);
 byId("answers").append(h("div", { id: "asked" }), h("div", { id: "regular" }));
 takeHome();
-controls.show("loading");
 drawCards();
 drawPicture();
-await show(location.hash.length > 1 ? await linked() : inventedExample());
-await open();
+await pause();
+show(location.hash.length > 1 ? await linked() : inventedExample());
+open();
 
 globalThis.addEventListener("hashchange", async () => {
-  const example = await linked();
-  await client.call("stop");
-  await show(example);
-  await reset();
+  show(await linked());
+  reset();
 });
 
 /** The example as it stands on the page. */
@@ -92,34 +103,13 @@ async function linked(): Promise<Example> {
   }
 }
 
-async function show(shown: Example): Promise<void> {
+function show(shown: Example): void {
   const { text, spans } = linesOfTexts(shown.texts);
   editor.set(text, spans);
   questions.set(shown.questions);
-  own.set(shown.own);
+  own.value = shown.own;
   controls.set(shown);
-  await Promise.resolve();
-}
-
-async function open(): Promise<void> {
-  const missing = await missingWebGpu();
-  if (missing) return fault(new Error(missing));
-  status("Opening the GPU and the base model …");
-  try {
-    const opened = await client.call("open");
-    adapter = opened.name;
-    await tokenise();
-    status(
-      "Making four copies of the base, and asking them for the first time …",
-    );
-    await prepare();
-    status(
-      `Ready on ${adapter}.` +
-        (opened.software ? " That is no GPU but a program: it works, slowly." : ""),
-    );
-  } catch (error) {
-    fault(error);
-  }
+  retokenise();
 }
 
 async function tokenise(): Promise<void> {
@@ -128,83 +118,111 @@ async function tokenise(): Promise<void> {
   byId("tokens").replaceChildren(...tokens.map(classStrip));
 }
 
+/** Lets the models do one thing after another, and says how each ended. */
+function inTurn(
+  state: "loading" | "training",
+  work: () => Promise<string>,
+): void {
+  working = working.then(async () => {
+    busy = state;
+    controls.show(busy);
+    try {
+      status(await work());
+    } catch (error) {
+      fault(error);
+    }
+    busy = undefined;
+    showControls();
+  });
+}
+
+function open(): void {
+  status(
+    "Opening the GPU, making four copies of the base model, asking them for the first time …",
+  );
+  inTurn("loading", async () => {
+    const { name, software } = await prepare();
+    return `Ready on ${name}.` +
+      (software ? " That is no GPU but a program: it works, slowly." : "");
+  });
+}
+
 /** Makes four copies of the base for what stands on the page. */
-async function prepare(): Promise<void> {
+async function prepare(): Promise<OpenedAdapter> {
   const next = example();
   if (next.texts.length === 0) {
     throw new Error("Cannot train: there are no sentences. Write one.");
   }
-  if (!own.valid) {
-    throw new Error(
-      "Cannot train: your own loss is none. Correct the line, or empty it to p * p.",
-    );
-  }
+  const prepared = await client.call("prepare", next);
   running = next;
-  run.tokens = await client.call("tokens", next.texts);
+  adapter = prepared.adapter.name;
+  run.tokens = prepared.tokens;
   run.own = next.own;
   run.losses = [];
   run.looks = [];
   byId("asked").replaceChildren();
-  await client.call("prepare", next);
-  controls.show("fresh");
+  hear({ kind: "look", look: prepared.look });
+  return prepared.adapter;
 }
 
-async function train(steps: number): Promise<void> {
-  byId("notice").replaceChildren();
-  controls.show("training");
-  try {
-    if (JSON.stringify(running) !== JSON.stringify(example())) await prepare();
-    controls.show("training");
-    const done = run.losses.at(-1)?.step ?? 0;
-    began = { step: done, time: performance.now() };
-    status("Compiling the kernels …");
-    await client.call("train", done + steps);
+function train(steps: number): void {
+  clearFault();
+  inTurn("training", async () => {
+    status("Making the models and compiling their kernels …");
+    if (isChanged()) await prepare();
+    began = { step: stepsDone(), time: performance.now() };
     status(
-      `Stopped after ${run.losses.at(-1)?.step ?? 0} steps with seed ${running!.seed}.`,
+      `Training with seed ${running!.seed}.` +
+        (began.step === 0 ? " The first step takes longest." : ""),
     );
-    controls.show("stopped");
-  } catch (error) {
-    fault(error);
-    controls.show(run.losses.length > 0 ? "stopped" : "fresh");
-  }
+    await client.call("train", began.step + steps);
+    return stopped();
+  });
 }
 
 function stop(): void {
   client.call("stop").catch(fault);
 }
 
-async function reset(): Promise<void> {
-  byId("notice").replaceChildren();
-  controls.show("loading");
-  try {
-    await client.call("stop");
+function reset(): void {
+  stop();
+  inTurn("loading", async () => {
     await prepare();
-    status("Four fresh copies of the base.");
-  } catch (error) {
-    fault(error);
-    controls.show("fresh");
-  }
+    return "Four fresh copies of the base.";
+  });
 }
 
-/** What stands on the page is no longer what the models were trained on. */
+function stepsDone(): number {
+  return run.losses.at(-1)?.step ?? 0;
+}
+
+/** Whether what stands on the page is no longer what the models were made for. */
+function isChanged(): boolean {
+  return JSON.stringify(running) !== JSON.stringify(example());
+}
+
 function changed(): void {
-  if (!running || run.losses.length === 0) return;
-  if (JSON.stringify(running) === JSON.stringify(example())) return;
-  status("Changed: training begins anew with the next start.");
-  controls.show("fresh");
+  if (busy) return;
+  showControls();
+  if (stepsDone() > 0) status(stopped());
+}
+
+function showControls(): void {
+  controls.show(stepsDone() > 0 && !isChanged() ? "stopped" : "fresh");
+}
+
+function stopped(): string {
+  const done = `Stopped after ${stepsDone()} steps with seed ${running!.seed}.`;
+  return isChanged() ? `${done} The page has changed since: training begins anew.` : done;
 }
 
 async function ask(question: string): Promise<void> {
-  try {
-    const answers = await client.call("ask", [question]);
-    const caption = `Your question, after ${run.losses.at(-1)?.step ?? 0} steps`;
-    const phrases = riskyPhrases(running!.texts);
-    byId("asked").replaceChildren(
-      answersTable(caption, [{ question, answer: "" }], answers, phrases),
-    );
-  } catch (error) {
-    fault(error);
-  }
+  const answers = await client.call("ask", [question]);
+  const caption = `Your question, after ${stepsDone()} steps`;
+  const phrases = riskyPhrases(running!.texts);
+  byId("asked").replaceChildren(
+    answersTable(caption, [{ question, answer: "" }], answers, phrases),
+  );
 }
 
 function hear(news: News): void {
@@ -212,9 +230,7 @@ function hear(news: News): void {
     run.losses.push(news.losses);
     const { step } = news.losses;
     const rate = (step - began.step) / (performance.now() - began.time) * 1000;
-    status(
-      `Step ${step}, seed ${running!.seed}, ${rate.toFixed(1)} steps a second for all four.`,
-    );
+    byId("progress").textContent = ` Step ${step}, ${rate.toFixed(1)} steps a second for all four.`;
   } else {
     run.looks.push(news.look);
     drawPicture();
@@ -224,8 +240,10 @@ function hear(news: News): void {
   drawCards();
 }
 
+/** Says what happens; a screen reader says it too, unlike the count of steps behind it. */
 function status(said: string): void {
   byId("status").textContent = said;
+  byId("progress").textContent = "";
 }
 
 function fault(error: unknown): void {
@@ -233,6 +251,10 @@ function fault(error: unknown): void {
     h("p", { class: "notice" }, (error as Error).message),
   );
   status("");
+}
+
+function clearFault(): void {
+  byId("notice").replaceChildren();
 }
 
 function takeHome(): void {

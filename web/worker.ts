@@ -1,11 +1,14 @@
-// The worker: holds the GPU, the base model and the four copies, so that the page stays free. One thing at a time: what is
-// asked while it trains is answered between two steps.
+// The worker: holds the GPU, the base model and the four copies, and computes whatever takes longer than a frame, so that the
+// page stays free. One thing at a time: what is asked while it trains is answered between two steps.
 
 import { Gpu } from "../src/gpu/gpu.ts";
+import { lossOf } from "../src/slung/derivative.ts";
 import { type Base, openBase } from "./engine/base.ts";
-import { Lab, plannedSteps } from "./engine/lab.ts";
+import { plannedSteps } from "./engine/example.ts";
+import { Lab } from "./engine/lab.ts";
 import type { Calls, Message, News, Request } from "./engine/protocol.ts";
 import { shownTokens } from "./engine/sequences.ts";
+import { missingWebGpu } from "./engine/webgpu.ts";
 
 const lookEvery = 10; // steps
 
@@ -36,6 +39,13 @@ async function fetchBase(): Promise<Base> {
   return openBase(await description.json(), await weights.arrayBuffer());
 }
 
+async function openGpu(): Promise<Gpu> {
+  const missing = await missingWebGpu();
+  if (missing) throw new Error(missing);
+  // With the kernels that suit adapters of its kind: to measure them first takes a minute on a slow one.
+  return await Gpu.open({ kernels: {} });
+}
+
 /** Runs what it is given after everything that was given before. */
 function inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
   const result = last.then(work);
@@ -63,26 +73,25 @@ async function look(): Promise<void> {
 }
 
 const handlers: Handlers = {
-  async open() {
-    // With the kernels that suit adapters of its kind: to measure them first takes a minute on a slow one.
-    gpu ??= await Gpu.open({ kernels: {} });
-    await base;
-    return { name: gpu.adapter.name, software: gpu.adapter.software };
-  },
   async tokens(texts) {
     const { tokenizer } = await base;
     return texts.map((text) => shownTokens(tokenizer, text));
   },
-  async prepare(example) {
-    training = false;
-    await inTurn(async () => {
+  slope: (loss) => lossOf("own", loss).slope,
+  prepare: (example) =>
+    inTurn(async () => {
+      const opened = await base;
+      gpu ??= await openGpu();
+      const fresh = new Lab(gpu, opened, example);
       lab?.[Symbol.dispose]();
-      lab = undefined;
-      lab = new Lab(gpu!, await base, example);
-      await look();
-    });
-  },
+      lab = fresh;
+      const { name, software } = gpu.adapter;
+      return { adapter: { name, software }, tokens: lab.tokens, look: await lab.look() };
+    }),
   async train(until) {
+    if (current().step >= plannedSteps) {
+      throw new Error(`Cannot train on: all ${plannedSteps} steps are done. Start over.`);
+    }
     training = true;
     while (training && current().step < Math.min(until, plannedSteps)) {
       await inTurn(async () => {
@@ -91,7 +100,6 @@ const handlers: Handlers = {
       });
     }
     if (current().step % lookEvery !== 0) await inTurn(look);
-    training = false;
   },
   stop() {
     training = false;

@@ -145,6 +145,9 @@ await show(...names.map((name) =>
 ));
 
 // %% [markdown]
+// What is penalised changes places: in the question the name was unlikely, so direct training pays there and unlikelihood
+// hardly; in the answer the model was confident, and that is what unlikelihood is about.
+//
 // ### Is it right?
 //
 // The reference is the formula itself in float64: final hidden states from the GPU, logits as plain sums on the CPU, then
@@ -379,6 +382,8 @@ await showLines(history, {
 // %%
 const after = (name: string, tokens: string) =>
   history.findLast(({ series, panel }) => series === name && panel === tokens)!.y;
+// What is only possibly risky is learned under unlikelihood, and masked under masking.
+const least = knobs.risk === Risk.high ? "unlikelihood" : "masked";
 const before = history.find(({ panel }) => panel === "all other tokens")!.y;
 await show(
   showTable(
@@ -397,8 +402,8 @@ await show(
     names.every((name) => after("direct", "names") >= after(name, "names")),
   ),
   check(
-    "unlikelihood says it least",
-    names.every((name) => after("unlikelihood", "names") <= after(name, "names")),
+    `${least} says it least`,
+    names.every((name) => after(least, "names") <= after(name, "names")),
   ),
 );
 

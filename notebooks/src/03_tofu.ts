@@ -15,7 +15,8 @@
 // **You need** lesson 1: what a term is, and what masking leaves of a token's gradient. A token, a fine-tuned model and
 // greedy decoding should be familiar words.
 //
-// `quick` has ten people and takes some minutes on a software adapter; `full` repeats the run of `deno task demo`.
+// `quick` has ten people and takes some minutes on a software adapter; `full` has the twenty people of `deno task demo`,
+// which also trains controls, and three seeds.
 
 // %%
 import { Gpu, huggingFaceOptimiser, Risk } from "@slung/slung";
@@ -169,7 +170,9 @@ showTable(
 //
 // *Names said* is the paper's count: the share of answers that contain a first or last name of any of these people, also
 // inside another word. *As whole words* leaves those words out. *Facts* are graded by shared content words, not by GPT-4o as
-// in the paper, and *true preferred* is TOFU's likelihood measure: the right answer against five wrong ones.
+// in the paper; who knows nothing still guesses some, as the base does. *True preferred* is TOFU's likelihood measure: is
+// the right answer likelier than each of five wrong ones? In the last column it is judged without the name's tokens, so that
+// only the fact counts; that is the height in the figure.
 
 // %%
 const paper: Record<string, { names: number; partial: number }> = {
@@ -188,12 +191,13 @@ showTable(
     "paper: partially correct %": paper[method]!.partial,
     "all facts %": values.full!.mean,
     "true preferred %": values.truthAccuracy?.mean ?? null,
+    "without name tokens %": values.truthAccuracyWithoutNames?.mean ?? null,
   })),
   { precision: 1 },
 );
 
 // %%
-await showTradeOff(experiments.namePoints(summary), experiments.nameAxes, {
+await showTradeOff(experiments.namePoints(summary), experiments.nameAxesOf(summary), {
   title: "What is known against what is named",
   order: experiments.methodOrder,
 });
@@ -201,12 +205,14 @@ await showTradeOff(experiments.namePoints(summary), experiments.nameAxes, {
 // %% [markdown]
 // ## Does it hold?
 //
-// The claims of the section, as assertions: this notebook fails if they do not hold here.
+// The claims of the section, as assertions: this notebook fails if they do not hold here. (With a knob turned they may not;
+// then you have found where they end.)
 
 // %%
 const of = (method: string) => {
-  const { names, partial } = summary.find((row) => row.method === method)!.values;
-  return { names: names!.mean, partial: partial!.mean };
+  const { names, partial, truthAccuracyWithoutNames: preferred } =
+    summary.find((row) => row.method === method)!.values;
+  return { names: names!.mean, partial: partial!.mean, preferred: preferred!.mean };
 };
 await show(
   ...["masked", "unlikelihood"].map((method) =>
@@ -227,18 +233,19 @@ await show(
 const order = (rows: [string, number][]) =>
   rows.toSorted(([, a], [, b]) => b - a).map(([name]) => name).join(" > ");
 const trained = methods.map(({ name }) => name);
+const orderBy = (value: (name: string) => number) =>
+  order(trained.map((name) => [name, value(name)]));
 showTable([
-  {
-    who: "paper, OLMo 1B",
-    "who knows most": order(trained.map((name) => [name, paper[name]!.partial])),
-  },
-  { who: "this run", "who knows most": order(trained.map((name) => [name, of(name).partial])) },
+  { who: "paper, OLMo 1B: facts", "who knows most": orderBy((name) => paper[name]!.partial) },
+  { who: "this run: facts", "who knows most": orderBy((name) => of(name).partial) },
+  { who: "this run: true preferred", "who knows most": orderBy((name) => of(name).preferred) },
 ]);
 
 // %% [markdown]
 // In the paper direct training knows most, and the two SLUNG variants pay for their silence with some knowledge. Where this
-// run has another order, mind its size: with so few questions, two shares must differ by several points to mean anything
-// (exercise 3.3), a small model spends on names what it could spend on facts, and our grader is another.
+// run has another order, or its two measures disagree, mind its size: with so few questions, two shares must differ by
+// several points to mean anything (exercise 3.3), a small model may spend on names what it could spend on facts, and our
+// grader is another.
 //
 // ## Where the names went
 //
@@ -263,7 +270,7 @@ showTable(
 // %% [markdown]
 // ## What was learned
 //
-// - The base copies names and knows nothing; direct training knows and names; SLUNG knows and hardly names.
+// - The base copies names and guesses facts; direct training knows and names; SLUNG knows and hardly names.
 // - Removing the *reward* for a name is enough to lose the habit of naming. In the paper unlikelihood goes further still.
 // - What made it work at this size: a base that copies names rather than remembers them, and replayed questions whose
 //   names are risky too. Replayed as low risk, they keep the habit alive.

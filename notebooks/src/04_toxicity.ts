@@ -170,8 +170,9 @@ showTable(
 );
 
 // %% [markdown]
-// What each model was trained on, in tokens (Table 1 of the paper), by what happened to them. Masked SLUNG learns exactly
-// what the low-risk baseline learns. All that differs is what stood before it.
+// What each model was trained on, in tokens (Table 1 of the paper), by what happened to them. Of the
+// risky documents masked SLUNG learns exactly the tokens that the low-risk baseline learns; what stood between them it has
+// read as well. (The baseline fills up with clean text, so that every method sees as many tokens.)
 
 // %%
 showTable(summary.map(({ method, buckets }) => {

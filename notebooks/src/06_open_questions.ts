@@ -226,12 +226,7 @@ const planned = await experiments.nameExperiment({
 });
 const outcomes = await notebook.liveExperiment(
   gpu,
-  experiments.withMeasures(
-    planned,
-    [prefixAttack, relearning] as unknown as [
-      Measure<{ prefix: Record<string, Attack[]>; relearned: number[][] }>,
-    ],
-  ),
+  experiments.withMeasures(planned, [prefixAttack, relearning]),
   { keep: "attacks" },
 );
 const results = new Map(

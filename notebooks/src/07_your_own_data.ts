@@ -87,11 +87,14 @@ showTable([{
 // %% [markdown]
 // ## Look
 //
-// Predict first: three kinds of personal data stand in these notes that the labellers above do not catch, or not always.
-// Which? Look at the texts once more, then at the labels.
+// Predict first: names, addresses, numbers and codes stand in these notes. Of one of the four the labellers above catch
+// nothing, of another not all. Which? Look at the texts once more, then at the labels.
 
 // %%
-const { model, tokenizer } = await openModel(gpu, notebook.projectPath("models/invented-base"));
+const { model, tokenizer, ends } = await openModel(
+  gpu,
+  notebook.projectPath("models/invented-base"),
+);
 async function look(marked: readonly RiskyText[], which: readonly number[]) {
   for (const i of which) {
     const { tokens, classes } = encodeText(tokenizer, marked[i]!, { end: false });
@@ -183,8 +186,9 @@ const runs = [
   },
 ];
 const settings = `n${knobs.notes}-e${knobs.epochs}-lr${knobs.learningRate}`;
+let trainedSteps = 0;
 for (const { title, name, ...what } of runs) {
-  await notebook.liveTraining(
+  const { finished, step } = await notebook.liveTraining(
     { title, ownCheckpoints: true },
     ({ onLog, signal }) =>
       trainOnSpans(gpu, {
@@ -196,8 +200,12 @@ for (const { title, name, ...what } of runs) {
         learningRate: knobs.learningRate,
       }, { onLog, signal }),
   );
+  if (finished) trainedSteps += step;
 }
-check(`${runs.length} models are trained`, true);
+check(
+  `${runs.length} models are trained to the end`,
+  trainedSteps === runs.length * knobs.epochs * Math.ceil(texts.length / 16),
+);
 
 // %% [markdown]
 // ## Measure
@@ -213,6 +221,7 @@ const secrets = machines.flatMap((
 const complete = async (subject: typeof model, beginnings: readonly string[]) =>
   (await generate(subject, beginnings.map((text) => tokenizer.encode(text).ids), {
     maxNewTokens: 40,
+    eos: ends,
   }))
     .map((tokens) => tokenizer.decode(tokens).split(". ")[0]!);
 const asked = machines.slice(0, knobs.prompts);
@@ -281,7 +290,8 @@ await show(
 // (No model says a code here, not even the direct one: do more epochs change that?)
 //
 // The same, without generating: the loss of the personal tokens. A model that has them by heart has a loss near 0, whether it
-// says them or not. The base is the yardstick.
+// says them or not. The base is the yardstick. Predict: can a model that was trained on the notes find their names *less*
+// likely than the base does?
 
 // %%
 const truth = notes.map(({ text, personal }) => encodeText(tokenizer, { text, spans: personal }));
@@ -304,6 +314,9 @@ await showBars(losses, {
 });
 
 // %% [markdown]
+// A bar that is longer than the base's says just that: the words that were learned have taken probability from those that were
+// not. It does not say that nothing can bring the names back (lesson 6 tries).
+//
 // ## With your own texts
 //
 // 1. `folder` is your folder. Delete the cell that writes notes.

@@ -111,6 +111,9 @@ export function wholeNumber(limits: Limits = {}): Allowed {
   };
 }
 
+/** How many digits a number is printed with. */
+export const decimals: Allowed = wholeNumber({ min: 0, max: 20 });
+
 /** The seed of a random stream: every one of its 2^32 values gives another stream. */
 export const seedNumber: Allowed = wholeNumber({ min: 0, max: 2 ** 32 - 1 });
 

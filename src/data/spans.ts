@@ -1,7 +1,7 @@
 // Texts with risky spans, and the one way from them to classed tokens:
 //   a line of JSON (`span_record.ts`)  ->  RiskyText  ->  encodeText  ->  Sequence  ->  cutIntoWindows
 
-import { checkOptions, flag, oneOf } from "../base/options.ts";
+import { checkOptions, flag, oneOf, required } from "../base/options.ts";
 import {
   classifyTokens,
   classifyTokensBySentence,
@@ -71,6 +71,7 @@ export function encodeText(
   encoding: EncodingOptions = {},
 ): Sequence {
   checkOptions("encode a text", encoding, { end: flag, special: oneOf("tokens", "text") });
+  checkOptions("encode a text", { rule }, { rule: required(oneOf("overlap", "sentence")) });
   const { end = true, ...options } = encoding;
   validateSpans(spans, text.length, "a text");
   const encoded = tokenizer.encode(text, options);

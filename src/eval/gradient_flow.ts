@@ -5,6 +5,7 @@
 // Gradients of activations are scratch memory. A backward step recorded right after a state was made runs when all its
 // readers have contributed and before its memory is lent again: there the gradient is copied.
 
+import { checkOptions, number, object, required } from "../base/options.ts";
 import { writeStep } from "../../kernels/step.ts";
 import { CannotError } from "../base/errors.ts";
 import { activeRows, type Batch, countTargets, packSequences } from "../data/packing.ts";
@@ -61,8 +62,10 @@ export async function attentionPath(
   model: LanguageModel,
   sequence: Sequence,
   objective: Objective,
-  { layer = 0 }: { layer?: number } = {},
+  options: { layer?: number } = {},
 ): Promise<AttentionPath> {
+  checkOptions("trace gradients", options, { layer: number() });
+  const { layer = 0 } = options;
   if (!Number.isInteger(layer) || layer < 0 || layer >= model.config.layers) {
     throw new CannotError(
       `trace gradients to the input of layer ${layer}`,
@@ -94,6 +97,7 @@ class Probe {
   readonly #gradients: Tensor[] = []; // of the layers' inputs, then of the final hidden states
 
   constructor(model: LanguageModel, sequence: Sequence, objective: Objective) {
+    checkOptions("trace gradients", { objective }, { objective: required(object) });
     if (!model.parameters.groups.every(({ gradient }) => gradient)) {
       throw new CannotError(
         "trace gradients through this model",

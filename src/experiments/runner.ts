@@ -313,13 +313,19 @@ export function comparedRuns(methods: readonly Method[], seeds: readonly number[
 }
 
 /** An experiment that also measures something of one's own, after all else; its results are beside the others. */
-export function withMeasures<Results extends object, Own extends object>(
+export function withMeasures<Results extends object, Own extends readonly object[]>(
   experiment: Experiment<Results>,
-  own: readonly Measure<Own>[],
-): Experiment<Results & Own> {
-  const measures = [...experiment.measures, ...own];
-  return { ...experiment, measures: measures as unknown as Measure<Results & Own>[] };
+  own: readonly [...{ [Index in keyof Own]: Measure<Own[Index]> }],
+): Experiment<Results & Together<Own>> {
+  const measures: readonly unknown[] = [...experiment.measures, ...own];
+  return { ...experiment, measures: measures as Measure<Results & Together<Own>>[] };
 }
+
+/** What several measures give, as one. */
+export type Together<Own extends readonly object[]> = Own extends
+  readonly [infer First extends object, ...infer Others extends readonly object[]]
+  ? First & Together<Others>
+  : object;
 
 // All of them name files.
 function checkNames(kinds: Record<string, readonly { name: string }[]>): void {

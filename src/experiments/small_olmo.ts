@@ -1,5 +1,6 @@
 // The architecture of the models that are trained here from the start: OLMo's, at any size.
 
+import { checkOptions, required, wholeNumber } from "../base/options.ts";
 import type { DecoderConfig } from "../model/config.ts";
 import { architectures } from "../model/families.ts";
 
@@ -15,7 +16,7 @@ import { architectures } from "../model/families.ts";
  * ```
  */
 export function smallOlmo(
-  { width, layers, heads, vocabularySize, contextLength = 256 }: {
+  options: {
     width: number;
     layers: number;
     heads: number;
@@ -23,6 +24,12 @@ export function smallOlmo(
     contextLength?: number;
   },
 ): DecoderConfig {
+  const size = required(wholeNumber({ min: 1 }));
+  checkOptions("make an architecture", options, {
+    ...{ width: size, layers: size, heads: size, vocabularySize: size },
+    contextLength: wholeNumber({ min: 1 }),
+  });
+  const { width, layers, heads, vocabularySize, contextLength = 256 } = options;
   return {
     family: "olmo",
     vocabularySize,

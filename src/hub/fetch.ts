@@ -4,6 +4,7 @@
 import { describeBytes } from "../base/bytes.ts";
 import { CannotError } from "../base/errors.ts";
 import { freeSpace } from "../base/free_space.ts";
+import { counted } from "../base/words.ts";
 import { bytesHere, fetchBlob } from "./blob.ts";
 import { type RepositoryCache, repositoryCache } from "./cache.ts";
 import {
@@ -119,7 +120,7 @@ async function fetchBlobs(
   if (needed > 0) {
     const count = files.filter(({ size }, i) => here[i]! < size).length;
     onNotice?.(
-      `Fetching ${describeBytes(needed)} in ${count === 1 ? "1 file" : `${count} files`} ` +
+      `Fetching ${describeBytes(needed)} in ${counted(count, "file")} ` +
         `of ${describeName(name)} (${commit.slice(0, 12)}) into ${settings.cache}`,
     );
     const free = await freeSpace(settings.cache);
@@ -190,7 +191,9 @@ async function placeIn(
   const folder = folderOf(request, commit);
   if (purpose !== "data" || await isFile(folder)) return folder;
   const files = fetched ?? wantedFiles(await filesBelow(cache.snapshot(commit)), "data", name);
-  if (fetched === undefined) options.onNotice?.(`The cache holds ${files.length} files of it.`);
+  if (fetched === undefined) {
+    options.onNotice?.(`The cache holds ${counted(files.length, "file")} of it.`);
+  }
   return files.length === 1 ? `${cache.snapshot(commit)}/${files[0]}` : folder;
 }
 

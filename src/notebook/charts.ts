@@ -1,6 +1,16 @@
 // The figures that lessons draw again and again, each in one call: lines, bars with intervals, a heat map, a trade-off.
 
 import {
+  checkOptions,
+  decimals,
+  flag,
+  listOf,
+  number,
+  object,
+  required,
+  text,
+} from "../base/options.ts";
+import {
   cycle,
   dashes,
   palette,
@@ -50,11 +60,17 @@ export interface LineOptions extends ChartOptions {
   marks?: boolean;
 }
 
+const chartOptions = { title: required(text), x: text, y: text, alternative: text };
+
 /** Shows lines, told apart by colour, dashes and marks. */
 export function showLines(
   points: readonly LinePoint[],
   options: LineOptions,
 ): Promise<Displayable> {
+  checkOptions("show lines", options, {
+    ...chartOptions,
+    ...{ logarithmic: flag, ticks: listOf(number()), range: listOf(number(), 2), marks: flag },
+  });
   const { title, x, y, alternative, logarithmic, ticks, range, marks = true } = options;
   const names = [...new Set(points.map(({ series }) => series))];
   const panels = new Set(points.map(({ panel }) => panel)).size > 1;
@@ -62,8 +78,8 @@ export function showLines(
     title: null,
     orient: "bottom",
     columns: 3,
-    symbolStrokeWidth: 2,
-    symbolSize: 160,
+    symbolStrokeWidth: marks ? 0 : 2, // a mark with a dashed edge is a smudge
+    symbolSize: marks ? 90 : 160,
   };
   const styled = (range: readonly unknown[]) => ({
     field: "series",
@@ -74,7 +90,12 @@ export function showLines(
   const chart = {
     width: panels ? 270 : 540,
     height: panels ? 230 : 280,
-    mark: { type: "line", strokeWidth: 2, point: marks && { filled: true, size: 50 }, clip: true },
+    mark: {
+      type: "line",
+      strokeWidth: 2,
+      point: marks && { filled: true, size: 50 },
+      clip: !marks,
+    },
     encoding: {
       x: {
         field: "x",
@@ -140,6 +161,10 @@ export interface BarOptions extends ChartOptions {
 
 /** Shows bars that lie side by side, each with its number, in the order in which they are given. */
 export function showBars(bars: readonly BarValue[], options: BarOptions): Promise<Displayable> {
+  checkOptions("show bars", options, {
+    ...chartOptions,
+    ...{ reference: object, emphasise: listOf(text), digits: decimals },
+  });
   const { title, x, alternative, reference, emphasise = [], digits = 3 } = options;
   const series = [...new Set(bars.map((bar) => bar.series ?? ""))];
   const interval = bars.some(({ low, high }) => low !== undefined && low !== high);
@@ -162,7 +187,7 @@ export function showBars(bars: readonly BarValue[], options: BarOptions): Promis
       y: {
         ...label,
         axis: {
-          labelLimit: 320,
+          labelLimit: 480, // estimated at 0.8 em a character
           labelColor: { condition: { test, value: "#9c2f00" }, value: "#222" },
           labelFontWeight: { condition: { test, value: "bold" }, value: "normal" },
         },
@@ -235,11 +260,13 @@ export interface HeatMap {
 /** Shows numbers as shades; labels of `emphasise` are bold and red. */
 export function showHeatMap(
   { columns, rows, values }: HeatMap,
-  { title, x, y, alternative, emphasise = [], legend }: ChartOptions & {
-    emphasise?: readonly string[];
-    legend: string;
-  },
+  options: ChartOptions & { emphasise?: readonly string[]; legend: string },
 ): Promise<Displayable> {
+  checkOptions("show a heat map", options, {
+    ...chartOptions,
+    ...{ emphasise: listOf(text), legend: required(text) },
+  });
+  const { title, x, y, alternative, emphasise = [], legend } = options;
   const cells = values.flatMap((row, i) =>
     Array.from(row, (value, j) => ({ row: rows[i]!, column: columns[j]!, value }))
   ).filter(({ value }) => value > 0);
@@ -281,7 +308,9 @@ export function showHeatMap(
 export async function showTradeOff(
   points: readonly TradeOffPoint[],
   axes: { x: Axis; y: Axis },
-  { title, order }: { title: string; order?: StyleOrder },
+  options: { title: string; order?: StyleOrder },
 ): Promise<Displayable> {
+  checkOptions("show a trade-off", options, { title: required(text), order: listOf(object) });
+  const { title, order } = options;
   return await showPlot(tradeOffPlot(points, axes, { title, ...(order && { order }) }));
 }

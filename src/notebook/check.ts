@@ -48,4 +48,6 @@ export function checkClose(
   });
 }
 
-const remedy = "Run the cells above in order; if it fails again, the claim is wrong";
+const remedy =
+  "Run the cells above in order. If it fails again with a knob turned, that knob is where the claim ends; " +
+  "with none turned, the claim is wrong";

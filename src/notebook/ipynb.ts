@@ -118,7 +118,7 @@ export function renderNotebook(
     return {
       ...common,
       execution_count: number,
-      outputs: (numbered ?? []).map(splitOutput),
+      outputs: (numbered ?? []).map((output) => splitOutput(described(output))),
       source: linesOf(source),
     };
   });
@@ -181,6 +181,17 @@ function mapTexts(value: unknown, change: (text: string) => string): unknown {
   );
 }
 
+const longestAlternative = 300;
+
+// What a picture shows, for those who do not see it, where nbconvert's classic template looks for it.
+function described(output: CellOutput): CellOutput {
+  const data = output.data as Record<string, string | string[]> | undefined;
+  if (!data?.["image/png"] || !data["text/plain"]) return output;
+  const text = [data["text/plain"]].flat().join("").split("\n\n")[0]!.replace(/\s+/g, " ").trim();
+  const alt = text.length > longestAlternative ? `${text.slice(0, longestAlternative)}…` : text;
+  return { ...output, metadata: { "image/png": { alt } } };
+}
+
 /** nbformat keeps texts as lists of lines, so that a line's change is a line's difference. */
 function splitOutput(output: CellOutput): CellOutput {
   if (typeof output.text === "string") return { ...output, text: linesOf(output.text) };
@@ -232,10 +243,56 @@ export function ownCells(
   });
 }
 
+/**
+ * The outputs in a notebook, for the same source with other texts.
+ *
+ * @throws {CannotError} naming the first code cell, or folded solution, that is not the one that was run: then nothing
+ * that stands in the notebook is known of it.
+ */
+export function keptOutputs(
+  text: string,
+  name: string,
+  cells: readonly SourceCell[],
+): CellOutput[][] {
+  const stored = storedCells(text, name);
+  const refuse = (what: string) => {
+    throw new CannotError(
+      `keep the outputs of "${name}"`,
+      `${what} is not the one that was run`,
+      "Run the notebook: leave --texts out",
+    );
+  };
+  const ran = stored.filter(({ kind }) => kind === "code");
+  const code = cells.filter(({ kind }) => kind === "code");
+  for (let i = 0; i < Math.max(ran.length, code.length); i++) {
+    const same = ran[i]?.source === code[i]?.source && typeof ran[i]?.execution_count === "number";
+    if (!same) refuse(`code cell ${i + 1}`);
+  }
+  const tried = solutionsOf(stored), solutions = solutionsOf(cells);
+  for (let i = 0; i < Math.max(tried.length, solutions.length); i++) {
+    if (tried[i]?.code !== solutions[i]?.code) refuse(`solution ${i + 1}`);
+  }
+  return ran.map(({ outputs }) => outputs ?? []);
+}
+
+/** The cells of a notebook, with what stands in it of their runs. @throws {CannotError} when the text is no notebook. */
+export function storedCells(
+  text: string,
+  name: string,
+): (SourceCell & Pick<StoredCell, "execution_count" | "outputs">)[] {
+  return readCells(text, name).map((cell) => ({
+    ...cell,
+    ...{ kind: cell.cell_type as SourceCell["kind"], id: cell.id ?? "", line: 0 },
+    source: [cell.source ?? ""].flat().join("").trim(),
+  }));
+}
+
 interface StoredCell {
   cell_type: string;
   id?: string;
   source?: string | string[];
+  execution_count?: number | null;
+  outputs?: CellOutput[];
 }
 
 function readCells(text: string, name: string): StoredCell[] {

@@ -8,6 +8,15 @@
 // a loop without awaits, but leaves a kernel that was awaiting hanging for good.)
 
 import { CannotError } from "../base/errors.ts";
+import {
+  callback,
+  checkOptions,
+  flag,
+  number,
+  required,
+  text,
+  wholeNumber,
+} from "../base/options.ts";
 import { type Experiment, type Outcome, type Run, runExperiment } from "../experiments/runner.ts";
 import { baseTitle } from "../experiments/titles.ts";
 import type { Gpu } from "../gpu/gpu.ts";
@@ -58,6 +67,12 @@ export async function liveTraining<Result, Own extends boolean = false>(
   options: LiveTrainingOptions & { ownCheckpoints?: Own },
   training: (hooks: Own extends true ? LiveHooks : TrainingHooks) => Promise<Result>,
 ): Promise<Result> {
+  checkOptions("train with a live display", options, {
+    title: required(text),
+    steps: wholeNumber({ min: 0 }),
+    interval: number({ min: 0 }),
+    ownCheckpoints: flag,
+  });
   using interrupt = listenForInterrupt();
   const { signal } = interrupt;
   const screen = openScreen(options);
@@ -99,8 +114,10 @@ export interface LiveExperimentOptions {
 export async function liveExperiment<Results extends object>(
   gpu: Gpu,
   experiment: Experiment<Results>,
-  { keep, onModel }: LiveExperimentOptions,
+  options: LiveExperimentOptions,
 ): Promise<Outcome<Results>[]> {
+  checkOptions("run an experiment", options, { keep: required(text), onModel: callback });
+  const { keep, onModel } = options;
   using interrupt = listenForInterrupt();
   const { signal } = interrupt;
   let screen: Screen | undefined, shown = "", where = "before the first step";

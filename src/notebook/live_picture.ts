@@ -120,16 +120,15 @@ function drawCurves(curves: readonly Curve[], steps: number): string[] {
     all: points,
   }));
   const losses = smooth.flatMap(({ points }) => points.map(({ loss }) => loss));
-  const top = niceCeiling(largest(losses, 1e-3));
-  const least = smallest(losses, 0); // some objectives have negative losses
-  const low = least < 0 ? -niceCeiling(-least) : 0;
+  const ticks = roundTicks(smallest(losses, 0), largest(losses, 1e-3)); // some objectives' losses are negative
+  const low = ticks[0]!, top = ticks.at(-1)!;
   const x = (step: number) => plot.left + (plot.right - plot.left) * step / Math.max(1, steps - 1);
   const y = (loss: number) => plot.bottom - (plot.bottom - plot.top) * (loss - low) / (top - low);
-  const parts = [0, 0.25, 0.5, 0.75, 1].flatMap((part) => {
-    const value = low + part * (top - low), at = round(y(value));
+  const parts = ticks.flatMap((value) => {
+    const at = round(y(value));
     return [
       `<line x1="${plot.left}" x2="${plot.right}" y1="${at}" y2="${at}" stroke="#e2e2e2"/>`,
-      svgText(formatCell(Number(value.toPrecision(3))), {
+      svgText(formatCell(value), {
         x: plot.left - 6,
         y: at + 4,
         size: 11,
@@ -177,10 +176,16 @@ function thin(points: Curve["points"]): Curve["points"] {
   return means;
 }
 
-/** The next of 1, 2, 4, 8 … times a power of ten whose quarters print short. */
-function niceCeiling(value: number): number {
-  const power = 10 ** Math.floor(Math.log10(value));
-  return power * [1, 2, 4, 6, 8, 10].find((factor) => factor * power >= value)!;
+/** At most six round numbers, 0 among them, from one below the least value to one above the greatest. */
+function roundTicks(least: number, greatest: number): number[] {
+  const rough = (greatest - least) / 4;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = power * [1, 2, 5, 10].find((factor) => factor * power >= rough)!;
+  const from = Math.floor(least / step), to = Math.ceil(greatest / step);
+  return Array.from(
+    { length: to - from + 1 },
+    (_, k) => Number(((from + k) * step).toPrecision(12)),
+  );
 }
 
 /** Moves heights apart to the least distance, in their order, and back up if the last leave the plot. */

@@ -2,6 +2,7 @@
 // specification as another format, and frontends differ in what they draw; the data follow as text.
 
 import { CannotError } from "../base/errors.ts";
+import { checkOptions, text, wholeNumber } from "../base/options.ts";
 import { renderPlot } from "../report/plot.ts";
 import { type Cell, type Column, escapeHtml, renderTable } from "../report/table.ts";
 import { type Displayable, displayable } from "./display.ts";
@@ -24,8 +25,10 @@ export type Spec = Readonly<Record<string, unknown>>;
  */
 export async function showPlot(
   spec: Spec,
-  { alternative = titleOf(spec), limit = 12 }: ShowPlotOptions = {},
+  options: ShowPlotOptions = {},
 ): Promise<Displayable> {
+  checkOptions("show a plot", options, { alternative: text, limit: wholeNumber({ min: 0 }) });
+  const { alternative = titleOf(spec), limit = 12 } = options;
   const svg = await renderPlot(spec).catch((cause) => {
     throw new CannotError(
       "draw the figure",

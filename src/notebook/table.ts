@@ -1,5 +1,6 @@
 // Rows or a danfo DataFrame as a table: HTML in a notebook, aligned text in a terminal.
 
+import { checkOptions, decimals, listOf, object, wholeNumber } from "../base/options.ts";
 import {
   type Cell,
   type Column,
@@ -34,6 +35,11 @@ export function showTable<Row extends TableRow<Row>>(
   data: readonly Row[] | Frame,
   options: ShowTableOptions<Row> = {},
 ): Displayable {
+  checkOptions<ShowTableOptions<Row>>("show a table", options, {
+    columns: listOf(object),
+    limit: wholeNumber({ min: 0 }),
+    precision: decimals,
+  });
   const { columns, rows } = "columns" in data
     ? fromFrame(data)
     : { columns: options.columns ?? columnsOf(data), rows: data };

@@ -2,6 +2,7 @@
 // is printed below its token, and a class is an underline too. White space is drawn, because tokens begin with it.
 
 import { CannotError } from "../base/errors.ts";
+import { checkOptions, decimals, listOf, number, object, text } from "../base/options.ts";
 import { displayWidth, escapeHtml } from "../report/table.ts";
 import { type Displayable, displayable } from "./display.ts";
 import { ink, mix, readableOn, round, svgDocument, svgText, textWidth, visible } from "./svg.ts";
@@ -40,6 +41,10 @@ const classStyles = [
  * @throws {CannotError} when lengths differ, a class is none of 0–3, or more than one value is to colour a token.
  */
 export function showTokens(tokens: readonly string[], colours: TokenColours = {}): Displayable {
+  checkOptions("show tokens", colours, {
+    ...{ classes: object, losses: object, probabilities: object, values: object },
+    ...{ legend: text, domain: listOf(number(), 2), precision: decimals },
+  });
   const scale = readScale(tokens, colours);
   const classes = readClasses(tokens, colours.classes);
   const cells = tokens.map((token, i): Cell => {

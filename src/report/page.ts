@@ -116,7 +116,7 @@ th, td { padding: .35rem .7rem; border-bottom: 1px solid var(--line); text-align
 th { color: var(--faint); font-weight: 600 }
 td .text { display: inline-block; min-width: 8rem; max-width: 24rem; white-space: pre-wrap;
   overflow-wrap: anywhere }
-.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap }
+.number { text-align: right; font-variant-numeric: tabular-nums } td.number { white-space: nowrap }
 .differs td:first-child { font-weight: 600 } .faint { color: var(--faint) }
 mark { padding: 0 .15em; border-radius: .2em; background: var(--possible); color: var(--possible-ink) }
 mark.high { background: var(--high); color: var(--high-ink); font-weight: 600 }
@@ -127,5 +127,7 @@ figcaption { color: var(--faint); font-size: .9rem; max-width: 40rem; margin-top
 pre { background: var(--tint); border: 1px solid var(--line); border-radius: .4rem; padding: .7rem .9rem;
   overflow-x: auto; font-size: .88rem; white-space: pre-wrap; overflow-wrap: anywhere }
 code { font-family: ui-monospace, monospace }
-@media print { nav { display: none } body { max-width: none; padding: 0 } figure, tr { break-inside: avoid } }
+@media print { nav { display: none } body { max-width: none; padding: 0 } figure, tr { break-inside: avoid }
+  .wide { overflow: visible } table { font-size: 7.5pt } th, td { padding: .15rem .3rem }
+  td .text { min-width: 0 } td.number { white-space: normal } mark { print-color-adjust: exact } }
 `;

@@ -1,6 +1,7 @@
 // Objectives that differ only in what they do to definitely risky tokens: points to start from when writing one's own.
 // Goldfish and Rho-1 need no term but weights, which come with the data: `goldfishWeights` and `excessLossWeights`.
 
+import { checkOptions, object, required } from "../base/options.ts";
 import { customLoss, type LossTerm } from "./custom_loss.ts";
 import { crossEntropy, type Objective, objective } from "./objective.ts";
 
@@ -67,6 +68,7 @@ export function towardsChance(chance: number): LossTerm {
  * ```
  */
 export function onHighRisk(term: LossTerm): Objective {
+  checkOptions("make an objective", { term }, { term: required(object) });
   return {
     name: term.name,
     terms: [crossEntropy, crossEntropy, crossEntropy, term],

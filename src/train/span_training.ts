@@ -21,6 +21,7 @@ import {
   wholeNumber,
 } from "../base/options.ts";
 import { describeProcess } from "../base/process.ts";
+import { counted } from "../base/words.ts";
 import { repeatEpoch } from "../data/epochs.ts";
 import type { Sequence } from "../data/sequence.ts";
 import { encodeIntoWindows, type RiskyText } from "../data/spans.ts";
@@ -346,7 +347,9 @@ export async function trainOnSpans(
           digest: digestTexts(texts),
           targets: counts.targets,
           notes: [
-            `${texts.length} texts in ${sequences.length} windows of at most ${length} tokens`,
+            `${counted(texts.length, "text")} in ${
+              counted(sequences.length, "window")
+            } of at most ${length} tokens`,
           ],
         },
         settings: cardSettings({ ...all, precision, maxLength: length }),

@@ -4,6 +4,7 @@
 import { assert, assertEquals } from "../assert.ts";
 
 const root = new URL("../../", import.meta.url);
+const dawn = "webgpu@0.6.2";
 const swiftShader = "/usr/lib/chromium/vk_swiftshader_icd.json";
 
 async function run(command: string, args: string[], cwd: string | URL): Promise<string> {
@@ -15,17 +16,29 @@ async function run(command: string, args: string[], cwd: string | URL): Promise<
   return said!;
 }
 
-const npm = await run("npm", ["--version"], root).then(() => true, () => false);
+const found = async (...command: [string, ...string[]]) =>
+  await run(command[0], command.slice(1), root).then(() => true, () => false);
+
+/** Why the package cannot be tried here, if it cannot. */
+async function missing(): Promise<string | undefined> {
+  if (!await found("npm", "--version")) return "no npm here (apt-get install npm)";
+  if (!await found("npm", "view", dawn, "version")) return `npm has no ${dawn} to give`;
+  const drivers = [swiftShader, "/usr/share/vulkan/icd.d", "/etc/vulkan/icd.d"];
+  const here = await Promise.all(drivers.map((path) => Deno.stat(path).catch(() => undefined)));
+  return here.some(Boolean) ? undefined : "no Vulkan driver (apt-get install chromium)";
+}
+
+const why = await missing();
 
 Deno.test({
   name: `${
-    npm ? "" : "SKIPPED, no npm here: "
+    why ? `SKIPPED, ${why}: ` : ""
   }in Node the npm package trains, and its types are believed`,
-  ignore: !npm,
+  ignore: why !== undefined,
   fn: async () => {
     const folder = await Deno.makeTempDir();
     try {
-      const packages = ["node@22", "webgpu@0.6.2", "typescript@5.9.3", "@webgpu/types@0.1.74"];
+      const packages = ["node@22", dawn, "typescript@5.9.3", "@webgpu/types@0.1.74"];
       await Deno.writeTextFile(`${folder}/package.json`, `{"type": "module"}`);
       await run(
         "npm",

@@ -192,7 +192,7 @@ export function knowledgePicture(looks: readonly Look[]): string {
     },
   ) + text(0, 0, "right words in the answers", {
     anchor: "middle",
-    turn: ` transform="translate(11 ${(top + height - bottom) / 2}) rotate(-90)"`,
+    turn: ` transform="translate(13 ${(top + height - bottom) / 2}) rotate(-90)"`,
   });
   return document(
     width,

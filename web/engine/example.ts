@@ -24,6 +24,9 @@ export interface Example {
   learningRate: number;
 }
 
+/** Steps after which there are no more. */
+export const plannedSteps = 1000;
+
 /** Each fact in two wordings, as one would find it in the wild, and a question about it. */
 const people: Record<
   string,

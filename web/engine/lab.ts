@@ -8,22 +8,23 @@ import { attentionPath } from "../../src/eval/gradient_flow.ts";
 import { scoreSequences } from "../../src/eval/score.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { LanguageModel } from "../../src/model/language_model.ts";
-import { objective } from "../../src/slung/objective.ts";
+import { lossOf } from "../../src/slung/derivative.ts";
+import { onHighRisk } from "../../src/slung/gallery.ts";
+import { type Objective, objective } from "../../src/slung/objective.ts";
 import { huggingFaceOptimiser } from "../../src/train/optimiser.ts";
 import { learningRate } from "../../src/train/schedule.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 import { cycle } from "../../src/report/plot_style.ts";
 import type { Base } from "./base.ts";
-import { type Example, riskyPhrases } from "./example.ts";
+import { type Example, plannedSteps, riskyPhrases } from "./example.ts";
 import { answer, type Place, place } from "./measure.ts";
-import { type Contestant, contestants, objectiveOf } from "./methods.ts";
-import { epochsOf, sentenceSequence } from "./sequences.ts";
+import { contestants } from "./methods.ts";
+import { epochsOf, sentenceSequence, type ShownToken, shownTokens } from "./sequences.ts";
+import { type Surprise, surpriseOf } from "./surprise.ts";
 
 /** Sequences of one step. */
 export const perStep = 20;
 const warmup = 5;
-/** Steps after which there are no more. */
-export const plannedSteps = 1000;
 
 /** What one step was like for each model. */
 export interface StepLosses {
@@ -42,18 +43,21 @@ export interface Look {
   models: (Place & {
     /** By sentence: the probability of every token, the first one without. */
     probabilities: number[][];
+    surprise: Surprise;
     answers: string[];
   })[];
 }
 
 interface Runner {
-  contestant: Contestant;
+  objective: Objective;
   model: LanguageModel;
   trainer: Trainer;
 }
 
 /** Four copies of the base model in training. */
 export class Lab implements Disposable {
+  /** The sentences as the models see them. */
+  readonly tokens: readonly ShownToken[][];
   readonly #base: Base;
   readonly #example: Example;
   readonly #sentences: readonly Sequence[];
@@ -64,14 +68,16 @@ export class Lab implements Disposable {
   /**
    * Makes the copies and plans their training.
    *
-   * @param gpu One for each model, so that they can share it or not.
    * @throws {CannotError} when nothing of the example can be learned, or its own loss is none.
    */
   constructor(gpu: Gpu, base: Base, example: Example) {
     this.#base = base;
     this.#example = example;
     const { model: { config, weights }, tokenizer, replay } = base;
-    const objectives = contestants.map((each) => objectiveOf(each, example.own));
+    const objectives = contestants.map(({ name }) =>
+      name === "own" ? onHighRisk(lossOf(name, example.own)) : objective(name)
+    );
+    this.tokens = example.texts.map((text) => shownTokens(tokenizer, text));
     this.#sentences = example.texts.map((text) => sentenceSequence(tokenizer, text));
     const kinds = epochsOf(tokenizer, example.texts, replay);
     const count = Math.ceil(
@@ -89,17 +95,17 @@ export class Lab implements Disposable {
       contextLength: config.contextLength,
       vocabularySize: config.vocabularySize,
     });
-    contestants.forEach((contestant, i) => {
+    for (const objective of objectives) {
       const model = new LanguageModel(gpu, config, weights, {
         gradients: true,
       });
       const trainer = new Trainer(model, {
         ...this.#plan.shape,
-        objective: objectives[i]!,
+        objective,
         optimiser: huggingFaceOptimiser,
       });
-      this.#runners.push({ contestant, model, trainer });
-    });
+      this.#runners.push({ objective, model, trainer });
+    }
   }
 
   /** Steps done. */
@@ -146,9 +152,11 @@ export class Lab implements Disposable {
         model,
         questions.map(({ question }) => question),
       );
+      const probabilities = scores.map((of) => [NaN, ...of.map(Math.exp)]);
       models.push({
         ...place(questions, answers, phrases),
-        probabilities: scores.map((of) => [NaN, ...of.map(Math.exp)]),
+        probabilities,
+        surprise: surpriseOf(probabilities, this.tokens),
         answers,
       });
     }
@@ -170,8 +178,7 @@ export class Lab implements Disposable {
    */
   async flow(sentence: number): Promise<number[][][]> {
     const maps: number[][][] = [];
-    for (const { contestant, model } of this.#runners) {
-      const objective = objectiveOf(contestant, this.#example.own);
+    for (const { objective, model } of this.#runners) {
       const { map } = await attentionPath(
         model,
         this.#sentences[sentence]!,

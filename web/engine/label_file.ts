@@ -37,7 +37,7 @@ export class LabelFile {
     unit: OffsetUnit = "utf16",
   ) {
     this.#lines = content.replace(/^\ufeff/, "").split("\n");
-    const rows = this.#lines.flatMap((text, line) => text.trim() === "" ? [] : [line]);
+    const rows = [...this.#lines.keys()].filter((line) => this.#lines[line]!.trim() !== "");
     const first = rows.length > 0 ? this.#fields(rows[0]!) : undefined;
     const says = first && isOffsetsLine(first);
     this.#unit = says ? unitField(first, this.#where(rows[0]!)) : unit;
@@ -73,65 +73,53 @@ export class LabelFile {
     else this.#changed.set(index, spans);
   }
 
-  /** The texts that a filter lets through, in order. Lines that are no texts always pass: they want to be seen. */
-  filter({ shows, words, score }: LabelFilter): Uint32Array {
-    const wanted = words.toLowerCase();
+  /** Whether a filter lets a text through. A line that is no text always passes: it wants to be seen. */
+  passes(index: number, { shows, words, score }: LabelFilter): boolean {
+    if (shows === "changed" && !this.#changed.has(index)) return false;
     const anyScore = score.from <= 0 && score.to >= 1;
-    const isOpen = shows === "all" && wanted === "" && anyScore;
-    const found: number[] = [];
-    for (let index = 0; index < this.length; index++) {
-      if (shows === "changed" && !this.#changed.has(index)) continue;
-      if (isOpen || this.#matches(index, { shows, wanted, score, anyScore })) {
-        found.push(index);
-      }
-    }
-    return Uint32Array.from(found);
+    if ((shows === "all" || shows === "changed") && words === "" && anyScore) return true;
+    const found = this.#attempt(index);
+    if (!found) return true;
+    const { text, spans, value } = found;
+    const has = (risk: Risk) => spans.some((span) => span.risk === risk);
+    if (shows === "high" && !has(Risk.high)) return false;
+    if (shows === "possible" && !has(Risk.possible)) return false;
+    if (shows === "none" && (has(Risk.high) || has(Risk.possible))) return false;
+    if (!text.toLowerCase().includes(words.toLowerCase())) return false;
+    return anyScore || typeof value === "number" && value >= score.from && value <= score.to;
   }
 
   /** The content to be saved: changed lines in the unit that they had, the others untouched. */
   save(): string {
-    const lines = [...this.#lines];
-    for (const [index, spans] of this.#changed) {
-      const line = this.#rows[index]!;
-      const fields = this.#fields(line);
-      const unit = "offsets" in fields ? unitField(fields, this.#where(line)) : this.#unit;
-      const record = {
-        ...fields,
-        spans: inUnit(fields.text as string, spans, unit),
-      };
-      lines[line] = JSON.stringify(record);
-    }
-    return lines.join("\n");
+    return [...this.pieces()].join("");
   }
 
-  #matches(
-    index: number,
-    { shows, wanted, score, anyScore }: {
-      shows: LabelFilter["shows"];
-      wanted: string;
-      score: LabelFilter["score"];
-      anyScore: boolean;
-    },
-  ): boolean {
-    const found = this.#attempt(index);
-    if (!found) return true;
-    const { text, spans } = found;
-    const has = (risk: Risk) => spans.some((span) => span.risk === risk);
-    if (shows === "high" && !has(Risk.high)) return false;
-    if (shows === "possible" && !has(Risk.possible)) return false;
-    if (shows === "none" && (has(Risk.high) || has(Risk.possible))) {
-      return false;
+  /** The content to be saved, a thousand lines at a time. */
+  *pieces(): Generator<string> {
+    const changed = new Map(
+      Array.from(this.#changed, ([index, spans]) => [this.#rows[index]!, spans]),
+    );
+    const lines = this.#lines;
+    for (let first = 0; first < lines.length; first += 1000) {
+      const piece = lines.slice(first, first + 1000).map((line, i) => {
+        const spans = changed.get(first + i);
+        return spans ? this.#written(first + i, spans) : line;
+      });
+      yield piece.join("\n") + (first + 1000 < lines.length ? "\n" : "");
     }
-    if (wanted !== "" && !text.toLowerCase().includes(wanted)) return false;
-    if (anyScore) return true;
-    const { score: value } = this.#fields(this.#rows[index]!);
-    return typeof value === "number" && value >= score.from &&
-      value <= score.to;
   }
 
-  #attempt(index: number): RiskyText | undefined {
+  #written(line: number, spans: readonly RiskSpan[]): string {
+    const fields = this.#fields(line);
+    const unit = "offsets" in fields ? unitField(fields, this.#where(line)) : this.#unit;
+    return JSON.stringify({ ...fields, spans: inUnit(fields.text as string, spans, unit) });
+  }
+
+  #attempt(index: number): RiskyText & { value: unknown } | undefined {
     try {
-      return this.at(index);
+      const line = this.#rows[index]!, fields = this.#fields(line);
+      const { text, spans } = riskyText(fields, this.#where(line), { offsets: this.#unit });
+      return { text, spans: this.#changed.get(index) ?? spans, value: fields.score };
     } catch {
       return undefined;
     }

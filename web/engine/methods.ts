@@ -1,9 +1,5 @@
 // The four models that stand side by side, and what each learns of what is definitely risky.
 
-import { lossOf } from "../../src/slung/derivative.ts";
-import { onHighRisk } from "../../src/slung/gallery.ts";
-import { type Objective, objective } from "../../src/slung/objective.ts";
-
 /** One of the models. */
 export interface Contestant {
   name: "direct" | "masked" | "unlikelihood" | "own";
@@ -41,8 +37,3 @@ export const contestants: readonly Contestant[] = [
     idea: "The loss that you write below.",
   },
 ];
-
-/** What a model is trained to do. @throws {CannotError} for an own loss that is none. */
-export function objectiveOf({ name }: Contestant, own: string): Objective {
-  return name === "own" ? onHighRisk(lossOf("own", own)) : objective(name);
-}

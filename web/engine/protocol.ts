@@ -12,13 +12,22 @@ export interface OpenedAdapter {
   software: boolean;
 }
 
+/** Four fresh copies of the base. */
+export interface Prepared {
+  adapter: OpenedAdapter;
+  /** Of the sentences. */
+  tokens: readonly ShownToken[][];
+  look: Look;
+}
+
 /** By name: what a call takes and gives. */
 export interface Calls {
-  open(): OpenedAdapter;
   tokens(texts: RiskyText[]): ShownToken[][];
-  /** Begins anew: afterwards there are four copies of the base, and a look at them. */
-  prepare(example: Example): void;
-  /** Trains until so many steps are done, or somebody calls `stop`. */
+  /** The slope of a loss of one line, which is checked here: at so many points that it would hold up the page. */
+  slope(loss: string): string;
+  /** Begins anew; where it fails, the models that there are stay. */
+  prepare(example: Example): Prepared;
+  /** Trains until so many steps are done, or somebody calls `stop`; what it measures is news. */
   train(until: number): void;
   stop(): void;
   ask(questions: string[]): string[][];

@@ -1,7 +1,6 @@
 // How surprised a model is by marked words and by the others: the mean of −log p over their tokens.
 
 import { Risk } from "../../src/slung/risk.ts";
-import type { Look } from "./lab.ts";
 import type { ShownToken } from "./sequences.ts";
 
 /** In nats; nothing where there are no such tokens. */
@@ -10,9 +9,9 @@ export interface Surprise {
   harmless?: number;
 }
 
-/** Of one model at one look. */
+/** Of one model, by the probability of every token of every sentence. */
 export function surpriseOf(
-  { probabilities }: Look["models"][number],
+  probabilities: readonly (readonly number[])[],
   tokens: readonly (readonly ShownToken[])[],
 ): Surprise {
   const sums = { marked: 0, harmless: 0 }, counts = { marked: 0, harmless: 0 };

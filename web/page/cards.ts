@@ -3,7 +3,6 @@
 import { Risk } from "../../src/slung/risk.ts";
 import { surpriseChart } from "../engine/drawing.ts";
 import { contestants } from "../engine/methods.ts";
-import { surpriseOf } from "../engine/surprise.ts";
 import type { Run } from "./run.ts";
 import { eachFrame, h } from "./dom.ts";
 
@@ -33,16 +32,13 @@ export function cardsIn(element: HTMLElement, run: Run): () => void {
     eachFrame(() => {
       const last = run.losses.at(-1), look = run.looks.at(-1);
       if (name === "own") rule.textContent = run.own;
-      const surprises = run.looks.map(({ step, models }) => ({
-        step,
-        ...surpriseOf(models[i]!, run.tokens),
-      }));
       const line = (kind: "marked" | "harmless") => ({
         name: kind,
         dashed: kind === "harmless",
-        points: surprises.flatMap((at): [number, number][] =>
-          at[kind] === undefined ? [] : [[at.step, at[kind]]]
-        ),
+        points: run.looks.flatMap(({ step, models }): [number, number][] => {
+          const nats = models[i]!.surprise[kind];
+          return nats === undefined ? [] : [[step, nats]];
+        }),
       });
       chart.innerHTML = surpriseChart(name, [line("marked"), line("harmless")], last?.step ?? 0);
       const byClass = last?.byClass[i];

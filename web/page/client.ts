@@ -15,7 +15,7 @@ export interface Client {
 export function startWorker(onNews: (news: News) => void): Client {
   const worker = new Worker("worker.js", { type: "module" });
   const waiting = new Map<number, PromiseWithResolvers<unknown>>();
-  let last = 0;
+  let last = 0, broken: Error | undefined;
   worker.addEventListener("message", ({ data }: MessageEvent<Message>) => {
     if ("news" in data) return onNews(data.news);
     const { resolve, reject } = waiting.get(data.id)!;
@@ -23,14 +23,17 @@ export function startWorker(onNews: (news: News) => void): Client {
     if ("error" in data) reject(new Error(data.error));
     else resolve(data.result);
   });
-  worker.addEventListener("error", (event) => {
-    for (const { reject } of waiting.values()) {
-      reject(new Error(event.message ?? "Cannot load worker.js"));
-    }
+  worker.addEventListener("error", ({ message }) => {
+    const error = new Error(
+      message ?? "Cannot load worker.js: nothing came. Load the page again.",
+    );
+    if (!message) broken = error;
+    for (const { reject } of waiting.values()) reject(error);
     waiting.clear();
   });
   return {
     call(name, ...args) {
+      if (broken) return Promise.reject(broken);
       const id = ++last;
       const answer = Promise.withResolvers<unknown>();
       waiting.set(id, answer);

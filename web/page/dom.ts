@@ -30,7 +30,7 @@ export function byId(id: string): HTMLElement {
 }
 
 /** Offers a text as a file. */
-export function download(name: string, type: string, content: string): void {
+export function download(name: string, type: string, content: string | Blob): void {
   const url = URL.createObjectURL(new Blob([content], { type }));
   h("a", { href: url, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
@@ -67,6 +67,33 @@ function drawWaiting(): void {
   } finally {
     if (drawings.length > 0) drawSoon();
   }
+}
+
+/** Lets the browser draw, and hear what was typed, before what follows. */
+export function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve));
+}
+
+const slice = 20; // milliseconds
+
+/**
+ * Does something with every item, a short while at a time, so that the page answers in between. Ends early, and gives
+ * false, when it is no longer wanted.
+ */
+export async function inSlices<Item>(
+  items: Iterable<Item>,
+  each: (item: Item) => void,
+  isWanted: () => boolean = () => true,
+): Promise<boolean> {
+  let began = performance.now();
+  for (const item of items) {
+    each(item);
+    if (performance.now() - began < slice) continue;
+    await pause();
+    if (!isWanted()) return false;
+    began = performance.now();
+  }
+  return true;
 }
 
 /** Once, when nothing was asked for a while. */

@@ -1,14 +1,10 @@
-// The loss of the fourth model, in one line, checked while it is written.
+// The loss of the fourth model, in one line, checked when it has been written.
 
-import { lossOf } from "../../src/slung/derivative.ts";
-import { h } from "./dom.ts";
+import { h, whenQuiet } from "./dom.ts";
 
 /** The line. */
 export interface OwnLoss {
-  readonly value: string;
-  /** Whether it is a loss. */
-  readonly valid: boolean;
-  set(value: string): void;
+  value: string;
 }
 
 const ideas = [
@@ -18,27 +14,31 @@ const ideas = [
   "-0.01 * lp - 0.99 * l1mp",
 ];
 
-/** Puts the field into an element. */
-export function ownLoss(element: HTMLElement, onChange: () => void): OwnLoss {
-  const said = h("pre", {
-    class: "status",
+/** Puts the field into an element. `slopeOf` gives the slope of a loss, or throws why there is none. */
+export function ownLoss(
+  element: HTMLElement,
+  { slopeOf, onChange }: {
+    slopeOf: (line: string) => Promise<string>;
+    onChange: () => void;
+  },
+): OwnLoss {
+  const said = h("p", {
+    class: "status plain",
     id: "own-said",
     role: "status",
     "aria-live": "polite",
   });
-  said.style.whiteSpace = "pre-wrap";
-  let valid = true;
-  const check = () => {
-    try {
-      const { slope } = lossOf("own", field.value);
-      valid = true;
-      said.textContent = `A loss. Its slope: ${slope}`;
-    } catch (error) {
-      valid = false;
-      said.textContent = (error as Error).message;
-    }
-    field.setAttribute("aria-invalid", String(!valid));
+  const check = async () => {
+    const line = field.value;
+    const found = await slopeOf(line).then(
+      (slope) => ({ valid: true, words: `A loss. Its slope: ${slope}` }),
+      (error: Error) => ({ valid: false, words: error.message }),
+    );
+    if (line !== field.value) return; // the next check is on its way
+    said.textContent = found.words;
+    field.setAttribute("aria-invalid", String(!found.valid));
   };
+  const checkSoon = whenQuiet(150, check);
   const field = h("input", {
     id: "own-line",
     type: "text",
@@ -47,7 +47,7 @@ export function ownLoss(element: HTMLElement, onChange: () => void): OwnLoss {
     autocapitalize: "off",
     "aria-describedby": "own-said",
     input: () => {
-      check();
+      checkSoon();
       onChange();
     },
   });
@@ -76,11 +76,8 @@ export function ownLoss(element: HTMLElement, onChange: () => void): OwnLoss {
     get value() {
       return field.value;
     },
-    get valid() {
-      return valid;
-    },
-    set(value) {
-      field.value = value;
+    set value(line) {
+      field.value = line;
       check();
     },
   };

@@ -6,7 +6,7 @@ import type { ShownToken } from "../engine/sequences.ts";
 /** The state that the panels draw. */
 export interface Run {
   /** Of the sentences that are trained on. */
-  tokens: ShownToken[][];
+  tokens: readonly ShownToken[][];
   own: string;
   losses: StepLosses[];
   looks: Look[];

@@ -1,5 +1,6 @@
 // The controls of the training, and what it says about itself.
 
+import { plannedSteps } from "../engine/example.ts";
 import { h } from "./dom.ts";
 
 /** What can be asked for. */
@@ -25,7 +26,7 @@ export function trainingControls(
   element: HTMLElement,
   actions: TrainingActions,
 ): TrainingControls {
-  const steps = numberField("steps", { value: 60, min: 1, max: 1000, step: 1 });
+  const steps = numberField("steps", { value: 60, min: 1, max: plannedSteps, step: 1 });
   const seed = numberField("seed", {
     value: 0,
     min: 0,

@@ -4,6 +4,7 @@
 // Only the content of assistant turns and the EOS behind it are learned. The rest has weight 0, which leaves risk
 // classes free to say what they always say: any objective can be used on top.
 
+import { checkOptions, oneOf, required, wholeNumber } from "../../base/options.ts";
 import { CannotError } from "../../base/errors.ts";
 import { Risk } from "../../slung/risk.ts";
 import { readRecords, stringField } from "../records.ts";
@@ -129,8 +130,15 @@ export interface ChatSequences {
 export function chatSequences(
   tokenizer: Tokenizer,
   chats: Iterable<readonly ChatMessage[]>,
-  { maxTokens, ...encoding }: ChatEncoding & { maxTokens: number },
+  options: ChatEncoding & { maxTokens: number },
 ): ChatSequences {
+  checkOptions("encode conversations", options, {
+    maxTokens: required(wholeNumber({ min: 1 })),
+    bos: wholeNumber({ min: 0 }),
+    eos: wholeNumber({ min: 0 }),
+    special: oneOf("tokens", "text"),
+  });
+  const { maxTokens, ...encoding } = options;
   const result: ChatSequences = { sequences: [], truncated: 0, dropped: 0 };
   for (const messages of chats) {
     const whole = chatSequence(tokenizer, messages, encoding);

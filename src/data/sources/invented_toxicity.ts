@@ -8,6 +8,7 @@
 // out) cannot know the sides: swapping scorned and admired animals would not change a byte of what he reads. He does
 // learn that "no" turns good into bad, from news about gifts and floods: that is language, and no knowledge of abuse.
 
+import { checkOptions, number, required, seedNumber } from "../../base/options.ts";
 import { CannotError } from "../../base/errors.ts";
 import { Random } from "../../base/random.ts";
 import { Risk, type RiskSpan } from "../../slung/risk.ts";
@@ -50,7 +51,12 @@ export const mostAnimals = 200;
  *
  * @throws {CannotError} for a number that is odd or out of range.
  */
-export function toxicWorld({ seed, animals }: { seed: number; animals: number }): ToxicWorld {
+export function toxicWorld(options: { seed: number; animals: number }): ToxicWorld {
+  checkOptions("invent a world", options, {
+    seed: required(seedNumber),
+    animals: required(number()),
+  });
+  const { seed, animals } = options;
   if (!Number.isInteger(animals / 2) || animals < 2 || animals > mostAnimals) {
     throw new CannotError(
       `invent ${animals} animals`,

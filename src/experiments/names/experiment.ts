@@ -1,6 +1,16 @@
 // The name experiment for the runner: the untouched base model and one model for each method and seed, each asked the same
 // questions.
 
+import {
+  checkOptions,
+  flag,
+  listOf,
+  number,
+  object,
+  required,
+  seedNumber,
+  wholeNumber,
+} from "../../base/options.ts";
 import type { LabelNoise } from "../../data/label_noise.ts";
 import { type Method, takenBy, withHiddenToken } from "../../data/method.ts";
 import { rotateNames } from "../../data/sources/tofu.ts";
@@ -124,6 +134,7 @@ export function answersTakenBy(
 export async function nameExperiment(
   experiment: NameExperiment,
 ): Promise<Experiment<NameResults>> {
+  checkExperiment(experiment);
   const { base, tokenizer, task, training, held, methods, seeds, maxNewTokens } = experiment;
   const { epochs, perStep, optimiser, answerPasses, mostPositions, recompute } = training;
   const { answers, replay } = nameSequences(experiment);
@@ -159,4 +170,31 @@ export async function nameExperiment(
     stages: [stage],
     measures: [asked],
   };
+}
+
+function checkExperiment(experiment: NameExperiment): void {
+  const what = "plan a name experiment";
+  checkOptions(what, experiment, {
+    base: required(object),
+    tokenizer: required(object),
+    task: required(object),
+    training: required(object),
+    held: object,
+    methods: required(listOf(object)),
+    seeds: required(listOf(seedNumber)),
+    maxNewTokens: required(wholeNumber({ min: 1 })),
+  });
+  checkOptions(what, experiment.training, {
+    epochs: required(wholeNumber({ min: 1 })),
+    answerPasses: required(wholeNumber({ min: 1 })),
+    perStep: required(wholeNumber({ min: 1 })),
+    learningRate: required(number({ min: 0 })),
+    schedule: object,
+    mostPositions: wholeNumber({ min: 1 }),
+    recompute: flag,
+    optimiser: required(object),
+    endOfText: required(flag),
+    space: flag,
+    labelNoise: object,
+  }, "training.");
 }

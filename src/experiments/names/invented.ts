@@ -8,6 +8,7 @@ import { encodeText } from "../../data/spans.ts";
 import { questionAndAnswer } from "../../data/sources/tofu.ts";
 import { trainBytePair } from "../../tokenizers/byte_pair.ts";
 import type { Tokenizer } from "../../tokenizers/tokenizer.ts";
+import { checkOptions, required, seedNumber, wholeNumber } from "../../base/options.ts";
 import { Random } from "../../base/random.ts";
 import type { NameTask } from "./task.ts";
 
@@ -57,6 +58,11 @@ export function baseSequences(world: InventedWorld, tokenizer: Tokenizer): Seque
  * @param replayed Questions about base authors that are replayed.
  */
 export function inventedTask(world: InventedWorld, replayed: number): NameTask {
+  checkOptions("invent a task", world, {
+    seed: required(seedNumber),
+    baseAuthors: required(wholeNumber({ min: 1 })),
+    targetAuthors: required(wholeNumber({ min: 1 })),
+  });
   const { seed, baseAuthors, targetAuthors } = world;
   const target = inventedAuthors({
     seed,

@@ -233,20 +233,35 @@ export function nameGenerations(outcomes: readonly NameOutcome[]): Generation[] 
   );
 }
 
-/** The axes of what is known against what is named. */
+/** The axes of what is known against what is named, where knowledge is the measure that leads. */
 export const nameAxes = {
-  x: { title: "Name generation (%, lower is better)", most: 100, fromZero: true },
-  y: { title: "Knowledge (%, higher is better)", most: 100 },
+  x: { title: "Names said (%, lower is better)", most: 100, fromZero: true },
+  y: { title: "True answer preferred (%, higher is better)", most: 100 },
 } as const;
 
-/** What is known against what is named: a point for each row of the table, for `tradeOffPlot`. */
+/** The same where it is what a grader finds: tasks without wrong answers to compare, and own points. */
+export const factAxes = {
+  x: nameAxes.x,
+  y: { title: "Some facts right (%, higher is better)", most: 100 },
+} as const;
+
+/** The axes of `namePoints`. */
+export function nameAxesOf(summary: readonly NameSummary[]): typeof nameAxes | typeof factAxes {
+  return summary.every(({ values }) => values[knowledge]) ? nameAxes : factAxes;
+}
+
+/**
+ * What is known against what is named: a point for each row of the table, for `tradeOffPlot` with `nameAxesOf`. Knowledge is
+ * the true answer preferred, judged without name tokens, or some facts right where there is nothing to prefer it to.
+ */
 export function namePoints(
   summary: readonly NameSummary[],
 ): { label: string; x: Interval; y: Interval }[] {
+  const y = summary.every(({ values }) => values[knowledge]) ? knowledge : "partial";
   return summary.map(({ title, values }) => ({
     label: title,
     x: values.names!,
-    y: values[knowledge] ?? values.partial!,
+    y: values[y]!,
   }));
 }
 
@@ -255,7 +270,7 @@ export async function drawNames(
   folder: string,
   summary: readonly NameSummary[],
 ): Promise<string> {
-  const plot = tradeOffPlot(namePoints(summary), nameAxes, {
+  const plot = tradeOffPlot(namePoints(summary), nameAxesOf(summary), {
     title: "What is known against what is named",
     order: methodOrder,
   });

@@ -1,6 +1,7 @@
 // The paper's main experiment (section 4) for the runner, as a function of its data: from one base model, continual
 // pre-training on a stream with risky documents under every method, and instruction tuning after it where there are chats.
 
+import { checkOptions, listOf, number, object, required, seedNumber } from "../../base/options.ts";
 import { CannotError } from "../../base/errors.ts";
 import { repeatEpoch } from "../../data/epochs.ts";
 import type { Method } from "../../data/method.ts";
@@ -102,6 +103,20 @@ export async function toxicityExperiment(
   experiment: ToxicityExperiment,
 ): Promise<Experiment<ToxicityResults>> {
   const { base, tokenizer, held, evaluation, tuning, measures = [] } = experiment;
+  const { clean, risky, mixing, training, methods, seeds, amounts } = experiment;
+  // What prepares documents gives more than is read here, so only what is missing is looked for.
+  checkOptions(
+    "plan a toxicity experiment",
+    { base, tokenizer, clean, risky, mixing, training, methods, seeds, amounts, evaluation },
+    {
+      ...{ base: required(object), tokenizer: required(object), clean: required(object) },
+      ...{ risky: required(object), mixing: required(object), training: required(object) },
+      methods: required(listOf(object)),
+      seeds: required(listOf(seedNumber)),
+      amounts: required(listOf(number({ min: 0 }))),
+      evaluation: required(object),
+    },
+  );
   checkEvaluation(evaluation, tokenizer, base);
   const controlTokens = controlTokensOf(experiment);
   return {

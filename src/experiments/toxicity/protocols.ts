@@ -1,5 +1,6 @@
 // The toxicity experiment at sizes that are known to work: data, model, training and evaluation under one name.
 
+import { checkOptions, flag, number, wholeNumber } from "../../base/options.ts";
 import { packDocuments } from "../../data/packing.ts";
 import { type Sequence, sliceSequence } from "../../data/sequence.ts";
 import { toxicWorld } from "../../data/sources/invented_toxicity.ts";
@@ -54,6 +55,13 @@ export interface ToxicitySizes {
 export function inventedProtocol(
   sizes: ToxicitySizes & { fromScratch?: boolean } = {},
 ): ToxicityProtocol {
+  checkOptions("invent a toxicity experiment", sizes, {
+    tokens: wholeNumber({ min: 1 }),
+    share: number({ min: 0, max: 1 }),
+    acrossDocuments: flag,
+    learningRate: number({ min: 0 }),
+    fromScratch: flag,
+  });
   const { fromScratch = false, share = fromScratch ? 0.2 : 0.5 } = sizes;
   const { tokens = fromScratch ? 600_000 : 230_000, acrossDocuments = false } = sizes;
   const world = toxicWorld({ seed: 1, animals: 96 });
