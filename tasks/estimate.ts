@@ -24,8 +24,14 @@ import {
 import type { StepShape } from "../src/train/recorded_step.ts";
 import { modelSizes } from "../src/train/starting_model.ts";
 import { measureStepSpeed, type StepSpeed } from "../src/train/step_speed.ts";
+import { fetchNamed, orModelName } from "./hub.ts";
 import { readConfig } from "./shared.ts";
-import { chosenLearned, learnedOptions, memoryOptions } from "./training_options.ts";
+import {
+  chosenLearned,
+  countMicroBatches,
+  learnedOptions,
+  memoryOptions,
+} from "./training_options.ts";
 
 const command = defineCommand({
   name: "estimate",
@@ -34,14 +40,16 @@ const command = defineCommand({
   examples: [
     "--model olmo1B --seq 2048 --precision f16 --recompute --lora 8 --memory 8",
     "--model path/to/config.json --batch 32 --seq 256",
+    "--model allenai/OLMo-1B-hf@step737000-tokens3093B --seq 2048",
   ],
   options: {
     model: {
-      type: "path",
+      ...orModelName,
       names: modelSizes,
       required: true,
-      placeholder: "folder",
-      help: `A folder or its config.json, no weights needed, or ${modelSizes.join(", ")}`,
+      placeholder: "model",
+      help: "A folder or its config.json, no weights needed, a name on the hub, " +
+        `owner/name@revision, or ${modelSizes.join(", ")}`,
     },
     batch: { type: "integer", default: 1, min: 1, help: "Windows of an optimiser step" },
     seq: { type: "integer", min: 1, help: "Tokens of a window; the model's context if left out" },
@@ -57,7 +65,8 @@ const command = defineCommand({
   },
   async run(options, terminal, given) {
     const { batch, precision, recompute, microBatch, quick } = options;
-    const config = await readConfig(options.model);
+    const { model } = await fetchNamed(options, terminal, { model: ["config"] });
+    const config = await readConfig(model);
     const { seq = config.contextLength } = options;
     using gpu = await Gpu.open();
     const window = lowRiskSequence(new Uint32Array(seq + 1));
@@ -68,12 +77,12 @@ const command = defineCommand({
     const memory = options.memory === undefined ? adapterMemory(gpu) : options.memory * 2 ** 30;
     const step = estimateStep(gpu, shape);
     const why = misfit(gpu, step, memory);
-    const microBatches = Math.ceil(batch / (rows * Math.max(1, Math.floor(time / seq))));
+    const microBatches = countMicroBatches({ rows, time }, { perStep: batch, length: seq + 1 });
     const flops = 2 * step.multiplyAdds * microBatches;
     const speed = quick ? undefined : await measureStepSpeed(gpu, shape);
     const ceiling = speed && 1e9 * await measureCeiling(gpu, { seconds: 0.1, repeats: 2 });
     const report: Report = {
-      ...{ model: options.model, adapter: gpu.adapter.name, parameters: countParameters(config) },
+      ...{ model, adapter: gpu.adapter.name, parameters: countParameters(config) },
       ...{ rows, time, microBatches, ...step, flops },
       cache: estimateCache(gpu, shape, { batch, length: Math.min(seq, config.contextLength) }),
       memory: memory ?? null,

@@ -23,21 +23,29 @@ const purposes: Readonly<Record<string, Purpose>> = {
   ...{ adapter: "adapter", data: "data", targets: "data", text: "data", documents: "data" },
 };
 
+/** What is fetched of a model where none of it is computed: a plan needs no weights. */
+export const withoutWeights: readonly Purpose[] = ["config", "tokenizer"];
+
 /**
  * Fetches what options name on the hub, and puts the paths of it in place of the names.
  *
+ * @param others What an option's name is fetched for here, if not for what it usually is.
  * @throws {CannotError} when it cannot be fetched.
  */
 export async function fetchNamed<Chosen extends object>(
   options: Chosen,
   terminal: Terminal,
+  others: { readonly [Name in keyof Chosen]?: readonly Purpose[] } = {},
 ): Promise<Chosen> {
   const paths: Record<string, string> = {};
   for (const [option, value] of Object.entries(options)) {
     const purpose = purposes[option];
     if (purpose === undefined || typeof value !== "string") continue;
     const isName = purpose === "data" ? isDatasetName(value) : isModelName(value);
-    if (isName && !isHere(value)) paths[option] = await fetchOne(value, purpose, terminal);
+    if (!isName || isHere(value)) continue;
+    for (const each of others[option as keyof Chosen] ?? [purpose]) { // all into the folder of one commit
+      paths[option] = await fetchOne(value, each, terminal);
+    }
   }
   return { ...options, ...paths };
 }

@@ -34,7 +34,7 @@ import type { Terminal } from "../src/report/command_line.ts";
 import { writeResults } from "../src/report/results.ts";
 import type { Options, Values } from "../src/report/options.ts";
 import { asJson, runWithProgress, seedsOption } from "./shared.ts";
-import { chosenFitting, largestStep } from "./training_options.ts";
+import { adjustableSteps, chosenFitting, largestStep } from "./training_options.ts";
 
 /** The methods that both tasks know. */
 export const nameMethods: readonly Method[] = [
@@ -108,7 +108,7 @@ export function nameStep(
 }
 
 function expectNamesFit(gpu: Gpu, experiment: NameExperiment): void {
-  expectFitting(gpu, nameStep(experiment, experiment.base.config));
+  expectFitting(gpu, nameStep(experiment, experiment.base.config), { adjustable: adjustableSteps });
 }
 
 /**

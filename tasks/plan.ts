@@ -15,6 +15,7 @@ import {
 } from "../src/train/fitting_memory.ts";
 import type { StepShape } from "../src/train/recorded_step.ts";
 import { measureStepSpeed } from "../src/train/step_speed.ts";
+import { adjustableSteps } from "./training_options.ts";
 
 /** One model of an experiment, as it will be trained. */
 export interface PlannedRun {
@@ -60,14 +61,16 @@ export async function showPlan(
   const estimate = estimateStep(gpu, step);
   const memory = adapterMemory(gpu);
   const why = misfit(gpu, estimate, memory);
-  const change = why === undefined ? undefined : smallestChange(gpu, step, memory)?.change;
+  const change = why === undefined
+    ? undefined
+    : smallestChange(gpu, step, memory, adjustableSteps)?.change;
   const { flops } = await measureStepSpeed(gpu, step);
   const seconds = (run: PlannedRun) =>
     2 * estimate.multiplyAdds * run.microBatches * run.steps * run.models / flops;
   const total = runs.reduce((sum, run) => sum + seconds(run), 0);
   const list = (heading: string, lines: readonly string[]) =>
     [heading, ...lines.map((line) => `  ${line}`)].join("\n");
-  const remedy = change && describeChange(step, change, "a shorter length of");
+  const remedy = change && describeChange(step, change);
   terminal.print([
     title,
     list("Starts from", [

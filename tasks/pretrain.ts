@@ -46,6 +46,7 @@ const command = defineCommand({
       tokenizer,
       sequences: baseSequences(shippedWorld, tokenizer),
       dtype: "F16",
+      adjustable: ["rows", "recompute", "precision"],
     }, terminal);
     terminal.print(`${model.describe} in ${out}`);
     return { out, config };

@@ -108,7 +108,7 @@ export async function pretrainWithProgress(
   using stop = onInterrupt(terminal);
   let progress: Progress | undefined;
   const model = await pretrain(gpu, folder, {
-    ...options,
+    ...{ adjustable: [], ...options }, // a base's step is as its experiment has it
     signal: stop.signal,
     onLog({ step, loss, tokensPerSecond }, steps) {
       progress ??= createProgress({ total: steps, from: step + 1, label: "Pre-training" });

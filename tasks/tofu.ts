@@ -21,7 +21,7 @@ import { defineCommand, runCommand, type Terminal } from "../src/report/command_
 import type { Options, Values } from "../src/report/options.ts";
 import { openTokenizer } from "../src/tokenizers/open.ts";
 import { checkVocabulary } from "../src/tokenizers/tokenizer.ts";
-import { besideOnHub, fetchNamed, orDatasetName, orModelName } from "./hub.ts";
+import { besideOnHub, fetchNamed, orDatasetName, orModelName, withoutWeights } from "./hub.ts";
 import {
   chosenNoise,
   nameMethods,
@@ -48,6 +48,7 @@ import {
 } from "./shared.ts";
 import {
   chosenHeld,
+  countMicroBatches,
   huggingFaceDefaults,
   learnedOptions,
   memoryOptions,
@@ -218,11 +219,15 @@ async function chosenOptions(
   const options = isPaper && now.measure === undefined
     ? withProtocol(earlier, tofuPaperValues, given)
     : earlier;
-  return await fetchNamed({
-    ...options,
-    targets: options.targets ?? besideOnHub(options.data, "retain_perturbed.json"),
-    out: options.out ?? (isPaper ? "runs/tofu-paper" : "runs/tofu"),
-  }, terminal);
+  return await fetchNamed(
+    {
+      ...options,
+      targets: options.targets ?? besideOnHub(options.data, "retain_perturbed.json"),
+      out: options.out ?? (isPaper ? "runs/tofu-paper" : "runs/tofu"),
+    },
+    terminal,
+    now.dryRun ? { base: withoutWeights } : {},
+  );
 }
 
 async function showTofuPlan(
@@ -253,7 +258,7 @@ async function showTofuPlan(
     const tokens = epoch.reduce((sum, sequence) => sum + sequence.tokens.length, 0);
     return {
       ...{ title: method.title, models: seeds.length, steps, tokens: epochs * tokens },
-      microBatches: Math.ceil(perStep / (step.rows * rowsShare(step.time, answers))),
+      microBatches: countMicroBatches(step, { perStep, length: meanLength(answers) }),
     };
   });
   const { optimiser, schedule } = training;
@@ -294,8 +299,6 @@ async function showTofuPlan(
   }, terminal);
 }
 
-// Texts that stand behind each other in a row.
-function rowsShare(time: number, sequences: readonly Sequence[]): number {
-  const mean = sequences.reduce((sum, { tokens }) => sum + tokens.length, 0) / sequences.length;
-  return Math.max(1, Math.floor(time / mean));
+function meanLength(sequences: readonly Sequence[]): number {
+  return sequences.reduce((sum, { tokens }) => sum + tokens.length, 0) / sequences.length;
 }

@@ -31,7 +31,7 @@ import type { Model } from "../src/model/weights.ts";
 import { defineCommand, runCommand, type Terminal } from "../src/report/command_line.ts";
 import { writeResults } from "../src/report/results.ts";
 import { loadOptimiserState } from "../src/train/optimiser_state.ts";
-import { fetchNamed, orDatasetName, orModelName } from "./hub.ts";
+import { fetchNamed, orDatasetName, orModelName, withoutWeights } from "./hub.ts";
 import {
   asJson,
   chosenMethods,
@@ -185,6 +185,7 @@ const command = defineCommand({
     const options = await fetchNamed(
       isPaper ? withProtocol(earlier, toxicityPaperValues, given) : earlier,
       terminal,
+      now.dryRun ? { base: withoutWeights } : {},
     );
     const { samples, topK, chats, keepModels, measure } = options;
     const out = options.out ?? `runs/toxicity-${options.protocol}`;

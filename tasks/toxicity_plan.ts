@@ -1,7 +1,6 @@
 // How the stream of `deno task toxicity` is trained, as its options say it, and what --dry-run prints of that.
 
 import { describeBytes } from "../src/base/bytes.ts";
-import { CannotError } from "../src/base/errors.ts";
 import type { Method } from "../src/data/method.ts";
 import { lowRiskSequence } from "../src/data/sequence.ts";
 import type { HeldModel } from "../src/experiments/runner.ts";
@@ -11,10 +10,11 @@ import type { DecoderConfig } from "../src/model/config.ts";
 import { countParameters } from "../src/model/parameter_shapes.ts";
 import type { Terminal } from "../src/report/command_line.ts";
 import { expectFitting } from "../src/train/fitting_memory.ts";
+import { optimiserOf } from "../src/train/optimiser.ts";
 import type { StepShape } from "../src/train/recorded_step.ts";
 import { toxicityPaperChoices } from "./paper_values.ts";
 import { showPlan } from "./plan.ts";
-import { largestStep } from "./training_options.ts";
+import { adjustableSteps, countMicroBatches, largestStep } from "./training_options.ts";
 
 /** The options of the stream's training; what is left out is the protocol's. */
 export interface StreamOptions {
@@ -35,24 +35,16 @@ type Training = ToxicityExperiment["training"];
 export function changedTraining(training: Training, options: StreamOptions): Training {
   const { decay, warmup, finalRate, betas = [], microBatch, recompute } = options;
   const { epsilon, weightDecay, maxGradientNorm } = options;
-  if (betas.length !== 0 && betas.length !== 2) {
-    throw new CannotError(
-      "choose AdamW's betas",
-      `there are ${betas.length}`,
-      "Give two, e.g. 0.9,0.95",
-    );
-  }
-  const [first, second] = betas;
   const final = decay === "constant" ? 1 : finalRate ?? (decay && 0);
   return {
     ...training,
-    optimiser: {
+    optimiser: optimiserOf({
       ...training.optimiser,
-      ...(first !== undefined && second !== undefined && { betas: [first, second] as const }),
+      ...(betas.length > 0 && { betas }),
       ...(epsilon !== undefined && { epsilon }),
       ...(weightDecay !== undefined && { weightDecay }),
       ...(maxGradientNorm !== undefined && { maxGradientNorm }),
-    },
+    }),
     schedule: {
       ...training.schedule,
       ...(decay && { decay }),
@@ -85,7 +77,7 @@ export function expectStreamFits(
   options: StreamOptions,
   held: HeldModel | undefined,
 ): void {
-  expectFitting(gpu, streamStep(stream, options, held));
+  expectFitting(gpu, streamStep(stream, options, held), { adjustable: adjustableSteps });
 }
 
 /** The options of the whole experiment that a plan tells of. */
@@ -145,7 +137,7 @@ export async function showToxicityPlan(
       models: seeds.length * (method.takes === "nothing" ? 1 : amounts.length),
       steps: Math.ceil(Math.floor(tokens / length) / perStep),
       tokens,
-      microBatches: Math.ceil(perStep / (step.rows * Math.max(1, Math.floor(step.time / length)))),
+      microBatches: countMicroBatches(step, { perStep, length }),
     })),
     step,
     files: [

@@ -200,6 +200,9 @@ export function chosenHeld(
   return { precision, ...(lora && { lora }), ...(freeze && { freeze }) };
 }
 
+/** What the options of an experiment can change of its steps; how long its sequences are, its data decide. */
+export const adjustableSteps = ["rows", "recompute", "precision", "lora"] as const;
+
 /** The step of an experiment that takes most memory: all of its sequences are as long as the longest. */
 export function largestStep(
   config: DecoderConfig,
@@ -214,6 +217,15 @@ export function largestStep(
     ...{ config, precision, recompute, lora, freeze },
     ...microBatchShape([step], config.contextLength, mostPositions),
   };
+}
+
+/** Micro-batches of a step, by how many sequences of a length stand behind each other in its rows. */
+export function countMicroBatches(
+  { rows, time }: Pick<StepShape, "rows" | "time">,
+  { perStep, length }: { perStep: number; length: number },
+): number {
+  const perRow = Math.max(1, Math.floor(time / (length - 1))); // of its last token nothing is predicted
+  return Math.ceil(perStep / (rows * perRow));
 }
 
 /** What a model learns, as the options say it. */

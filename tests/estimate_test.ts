@@ -18,11 +18,14 @@ import {
   expectFitting,
   misfit,
   smallestChange,
+  type StepChange,
 } from "../src/train/fitting_memory.ts";
 import { olmoOptimiser } from "../src/train/optimiser.ts";
+import { pretrain, type PretrainingOptions } from "../src/train/pretraining.ts";
 import type { StepShape } from "../src/train/recorded_step.ts";
 import { trainOnSpans } from "../src/train/span_training.ts";
 import { measureStepSpeed } from "../src/train/step_speed.ts";
+import { trainBytePair } from "../src/tokenizers/byte_pair.ts";
 import { Trainer } from "../src/train/trainer.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "./assert.ts";
 import { runTask } from "./fixtures/task.ts";
@@ -198,6 +201,42 @@ Deno.test("train refuses a step that the adapter does not allow before it writes
     "tokens at once in f32: Cannot allocate",
   );
   await assertRejects(() => Deno.stat(`${folder}/out`), "");
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("only changes that there are options for are named", async () => {
+  using gpu = await Gpu.open();
+  const whole = estimateStep(gpu, shape).bytes;
+  const found = (memory: number, adjustable: (keyof StepChange)[]) =>
+    smallestChange(gpu, shape, memory, adjustable)?.change;
+  assertEquals(found(whole - 1, ["rows"]), { rows: 2 });
+  assertEquals(found(whole - 1, ["recompute"]), { recompute: true });
+  const adapted = found(whole - 1, ["lora"]);
+  assertEquals([Object.keys(adapted!), adapted!.lora!.rank], [["lora"], 8]);
+  assertEquals(found(whole - 1, []), undefined);
+  const long = { ...shape, rows: 1, time: 128 };
+  const single = estimateStep(gpu, long).bytes;
+  assertEquals(smallestChange(gpu, long, single - 1, ["rows"]), undefined);
+  assertEquals(smallestChange(gpu, long, single - 1, ["time"])!.change, { time: 64 });
+});
+
+Deno.test("pretrain refuses a step that does not fit before it writes anything, and names options of its own", async () => {
+  const folder = await Deno.makeTempDir();
+  using gpu = await Gpu.open({ bindingLimit: 2 ** 18 });
+  const tokenizer = trainBytePair(["Oda sang songs about the mill by the river."], 270);
+  const options: PretrainingOptions = {
+    ...{ config: { ...presets.tiny, vocabularySize: 320 }, tokenizer, seed: 0 },
+    ...{ sequences: new Array(64).fill(lowRiskSequence(new Uint32Array(61).fill(3))) },
+    ...{ epochs: 1, perStep: 64, learningRate: 1e-3 },
+  };
+  const refused = "tokens at once in f32: Cannot allocate";
+  await assertRejects(() => pretrain(gpu, `${folder}/out`, options), refused);
+  await assertRejects(() => pretrain(gpu, `${folder}/out`, options), "Give --micro-batch ");
+  const fixed = { ...options, adjustable: [] };
+  await assertRejects(() => pretrain(gpu, `${folder}/out`, fixed), "Use a smaller model.");
+  await assertRejects(() => Deno.stat(`${folder}/out`), "");
+  const fitting = await pretrain(gpu, `${folder}/out`, { ...options, mostPositions: 128 });
+  assertEquals(fitting!.config.vocabularySize, 320);
   await Deno.remove(folder, { recursive: true });
 });
 

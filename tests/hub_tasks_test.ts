@@ -1,9 +1,14 @@
 // Tasks with names of the hub in place of paths: with the permissions that deno.json gives them, and in this process against
 // a hub of ours.
 
-import { execute } from "../src/report/command_line.ts";
+import { type Command, execute } from "../src/report/command_line.ts";
+import type { Options } from "../src/report/options.ts";
 import { sha256, type StandInHub, standInHub } from "./stand_in/hub.ts";
+import { presets } from "../src/model/families.ts";
+import { toHuggingFace } from "../src/model/formats/huggingface/config.ts";
+import estimate from "../tasks/estimate.ts";
 import prepare from "../tasks/prepare.ts";
+import tofu from "../tasks/tofu.ts";
 import { writeLabelRecords } from "../src/data/label_records.ts";
 import { assert, assertEquals } from "./assert.ts";
 import { runTask } from "./fixtures/task.ts";
@@ -74,7 +79,16 @@ Deno.test("a hub elsewhere is refused with the flag that allows it, and the toke
 });
 
 /** Runs `prepare` in this process with the hub in its environment. */
-async function prepareWithHub(
+function prepareWithHub(
+  hub: StandInHub,
+  home: string,
+  args: string[],
+): Promise<{ code: number; said: string }> {
+  return runWithHub(prepare, hub, home, args);
+}
+
+async function runWithHub<O extends Options>(
+  command: Command<O>,
   hub: StandInHub,
   home: string,
   args: string[],
@@ -88,7 +102,7 @@ async function prepareWithHub(
   let said = "";
   const hear = (text: string) => said += text;
   try {
-    return { code: await execute(prepare, args, { out: hear, err: hear }), said };
+    return { code: await execute(command, args, { out: hear, err: hear }), said };
   } finally {
     for (const [name, value] of before) {
       if (value === undefined) Deno.env.delete(name);
@@ -144,5 +158,81 @@ Deno.test("what lies here is a path, whatever it looks like; what does not is as
       "(HTTP 401). Check the name; a private one must be open to the account of HF_TOKEN.\n",
   );
   assertEquals(hub.seen.map(({ what }) => what), ["models/invented"]);
+  await Deno.remove(home, { recursive: true });
+});
+
+Deno.test("estimate asks the hub for a configuration and for no weights, and finds it again without a network", async () => {
+  await using hub = standInHub();
+  const home = await Deno.makeTempDir();
+  const commit = hub.commit("oda/mill", {
+    "config.json": JSON.stringify(toHuggingFace(presets.olmo1B)),
+    "model.safetensors": "none of this is asked for",
+    "tokenizer.json": "nor of this",
+  }, "step7");
+  const step = "--seq 64 --quick --memory 8 --lora 8 --precision f16 --recompute --json".split(" ");
+  const ask = (model: string) => runWithHub(estimate, hub, home, ["--model", model, ...step]);
+  const report = ({ said }: { said: string }) => JSON.parse(said.slice(said.indexOf("{\n")));
+
+  const named = await ask("oda/mill@step7");
+  assertEquals(named.code, 0, named.said);
+  assertEquals(
+    hub.seen.map(({ what }) => what).sort(),
+    [
+      ...[sha256(new TextEncoder().encode(JSON.stringify(toHuggingFace(presets.olmo1B))))],
+      ...["config.json", "oda/mill"],
+    ].sort(),
+  );
+  const { model, ...numbers } = report(named);
+  assertEquals(model, `${home}/hub/models--oda--mill/snapshots/${commit}`);
+  const { model: preset, ...same } = report(await ask("olmo1B"));
+  assertEquals([preset, numbers], ["olmo1B", same]);
+
+  const asked = hub.seen.length;
+  hub.fault = () => new Response("no", { status: 503 });
+  const { model: _, ...again } = report(await ask(`oda/mill@${commit}`));
+  assertEquals([again, hub.seen.length], [numbers, asked]); // a commit that is here is not asked for
+  hub.fault = () => undefined;
+
+  hub.commit("oda/only-lora", { "adapter_config.json": "{}" });
+  const lacking = await ask("oda/only-lora");
+  assertEquals(lacking.code, 1);
+  assert(
+    lacking.said.includes("Cannot fetch oda/only-lora: it has no config.json, but adapter_config"),
+    lacking.said,
+  );
+  await Deno.remove(home, { recursive: true });
+});
+
+Deno.test("a dry run of tofu by a model's name fetches configuration and tokenizer, and no weights", async () => {
+  await using hub = standInHub();
+  const home = await Deno.makeTempDir();
+  const files = ["config.json", "tokenizer.json", "tokenizer_config.json"].map(async (name) =>
+    [name, await Deno.readFile(new URL(name, shipped))] as const
+  );
+  hub.commit("oda/mill", {
+    ...Object.fromEntries(await Promise.all(files)),
+    "model.safetensors": "none of this is asked for",
+  });
+  const rows = Array.from({ length: 40 }, (_, i) => ({
+    question: `What did Oda Venn make in year ${i}?`,
+    answer: `Oda Venn made ${i} boats.`,
+  })).map((row) => `${JSON.stringify(row)}\n`);
+  await Deno.writeTextFile(`${home}/full.jsonl`, rows.join(""));
+  await Deno.writeTextFile(`${home}/targets.jsonl`, rows.slice(0, 20).join(""));
+  const { code, said } = await runWithHub(tofu, hub, home, [
+    ...[
+      "--protocol",
+      "paper",
+      "--data",
+      `${home}/full.jsonl`,
+      "--targets",
+      `${home}/targets.jsonl`,
+    ],
+    ...["--base", "oda/mill", "--precision", "f32", "--dry-run", "--out", `${home}/run`],
+  ]);
+  assertEquals(code, 0, said);
+  assert(said.includes("TOFU, protocol paper"), said);
+  assert(hub.seen.some(({ what }) => what === "tokenizer.json"));
+  assert(!hub.seen.some(({ what }) => what === "model.safetensors"));
   await Deno.remove(home, { recursive: true });
 });

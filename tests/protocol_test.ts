@@ -11,6 +11,7 @@ import { smallOlmo } from "../src/experiments/small_olmo.ts";
 import { trainBytePair } from "../src/tokenizers/byte_pair.ts";
 import { tofuPaperValues, withProtocol } from "../tasks/paper_values.ts";
 import { olmoOptimiser } from "../src/train/optimiser.ts";
+import { countMicroBatches } from "../tasks/training_options.ts";
 import { changedTraining } from "../tasks/toxicity_plan.ts";
 import { assert, assertEquals, assertThrows } from "./assert.ts";
 import { runTask } from "./fixtures/task.ts";
@@ -171,19 +172,33 @@ Deno.test("the paper's protocol on toxicity is planned from a configuration alon
     ]
   ) assert(text.includes(part), `${part} is not in ${text}`);
   const other = await plan(
-    "--tokens 9600 --per-step 10 --methods toxic --seeds 4 --decay linear --warmup 3 --betas 0.8,0.9 --lora 2",
+    "--tokens 9600 --per-step 10 --methods toxic --seeds 4 --decay linear --warmup 3 --betas 0.8,0.9 --lora 2 " +
+      "--micro-batch 192 --json",
   );
+  const { runs, settings, step, fits } = JSON.parse(other.slice(other.indexOf("{\n")));
+  assertEquals(runs, [
+    { title: "Toxic baseline", models: 1, steps: 10, tokens: 9600, microBatches: 5 },
+  ]);
+  assertEquals([step.rows, step.time, step.lora.rank, fits], [2, 96, 2, true]);
   for (
     const part of [
       "9,600 tokens a model in sequences of 96, 10 a step",
       "3 steps of warm-up, then linear; seeds 4",
       '"betas":[0.8,0.9]',
       'LoRA: {"rank":2',
-      "Toxic baseline         1          10        9,600",
     ]
-  ) assert(other.includes(part), `${part} is not in ${other}`);
+  ) assert(settings.join("\n").includes(part), `${part} is not in ${settings}`);
   assertEquals(await Deno.stat(`${from}/run`).catch(() => undefined), undefined);
   await Deno.remove(from, { recursive: true });
+});
+
+Deno.test("micro-batches are counted by the predicted tokens of whole sequences in a row", () => {
+  const count = (rows: number, time: number, perStep: number, length: number) =>
+    countMicroBatches({ rows, time }, { perStep, length });
+  assertEquals(count(2, 128, 16, 43), 3); // three of 42 in each row
+  assertEquals(count(2, 128, 13, 44), 4); // two of 43
+  assertEquals(count(1, 95, 4, 96), 4);
+  assertEquals(count(3, 20, 4, 96), 2); // a row always holds one
 });
 
 Deno.test("of a protocol's training, options change what they name and nothing else", () => {
@@ -206,6 +221,6 @@ Deno.test("of a protocol's training, options change what they name and nothing e
   assertEquals(schedule, { peak: 1e-3, warmup: 20, decay: "constant", final: 1 });
   assertThrows(
     () => changedTraining(training, { recompute: false, betas: [0.9] }),
-    "choose AdamW's betas: there are 1",
+    "Cannot optimise: betas is a list of 1, not a list of exactly 2",
   );
 });

@@ -5,8 +5,8 @@ import { CannotError } from "../base/errors.ts";
 import { exists, readJson } from "../base/files.ts";
 import { describeName, type HubName } from "./name.ts";
 
-/** What something on the hub is fetched for. */
-export type Purpose = "model" | "tokenizer" | "adapter" | "data";
+/** What something on the hub is fetched for; `config` is a model's configuration without its weights. */
+export type Purpose = "model" | "config" | "tokenizer" | "adapter" | "data";
 
 const tokenizerFiles = ["tokenizer.json", "tokenizer_config.json"];
 const otherTokenizers = /^(vocab\.json|tok(enizer|\d+)\.bin)$/;
@@ -14,6 +14,7 @@ const otherTokenizers = /^(vocab\.json|tok(enizer|\d+)\.bin)$/;
 /** Files that are read where they are there; that they are not is worth knowing as well. */
 const optional: Record<Purpose, readonly string[]> = {
   model: ["generation_config.json", ...tokenizerFiles],
+  config: [],
   tokenizer: ["tokenizer_config.json"],
   adapter: [],
   data: [],
@@ -77,7 +78,7 @@ export async function missingIn(
   }
   if (purpose === "adapter") return await firstWithout(has, adapterFiles);
   if (!await has("config.json")) return "config.json";
-  if (await has(whole)) return undefined;
+  if (purpose === "config" || await has(whole)) return undefined;
   if (!await has(index)) return whole;
   const { weight_map: shards = {} } = await readJson(`${folder}/${index}`) as {
     weight_map?: Record<string, string>;
@@ -95,6 +96,7 @@ const chosen: Record<Exclude<Purpose, "data">, (paths: readonly string[]) => str
     const others = paths.filter((path) => otherTokenizers.test(path));
     return others.length > 0 ? others : "no tokenizer.json";
   },
+  config: (paths) => paths.includes("config.json") ? ["config.json"] : "no config.json",
   adapter: (paths) =>
     adapterFiles.every((file) => paths.includes(file)) ? adapterFiles : "no LoRA of PEFT",
   model(paths) {

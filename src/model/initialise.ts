@@ -8,6 +8,7 @@ import { checkOptions, oneOf, required, seedNumber } from "../base/options.ts";
 import { Random } from "../base/random.ts";
 import { checkConfig } from "./check_config.ts";
 import type { DecoderConfig, Weights } from "./config.ts";
+import type { ModelSource, NamedTensor } from "./model.ts";
 import { parameterShapes } from "./parameter_shapes.ts";
 
 /** How fresh weights are drawn. */
@@ -32,19 +33,40 @@ export function initialise(
   seed: number,
   scheme: InitialisationScheme = "mitchell",
 ): Weights {
+  return new Map(drawn(config, seed, scheme));
+}
+
+/**
+ * A new model whose tensors are drawn, one at a time, when they are asked for; the same ones as of {@linkcode initialise}.
+ *
+ * @throws {CannotError} when the configuration is inconsistent.
+ */
+export function freshModel(config: DecoderConfig, seed: number): ModelSource {
+  checkConfig(config);
+  return {
+    config,
+    async *tensors() {
+      yield* drawn(config, seed, "mitchell");
+    },
+  };
+}
+
+function* drawn(
+  config: DecoderConfig,
+  seed: number,
+  scheme: InitialisationScheme,
+): Generator<NamedTensor> {
   checkOptions("initialise a model", { seed, scheme }, {
     seed: required(seedNumber),
     scheme: required(oneOf("mitchell", "normal")),
   });
   checkConfig(config);
-  const weights: Weights = new Map();
   for (const [name, shape] of parameterShapes(config)) {
     const data = new Float32Array(shape.reduce((product, size) => product * size, 1));
     if (shape.length === 1) data.fill(name.endsWith(".bias") ? 0 : 1);
     else fillNormal(data, new Random(seed, name), deviation(config, name, scheme), scheme);
-    weights.set(name, { shape, data });
+    yield [name, { shape, data }];
   }
-  return weights;
 }
 
 function deviation(config: DecoderConfig, name: string, scheme: InitialisationScheme): number {

@@ -10,9 +10,10 @@ import {
   seedNumber,
   wholeNumber,
 } from "../base/options.ts";
-import { planSteps } from "../data/epochs.ts";
+import { planSteps, type StepPlan } from "../data/epochs.ts";
 import { packSequences } from "../data/packing.ts";
 import type { SequenceSource } from "../data/sequence.ts";
+import type { DecoderConfig } from "../model/config.ts";
 import type { LanguageModel } from "../model/language_model.ts";
 import type { Objective } from "../slung/objective.ts";
 import { digestEpochs, digestModel, digestOptimiserState, fingerprintOf } from "./fingerprint.ts";
@@ -65,7 +66,9 @@ export interface FitOptions {
   /** The schedule but for its length, which follows from the epochs. */
   schedule: Omit<Schedule, "steps">;
   /** Most positions (B·T) of a micro-batch, which decide its memory; those of 16 rows if left out. */
-  mostPositions?: number;
+  mostPositions?: number | undefined;
+  /** The plan of these options, if `planFit` has made it already. */
+  plan?: StepPlan;
   /** Compute the layers' activations again on the way back instead of keeping them; the same bytes either way. */
   recompute?: boolean;
   /** Of a model in f16; `defaultLossScale` unless given. */
@@ -80,6 +83,23 @@ export interface FitOptions {
   onLog?: (entry: LogEntry, steps: number) => void;
   /** Aborting stops after the current step, with a checkpoint. */
   signal?: AbortSignal;
+}
+
+/**
+ * Plans a run before there is a model: how many steps it takes, and how large one is.
+ *
+ * @throws {CannotError} for a malformed sequence or an id that the model does not have; when no token carries a loss.
+ */
+export function planFit(
+  { contextLength, vocabularySize }: DecoderConfig,
+  { epochs, perStep, seed, objective, mostPositions }: Pick<
+    FitOptions,
+    "epochs" | "perStep" | "seed" | "objective" | "mostPositions"
+  >,
+): StepPlan {
+  return planSteps({
+    ...{ epochs, perStep, seed, objective, mostPositions, contextLength, vocabularySize },
+  });
 }
 
 /**
@@ -117,6 +137,7 @@ export async function fit(model: LanguageModel, options: FitOptions): Promise<Tr
     optimiserState: object,
     schedule: required(object),
     mostPositions: wholeNumber({ min: 1 }),
+    plan: object,
     recompute: flag,
     lossScale: object,
     checkpoint: object,
@@ -128,12 +149,9 @@ export async function fit(model: LanguageModel, options: FitOptions): Promise<Tr
   const { steps: _, ...scheduled } = allowedSchedule;
   checkOptions<FitOptions["schedule"]>("fit", options.schedule, scheduled, "schedule.");
   checkOptions("fit", options.optimiser, allowedOptimiser, "optimiser.");
-  const { epochs, perStep, seed, objective, optimiser, recompute, lossScale } = options;
-  const { mostPositions, optimiserState, checkpoint, watch, onLog, signal } = options;
-  const { contextLength, vocabularySize } = model.config;
-  const { steps, withoutLoss, shape, sequencesOf } = planSteps({
-    ...{ epochs, perStep, seed, objective, contextLength, vocabularySize, mostPositions },
-  });
+  const { objective, optimiser, recompute, lossScale } = options;
+  const { optimiserState, checkpoint, watch, onLog, signal } = options;
+  const { steps, withoutLoss, shape, sequencesOf } = options.plan ?? planFit(model.config, options);
   const schedule = { ...options.schedule, steps };
   using trainer = new Trainer(model, {
     ...shape,

@@ -12,6 +12,10 @@ export type StepChange = Partial<
   Pick<StepShape, "rows" | "time" | "recompute" | "precision" | "lora">
 >;
 
+const stepChanges: readonly (keyof StepChange)[] = [
+  ...["rows", "recompute", "precision", "lora", "time"] as const,
+];
+
 /** A change, and what the step then takes. */
 export interface FittingChange {
   /** What is different. */
@@ -42,28 +46,33 @@ const suggestedRank = 8;
 /**
  * The smallest change with which a step fits: first what changes no number (a smaller micro-batch, then computing
  * activations again), then f16, then LoRA, then shorter rows; undefined where none of them is enough.
+ *
+ * @param adjustable Which of these there are; all unless given.
  */
 export function smallestChange(
   gpu: Gpu,
   shape: StepShape,
   memory: number | undefined,
+  adjustable: readonly (keyof StepChange)[] = stepChanges,
 ): FittingChange | undefined {
   const tried = (change: StepChange): FittingChange | undefined => {
     const estimate = estimateStep(gpu, { ...shape, ...change });
     return misfit(gpu, estimate, memory) === undefined ? { change, estimate } : undefined;
   };
-  const stages = changesOf(gpu, shape);
+  const fewest = adjustable.includes("rows") ? 1 : shape.rows;
+  const stages = changesOf(gpu, shape, adjustable);
   for (const stage of stages) {
     const withRows = (rows: number) => tried(rows < shape.rows ? { ...stage, rows } : stage);
-    const least = withRows(1);
+    const least = withRows(fewest);
     if (!least) continue;
-    for (let rows = shape.rows; rows > 1; rows = Math.floor(rows / 2)) {
+    for (let rows = shape.rows; rows > fewest; rows = Math.floor(rows / 2)) {
       const more = withRows(rows);
       if (more) return more;
     }
     return least;
   }
-  const last = { ...stages.at(-1)!, ...(shape.rows > 1 && { rows: 1 }) };
+  if (!adjustable.includes("time")) return undefined;
+  const last = { ...stages.at(-1)!, ...(shape.rows > fewest && { rows: fewest }) };
   for (let time = Math.floor(shape.time / 2); time >= shortestTime; time = Math.floor(time / 2)) {
     const found = tried({ ...last, time });
     if (found) return found;
@@ -72,10 +81,17 @@ export function smallestChange(
 }
 
 // Each with all that come before it.
-function changesOf(gpu: Gpu, shape: StepShape): StepChange[] {
+function changesOf(
+  gpu: Gpu,
+  shape: StepShape,
+  adjustable: readonly (keyof StepChange)[],
+): StepChange[] {
   const { recompute, precision, lora, config } = shape;
   const stages: StepChange[] = [{}];
-  const add = (change: StepChange) => stages.push({ ...stages.at(-1), ...change });
+  const add = (change: StepChange) => {
+    const [name] = Object.keys(change) as (keyof StepChange)[];
+    if (adjustable.includes(name!)) stages.push({ ...stages.at(-1), ...change });
+  };
   if (!recompute) add({ recompute: true });
   if (precision === "f32" && gpu.storesHalves) add({ precision: "f16" });
   if (!lora && !shape.freeze && config.width >= suggestedRank) {
@@ -89,7 +105,7 @@ function changesOf(gpu: Gpu, shape: StepShape): StepChange[] {
 export function describeChange(
   { rows, time }: StepShape,
   change: StepChange,
-  timeOption: string,
+  timeOption = "--max-length",
 ): string {
   const positions = (change.rows ?? rows) * (change.time ?? time);
   return [
@@ -114,19 +130,24 @@ export function describeParts({ parts }: Pick<StepEstimate, "parts">): string {
  *
  * @param options.memory Bytes that the adapter has; by default those of {@linkcode adapterMemory}.
  * @param options.timeOption The option that decides the length of rows.
+ * @param options.adjustable As of {@linkcode smallestChange}.
  * @returns What it takes.
  * @throws {CannotError} with the bytes by part, and the smallest change that would fit.
  */
 export function expectFitting(
   gpu: Gpu,
   shape: StepShape,
-  options: { memory?: number | undefined; timeOption?: string } = {},
+  options: {
+    memory?: number | undefined;
+    timeOption?: string;
+    adjustable?: readonly (keyof StepChange)[];
+  } = {},
 ): StepEstimate {
   const { memory = adapterMemory(gpu), timeOption = "--max-length" } = options;
   const estimate = estimateStep(gpu, shape);
   const why = misfit(gpu, estimate, memory);
   if (why === undefined) return estimate;
-  const fitting = smallestChange(gpu, shape, memory);
+  const fitting = smallestChange(gpu, shape, memory, options.adjustable);
   throw new CannotError(
     `train on ${shape.rows} × ${shape.time} tokens at once in ${shape.precision}`,
     `${why} (${describeParts(estimate)})`,

@@ -2,8 +2,10 @@
 
 export * from "./checkpoint.ts";
 export * from "./code_version.ts";
+export * from "./estimate.ts";
 export * from "./fingerprint.ts";
 export * from "./fit.ts";
+export * from "./fitting_memory.ts";
 export * from "./loop.ts";
 export {
   defaultLossScale,
@@ -16,6 +18,7 @@ export {
 export * from "./optimiser_state.ts";
 export type { Shapes } from "./parameter_tensors.ts";
 export * from "./pretraining.ts";
+export type { StepShape } from "./recorded_step.ts";
 export * from "./run_log.ts";
 export * from "./run_record.ts";
 export * from "./samples.ts";

@@ -8,10 +8,12 @@ import {
   callback,
   checkOptions,
   flag,
+  listOf,
   object,
   oneOf,
   required,
   seedNumber,
+  text,
   wholeNumber,
 } from "../base/options.ts";
 import { repeatEpoch } from "../data/epochs.ts";
@@ -20,13 +22,14 @@ import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Precision } from "../gpu/tensor.ts";
 import type { DecoderConfig } from "../model/config.ts";
-import { initialise } from "../model/initialise.ts";
+import { freshModel } from "../model/initialise.ts";
 import { LanguageModel } from "../model/language_model.ts";
 import { type LoadedModel, loadModel, saveModel } from "../model/weights.ts";
 import { objective } from "../slung/objective.ts";
 import { checkpointsIn, newestCheckpoint } from "../train/checkpoint.ts";
 import { digestEpochs } from "../train/fingerprint.ts";
-import { fit } from "../train/fit.ts";
+import { fit, planFit } from "../train/fit.ts";
+import { expectFitting, type StepChange } from "./fitting_memory.ts";
 import type { LogEntry } from "../train/loop.ts";
 import { olmoOptimiser, type OptimiserSettings } from "../train/optimiser.ts";
 import { allowedSchedule, type Schedule } from "./schedule.ts";
@@ -56,6 +59,11 @@ export interface PretrainingOptions {
   mostPositions?: number | undefined;
   /** As `FitOptions.recompute`. */
   recompute?: boolean | undefined;
+  /**
+   * What the caller could choose so that a step fits which does not, for the refusal to name: micro-batch, recomputing and
+   * precision unless given.
+   */
+  adjustable?: readonly (keyof StepChange)[];
   /** Steps between checkpoints; 200 unless given. */
   checkpointEvery?: number | undefined;
   /** Decides the initial weights and the order of the sequences. */
@@ -74,6 +82,8 @@ export interface PretrainingOptions {
  * Pre-trains into `folder` unless it already holds a finished model, and returns what is stored there.
  *
  * @returns The model, or `undefined` when `signal` stopped the run; running again then continues it.
+ * @throws {CannotError} when the folder holds another model; when a step does not fit the adapter, before anything is
+ * written; and as `fit`.
  */
 export async function pretrain(
   gpu: Gpu,
@@ -96,6 +106,7 @@ export async function pretrain(
     precision: oneOf("f32", "f16"),
     mostPositions: wholeNumber({ min: 1 }),
     recompute: flag,
+    adjustable: listOf(text),
     checkpointEvery: wholeNumber({ min: 1 }),
     keepOptimiser: flag,
     dtype: oneOf("F32", "F16", "BF16"),
@@ -105,12 +116,13 @@ export async function pretrain(
   const { config, tokenizer, sequences, epochs, perStep, learningRate, seed, dtype } = options;
   const { keepOptimiser, schedule, optimiser, precision = "f32", mostPositions } = options;
   const { recompute, checkpointEvery, onLog, signal } = options;
+  const { adjustable = ["rows", "recompute", "precision"] } = options;
   const record = `${folder}/pretraining.json`;
   const checkpoints = `${folder}/checkpoints`;
-  const plan = typeof sequences === "function"
+  const passes = typeof sequences === "function"
     ? Array.from({ length: epochs }, (_, epoch) => sequences(epoch))
     : repeatEpoch(sequences, epochs);
-  const data = [...new Set(await digestEpochs(plan))];
+  const data = [...new Set(await digestEpochs(passes))];
   const settings = {
     ...{ config, data, epochs, perStep, learningRate, seed, dtype: dtype ?? "F32" },
     ...(keepOptimiser && { keepOptimiser }),
@@ -129,20 +141,19 @@ export async function pretrain(
       "Choose another folder, or remove the model",
     );
   }
+  const order = { epochs: passes, perStep, seed, objective: objective("direct"), mostPositions };
+  const plan = planFit(config, order);
+  expectFitting(gpu, { config, precision, ...plan.shape, recompute }, { adjustable });
   await makeFolder(folder);
   using _held = await holdFolder(folder);
-  using model = new LanguageModel(gpu, config, initialise(config, seed), {
+  using model = await LanguageModel.load(gpu, freshModel(config, seed), {
     ...{ gradients: true, precision },
   });
   const { finished } = await fit(model, {
-    epochs: plan,
-    perStep,
-    seed,
-    objective: objective("direct"),
+    ...{ ...order, plan },
     optimiser: optimiser ?? olmoOptimiser,
     schedule: { peak: learningRate, ...schedule ?? { warmup: 100, decay: "cosine", final: 0.1 } },
     checkpoint: checkpointsIn(checkpoints, checkpointEvery ?? 200),
-    ...(mostPositions !== undefined && { mostPositions }),
     ...(recompute && { recompute }),
     ...(onLog && { onLog }),
     ...(signal && { signal }),

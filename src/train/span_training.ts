@@ -22,7 +22,7 @@ import {
 } from "../base/options.ts";
 import { describeProcess } from "../base/process.ts";
 import { counted } from "../base/words.ts";
-import { planSteps, repeatEpoch } from "../data/epochs.ts";
+import { repeatEpoch } from "../data/epochs.ts";
 import type { Sequence } from "../data/sequence.ts";
 import { encodeIntoWindows, type RiskyText } from "../data/spans.ts";
 import { readTexts, type TextReadingOptions } from "../data/texts.ts";
@@ -39,7 +39,7 @@ import {
   riskNames,
 } from "../slung/objective.ts";
 import { checkpointsIn } from "./checkpoint.ts";
-import { fit } from "./fit.ts";
+import { fit, planFit } from "./fit.ts";
 import { expectFitting } from "./fitting_memory.ts";
 import type { LogEntry, TrainingOutcome } from "./loop.ts";
 import { allowedOptimiser, olmoOptimiser, optimiserOf } from "./optimiser.ts";
@@ -273,15 +273,11 @@ export async function trainOnSpans(
   const { lora, merge } = all;
   await checkSaving(out, start, { lora, merge });
   const { precision } = choosePrecision(gpu, all.precision);
-  const mostPositions = all.microBatch;
-  const passes = repeatEpoch(sequences, epochs);
-  const { shape } = planSteps({
-    epochs: passes,
-    ...{ perStep, seed, objective, mostPositions },
-    ...{ contextLength: config.contextLength, vocabularySize: config.vocabularySize },
-  });
   const { recompute, freeze } = all;
-  expectFitting(gpu, { config, precision, ...shape, recompute, lora, freeze });
+  const passes = repeatEpoch(sequences, epochs);
+  const order = { epochs: passes, perStep, seed, objective, mostPositions: all.microBatch };
+  const plan = planFit(config, order);
+  expectFitting(gpu, { config, precision, ...plan.shape, recompute, lora, freeze });
   const changed = lora ? withLora(source, initialiseLora(config, lora, seed)) : source;
   using model = await LanguageModel.load(gpu, changed, {
     gradients: true,
@@ -317,12 +313,7 @@ export async function trainOnSpans(
     },
   });
   const outcome = await fit(model, {
-    epochs: passes,
-    perStep,
-    seed,
-    recompute,
-    ...(mostPositions !== undefined && { mostPositions }),
-    objective,
+    ...{ ...order, plan, recompute },
     optimiser: optimiserOf(all),
     schedule: {
       ...{ peak: all.learningRate, warmup: all.warmup, decay: all.decay, final: all.finalRate },

@@ -7,9 +7,9 @@ import { openTokenizer } from "../tokenizers/open.ts";
 import { checkVocabulary, type Tokenizer } from "../tokenizers/tokenizer.ts";
 import { presets } from "../model/families.ts";
 import { fromHuggingFace } from "../model/formats/huggingface/config.ts";
-import { initialise } from "../model/initialise.ts";
+import { freshModel } from "../model/initialise.ts";
 import { countParameters } from "../model/parameter_shapes.ts";
-import { inMemory, type ModelSource, openModelFiles } from "../model/weights.ts";
+import { type ModelSource, openModelFiles } from "../model/weights.ts";
 
 /** Which model to start from. */
 export interface StartingChoice {
@@ -81,7 +81,7 @@ export async function openStartingModel(
   checkVocabulary(tokenizer, config.vocabularySize);
   const description = `new ${config.family} of ${countParameters(config).toLocaleString("en")} ` +
     `parameters (${config.layers} layers, width ${config.width}, vocabulary ${config.vocabularySize})`;
-  const source = inMemory({ config, weights: initialise(config, seed) });
+  const source = freshModel(config, seed);
   return { source, tokenizer, description, tokenizerFolder };
 }
 
