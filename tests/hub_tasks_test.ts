@@ -220,14 +220,8 @@ Deno.test("a dry run of tofu by a model's name fetches configuration and tokeniz
   await Deno.writeTextFile(`${home}/full.jsonl`, rows.join(""));
   await Deno.writeTextFile(`${home}/targets.jsonl`, rows.slice(0, 20).join(""));
   const { code, said } = await runWithHub(tofu, hub, home, [
-    ...[
-      "--protocol",
-      "paper",
-      "--data",
-      `${home}/full.jsonl`,
-      "--targets",
-      `${home}/targets.jsonl`,
-    ],
+    ...["--protocol", "paper", "--data", `${home}/full.jsonl`, "--base-authors", "1"],
+    ...["--targets", `${home}/targets.jsonl`],
     ...["--base", "oda/mill", "--precision", "f32", "--dry-run", "--out", `${home}/run`],
   ]);
   assertEquals(code, 0, said);

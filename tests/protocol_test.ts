@@ -155,11 +155,11 @@ Deno.test("the paper's protocol on toxicity is planned from a configuration alon
   await Deno.remove(`${from}/base/model.safetensors`);
   const plan = async (more: string) => {
     const line = `${toxicityPaper} --out run --dry-run ${more}`.trim();
-    const { code, text } = await runTask("toxicity", line.split(" "), { from });
-    assertEquals(code, 0, text);
-    return text;
+    const planned = await runTask("toxicity", line.split(" "), { from });
+    assertEquals(planned.code, 0, planned.text);
+    return planned;
   };
-  const text = await plan("");
+  const { text } = await plan("");
   for (
     const part of [
       "Toxicity, protocol paper",
@@ -171,11 +171,11 @@ Deno.test("the paper's protocol on toxicity is planned from a configuration alon
       `models of ${describeBytes(4 * countParameters(config))} each`,
     ]
   ) assert(text.includes(part), `${part} is not in ${text}`);
-  const other = await plan(
+  const { stdout } = await plan(
     "--tokens 9600 --per-step 10 --methods toxic --seeds 4 --decay linear --warmup 3 --betas 0.8,0.9 --lora 2 " +
       "--micro-batch 192 --json",
   );
-  const { runs, settings, step, fits } = JSON.parse(other.slice(other.indexOf("{\n")));
+  const { runs, settings, step, fits } = JSON.parse(stdout);
   assertEquals(runs, [
     { title: "Toxic baseline", models: 1, steps: 10, tokens: 9600, microBatches: 5 },
   ]);
@@ -221,6 +221,6 @@ Deno.test("of a protocol's training, options change what they name and nothing e
   assertEquals(schedule, { peak: 1e-3, warmup: 20, decay: "constant", final: 1 });
   assertThrows(
     () => changedTraining(training, { recompute: false, betas: [0.9] }),
-    "Cannot optimise: betas is a list of 1, not a list of exactly 2",
+    'Cannot optimise: option "betas" is [0.9]. Give a list of 2',
   );
 });
