@@ -1,17 +1,21 @@
 // deno task test: all tests, in two processes that take groups of files in turn, since a process in which several workers
-// open adapters at once (`deno test --parallel`) crashes. Where files or options are named, one process that is given them.
+// open adapters at once (`deno test --parallel`) crashes. Where files or options are named, one process that is given them. Types are checked once.
 
 import { stripVTControlCharacters } from "node:util";
 
 const [flags, given] = parted(Deno.args);
-const processes = 2, groups = 20;
+const locked = flags.filter((flag) => /^--(lock=|frozen)/.test(flag));
 
 if (given.length > 0) {
   const { code } = await test(given, "inherit").status;
   Deno.exit(code);
 }
 
+const processes = 2, groups = 16;
 const began = performance.now();
+const types = await new Deno.Command("deno", { args: ["check", "--quiet", ...locked, "tests"] })
+  .spawn().status;
+if (!types.success) Deno.exit(1);
 const files = (await Array.fromAsync(Deno.readDir(import.meta.dirname!), ({ name }) => name))
   .filter((name) => name.endsWith("_test.ts")).sort().map((name) => `tests/${name}`);
 const waiting = Array.from(
@@ -46,7 +50,7 @@ function test(args: readonly string[], output: "inherit" | "piped"): Deno.ChildP
 }
 
 async function run(group: string[]): Promise<void> {
-  const { success, stdout, stderr } = await test(group, "piped").output();
+  const { success, stdout, stderr } = await test(["--no-check", ...group], "piped").output();
   const text = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes)).join("");
   console.log(text.trimEnd());
   const summary = stripVTControlCharacters(text).match(/^(?:ok|FAILED) \| .*$/gm)?.at(-1);
