@@ -11,7 +11,8 @@ import {
   namedBlocks,
   readKept,
 } from "../src/report/kept_results.ts";
-import type { Json, Results } from "../src/report/results.ts";
+import { type Json, type Results, writeResults } from "../src/report/results.ts";
+import { runTask } from "./fixtures/task.ts";
 import { hasTable, readmeTables } from "../tasks/results_tables.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "./assert.ts";
 
@@ -189,4 +190,15 @@ Deno.test("results are kept only where they have the table of methods that the R
 
   const date = "2001-02-03", anew = await readmeTables(new Map([["demo", { ...shown, date }]]));
   assert(anew.get("demo")!.includes(date) && !anew.get("tofu")!.includes(date));
+});
+
+Deno.test("a run without that table is refused by its folder, and the kept results stay as they are", async () => {
+  const kept = () => Deno.readTextFile(new URL("docs/results/demo.json", root));
+  const folder = await Deno.makeTempDir(), before = await kept();
+  await writeResults(folder, { ...run, metrics: {} });
+  const { code, text } = await runTask("results", ["--keep", folder, "--as", "demo"]);
+  assertEquals(code, 1, text);
+  assert(text.includes(`Cannot keep the results of "${folder}": it has no table`), text);
+  assertEquals(await kept(), before);
+  await Deno.remove(folder, { recursive: true });
 });
