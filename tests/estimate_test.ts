@@ -59,6 +59,7 @@ const variants: [name: string, change: Partial<StepShape>][] = [
   ["f32 with activations computed again", { recompute: true }],
   ["LoRA", { lora }],
   ["all but the last layer frozen", { freeze: ["embeddings", "layers:0"] }],
+  ["f16 with activations computed again", { precision: "f16", recompute: true }],
   ["f16, LoRA and activations computed again", { precision: "f16", recompute: true, lora }],
 ];
 for (const [name, change] of variants) {

@@ -1,7 +1,7 @@
 // The exercises of the lessons: each check takes right answers, tells wrong ones apart with a hint, and says nothing hard
 // to who has no answer yet. The wrong answers are the mistakes that one makes.
 
-import { Gpu, objective } from "../mod.ts";
+import { Gpu, objective, presets } from "../mod.ts";
 import type { Exercise } from "../src/notebook/exercise.ts";
 import {
   lesson1,
@@ -11,8 +11,13 @@ import {
   lesson5,
   lesson6,
   lesson7,
+  lesson8,
 } from "../src/notebook/exercises/mod.ts";
-import { assert } from "./assert.ts";
+import type { LoraSettings } from "../src/model/lora.ts";
+import { countParameters } from "../src/model/parameter_shapes.ts";
+import { estimateStep } from "../src/train/estimate.ts";
+import type { StepShape } from "../src/train/recorded_step.ts";
+import { assert, assertEquals } from "./assert.ts";
 
 /** Tries right and wrong answers; `hint` must stand in what is said of the first wrong one. */
 async function told<Answer>(
@@ -344,4 +349,66 @@ Deno.test("every exercise of the lessons is here, and every lesson has three or 
       assert(folded, `${exercise} has no solution`);
     }
   }
+});
+
+Deno.test("lesson 8: masters and frozen halves, both factors of LoRA, its scale and its order", async () => {
+  type Counted = { frozen: number; learned: number; precision: "f32" | "f16" };
+  const bytes = ({ frozen, learned, precision }: Counted) => ({
+    weights: precision === "f32" ? 4 * (frozen + learned) : 2 * (frozen + learned) + 4 * learned,
+    ...{ gradients: 4 * learned, moments: 8 * learned },
+  });
+  await told(
+    lesson8.stepBytes,
+    [bytes],
+    [
+      ({ frozen, learned, precision }) => ({ // f16 without masters
+        ...bytes({ frozen, learned, precision }),
+        weights: (precision === "f32" ? 4 : 2) * (frozen + learned),
+      }),
+      (counted) => ({ ...bytes(counted), gradients: 4 * (counted.frozen + counted.learned) }),
+      (counted) => ({ ...bytes(counted), moments: 4 * counted.learned }),
+    ],
+    /f32 master/,
+  );
+  { // the right answer is what is recorded
+    using gpu = await Gpu.open();
+    const lora: LoraSettings = { rank: 64, alpha: 64, targets: ["q_proj"] };
+    const shape: StepShape = { config: presets.tiny, precision: "f16", rows: 1, time: 64, lora };
+    const { parts, learned } = estimateStep(gpu, shape);
+    const { weights, gradients } = bytes({
+      ...{ frozen: countParameters(presets.tiny), learned, precision: "f16" },
+    });
+    assertEquals([parts.weights, parts.gradients], [weights, gradients]);
+  }
+
+  await told(
+    lesson8.loraParameters,
+    [(matrices, rank) => sum(matrices.map(([out, input]) => rank * (out + input)))],
+    [
+      (matrices, rank) => sum(matrices.map(([out]) => rank * out)),
+      (matrices, rank) => sum(matrices.map(([out, input]) => out * input * rank)),
+      (matrices, rank) => sum(matrices.map(([, input]) => 2 * rank * input)),
+    ],
+    /B is \[output, rank\]/,
+  );
+
+  type Matrix = readonly (readonly number[])[];
+  const merge =
+    (scaleOf: (alpha: number, a: Matrix) => number) =>
+    (weights: Matrix, { a, b, alpha }: { a: Matrix; b: Matrix; alpha: number }) =>
+      weights.map((row, i) =>
+        row.map((value, j) =>
+          value + scaleOf(alpha, a) * sum(a.map((each, k) => b[i]![k]! * each[j]!))
+        )
+      );
+  await told(
+    lesson8.mergedWeights,
+    [merge((alpha, a) => alpha / a.length)],
+    [
+      merge((alpha) => alpha),
+      merge(() => 1),
+      (weights, { b }) => b.map((row, i) => row.map((value, j) => value + weights[i]![j]!)),
+    ],
+    /rank r is the number of rows of A/,
+  );
 });

@@ -250,7 +250,7 @@ export interface TextsSummary {
  * @throws {CannotError} when a text cannot be read or labelled, or the file cannot be written.
  */
 export async function labelTexts(
-  texts: AsyncIterable<string>,
+  texts: AsyncIterable<string> | readonly string[],
   out: string,
   labeller: Labeller,
   options: LabelTextsOptions = {},

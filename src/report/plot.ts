@@ -13,7 +13,9 @@ export {
   placeLabels,
   type Placement,
   type PlotSpec,
+  schema,
   type StyleOrder,
+  theme,
 } from "./plot_style.ts";
 export { scalingPlot, type ScalingPoint } from "./scaling.ts";
 export { paretoFrontier, tradeOffPlot, type TradeOffPoint } from "./trade_off.ts";

@@ -12,7 +12,7 @@ export type PlotSpec = Readonly<Record<string, unknown>>;
 export const schema = "https://vega.github.io/schema/vega-lite/v6.json";
 
 /** Fonts, grid and legends of all figures. */
-export const theme: NonNullable<TopLevelSpec["config"]> = {
+export const theme: Readonly<Record<string, unknown>> = {
   font: "sans-serif",
   background: "white",
   view: { stroke: null },
@@ -28,7 +28,7 @@ export const theme: NonNullable<TopLevelSpec["config"]> = {
   },
   legend: { labelFontSize: 12, titleFontSize: 12, titleFontWeight: "normal", labelLimit: 320 },
   title: { fontSize: 15, anchor: "start", offset: 14 },
-};
+} satisfies NonNullable<TopLevelSpec["config"]>;
 
 /** The Okabe-Ito palette without its yellow, which is too pale for lines on white. */
 export const palette: readonly string[] = [

@@ -7,3 +7,4 @@ export * as lesson4 from "./toxicity.ts";
 export * as lesson5 from "./objectives.ts";
 export * as lesson6 from "./attacks.ts";
 export * as lesson7 from "./own_data.ts";
+export * as lesson8 from "./real_model.ts";
