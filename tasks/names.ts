@@ -126,12 +126,13 @@ export async function runNames(
   const { out, keepModels, measure, checkpointEvery } = options;
   const began = performance.now();
   if (measure === undefined) expectNamesFit(gpu, experiment);
+  const planned = await nameExperiment(experiment);
   await recordExperiment(
     out,
     { base, prompt: questionPrompt("{question}"), methods: experiment.methods },
     experiment.task.names.flatMap(nameForms),
   );
-  const outcomes = await runWithProgress(gpu, await nameExperiment(experiment), out, terminal, {
+  const outcomes = await runWithProgress(gpu, planned, out, terminal, {
     describe: describeNames,
     ...{ keepModels, checkpointEvery },
     onlyMeasure: measure !== undefined,

@@ -1,6 +1,7 @@
 // What --dry-run prints: the whole plan of an experiment and what it will take, before anything is made.
 
 import { describeBytes } from "../src/base/bytes.ts";
+import type { Method } from "../src/data/method.ts";
 import type { Gpu } from "../src/gpu/gpu.ts";
 import { countParameters } from "../src/model/parameter_shapes.ts";
 import type { Terminal } from "../src/report/command_line.ts";
@@ -49,6 +50,13 @@ export interface ExperimentPlan {
   step: StepShape;
   /** What it writes. */
   files: readonly string[];
+}
+
+/** What the losses of methods are divided by, as a line of {@linkcode ExperimentPlan.settings}. */
+export function describeDenominators(methods: readonly Method[]): string {
+  return `losses divided by: ${
+    [...new Set(methods.map(({ objective }) => objective.denominator))].join(", ")
+  }`;
 }
 
 /** Prints a plan with memory and time; returns it for `--json`. */

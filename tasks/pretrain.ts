@@ -32,7 +32,13 @@ const command = defineCommand({
       ...{ learningRate: 2e-3, warmup: 100, decay: "cosine", finalRate: 0.1 },
       checkpointEvery: 200,
     }),
-    seed: { type: "integer", default: 1, min: 0, max: 2 ** 32 - 1, help: "Of weights and order" },
+    seed: {
+      type: "integer",
+      default: 1,
+      min: 0,
+      max: 2 ** 32 - 1,
+      help: "Of fresh weights and of the order",
+    },
   },
   async run(options, terminal, given) {
     const { out, width, layers, heads, vocabulary } = options;

@@ -84,7 +84,7 @@ export async function chosenMethods(
   names: readonly string[],
   known: readonly Method[],
   objectiveModule: string | undefined,
-  denominator?: Denominator,
+  denominator: Denominator | undefined,
 ): Promise<Method[]> {
   const methods = names.map((name) => known.find((method) => method.name === name)!);
   if (objectiveModule !== undefined) {

@@ -13,6 +13,7 @@ import {
   nameSequences,
   type NameTraining,
 } from "../src/experiments/names/experiment.ts";
+import { checkRoomForAnswers } from "../src/experiments/names/task.ts";
 import { type TofuData, tofuData, tofuPretraining } from "../src/experiments/names/tofu.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
 import { countParameters } from "../src/model/parameter_shapes.ts";
@@ -38,7 +39,7 @@ import {
   tofuSmallChoices,
   withProtocol,
 } from "./paper_values.ts";
-import { showPlan } from "./plan.ts";
+import { describeDenominators, showPlan } from "./plan.ts";
 import {
   chosenMethods,
   experimentOptions,
@@ -243,6 +244,7 @@ async function showTofuPlan(
   const tokenizer = fresh?.tokenizer ?? await openTokenizer(base!);
   const config = fresh?.config ?? await readConfig(base!);
   checkVocabulary(tokenizer, config.vocabularySize);
+  checkRoomForAnswers(config, tokenizer, chosen.task, chosen.maxNewTokens);
   const { training, methods, held } = chosen;
   const { answers, replay } = nameSequences({ ...chosen, tokenizer });
   const step = nameStep({ ...chosen, tokenizer }, config);
@@ -285,6 +287,7 @@ async function showTofuPlan(
         schedule?.decay ?? "linear"
       }; ${training.perStep} texts a step, ${training.epochs} epochs, seeds ${seeds.join(", ")}`,
       `AdamW: ${JSON.stringify(optimiser)}`,
+      describeDenominators(methods),
       ...(held?.lora ? [`LoRA: ${JSON.stringify(held.lora)}`] : []),
       ...(held?.freeze ? [`without ${held.freeze.join(", ")}`] : []),
     ],

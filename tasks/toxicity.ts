@@ -37,13 +37,18 @@ import {
   chosenMethods,
   experimentOptions,
   pretrainWithProgress,
-  readConfig,
   runWithProgress,
   seedsOption,
   withEarlierOptions,
 } from "./shared.ts";
 import { toxicityPaperValues, withProtocol } from "./paper_values.ts";
-import { openProtocol, type Prepared, protocols, readsCorpora } from "./toxicity_protocol.ts";
+import {
+  expectCorpora,
+  openProtocol,
+  type Prepared,
+  protocols,
+  readsCorpora,
+} from "./toxicity_protocol.ts";
 import {
   changedTraining,
   expectStreamFits,
@@ -196,12 +201,13 @@ const command = defineCommand({
       options.methods,
       [...streamMethods, ...filteringMethods],
       options.objective,
+      options.denominator,
     );
     const plan = (stream: Stream) =>
       showToxicityPlan(gpu, stream, { ...options, out }, { methods, held }, terminal);
     const { dryRun, base } = options;
     if (readsCorpora(options.protocol) && base !== undefined && measure === undefined) { // before corpora are read
-      const config = await readConfig(base);
+      const config = await expectCorpora(options);
       const stream = { config, ...dolmaStream(config, options) };
       if (dryRun) return await plan(stream);
       expectStreamFits(gpu, stream, options, held);

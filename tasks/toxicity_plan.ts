@@ -13,7 +13,7 @@ import { expectFitting } from "../src/train/fitting_memory.ts";
 import { optimiserOf } from "../src/train/optimiser.ts";
 import type { StepShape } from "../src/train/recorded_step.ts";
 import { toxicityPaperChoices } from "./paper_values.ts";
-import { showPlan } from "./plan.ts";
+import { describeDenominators, showPlan } from "./plan.ts";
 import { adjustableSteps, countMicroBatches, largestStep } from "./training_options.ts";
 
 /** The options of the stream's training; what is left out is the protocol's. */
@@ -125,6 +125,7 @@ export async function showToxicityPlan(
       `learning rate ${schedule.peak}, ${schedule.warmup} steps of warm-up, then ${schedule.decay}; ` +
       `seeds ${seeds.join(", ")}`,
       `AdamW: ${JSON.stringify(optimiser)}`,
+      describeDenominators(methods),
       ...(held?.lora ? [`LoRA: ${JSON.stringify(held.lora)}`] : []),
       ...(held?.freeze ? [`without ${held.freeze.join(", ")}`] : []),
       ...(chats === undefined ? [] : [

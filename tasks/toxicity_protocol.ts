@@ -1,6 +1,7 @@
 // The protocols of `deno task toxicity` by name: which options each takes, and the data that it reads.
 
 import { CannotError } from "../src/base/errors.ts";
+import { exists } from "../src/base/files.ts";
 import {
   commentsProtocol,
   dolmaProtocol,
@@ -10,10 +11,14 @@ import {
 } from "../src/experiments/toxicity/protocols.ts";
 import { openNamedClassifier } from "../src/label/open_classifier.ts";
 import { paperThresholds } from "../src/label/sentences.ts";
+import type { DecoderConfig } from "../src/model/config.ts";
 import { readPretrained } from "../src/model/pretrained.ts";
 import type { Model } from "../src/model/weights.ts";
 import { flagOf, type Terminal } from "../src/report/command_line.ts";
+import { openTokenizer } from "../src/tokenizers/open.ts";
+import { checkVocabulary } from "../src/tokenizers/tokenizer.ts";
 import { showProgress } from "./collections.ts";
+import { readConfig } from "./shared.ts";
 
 /** Their names. */
 export const protocols = ["invented", "invented-scratch", "comments", "dolma", "paper"] as const;
@@ -55,6 +60,42 @@ export interface ProtocolOptions extends ToxicitySizes {
 /** A protocol, with its base model where that was needed to read the data. */
 export type Prepared = ToxicityProtocol & { base?: Model };
 
+function given(
+  { protocol }: ProtocolOptions,
+  value: string | undefined,
+  option: string,
+  what: string,
+): string {
+  if (value !== undefined) return value;
+  throw new CannotError(`prepare the protocol ${protocol}`, `it takes ${what}`, `Give ${option}`);
+}
+
+/** What a protocol that reads corpora cannot do without. */
+function neededForCorpora(
+  options: ProtocolOptions,
+): { data: string; base: string; scorer: string } {
+  return {
+    data: given(options, options.data, "--data", "real data"),
+    base: given(options, options.base, "--base", "a base model and its tokenizer"),
+    scorer: given(options, options.scorer, "--scorer", "a classifier for what the models write"),
+  };
+}
+
+/**
+ * Refuses what cannot be read, before corpora are, and reads the configuration of the base; its weights need not be there.
+ *
+ * @throws {CannotError} naming what is missing.
+ */
+export async function expectCorpora(options: ProtocolOptions): Promise<DecoderConfig> {
+  const { data, base } = neededForCorpora(options);
+  if (!await exists(data)) {
+    throw new CannotError(`read "${data}"`, "there is no such folder", "Check the path");
+  }
+  const config = await readConfig(base);
+  checkVocabulary(await openTokenizer(base), config.vocabularySize);
+  return config;
+}
+
 /**
  * Reads the data of a protocol.
  *
@@ -69,23 +110,18 @@ export async function openProtocol(
   const { protocol: name, data, base } = options;
   const refuse = (why: string, remedy: string) =>
     new CannotError(`prepare the protocol ${name}`, why, remedy);
-  const given = (value: string | undefined, option: string, what: string) => {
-    if (value !== undefined) return value;
-    throw refuse(`it takes ${what}`, `Give ${option}`);
-  };
   if (!readsCorpora(name)) {
     const foreign = onlyDolma.find((option) => options[option] !== undefined);
     if (foreign) throw refuse(`${flagOf(foreign)} is an option of dolma and paper`, "Leave it out");
     if (name === "invented") return inventedProtocol(sizesOf(options));
     if (name === "comments") {
-      return await commentsProtocol(given(data, "--data", "real data"), options);
+      return await commentsProtocol(given(options, data, "--data", "real data"), options);
     }
     if (base === undefined) return inventedProtocol({ ...sizesOf(options), fromScratch: true });
     throw refuse("it starts from fresh weights", "Leave --base out");
   }
-  const folder = given(data, "--data", "real data");
-  const pretrained = await readPretrained(given(base, "--base", "a base model and its tokenizer"));
-  const scorer = given(options.scorer, "--scorer", "a classifier for what the models write");
+  const { data: folder, base: model, scorer } = neededForCorpora(options);
+  const pretrained = await readPretrained(model);
   const { low, high, attribute } = options;
   let progress: ReturnType<typeof showProgress> | undefined;
   try {

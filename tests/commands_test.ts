@@ -8,6 +8,7 @@ import {
   type Targets,
 } from "../src/report/command_line.ts";
 import type { Options, Ranged } from "../src/report/options.ts";
+import { learnedOptions, memoryOptions, speedOptions } from "../tasks/training_options.ts";
 import { assert, assertEquals } from "./assert.ts";
 
 const root = new URL("../", import.meta.url);
@@ -69,6 +70,25 @@ Deno.test("the help of every task ends with two examples, whose options exist an
     const lines = examples.map((args) => `  deno task ${shownName} ${args}`.trimEnd());
     assertEquals(shown, ["Examples:", ...lines]);
     for (const example of examples) assertEquals(await call(name, words(example)), [0, ""]);
+  }
+});
+
+Deno.test("an option of training is the same in every task that trains, but for what it is if left out", () => {
+  const tables: [tasks: string[], table: Options][] = [
+    [["train", "pretrain", "demo", "tofu", "toxicity"], { ...memoryOptions, ...speedOptions }],
+    [["train", "demo", "tofu", "toxicity"], learnedOptions],
+  ];
+  const alike = (option: Options[string] | undefined, name: string) => {
+    const { default: _, ...rest } = { ...option } as Options[string] & { default?: unknown };
+    return name === "learningRate" ? { ...rest, help: "" } : rest; // toxicity's says what protocols have
+  };
+  for (const [names, table] of tables) {
+    for (const [name, option] of Object.entries(table)) {
+      for (const task of names) {
+        const own = commands.get(task)!.options[name];
+        assertEquals(alike(own, name), alike(option, name), `${task} --${name}`);
+      }
+    }
   }
 });
 

@@ -4,9 +4,11 @@ import {
   activeRows,
   type Batch,
   countTargets,
+  firstFit,
   packSequences,
   weightByClass,
 } from "../src/data/packing.ts";
+import { Random } from "../src/base/random.ts";
 import { lowRiskSequence, type Sequence } from "../src/data/sequence.ts";
 import { objective } from "../src/slung/objective.ts";
 import { Risk } from "../src/slung/risk.ts";
@@ -24,6 +26,27 @@ Deno.test("packing puts every token but the last of each sequence into exactly o
   );
   const expected = sequences.flatMap(({ tokens }) => [...tokens.subarray(0, tokens.length - 1)]);
   assertEquals(placed.sort((a, b) => a - b), expected.sort((a, b) => a - b));
+});
+
+Deno.test("first fit is what looking at every row from the first on gives, also for many sequences", () => {
+  const random = new Random(3, "first fit");
+  for (const count of [0, 1, 2, 3, 5, 31, 32, 33, 300]) {
+    const lengths = Array.from({ length: count }, () => Math.floor(random.uniform() * 21));
+    const free: number[] = [];
+    const longestFirst = lengths.map((_, i) => i).sort((a, b) =>
+      lengths[b]! - lengths[a]! || a - b
+    );
+    const expected = new Array<{ row: number; column: number } | undefined>(count).fill(undefined);
+    for (const i of longestFirst.filter((i) => lengths[i]! > 0)) {
+      let row = free.findIndex((left) => left >= lengths[i]!);
+      if (row < 0) row = free.push(20) - 1;
+      expected[i] = { row, column: 20 - free[row]! };
+      free[row]! -= lengths[i]!;
+    }
+    assertEquals(firstFit(lengths, 20), expected);
+  }
+  const many = firstFit(new Array(200_000).fill(255), 256);
+  assertEquals(many.at(-1), { row: 199_999, column: 0 });
 });
 
 Deno.test("class and weight at index i belong to token i as a target", () => {

@@ -50,7 +50,11 @@ const paper = "--protocol paper --data full.jsonl --base base --base-authors 1 -
 Deno.test("a dry run prints the whole plan of the paper's protocol, from a configuration alone, and makes nothing", async () => {
   const from = await stage();
   await Deno.remove(`${from}/base/model.safetensors`);
-  const { code, text } = await runTask("tofu", `${paper} --out run --dry-run`.split(" "), { from });
+  const { code, text } = await runTask(
+    "tofu",
+    `${paper} --max-new-tokens 40 --out run --dry-run`.split(" "),
+    { from },
+  );
   assertEquals(code, 0, text);
   for (
     const part of [
@@ -74,12 +78,12 @@ Deno.test("a dry run of the small protocol names its values, the noise of labels
   const from = await stage();
   const line =
     "--data full.jsonl --base base --base-authors 1 --methods masked,token_removal --seeds 0 " +
-    "--label-noise flip --noise-share 0.2 --replay 0 --dry-run --out run";
+    "--label-noise flip --noise-share 0.2 --replay 0 --max-new-tokens 40 --dry-run --out run";
   const { code, text } = await runTask("tofu", line.split(" "), { from });
   assertEquals(code, 0, text);
   for (
     const part of [
-      "2 passes over 20 answers (bare) and 0 replayed questions an epoch; answers of at most 64",
+      "2 passes over 20 answers (bare) and 0 replayed questions an epoch; answers of at most 40",
       "labels: flip, 20 % of the spans",
       "Otherwise: --answers spaced",
       "Token removal",
@@ -173,7 +177,7 @@ Deno.test("the paper's protocol on toxicity is planned from a configuration alon
   ) assert(text.includes(part), `${part} is not in ${text}`);
   const { stdout } = await plan(
     "--tokens 9600 --per-step 10 --methods toxic --seeds 4 --decay linear --warmup 3 --betas 0.8,0.9 --lora 2 " +
-      "--micro-batch 192 --json",
+      "--micro-batch 192 --denominator weights --json",
   );
   const { runs, settings, step, fits } = JSON.parse(stdout);
   assertEquals(runs, [
@@ -186,8 +190,37 @@ Deno.test("the paper's protocol on toxicity is planned from a configuration alon
       "3 steps of warm-up, then linear; seeds 4",
       '"betas":[0.8,0.9]',
       'LoRA: {"rank":2',
+      "losses divided by: weights",
     ]
   ) assert(settings.join("\n").includes(part), `${part} is not in ${settings}`);
+  assertEquals(await Deno.stat(`${from}/run`).catch(() => undefined), undefined);
+  await Deno.remove(from, { recursive: true });
+});
+
+Deno.test("what a run would stumble over later is refused by its plan, and before a run writes anything", async () => {
+  const from = await stage();
+  const refusal = async (name: string, line: string) => {
+    const { code, text, stderr } = await runTask(name, line.split(" "), { from });
+    assertEquals(code, 1, text);
+    return stderr.trim().split("\n").at(-1)!;
+  };
+  const long = `${paper} --max-new-tokens 90 --out run`;
+  const room =
+    /^Cannot ask for answers of 90 tokens: the longest question has \d+ and .* holds 96\./;
+  for (const line of [`${long} --dry-run`, long]) {
+    const said = await refusal("tofu", line);
+    assert(room.test(said), said);
+  }
+  const missing: [line: string, end: RegExp][] = [
+    [toxicityPaper.replace("--data .", "--data nowhere"), /nowhere": there is no such folder\./],
+    [toxicityPaper.replace(" --scorer linear:none", ""), /Give --scorer\.$/],
+  ];
+  await Deno.remove(`${from}/base/tokenizer.json`);
+  missing.push([toxicityPaper, /^Cannot find a tokenizer in ".*base"/]);
+  for (const [line, end] of missing) {
+    const said = await refusal("toxicity", `${line} --dry-run --out run`);
+    assert(end.test(said), said);
+  }
   assertEquals(await Deno.stat(`${from}/run`).catch(() => undefined), undefined);
   await Deno.remove(from, { recursive: true });
 });

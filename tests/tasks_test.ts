@@ -114,7 +114,7 @@ Deno.test("a module may export a loss, or a whole objective with its own denomin
   assertEquals((await chosenObjective(`${folder}/whole.ts`, "paper")).denominator, "paper");
   assertEquals((await chosenObjective("masked", undefined)).denominator, "active");
   assertEquals((await chosenObjective("masked", "all")).denominator, "all");
-  const methods = await chosenMethods(["masked"], answerMethods, `${folder}/whole.ts`);
+  const methods = await chosenMethods(["masked"], answerMethods, `${folder}/whole.ts`, undefined);
   assertEquals(methods.map(({ name, title }) => `${name} ${title}`), [
     ...["masked Masked SLUNG", "whole whole"],
   ]);

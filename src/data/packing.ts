@@ -98,15 +98,18 @@ export function firstFit(
   time: number,
 ): ({ row: number; column: number } | undefined)[] {
   const longestFirst = lengths.map((_, i) => i).sort((a, b) => lengths[b]! - lengths[a]! || a - b);
-  const free: number[] = []; // positions left in each row
+  const size = 2 ** Math.ceil(Math.log2(Math.max(1, lengths.length)));
+  // A tree: at size + i the positions left in row i, above it the most that any row below has left.
+  const room = new Int32Array(2 * size).fill(time);
   const places = lengths.map((): { row: number; column: number } | undefined => undefined);
   for (const index of longestFirst) {
     const length = lengths[index]!;
     if (length < 1) continue;
-    let row = free.findIndex((left) => left >= length);
-    if (row < 0) row = free.push(time) - 1;
-    places[index] = { row, column: time - free[row]! };
-    free[row]! -= length;
+    let node = 1;
+    while (node < size) node = room[2 * node]! >= length ? 2 * node : 2 * node + 1;
+    places[index] = { row: node - size, column: time - room[node]! };
+    room[node]! -= length;
+    while ((node >>= 1) > 0) room[node] = Math.max(room[2 * node]!, room[2 * node + 1]!);
   }
   return places;
 }

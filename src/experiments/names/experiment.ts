@@ -31,6 +31,7 @@ import { fittingStage } from "../texts.ts";
 import {
   answerSequences,
   askAboutNames,
+  checkRoomForAnswers,
   type NameTask,
   type NameTaskResult,
   questionSequences,
@@ -137,6 +138,7 @@ export async function nameExperiment(
   checkExperiment(experiment);
   const { base, tokenizer, task, training, held, methods, seeds, maxNewTokens } = experiment;
   const { epochs, perStep, optimiser, answerPasses, mostPositions, recompute } = training;
+  checkRoomForAnswers(base.config, tokenizer, task, maxNewTokens);
   const { answers, replay } = nameSequences(experiment);
   const fitting = {
     ...{ epochs, perStep, optimiser },

@@ -4,6 +4,8 @@
 //   understanding   facts in the generated answers, and the likelihood of true against perturbed answers
 // A small model forgets the question format on answers alone, so that questions about other people are replayed.
 
+import { CannotError } from "../../base/errors.ts";
+import { largest } from "../../base/extremes.ts";
 import { type LabelNoise, withLabelNoise } from "../../data/label_noise.ts";
 import { joinSequences, lowRiskSequence, type Sequence } from "../../data/sequence.ts";
 import {
@@ -25,6 +27,7 @@ import {
   summariseTruth,
   type TruthSummary,
 } from "../../eval/truth_ratio.ts";
+import type { DecoderConfig } from "../../model/config.ts";
 import { generate } from "../../model/generate.ts";
 import type { LanguageModel } from "../../model/language_model.ts";
 import { classifyTokens, Risk } from "../../slung/risk.ts";
@@ -110,6 +113,23 @@ export function answerSequences(
   });
   return (labelNoise ? withLabelNoise(texts, labelNoise) : texts)
     .map((text) => encodeText(tokenizer, text, { end }));
+}
+
+/** Refuses questions that leave a model no room for answers. @throws {CannotError} naming the lengths. */
+export function checkRoomForAnswers(
+  { contextLength }: DecoderConfig,
+  tokenizer: Tokenizer,
+  { rows }: Pick<NameTask, "rows">,
+  maxNewTokens: number,
+): void {
+  const prompts = rows.map(({ question }) => encodePrompt(tokenizer, questionPrompt(question)));
+  const longest = largest(prompts.map(({ length }) => length), 0);
+  if (longest + maxNewTokens <= contextLength) return;
+  throw new CannotError(
+    `ask for answers of ${maxNewTokens} tokens`,
+    `the longest question has ${longest} and the model's context holds ${contextLength}`,
+    "Ask for shorter answers, or take a model with a longer context",
+  );
 }
 
 /** Asks a model every question and measures what it says and what it knows. */
