@@ -11,6 +11,7 @@ import { cost } from "./cases/cost.ts";
 import { decode } from "./cases/decode.ts";
 import { matmul } from "./cases/matmul.ts";
 import { loss } from "./cases/loss.ts";
+import { olmo1b } from "./cases/olmo1b.ts";
 import { profile } from "./cases/profile.ts";
 import { step } from "./cases/step.ts";
 import { MemoryWatch } from "./memory.ts";
@@ -20,7 +21,7 @@ import type { Peer } from "./peers/peer.ts";
 import { loadTfjs } from "./peers/tfjs.ts";
 import { type CaseResult, writeBenchResults } from "./results.ts";
 
-const cases = { matmul, loss, attention, step, cost, profile, decode } satisfies Record<
+const cases = { matmul, loss, attention, step, cost, profile, decode, olmo1b } satisfies Record<
   string,
   BenchCase
 >;
@@ -48,7 +49,7 @@ await runCommand({
     using memory = new MemoryWatch();
     using gpu = await Gpu.open();
     const chosen = names.filter((name) => only.length === 0 || only.includes(name));
-    const peers = chosen.every((name) => ["cost", "profile", "decode"].includes(name))
+    const peers = chosen.every((name) => ["cost", "profile", "decode", "olmo1b"].includes(name))
       ? []
       : await loadPeers(terminal);
     const rounds = quick ? Math.min(turns, 3) : turns;

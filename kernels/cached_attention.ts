@@ -3,7 +3,11 @@
 import { kernel } from "../src/gpu/kernel.ts";
 import { f32, type Program } from "../src/gpu/program.ts";
 import type { Tensor } from "../src/gpu/tensor.ts";
-import source from "./cached_attention.wgsl" with { type: "text" };
+import { rowLanes, spread } from "./grid.ts";
+import cached_attention from "./cached_attention.wgsl" with { type: "text" };
+import rows from "./rows.wgsl" with { type: "text" };
+
+const mostLanes = 64;
 
 /** Records storing the step's k and v in the cache and `out = attention(q, cache)`. */
 export function cachedAttention(
@@ -27,7 +31,10 @@ export function cachedAttention(
 ): void {
   const { batch, heads, kvHeads, headWidth, capacity, positions, keys, values } = request;
   const { q, k, v, out } = request;
-  const constants = { D4: headWidth / 4 };
+  const vectors = headWidth / 4;
+  const lanes = rowLanes(program.gpu, vectors <= mostLanes ? program.gpu.lanesPerRow : 1);
+  const source = { rows, cached_attention };
+  const constants = { D4: vectors, ...lanes };
   const types = { Stored: q.type };
   const dims = [batch, heads, kvHeads, capacity, f32(1 / Math.sqrt(headWidth))];
   program.dispatch({
@@ -40,6 +47,6 @@ export function cachedAttention(
     kernel: kernel("cached_attention", source, "attend", constants, types),
     tensors: { positions, q, keys, values, out },
     dims,
-    workgroups: [Math.ceil(batch * heads / 64)],
+    workgroups: spread(batch * heads, lanes.ROWS),
   });
 }

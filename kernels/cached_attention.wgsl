@@ -23,6 +23,60 @@ fn append(@builtin(global_invocation_id) id: vec3u) {
   values[slot] = v[id.x];
 }
 
+// @if LANES_SHARE
+// A workgroup owns one head of one sequence and walks tiles of as many positions as it has invocations: each scores one
+// of them, then each adds up one vector of the output over its part of them.
+const parts = LANES / D4;
+var<workgroup> query: array<vec4f, D4>;
+var<workgroup> weights: array<f32, LANES>;
+var<workgroup> sums: array<vec4f, LANES>;
+
+@compute @workgroup_size(LANES)
+fn attend(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let head = min(row_of(group, groups, lane), dims.batch * dims.heads - 1u);
+  let batch = head / dims.heads;
+  let kv_head = head % dims.heads / (dims.heads / dims.kv_heads);
+  let first_slot = batch * dims.capacity;
+  let count = positions[batch] + 1u;
+  if (lane < D4) { query[lane] = vec4f(q[head * D4 + lane]); }
+  workgroupBarrier();
+  let channel = lane % D4;
+  let part = lane / D4;
+  var own = vec4f();
+  var largest = -1e30;
+  var sum = 0.0;
+  for (var first = 0u; first < count; first += LANES) {
+    let inside = first + lane < count;
+    let key = ((first_slot + min(first + lane, count - 1u)) * dims.kv_heads + kv_head) * D4;
+    var score = 0.0;
+    for (var c = 0u; c < D4; c++) { score += dot(query[c], vec4f(keys[key + c])); }
+    score = select(-1e30, score * dims.scale, inside);
+    let new_largest = max(largest, row_max(score, lane));
+    let shrink = exp(largest - new_largest);
+    let weight = select(0.0, exp(score - new_largest), inside);
+    weights[lane] = weight;
+    sum = sum * shrink + row_sum(weight, lane); // which waits for all weights
+    own *= shrink;
+    if (part < parts) {
+      for (var i = part; i < min(LANES, count - first); i += parts) {
+        let value = ((first_slot + first + i) * dims.kv_heads + kv_head) * D4;
+        own += weights[i] * vec4f(values[value + channel]);
+      }
+    }
+    largest = new_largest;
+    workgroupBarrier();
+  }
+  sums[lane] = own;
+  workgroupBarrier();
+  if (lane >= D4) { return; }
+  for (var i = 1u; i < parts; i++) { own += sums[i * D4 + lane]; }
+  out[head * D4 + lane] = vec4<Stored>(own / sum);
+}
+// @else
 @compute @workgroup_size(64)
 fn attend(@builtin(global_invocation_id) id: vec3u) {
   if (id.x >= dims.batch * dims.heads) { return; }
@@ -56,3 +110,4 @@ fn attend(@builtin(global_invocation_id) id: vec3u) {
   out[at + {c}u] = vec4<Stored>(out{c} / sum);
 // @end
 }
+// @end

@@ -7,6 +7,7 @@ import {
   type KernelChoices,
   type LossVariant,
   type MatmulVariant,
+  type SlicedVariant,
   type TiledVariant,
   workgroupBytes,
 } from "../src/gpu/choices.ts";
@@ -17,6 +18,10 @@ export interface Candidates {
   square: MatmulVariant[];
   /** For all others; none of them reads textures. */
   thin: MatmulVariant[];
+  /** For small results; none where they are like any other. */
+  small: MatmulVariant[];
+  /** For few rows or columns; none where they are like any other. */
+  few: SlicedVariant[];
   attention: AttentionVariant[];
   loss: LossVariant[];
 }
@@ -43,6 +48,11 @@ const tiled = (
   depthStep: number,
 ): TiledVariant => ({ memory: "workgroup", rowBlocks, columnBlocks, across, down, depthStep });
 
+const sliced = (rows: number, columnBlocks: number, lanes: number): SlicedVariant => ({
+  memory: "buffer",
+  ...{ rows, columnBlocks, lanes },
+});
+
 const megabyte = 2 ** 20;
 
 // Sums beyond a CPU's registers live on the stack: fewer loads, slower sums.
@@ -52,6 +62,8 @@ const onCpu: Candidates = {
     ...[direct("texture", [2, 2], 2), direct("buffer", [3, 2], 8)],
   ],
   thin: [direct("buffer", [3, 2], 8), direct("buffer", [2, 2], 8)],
+  small: [],
+  few: [],
   attention: [
     ...[4, 2, 8].map((owned) => ({ memory: "texture", owned }) as const),
     { memory: "buffer", owned: 4 },
@@ -66,6 +78,11 @@ const onGpu: Candidates = {
     ...[tiled([2, 2], [16, 16], 8), fused([1, 2])],
   ],
   thin: [tiled([1, 1], [32, 2], 16), tiled([1, 2], [32, 2], 8), fused([1, 1]), fused([1, 2])],
+  small: [
+    ...[tiled([1, 1], [8, 8], 32), tiled([1, 1], [8, 8], 16), tiled([1, 1], [8, 8], 64)],
+    ...[tiled([1, 1], [16, 16], 16), tiled([2, 2], [8, 8], 16)],
+  ],
+  few: [sliced(8, 1, 32), sliced(8, 1, 64), sliced(8, 2, 64), sliced(4, 1, 64), sliced(4, 2, 128)],
   attention: [{ memory: "workgroup", walked: 32 }, { memory: "workgroup", walked: 64 }],
   loss: [{ chunkBytes: 16 * megabyte }, { chunkBytes: 64 * megabyte }],
 };
@@ -74,13 +91,15 @@ const widerTilesBytes = 16_896; // of attention that walks 64 rows at a time
 
 /** The candidates of an adapter. */
 export function candidates({ adapter, readsTextures }: ChoosingGpu): Candidates {
-  const { square, thin, attention, loss } = adapter.software ? onCpu : onGpu;
+  const { square, thin, small, few, attention, loss } = adapter.software ? onCpu : onGpu;
   const memory = adapter.limits.maxComputeWorkgroupStorageSize!;
   const possible = (variant: MatmulVariant) =>
     variant.memory === "texture" ? readsTextures : workgroupBytes(variant) <= memory;
   return {
     square: square.filter(possible),
     thin: thin.filter(possible),
+    small: small.filter(possible),
+    few: few.filter(possible),
     attention: attention.filter((variant) =>
       variant.memory === "workgroup"
         ? variant.walked === 32 || widerTilesBytes <= memory
@@ -96,7 +115,10 @@ export function areCandidates(gpu: ChoosingGpu, choices: Partial<KernelChoices>)
   const known = candidates(gpu);
   const among = <Variant>(variants: readonly Variant[], variant: Variant | undefined) =>
     variants.some((one) => JSON.stringify(one) === JSON.stringify(variant));
+  const amongAny = <Variant>(variants: readonly Variant[], variant: Variant | undefined) =>
+    variants.length === 0 ? variant === undefined : among(variants, variant);
   return among(known.square, matmul?.large) && among(known.square, matmul?.square) &&
-    among(known.thin, matmul?.thin) && among(known.attention, attention) &&
+    among(known.thin, matmul?.thin) && amongAny(known.small, matmul?.small) &&
+    amongAny(known.few, matmul?.few) && among(known.attention, attention) &&
     among(known.loss, loss);
 }

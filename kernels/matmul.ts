@@ -10,6 +10,7 @@ import type {
   DirectVariant,
   MatmulChoices,
   MatmulVariant,
+  SlicedVariant,
   TiledVariant,
 } from "../src/gpu/choices.ts";
 import {
@@ -27,6 +28,7 @@ import { bytesPerElement, type ElementType, type Tensor } from "../src/gpu/tenso
 import { fitsTexture, withTexels } from "./textures.ts";
 import operands from "./matmul_operands.wgsl" with { type: "text" };
 import direct from "./matmul.wgsl" with { type: "text" };
+import sliced from "./matmul_sliced.wgsl" with { type: "text" };
 import tiled from "./matmul_tiled.wgsl" with { type: "text" };
 
 /** One product `out[rows, columns] (+)= A[rows, depth] · B[depth, columns]`. */
@@ -87,9 +89,12 @@ export function matmul(program: Program, request: MatmulRequest): void {
     (!wholeA || fitsTexture(program.gpu, a.length)) &&
     (!wholeB || fitsTexture(program.gpu, b.length));
   const variant = request.variant ??
-    variantFor(program.gpu.adapter.kernels.matmul, { rows, columns, texturesFit });
+    variantFor(program.gpu.adapter.kernels.matmul, {
+      ...{ rows, columns, texturesFit },
+      alongDepth: !transposeA && transposeB,
+    });
   const textures = variant.memory === "texture";
-  const form = variant.memory === "workgroup" ? tiledForm(variant) : directForm(request, variant);
+  const form = formOf(request, variant);
   const parts = partsOf(request, {
     panelsA: textures && !wholeA ? panels(operandA, variant) : [whole(operandA.lines)],
     panelsB: textures && !wholeB ? panels(operandB, variant) : [whole(operandB.lines)],
@@ -106,8 +111,6 @@ export function matmul(program: Program, request: MatmulRequest): void {
     const matmul_operands = withTexels(withTexels(operands, a.type, "A_TEXEL"), b.type, "B_TEXEL");
     program.dispatch({
       kernel: kernel("matmul", { matmul_operands, ...form.source }, "multiply", {
-        A_TRANSPOSED: transposeA,
-        B_TRANSPOSED: transposeB,
         A_TEXTURE: textures,
         B_TEXTURE: textures,
         A_VECTORS: operandA.width % 4 === 0,
@@ -140,13 +143,24 @@ export function matmul(program: Program, request: MatmulRequest): void {
 const shortSide = 16;
 const longSide = 1024;
 
+// Results of fewer elements are few tiles for a GPU of a hundred processors, and so are those of so few rows or columns.
+const smallResult = 2 ** 18;
+const fewLines = 64;
+
 /** The variant for a product of a size, of which textures may be able to hold both operands or not. */
 function variantFor(
-  { large, square, thin }: MatmulChoices,
-  { rows, columns, texturesFit }: { rows: number; columns: number; texturesFit: boolean },
+  { large, square, thin, small = square, few }: MatmulChoices,
+  { rows, columns, texturesFit, alongDepth }: {
+    rows: number;
+    columns: number;
+    texturesFit: boolean;
+    alongDepth: boolean;
+  },
 ): MatmulVariant {
   const short = Math.min(rows, columns);
-  const variant = short >= longSide ? large : short >= shortSide ? square : thin;
+  if (few && alongDepth && short <= fewLines) return few;
+  const middle = rows * columns < smallResult ? small : square;
+  const variant = short >= longSide ? large : short >= shortSide ? middle : thin;
   return variant.memory === "texture" && !texturesFit ? thin : variant;
 }
 
@@ -164,12 +178,24 @@ interface Form {
   depthStep: number;
 }
 
+function formOf(request: MatmulRequest, variant: MatmulVariant): Form {
+  if ("lanes" in variant) return slicedForm(request, variant);
+  return variant.memory === "workgroup"
+    ? tiledForm(request, variant)
+    : directForm(request, variant);
+}
+
+function layoutOf({ transposeA = false, transposeB = false }: MatmulRequest) {
+  return { A_TRANSPOSED: transposeA, B_TRANSPOSED: transposeB };
+}
+
 function directForm(request: MatmulRequest, variant: DirectVariant): Form {
   const { rowBlocks, columnBlocks, lines, fused = false } = variant;
   const alongRows = prefersRows(request, variant);
   return {
     source: { matmul: direct },
     constants: {
+      ...layoutOf(request),
       ROW_BLOCKS: rowBlocks,
       COLUMN_BLOCKS: columnBlocks,
       ALONG_ROWS: alongRows,
@@ -183,10 +209,14 @@ function directForm(request: MatmulRequest, variant: DirectVariant): Form {
   };
 }
 
-function tiledForm({ rowBlocks, columnBlocks, across, down, depthStep }: TiledVariant): Form {
+function tiledForm(
+  request: MatmulRequest,
+  { rowBlocks, columnBlocks, across, down, depthStep }: TiledVariant,
+): Form {
   return {
     source: { matmul_tiled: tiled },
     constants: {
+      ...layoutOf(request),
       ROW_BLOCKS: rowBlocks,
       COLUMN_BLOCKS: columnBlocks,
       ACROSS: across,
@@ -199,6 +229,24 @@ function tiledForm({ rowBlocks, columnBlocks, across, down, depthStep }: TiledVa
     tileColumns: 4 * columnBlocks * across,
     alongRows: false,
     depthStep,
+  };
+}
+
+function slicedForm(
+  { rows, transposeA = false, transposeB = false }: MatmulRequest,
+  { rows: mostRows, columnBlocks, lanes }: SlicedVariant,
+): Form {
+  if (transposeA || !transposeB) {
+    throw new RangeError("Cannot slice a product along a depth along which no operand is stored");
+  }
+  const tileRows = Math.min(mostRows, 2 ** Math.ceil(Math.log2(rows)));
+  return {
+    source: { matmul_sliced: sliced },
+    constants: { ROWS: tileRows, COLUMN_BLOCKS: columnBlocks, LANES: lanes },
+    tileRows,
+    tileColumns: 4 * columnBlocks,
+    alongRows: false,
+    depthStep: 4,
   };
 }
 

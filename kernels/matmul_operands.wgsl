@@ -113,6 +113,14 @@ fn cut(block: mat4x4f, k: u32) -> mat4x4f {
 // @end
 }
 
+fn cut_vector(vector: vec4f, k: u32) -> vec4f {
+// @if RAGGED_DEPTH
+  return select(vec4f(), vector, k + vec4u(0u, 1u, 2u, 3u) < vec4u(dims.end_depth));
+// @else
+  return vector;
+// @end
+}
+
 fn store(sums: vec4f, row: u32, column: u32) {
   if (row >= dims.end_row || column >= dims.end_column) { return; }
   let at = row * dims.columns + column;

@@ -3,7 +3,7 @@
 // (`localStorage`: no file and no permission, in Deno and in browsers). Importing this file makes `Gpu.open` do so.
 
 import { CannotError } from "../src/base/errors.ts";
-import { assumedChoices, type KernelChoices } from "../src/gpu/choices.ts";
+import { assumedChoices, type KernelChoices, type MatmulVariant } from "../src/gpu/choices.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
 import { Program } from "../src/gpu/program.ts";
 import { areCandidates, candidates } from "./candidates.ts";
@@ -37,18 +37,23 @@ Gpu.choose = chooseKernels;
 
 /** Measures all candidates. Where none of them computes what it should, what suits the adapter's kind stands. */
 export async function measureChoices(gpu: Gpu): Promise<KernelChoices> {
-  const { square, thin, attention, loss } = candidates(gpu);
+  const { square, thin, small, few, attention, loss } = candidates(gpu);
   const assumed = assumedChoices(gpu.adapter);
   const scale = gpu.adapter.software ? 1 : 4;
-  const product = (size: number) => productTrial({ rows: size, columns: size, depth: 512 });
-  const middle = await fastest(square, product(512), assumed);
+  const product = <Variant extends MatmulVariant>(
+    variants: readonly Variant[],
+    [rows, columns, depth]: readonly [number, number, number],
+  ) => fastest(variants, productTrial({ rows, columns, depth }), assumed);
+  const middle = await product(square, [512, 512, 512]);
   if (!middle) return assumed;
-  const large = scale > 1 ? await fastest(square, product(scale * 512), assumed) : middle;
-  const narrow = await fastest(thin, productTrial({ rows: 8, columns: 2048, depth: 512 }), assumed);
+  const large = scale > 1 ? await product(square, [scale * 512, scale * 512, 512]) : middle;
+  const narrow = await product(thin, [8, 2048, 512]) ?? assumed.matmul.thin;
+  const little = await product(small, [256, 128, 1024]) ?? assumed.matmul.small;
+  const sliced = await product(few, [8, 4096, 2048]) ?? assumed.matmul.few;
   const matmul = {
-    large: large ?? middle,
-    square: middle,
-    thin: narrow ?? assumed.matmul.thin,
+    ...{ large: large ?? middle, square: middle, thin: narrow },
+    ...(little && { small: little }),
+    ...(sliced && { few: sliced }),
   };
   return {
     origin: "measured",

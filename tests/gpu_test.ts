@@ -315,3 +315,42 @@ Deno.test("elements multiplies a shape", () => {
   assertEquals(elements([2, 3, 4]), 24);
   assertClose(elements([5, 0]), 0, 0);
 });
+
+Deno.test("a profile asks for no timestamp that nothing writes, for which a GPU would wait forever", async () => {
+  using gpu = await Gpu.open();
+  using program = new Program(gpu, "profiled");
+  const [x, y] = ["x", "y"].map((name) => program.allocate(name, [4]));
+  const affineBy = (workgroups: number | (() => [number])) =>
+    program.dispatch({
+      kernel: kernel("affine", affine, "run", { SHIFT: 1 }),
+      tensors: { x: x!, y: y! },
+      dims: [4, f32(2)],
+      workgroups: typeof workgroups === "number" ? [workgroups] : workgroups,
+    });
+  program.clear(x!);
+  affineBy(() => [0]);
+  affineBy(4);
+  program.copy(y!, x!);
+  affineBy(4);
+  const { beginComputePass, resolveQuerySet } = GPUCommandEncoder.prototype;
+  const written: number[] = [];
+  let resolved: number[] = [];
+  GPUCommandEncoder.prototype.beginComputePass = function (descriptor) {
+    const writes = descriptor?.timestampWrites;
+    if (writes) written.push(writes.beginningOfPassWriteIndex!, writes.endOfPassWriteIndex!);
+    return beginComputePass.call(this, descriptor);
+  };
+  GPUCommandEncoder.prototype.resolveQuerySet = function (set, first, count, ...into) {
+    resolved = Array.from({ length: count }, (_, i) => first + i);
+    return resolveQuerySet.call(this, set, first, count, ...into);
+  };
+  try {
+    const [only, ...others] = await program.profile();
+    assertEquals([only?.kernel, only?.calls, others], ["affine.run", 2, []]);
+  } finally {
+    Object.assign(GPUCommandEncoder.prototype, { beginComputePass, resolveQuerySet });
+  }
+  assertEquals(written, [0, 1, 2, 3]);
+  assertEquals(resolved, written);
+  assertEquals([...await gpu.read(y!)], [3, 3, 3, 3], "and it computes all that a replay does");
+});

@@ -7,10 +7,21 @@ import { assertClose } from "./assert.ts";
 import { type Host, normals } from "./launch.ts";
 import { attention } from "./reference.ts";
 
-// Heads shared and not shared; 17 × 4 query heads pass one workgroup of 64, and so do the vectors of a key.
-for (const [B, T, H, G, D] of [[1, 5, 1, 1, 4], [17, 35, 4, 2, 8], [3, 9, 3, 1, 12]] as const) {
-  Deno.test(`cached attention [B ${B}, T ${T}, H ${H}, G ${G}, D ${D}] agrees with the whole`, async () => {
-    using gpu = await Gpu.open();
+// Heads shared and not shared; 17 × 4 query heads pass one workgroup of 64, and so do the vectors of a key. Positions pass
+// the tile of 64 that lanes walk together; of heads of 132 and 260 their vectors do not divide it, and are too many.
+const cases = [
+  ...[[1, 5, 1, 1, 4], [17, 35, 4, 2, 8], [3, 9, 3, 1, 12], [2, 131, 2, 1, 12]],
+  ...[[2, 3, 2, 1, 132], [1, 3, 1, 1, 256], [1, 2, 1, 1, 260]],
+] as [number, number, number, number, number][];
+const lanes = [1, 64] as const;
+
+for (
+  const [[B, T, H, G, D], lanesPerRow] of cases.flatMap((sizes) =>
+    lanes.map((n) => [sizes, n] as const)
+  )
+) {
+  Deno.test(`cached attention [B ${B}, T ${T}, H ${H}, G ${G}, D ${D}] agrees with the whole, ${lanesPerRow} lanes`, async () => {
+    using gpu = await Gpu.open({ lanesPerRow });
     using program = new Program(gpu, "test");
     const positions = program.allocate("positions", [B], "u32");
     const q = program.allocate("q", [B, H, D]), out = program.allocate("out", [B, H, D]);

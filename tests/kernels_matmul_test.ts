@@ -3,7 +3,13 @@
 
 import { candidates } from "../kernels/candidates.ts";
 import { matmul } from "../kernels/matmul.ts";
-import { assumedChoices, type KernelChoices, type MatmulVariant } from "../src/gpu/choices.ts";
+import {
+  assumedChoices,
+  describeMatmul,
+  type KernelChoices,
+  type MatmulVariant,
+  type TiledVariant,
+} from "../src/gpu/choices.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
 import { Program } from "../src/gpu/program.ts";
 import { assert, assertClose, assertThrows, relativeError } from "./assert.ts";
@@ -91,8 +97,8 @@ const texture = { memory: "texture", rowBlocks: 4, columnBlocks: 3, lines: 2 } a
 const variants: [string, MatmulVariant][] = [
   ...[true, false].flatMap((software) => {
     const adapter = { name: "any", software, limits };
-    const { square, thin } = candidates({ adapter, readsTextures: true });
-    return [...square, ...thin];
+    const { square, thin, small } = candidates({ adapter, readsTextures: true });
+    return [...square, ...thin, ...small];
   }).map((variant): [string, MatmulVariant] => [JSON.stringify(variant), variant]),
   ["textures in panels", { ...texture, panelBytes: 1 }],
 ];
@@ -123,6 +129,83 @@ for (const [name, variant] of new Map(variants)) {
     }
   });
 }
+
+const { few } = candidates({
+  adapter: { name: "a GPU", software: false, limits },
+  readsTextures: true,
+});
+
+for (const variant of few) {
+  Deno.test(`few rows or columns agree with float64, with an addend and accumulating: ${describeMatmul(variant)}`, async () => {
+    using gpu = await Gpu.open();
+    // Around the rows and columns of a workgroup, and a depth that its lanes share once, more often, and not evenly.
+    for (
+      const [rows, columns, depth] of [[1, 5, 3], [3, 36, 260], [9, 67, 1030], [
+        33,
+        8,
+        512,
+      ]] as const
+    ) {
+      const { a, b } = operands(rows, columns, depth);
+      const addend = normals("addend", rows * columns);
+      const shape = { rows, columns, depth, transposeB: true, variant };
+      const { out, sum } = await launch(
+        gpu,
+        { a, b, addend, out: filled(NaN, rows * columns), sum: filled(1, rows * columns) },
+        (program, { a, b, addend, out, sum }) => {
+          matmul(program, { a, b, out, addend, ...shape });
+          matmul(program, { a, b, out: sum, ...shape, accumulate: true });
+        },
+      );
+      const expected = matmulNT(a.data, b.data, { N: rows, K: depth, M: columns });
+      assertClose(out, expected.map((value, i) => value + addend.data[i]!), 2e-6, "with addend");
+      assertClose(sum, expected.map((value) => value + 1), 2e-6, "accumulated");
+    }
+  });
+}
+
+Deno.test("a GPU takes the variant that suits a product's size and layout, on either side of each threshold", async () => {
+  const { matmul: choices } = assumedChoices({ name: "a GPU", software: false, limits });
+  using gpu = await Gpu.open({ kernels: { matmul: choices } });
+  const tiles = ({ rowBlocks, columnBlocks, across, down, depthStep }: TiledVariant) => ({
+    ...{ ROW_BLOCKS: rowBlocks, COLUMN_BLOCKS: columnBlocks },
+    ...{ ACROSS: across, DOWN: down, DEPTH_STEP: depthStep },
+  });
+  const { small, square, large, thin } = choices as unknown as Record<
+    string,
+    TiledVariant
+  >;
+  const sliced = (rows: number) => ({ ROWS: rows, COLUMN_BLOCKS: choices.few!.columnBlocks });
+  const along = { transposeB: true };
+  const cases: [rows: number, columns: number, layout: object, constants: object][] = [
+    ...[[1, 64, along, sliced(1)], [3, 64, along, sliced(4)], [64, 2 ** 13, along, sliced(8)]],
+    ...[[2 ** 13, 8, along, sliced(8)], [15, 64, {}, tiles(thin!)], [16, 64, {}, tiles(small!)]],
+    ...[[65, 65, along, tiles(small!)], [256, 1020, along, tiles(small!)]],
+    ...[[256, 1024, along, tiles(square!)], [1024, 1023, along, tiles(square!)]],
+    [1024, 1024, along, tiles(large!)],
+  ] as never;
+  for (const [rows, columns, layout, constants] of cases) {
+    const { gpu: recorder, pipelines } = gpu.recorder();
+    using program = new Program(recorder, "test");
+    const tensor = (length: number) => program.allocate("tensor", [length]);
+    const [a, b, out] = [tensor(4 * rows), tensor(4 * columns), tensor(rows * columns)];
+    matmul(program, { a, b, out, rows, columns, depth: 4, ...layout });
+    for (const [name, value] of Object.entries(constants)) {
+      const line = `const ${name} = ${value}u;`;
+      assert(pipelines[0]!.source.includes(line), `${rows} × ${columns}: ${line}`);
+    }
+  }
+});
+
+Deno.test("an operand that is not stored along the depth cannot be sliced along it", async () => {
+  using gpu = await Gpu.open();
+  using program = new Program(gpu, "test");
+  const [a, b, out] = ["a", "b", "out"].map((name) => program.allocate(name, [4, 4]));
+  for (const layout of [{ transposeA: true, transposeB: true }, { transposeB: false }]) {
+    const request = { a: a!, b: b!, out: out!, rows: 4, columns: 4, depth: 4, ...layout };
+    assertThrows(() => matmul(program, { ...request, variant: few[0]! }), "Cannot slice a product");
+  }
+});
 
 Deno.test("a texture is copied again once its tensor was written", async () => {
   using gpu = await Gpu.open();

@@ -64,12 +64,12 @@ Deno.test("what an adapter with 16 KB of workgroup memory chooses from compiles 
   };
   gpu.adapter.software = false;
   gpu.adapter.limits = { ...gpu.adapter.limits, ...limits };
-  const { square, thin, attention } = candidates(gpu);
+  const { square, thin, small, few, attention } = candidates(gpu);
   using program = new Program(gpu, "test");
   const tensor = program.allocate("tensor", [64 * 264]);
   const firstKey = program.allocate("first_key", [64], "u32");
-  for (const variant of [...square, ...thin]) {
-    const shape = { rows: 64, columns: 64, depth: 64 };
+  for (const variant of [...square, ...thin, ...small, ...few]) {
+    const shape = { rows: 64, columns: 64, depth: 64, transposeB: true };
     matmul(program, {
       a: tensor,
       b: tensor,
@@ -197,11 +197,17 @@ Deno.test("what is kept stands above what is committed, unless it is not of this
 });
 
 Deno.test("choices are told in words", () => {
-  assertEquals(describeChoices(knownChoices(card)).map(({ how }) => how), [
-    "8 × 8 sums from workgroup, 64 × 64 × 16, large ones 8 × 8 sums from workgroup, 64 × 64 × 16, " +
-    "thin ones 4 × 4 sums from workgroup, 8 × 128 × 16",
-    "tiles of 32 × 32 from workgroup",
-    "16 MiB of logits at a time",
-    "not measured: what suits its kind",
+  const told = describeChoices(knownChoices(card)).map(({ what, how }) => `${what}: ${how}`);
+  assertEquals(told, [
+    "Matrix products: 8 × 8 sums from workgroup, 64 × 64 × 16",
+    "Matrix products, large: 8 × 8 sums from workgroup, 64 × 64 × 16",
+    "Matrix products, thin: 4 × 4 sums from workgroup, 8 × 128 × 16",
+    "Matrix products, small: 4 × 4 sums from workgroup, 32 × 32 × 32",
+    "Matrix products, few rows: 8 × 4 sums that 32 invocations share",
+    "Attention: tiles of 32 × 32 from workgroup",
+    "Loss: 16 MiB of logits at a time",
+    "These kernels: not measured: what suits its kind",
   ]);
+  const llvmpipe = { name: "llvmpipe (LLVM 15.0.6, 256 bits)", software: true, limits };
+  assertEquals(describeChoices(knownChoices(llvmpipe)).length, 6, "no variants that it has not");
 });

@@ -36,14 +36,17 @@ const weights = initialise(config, 0);
 const tokens = Uint32Array.from({ length: time }, (_, i) => i % 1000);
 const classes = new Uint8Array(time).fill(Risk.low);
 
-const { square, thin, attention, loss } = candidates(gpu);
+const { square, thin, small, few, attention, loss } = candidates(gpu);
 const at = <Variant>(variants: readonly Variant[], i: number) => variants[i % variants.length]!;
 for (
   const choices of [
     gpu.adapter.kernels,
     ...square.map((variant, i): KernelChoices => ({
       origin: "set",
-      matmul: { large: variant, square: variant, thin: at(thin, i) },
+      matmul: {
+        ...{ large: variant, square: variant, thin: at(thin, i) },
+        ...{ small: at(small, i), few: at(few, i) },
+      },
       attention: at(attention, i),
       loss: at(loss, i),
     })),

@@ -25,10 +25,14 @@ export interface MatmulChoices {
   square: MatmulVariant;
   /** All others, and operands that textures cannot hold; never `texture`. */
   thin: MatmulVariant;
+  /** So small that few tiles would leave most of a GPU idle; left out where they are like any other. */
+  small?: MatmulVariant;
+  /** Few rows or columns, of operands that are both stored along the depth; left out where they are like any other. */
+  few?: SlicedVariant;
 }
 
 /** A way to compute matrix products. */
-export type MatmulVariant = DirectVariant | TiledVariant;
+export type MatmulVariant = DirectVariant | TiledVariant | SlicedVariant;
 
 /** Every invocation reads what it needs of both operands, eight of them side by side. */
 export interface DirectVariant {
@@ -60,6 +64,18 @@ export interface TiledVariant {
   down: number;
   /** Depth of a step, a multiple of 4. */
   depthStep: number;
+}
+
+/** A workgroup's invocations share the depth of a few sums, so that neighbours read what lies side by side. */
+export interface SlicedVariant {
+  /** Where operands are read from. */
+  memory: "buffer";
+  /** Rows of a workgroup at most: a power of two. */
+  rows: number;
+  /** Blocks of 4 columns of a workgroup: a power of two. */
+  columnBlocks: number;
+  /** Invocations of a workgroup: a power of two, and no fewer than `rows` × `columnBlocks`. */
+  lanes: number;
 }
 
 /** A way to compute attention. */
@@ -116,6 +132,8 @@ const hardware: Omit<KernelChoices, "origin"> = {
     large: tiles({ rowBlocks: 2, columnBlocks: 2, across: 16, down: 16, depthStep: 16 }),
     square: tiles({ rowBlocks: 2, columnBlocks: 2, across: 8, down: 8, depthStep: 16 }),
     thin: tiles({ rowBlocks: 1, columnBlocks: 1, across: 32, down: 2, depthStep: 16 }),
+    small: tiles({ rowBlocks: 1, columnBlocks: 1, across: 8, down: 8, depthStep: 32 }),
+    few: { memory: "buffer", rows: 8, columnBlocks: 1, lanes: 32 },
   },
   attention: { memory: "workgroup", walked: 32 },
   loss: { chunkBytes: 16 * megabyte },
@@ -139,17 +157,18 @@ export function committedChoices({ name }: ChoosingAdapter): KernelChoices | und
 /** What suits the kind of an adapter, within its workgroup memory. */
 export function assumedChoices(adapter: ChoosingAdapter): KernelChoices {
   if (adapter.software) return { origin: "assumed", ...software };
-  const { large, square, thin } = hardware.matmul;
+  const { large, square } = hardware.matmul;
   const fits = workgroupBytes(large) <= adapter.limits.maxComputeWorkgroupStorageSize!;
   return {
     origin: "assumed",
     ...hardware,
-    matmul: { large: fits ? large : square, square, thin },
+    matmul: { ...hardware.matmul, large: fits ? large : square },
   };
 }
 
 /** Workgroup memory that a variant of the matrix product takes. */
 export function workgroupBytes(variant: MatmulVariant): number {
+  if ("lanes" in variant) return 16 * variant.lanes * variant.rows * variant.columnBlocks;
   if (variant.memory !== "workgroup") return 0;
   const { rowBlocks, columnBlocks, across, down, depthStep } = variant;
   const vectors = rowBlocks * down + 1 + columnBlocks * across + 1; // for each k, one of padding each
@@ -160,20 +179,24 @@ export function workgroupBytes(variant: MatmulVariant): number {
 export function describeChoices(
   { origin, matmul, attention, loss }: KernelChoices,
 ): { what: string; how: string }[] {
-  const { large, square, thin } = matmul;
+  const { large, square, thin, small, few } = matmul;
   const source = {
     committed: "known driver",
     measured: "measured on this machine",
     assumed: "not measured: what suits its kind",
     set: "set by the program",
   }[origin];
+  const products = {
+    "": square,
+    ", large": large,
+    ", thin": thin,
+    ", small": small,
+    ", few rows": few,
+  };
   return [
-    {
-      what: "Matrix products",
-      how: `${describeMatmul(square)}, large ones ${describeMatmul(large)}, thin ones ${
-        describeMatmul(thin)
-      }`,
-    },
+    ...Object.entries(products).flatMap(([size, variant]) =>
+      variant ? { what: `Matrix products${size}`, how: describeMatmul(variant) } : []
+    ),
     { what: "Attention", how: describeAttention(attention) },
     { what: "Loss", how: `${loss.chunkBytes / megabyte} MiB of logits at a time` },
     { what: "These kernels", how: source },
@@ -182,6 +205,10 @@ export function describeChoices(
 
 /** A way to compute products in words: the sums of an invocation, and where it reads. */
 export function describeMatmul(variant: MatmulVariant): string {
+  if ("lanes" in variant) {
+    const { rows, columnBlocks, lanes } = variant;
+    return `${rows} × ${4 * columnBlocks} sums that ${lanes} invocations share`;
+  }
   const { memory, rowBlocks, columnBlocks } = variant;
   const sums = `${4 * rowBlocks} × ${4 * columnBlocks} sums from ${memory}`;
   if (memory !== "workgroup") return sums;

@@ -217,10 +217,7 @@ export class Program {
   /** Multiply-adds of a replay with what it would read now, as far as dispatches tell them. */
   get multiplyAdds(): number {
     return this.#commands.reduce(
-      (sum, command) =>
-        "pipeline" in command && !countOf(command.workgroups).includes(0)
-          ? sum + command.multiplyAdds
-          : sum,
+      (sum, command) => computes(command) ? sum + command.multiplyAdds : sum,
       0,
     );
   }
@@ -265,29 +262,32 @@ export class Program {
       const commands = this.#commands.slice(first, first + capacity / 2);
       const querySet = device.createQuerySet({ type: "timestamp", count: capacity });
       const encoder = device.createCommandEncoder({ label: this.name });
-      commands.forEach((command, i) => {
-        const timestampWrites = {
-          querySet,
-          beginningOfPassWriteIndex: 2 * i,
-          endOfPassWriteIndex: 2 * i + 1,
-        };
-        this.#encode(encoder, [command], timestampWrites);
-      });
+      // A GPU waits forever for a timestamp that nothing writes, such as one of a dispatch of no workgroups.
+      const timed: Dispatch[] = [];
+      for (const command of commands) {
+        if (!computes(command)) {
+          this.#encode(encoder, [command]);
+          continue;
+        }
+        const beginningOfPassWriteIndex = 2 * timed.length;
+        const endOfPassWriteIndex = beginningOfPassWriteIndex + 1;
+        const writes = { querySet, beginningOfPassWriteIndex, endOfPassWriteIndex };
+        this.#encode(encoder, [command], writes);
+        timed.push(command);
+      }
       const size = capacity * 8;
       const usage = GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC;
       const resolved = device.createBuffer({ label: "timestamps", size, usage });
-      encoder.resolveQuerySet(querySet, 0, 2 * commands.length, resolved, 0);
+      if (timed.length > 0) encoder.resolveQuerySet(querySet, 0, 2 * timed.length, resolved, 0);
       device.queue.submit([encoder.finish()]);
       const times = new BigUint64Array(await this.gpu.readBuffer(resolved, size));
       resolved.destroy();
       querySet.destroy();
-      commands.forEach((command, i) => {
-        if (!("pipeline" in command)) return;
-        const entry = totals.get(command.name) ??
-          { kernel: command.name, calls: 0, milliseconds: 0 };
+      timed.forEach(({ name }, i) => {
+        const entry = totals.get(name) ?? { kernel: name, calls: 0, milliseconds: 0 };
         entry.calls++;
         entry.milliseconds += Number(times[2 * i + 1]! - times[2 * i]!) / 1e6;
-        totals.set(command.name, entry);
+        totals.set(name, entry);
       });
     }
     return [...totals.values()].sort((a, b) => b.milliseconds - a.milliseconds);
@@ -352,6 +352,11 @@ export class Program {
     }
     pass?.end();
   }
+}
+
+// Whether a replay dispatches it now.
+function computes(command: Command): command is Dispatch {
+  return "pipeline" in command && !countOf(command.workgroups).includes(0);
 }
 
 function countOf(workgroups: Dispatch["workgroups"]): Workgroups {
