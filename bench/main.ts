@@ -28,10 +28,17 @@ const cases = { matmul, loss, attention, step, cost, profile, decode, olmo1b } s
 type CaseName = keyof typeof cases;
 const names = Object.keys(cases) as CaseName[];
 
-const peerLoaders: [string, () => Promise<Peer>][] = [
-  ["jax-js webgpu", () => loadJax("webgpu")],
-  ["jax-js wasm", () => loadJax("wasm")],
-  ["tfjs webgpu", loadTfjs],
+interface PeerLoader {
+  name: string;
+  load: () => Promise<Peer>;
+  /** Beside a GPU it would only take time. */
+  onCpu?: true;
+}
+
+const peerLoaders: PeerLoader[] = [
+  { name: "jax-js webgpu", load: () => loadJax("webgpu") },
+  { name: "jax-js wasm", load: () => loadJax("wasm"), onCpu: true },
+  { name: "tfjs webgpu", load: loadTfjs },
 ];
 
 const folder = "bench/results"; // tasks run in the folder of deno.json
@@ -51,7 +58,7 @@ await runCommand({
     const chosen = names.filter((name) => only.length === 0 || only.includes(name));
     const peers = chosen.every((name) => ["cost", "profile", "decode", "olmo1b"].includes(name))
       ? []
-      : await loadPeers(terminal);
+      : await loadPeers(gpu.adapter, terminal);
     const rounds = quick ? Math.min(turns, 3) : turns;
     const ceilingGflops = await measureCeiling(gpu);
     terminal.print(heading(gpu.adapter, ceilingGflops, rounds));
@@ -82,9 +89,16 @@ await runCommand({
   },
 });
 
-async function loadPeers(terminal: Terminal): Promise<Peer[]> {
+async function loadPeers(
+  { software }: AdapterDescription,
+  terminal: Terminal,
+): Promise<Peer[]> {
   const peers: Peer[] = [];
-  for (const [name, load] of peerLoaders) {
+  for (const { name, load, onCpu } of peerLoaders) {
+    if (onCpu && !software) {
+      terminal.note(`${name} does not take part: it computes on the CPU.`);
+      continue;
+    }
     try {
       peers.push(await load());
     } catch (error) {

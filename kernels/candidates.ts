@@ -75,14 +75,11 @@ const onCpu: Candidates = {
 const onGpu: Candidates = {
   square: [
     ...[tiled([2, 2], [8, 8], 16), tiled([2, 2], [16, 16], 16), tiled([2, 2], [16, 8], 16)],
-    ...[tiled([2, 2], [16, 16], 8), fused([1, 2])],
+    fused([1, 2]),
   ],
-  thin: [tiled([1, 1], [32, 2], 16), tiled([1, 2], [32, 2], 8), fused([1, 1]), fused([1, 2])],
-  small: [
-    ...[tiled([1, 1], [8, 8], 32), tiled([1, 1], [8, 8], 16), tiled([1, 1], [8, 8], 64)],
-    ...[tiled([1, 1], [16, 16], 16), tiled([2, 2], [8, 8], 16)],
-  ],
-  few: [sliced(8, 1, 32), sliced(8, 1, 64), sliced(8, 2, 64), sliced(4, 1, 64), sliced(4, 2, 128)],
+  thin: [tiled([1, 1], [32, 2], 16), tiled([1, 2], [32, 2], 8), fused([1, 1])],
+  small: [tiled([1, 1], [8, 8], 32), tiled([1, 1], [8, 8], 16), tiled([2, 2], [8, 8], 16)],
+  few: [sliced(8, 1, 32), sliced(8, 1, 64), sliced(4, 1, 64)],
   attention: [{ memory: "workgroup", walked: 32 }, { memory: "workgroup", walked: 64 }],
   loss: [{ chunkBytes: 16 * megabyte }, { chunkBytes: 64 * megabyte }],
 };

@@ -39,15 +39,18 @@ Gpu.choose = chooseKernels;
 export async function measureChoices(gpu: Gpu): Promise<KernelChoices> {
   const { square, thin, small, few, attention, loss } = candidates(gpu);
   const assumed = assumedChoices(gpu.adapter);
-  const scale = gpu.adapter.software ? 1 : 4;
+  const { software } = gpu.adapter;
+  const scale = software ? 1 : 4;
   const product = <Variant extends MatmulVariant>(
     variants: readonly Variant[],
     [rows, columns, depth]: readonly [number, number, number],
-  ) => fastest(variants, productTrial({ rows, columns, depth }), assumed);
+    { transposeB = true } = {},
+  ) => fastest(variants, productTrial({ rows, columns, depth, transposeB }), assumed);
   const middle = await product(square, [512, 512, 512]);
   if (!middle) return assumed;
   const large = scale > 1 ? await product(square, [scale * 512, scale * 512, 512]) : middle;
-  const narrow = await product(thin, [8, 2048, 512]) ?? assumed.matmul.thin;
+  const narrow = await product(thin, [8, 2048, 512], { transposeB: software }) ??
+    assumed.matmul.thin;
   const little = await product(small, [256, 128, 1024]) ?? assumed.matmul.small;
   const sliced = await product(few, [8, 4096, 2048]) ?? assumed.matmul.few;
   const matmul = {
@@ -114,7 +117,7 @@ async function race<Variant>(
   return entrants.find(({ time }) => time < Infinity && time <= tie * least)?.variant;
 }
 
-const rounds = 6;
+const rounds = 4;
 const tie = 1.03; // times closer than that may come out in either order
 const turn = 0.03; // seconds of one timing on a GPU, where waiting alone takes 0.012 in Deno
 

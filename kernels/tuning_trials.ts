@@ -15,13 +15,11 @@ export type Trial<Variant> = (
   variant: Variant,
 ) => { actual: Tensor; expected: (i: number) => number };
 
-/** A product of integers: A is i + k mod 3 and B is j + k mod 3, which makes nine sums. */
+/** A product of integers: A is i + k mod 3 and B is j + k mod 3, which makes nine sums; B may be stored transposed. */
 export function productTrial(
-  shape: { rows: number; columns: number; depth: number },
+  shape: { rows: number; columns: number; depth: number; transposeB: boolean },
 ): Trial<MatmulVariant> {
-  const { rows, columns, depth } = shape;
-  const matrix = (lines: number) =>
-    Float32Array.from({ length: lines * depth }, (_, i) => (Math.floor(i / depth) + i % depth) % 3);
+  const { rows, columns, depth, transposeB } = shape;
   const sums = Array.from({ length: 9 }, (_, pair) => {
     const [i, j] = [Math.floor(pair / 3), pair % 3];
     let sum = 0;
@@ -32,17 +30,26 @@ export function productTrial(
     const a = program.allocate("a", [rows, depth]);
     const b = program.allocate("b", [columns, depth]);
     const actual = program.allocate("out", [rows, columns]);
-    program.gpu.write(a, matrix(rows));
-    program.gpu.write(b, matrix(columns));
-    matmul(program, { a, b, out: actual, ...shape, transposeB: true, variant });
+    program.gpu.write(a, sumsModulo3(rows, depth));
+    program.gpu.write(b, transposeB ? sumsModulo3(columns, depth) : sumsModulo3(depth, columns));
+    matmul(program, { a, b, out: actual, ...shape, variant });
     const expected = (at: number) => sums[Math.floor(at / columns) % 3 * 3 + at % columns % 3]!;
     return { actual, expected };
   };
 }
 
+// At line i and place j: i + j mod 3.
+function sumsModulo3(lines: number, width: number): Float32Array<ArrayBuffer> {
+  const values = new Float32Array(lines * width);
+  for (let i = 0, at = 0; i < lines; i++) {
+    for (let j = 0; j < width; j++) values[at++] = (i + j) % 3;
+  }
+  return values;
+}
+
 /** Attention of queries that weigh all keys alike: the one at t gets the mean of the values, 0 to t. */
 export function attentionTrial(scale: number): Trial<AttentionVariant> {
-  const [batch, time, heads, headWidth] = [scale, 256, 4, scale > 1 ? 64 : 32];
+  const [batch, time, heads, headWidth] = scale > 1 ? [scale, 1024, 8, 64] : [1, 256, 4, 32];
   return (program, variant) => {
     const tensor = (name: string) => program.allocate(name, [batch, time, heads, headWidth]);
     const [q, k, v, out] = [tensor("q"), tensor("k"), tensor("v"), tensor("out")];

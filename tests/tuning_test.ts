@@ -101,10 +101,23 @@ Deno.test("what an adapter with 16 KB of workgroup memory chooses from compiles 
   device.destroy();
 });
 
+Deno.test("a trial product is right in both layouts, for every size of its sides", async () => {
+  using gpu = await Gpu.open();
+  for (const transposeB of [true, false]) {
+    using program = new Program(gpu, "trial");
+    const trial = productTrial({ rows: 5, columns: 11, depth: 7, transposeB });
+    const { actual, expected } = trial(program, buffer(1));
+    program.replay();
+    const values = [...await gpu.read(actual)];
+    assertEquals(values, values.map((_, i) => expected(i)));
+    assertEquals(expected(12), 1 + 4 + 0 + 1 + 4 + 0 + 1, "row 1, column 1, by hand");
+  }
+});
+
 Deno.test("the fastest way is the one that takes least time, and a wrong or refused one is none", async () => {
   using gpu = await Gpu.open();
   const kernels = gpu.adapter.kernels;
-  const shape = { rows: 64, columns: 64, depth: 64 };
+  const shape = { rows: 64, columns: 64, depth: 64, transposeB: true };
   const [fast, wrong, refused] = [buffer(2), buffer(3), buffer(4)];
   const trial = productTrial(shape);
   const chosen = await fastest([refused, wrong, fast], (program, variant) => {
