@@ -4,6 +4,7 @@
 import { Gpu, viewAlignment } from "../src/gpu/gpu.ts";
 import { kernel } from "../src/gpu/kernel.ts";
 import { f32, Program } from "../src/gpu/program.ts";
+import { runtimeOf } from "../src/gpu/runtime.ts";
 import { ScalarRing } from "../src/gpu/ring.ts";
 import { elements, type Tensor } from "../src/gpu/tensor.ts";
 import { assert, assertClose, assertEquals, assertRejects, assertThrows } from "./assert.ts";
@@ -314,6 +315,28 @@ Deno.test("elements multiplies a shape", () => {
   assertEquals(elements([]), 1);
   assertEquals(elements([2, 3, 4]), 24);
   assertClose(elements([5, 0]), 0, 0);
+});
+
+Deno.test("without an adapter each runtime says its own way to one, also where it has no navigator at all", async () => {
+  const versions = { node: "22.0.0", deno: "2.9.6" };
+  assertEquals(runtimeOf({ Deno: {}, process: { versions } }), "deno");
+  assertEquals(runtimeOf({ process: { versions } }), "node");
+  assertEquals(runtimeOf({ process: {} }), "browser", "as bundlers put it into pages");
+  assertEquals(runtimeOf({}), "browser");
+  assertEquals(runtimeOf(), "deno");
+  const globals = globalThis as { navigator?: unknown };
+  const { navigator } = globals;
+  for (const without of [undefined, {}, { gpu: { requestAdapter: () => Promise.resolve(null) } }]) {
+    Object.defineProperty(globals, "navigator", { value: without, configurable: true });
+    try {
+      await assertRejects(
+        () => Gpu.open(),
+        "Cannot use WebGPU: no adapter was found. Run `deno task",
+      );
+    } finally {
+      Object.defineProperty(globals, "navigator", { value: navigator, configurable: true });
+    }
+  }
 });
 
 Deno.test("a profile asks for no timestamp that nothing writes, for which a GPU would wait forever", async () => {

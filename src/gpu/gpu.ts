@@ -8,6 +8,7 @@ import { CannotError } from "../base/errors.ts";
 import { type KernelChoices, knownChoices } from "./choices.ts";
 import { compile, type Kernel } from "./kernel.ts";
 import { type RecordedPipeline, recordingDevice } from "./recording_device.ts";
+import { runtimeOf, waysToAnAdapter, whatToReport } from "./runtime.ts";
 import {
   byteLength,
   bytesPerElement,
@@ -111,13 +112,10 @@ export class Gpu {
     } = {},
   ): Promise<Gpu> {
     const { without = [] } = options;
-    const adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" });
+    const { gpu: webGpu } = globalThis.navigator as Navigator | undefined ?? {}; // Node 20 has neither
+    const adapter = await webGpu?.requestAdapter({ powerPreference: "high-performance" });
     if (!adapter) {
-      throw new CannotError(
-        "use WebGPU",
-        "no adapter was found",
-        "Run `deno task doctor`, which says how to get one on this system",
-      );
+      throw new CannotError("use WebGPU", "no adapter was found", waysToAnAdapter[runtimeOf()]);
     }
     const limits = Object.fromEntries(usefulLimits.map((name) => [name, adapter.limits[name]]));
     const features: string[] = [...adapter.features].filter((name) => !without.includes(name))
@@ -411,7 +409,7 @@ export class Gpu {
         ? `Use a smaller batch or model; ${
           megabytes(this.bytes)
         } are in use on ${this.adapter.name}`
-        : `If the message names a kernel, report it with the output of \`deno task doctor\``,
+        : `If the message names a kernel, report it with ${whatToReport[runtimeOf()]}`,
     );
   }
 }

@@ -8,6 +8,7 @@
 
 import { CannotError } from "../base/errors.ts";
 import { type Constants, expand, wordsOf } from "./directives.ts";
+import { runtimeOf, whatToReport } from "./runtime.ts";
 import type { ElementType } from "./tensor.ts";
 
 /** One entry point of a WGSL file, specialised by constants. */
@@ -127,7 +128,7 @@ export function compile(device: GPUDevice, kernel: Kernel): GPUComputePipeline {
     throw new CannotError(
       `compile kernel "${kernel.name}"`,
       (cause as Error).message,
-      "Report it with the output of `deno task doctor`",
+      `Report it with ${whatToReport[runtimeOf()]}`,
       { cause },
     );
   }

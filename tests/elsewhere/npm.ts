@@ -53,6 +53,13 @@ Deno.test({
       const { losses } = JSON.parse(said.trim().split("\n").at(-1)!);
       assertEquals(losses.length, 10);
       assert(losses.every(Number.isFinite) && losses[9] < 0.3 * losses[0], said);
+      const open =
+        `import { Gpu } from "@slung/slung"; await Gpu.open().catch((e) => console.log(e.message));`;
+      for (const flags of [[], ["--no-experimental-global-navigator"]]) { // Node 20 has no navigator
+        const args = [...flags, "--input-type=module", "--eval", open];
+        const refused = await run("node_modules/.bin/node", args, folder);
+        assert(refused.includes("install the package `webgpu`"), refused);
+      }
       const options = ["--noEmit", "--strict", "--module", "nodenext", "--target", "es2022"];
       const lib = ["--lib", "es2024,esnext.disposable,esnext.float16,dom"];
       await run("node_modules/.bin/tsc", [...options, ...lib, "npm_types.mts"], folder);
