@@ -6,7 +6,8 @@ import { boundedUnlikelihood, cappedUnlikelihood, entropyRaising } from "../src/
 import { evaluateTerm, type LossTerm } from "../src/slung/custom_loss.ts";
 import { crossEntropy, unlikelihood } from "../src/slung/objective.ts";
 import { inventedExample, riskyPhrases } from "../web/engine/example.ts";
-import { LabelFile, type LabelFilter } from "../web/engine/label_file.ts";
+import type { OffsetUnit } from "../src/data/offsets.ts";
+import { LabelFile, type LabelFilter, readLines } from "../web/engine/label_file.ts";
 import { exampleFrom, fragmentOf } from "../web/engine/link.ts";
 import {
   linesOfTexts,
@@ -185,6 +186,33 @@ Deno.test("every function with a derivative has the right one, since customLoss 
   );
 });
 
+const labelFile = (name: string, content: string, unit?: OffsetUnit) =>
+  new LabelFile(name, content.split("\n"), unit);
+
+Deno.test("a file is taken apart at its line ends alone, wherever its bytes are cut, without its byte order mark", async () => {
+  const read = (bytes: Uint8Array<ArrayBuffer>, size: number) => {
+    const parts = Array.from(
+      { length: Math.ceil(bytes.length / size) },
+      (_, i) => bytes.slice(i * size, (i + 1) * size),
+    );
+    return readLines({ name: "a.jsonl", content: ReadableStream.from(parts) });
+  };
+  for (const text of ["", "\n", "a", "a\n", "\n\n🙂\r\n\u2028b\n"]) {
+    for (const content of [text, `\ufeff${text}`]) {
+      for (const size of [1, 2, 1000]) {
+        const lines = await read(new TextEncoder().encode(content), size);
+        assertEquals(lines, text.split("\n"), JSON.stringify(content));
+      }
+    }
+  }
+  for (const bytes of [[0x61, 0xff, 0x0a], [0x0a, 0xe2, 0x82]]) {
+    await assertRejects(
+      () => read(Uint8Array.from(bytes), 2),
+      'Cannot open "a.jsonl": it is not UTF-8. Convert it',
+    );
+  }
+});
+
 Deno.test("a file of labels is corrected in each unit, and what nobody changed is written as it was", () => {
   const emoji = "🙂🙂 Mira é Oren";
   const name = { start: 5, end: 9 }; // in UTF-16
@@ -203,7 +231,7 @@ Deno.test("a file of labels is corrected in each unit, and what nobody changed i
       score: 0.5,
     });
     const odd = '{ "text" : "as it was",  "spans": [] }';
-    const file = new LabelFile(
+    const file = labelFile(
       "a.jsonl",
       `{"offsets":"${unit}"}\n${record}\n${odd}\n`,
     );
@@ -224,7 +252,7 @@ Deno.test("a file of labels is corrected in each unit, and what nobody changed i
         { start: otherStart, end: otherEnd, risk: possible },
       ],
     });
-    const again = new LabelFile("a.jsonl", file.save());
+    const again = labelFile("a.jsonl", file.save());
     assertEquals(again.at(0).spans, file.at(0).spans);
     file.set(0, [{ ...name, risk: high }]);
     assertEquals(file.changed, 0);
@@ -236,7 +264,7 @@ Deno.test("the unit that is chosen counts where a file says none, and a record's
   const text = "🙂 Mira";
   const plain = JSON.stringify({ text, spans: [[2, 6]] });
   const own = JSON.stringify({ text, spans: [[5, 9]], offsets: "utf8" });
-  const file = new LabelFile("a.jsonl", `${plain}\n${own}`, "codepoint");
+  const file = labelFile("a.jsonl", `${plain}\n${own}`, "codepoint");
   assertEquals([file.at(0), file.at(1)].map(({ spans }) => spans), [[
     span(3, 7),
   ], [span(3, 7)]]);
@@ -250,7 +278,7 @@ Deno.test("a file of labels is filtered by class, words, score and change; a bro
     { text: "nobody", spans: [], score: 0.1 },
     { text: "Oren ran", spans: [{ start: 0, end: 4, risk: "possible" }] },
   ].map((record) => JSON.stringify(record));
-  const file = new LabelFile("a.jsonl", [...records, "{broken"].join("\n\n"));
+  const file = labelFile("a.jsonl", [...records, "{broken"].join("\n\n"));
   const found = (filter: Partial<LabelFilter>) => {
     const all = { shows: "all", words: "", score: { from: 0, to: 1 } } as const;
     const passes = (index: number) => file.passes(index, { ...all, ...filter });
@@ -267,9 +295,9 @@ Deno.test("a file of labels is filtered by class, words, score and change; a bro
   assertEquals(found({ shows: "changed" }), [1]);
   assertEquals(found({ shows: "high" }), [0, 1, 3]);
   assertThrows(() => file.at(3), 'Cannot read "a.jsonl" line 7');
-  assertThrows(() => new LabelFile("a.jsonl", "\n"), 'Cannot open "a.jsonl"');
+  assertThrows(() => labelFile("a.jsonl", "\n"), 'Cannot open "a.jsonl"');
   assertThrows(
-    () => new LabelFile("a.jsonl", "[1]\n"),
+    () => labelFile("a.jsonl", "[1]\n"),
     "it is not a JSON object",
   );
 });

@@ -1,6 +1,6 @@
 // The label editor: a file from the disk, its texts as a list, one of them to be marked, and the file saved again.
 
-import { LabelFile, type LabelFilter } from "./engine/label_file.ts";
+import { LabelFile, type LabelFilter, readLines } from "./engine/label_file.ts";
 import { byId, download, h, inSlices, whenQuiet } from "./page/dom.ts";
 import { markedText, markStyles } from "./page/marked_text.ts";
 import { virtualList } from "./page/virtual_list.ts";
@@ -48,11 +48,9 @@ const chooser = h("input", {
       !confirm("Leave the changes that are not saved?")
     ) return;
     await attempt(async () => {
-      file = new LabelFile(
-        chosen.name,
-        await chosen.text(),
-        offsetUnits.find((each) => each === unit.value)!,
-      );
+      const { name } = chosen;
+      const lines = await readLines({ name, content: chosen.stream() });
+      file = new LabelFile(name, lines, offsetUnits.find((each) => each === unit.value)!);
       shown = new Uint32Array();
       list.show(0, 0);
       await filter();

@@ -18,6 +18,30 @@ export interface LabelFilter {
   score: { from: number; to: number };
 }
 
+/**
+ * Reads a file's lines as its bytes come, so that a page answers in between however long it is.
+ *
+ * @throws {CannotError} when it is not UTF-8, which would come back as something else.
+ */
+export async function readLines({ name, content }: {
+  name: string;
+  content: ReadableStream<Uint8Array<ArrayBuffer>>;
+}): Promise<string[]> {
+  const parts = content.pipeThrough(new TextDecoderStream("utf-8", { fatal: true })).getReader();
+  const lines = [""];
+  try {
+    for (let part = await parts.read(); !part.done; part = await parts.read()) {
+      const [first, ...others] = part.value.split("\n");
+      lines[lines.length - 1] += first!;
+      for (const line of others) lines.push(line);
+    }
+  } catch (cause) {
+    if (!(cause instanceof TypeError)) throw cause;
+    throw new CannotError(`open "${name}"`, "it is not UTF-8", "Convert it", { cause });
+  }
+  return lines;
+}
+
 /** An open file. */
 export class LabelFile {
   readonly #lines: readonly string[];
@@ -26,18 +50,19 @@ export class LabelFile {
   readonly #unit: OffsetUnit;
 
   /**
-   * Opens a file's content.
+   * Opens a file.
    *
+   * @param lines From {@linkcode readLines}.
    * @param unit What its offsets count where neither record nor file says so.
    * @throws {CannotError} when it holds nothing, or its first line is no JSON object.
    */
   constructor(
     readonly name: string,
-    content: string,
+    lines: readonly string[],
     unit: OffsetUnit = "utf16",
   ) {
-    this.#lines = content.replace(/^\ufeff/, "").split("\n");
-    const rows = [...this.#lines.keys()].filter((line) => this.#lines[line]!.trim() !== "");
+    this.#lines = lines;
+    const rows = [...lines.keys()].filter((line) => /\S/.test(lines[line]!));
     const first = rows.length > 0 ? this.#fields(rows[0]!) : undefined;
     const says = first && isOffsetsLine(first);
     this.#unit = says ? unitField(first, this.#where(rows[0]!)) : unit;
