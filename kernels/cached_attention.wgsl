@@ -37,7 +37,7 @@ fn attend(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let head = min(row_of(group, groups, lane), dims.batch * dims.heads - 1u);
+  let head = min(group.y * groups.x + group.x, dims.batch * dims.heads - 1u);
   let batch = head / dims.heads;
   let kv_head = head % dims.heads / (dims.heads / dims.kv_heads);
   let first_slot = batch * dims.capacity;

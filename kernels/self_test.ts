@@ -1,4 +1,4 @@
-// Does this adapter compute what it should? The kernels that a training step is made of, forward and backward, on small
+// Does this adapter compute what it should? The kernels that training and generating are made of, on small
 // random inputs, each against the plain float64 loops beside it. A driver that miscompiles one of them would otherwise
 // show as a model that learns a little worse. Sizes are odd on purpose: no tile, chunk or workgroup is full.
 
@@ -8,6 +8,7 @@ import { Program } from "../src/gpu/program.ts";
 import { elements, type Tensor } from "../src/gpu/tensor.ts";
 import { adamw } from "./adamw.ts";
 import { attentionBackward, attentionForward } from "./attention.ts";
+import { cachedAttention } from "./cached_attention.ts";
 import { matmul } from "./matmul.ts";
 import { normBackward, normForward } from "./norm.ts";
 import { noRow, selectiveLoss } from "./selective_loss.ts";
@@ -29,7 +30,7 @@ export interface KernelCheck {
 export const selfTestTolerance = 1e-4;
 
 /**
- * Runs the self-test: matmul, norm, attention, selective loss and AdamW.
+ * Runs the self-test: matmul, norm, attention, with a cache too, selective loss and AdamW.
  *
  * @throws {CannotError} when a kernel does not compile or run at all.
  */
@@ -96,20 +97,7 @@ class Bench {
 }
 
 const checks: Record<string, (bench: Bench) => Pair[]> = {
-  matmul(bench) {
-    const [rows, columns, depth] = [70, 67, 37];
-    const a = bench.normals("a", rows, depth);
-    const b = bench.normals("b", columns, depth);
-    const out = bench.zeros("out", rows, columns);
-    const sizes = { rows, columns, depth, transposeB: true };
-    matmul(bench.program, { a: a.tensor, b: b.tensor, out, ...sizes });
-    const expected = new Float64Array(rows * columns);
-    for (let i = 0; i < expected.length; i++) {
-      const row = Math.floor(i / columns) * depth, column = (i % columns) * depth;
-      for (let k = 0; k < depth; k++) expected[i]! += a.data[row + k]! * b.data[column + k]!;
-    }
-    return [[out, expected]];
-  },
+  matmul: (bench) => [product(bench, 70, 67, 37), product(bench, 3, 67, 301)],
 
   norm(bench) {
     const [height, width, epsilon] = [13, 70, 1e-5];
@@ -192,6 +180,43 @@ const checks: Record<string, (bench: Bench) => Pair[]> = {
       }
     }
     return [[out, want.out], [dq, want.dq], [dk, want.dk], [dv, want.dv]];
+  },
+
+  "cached attention"(bench) {
+    const [batch, heads, kvHeads, headWidth, capacity] = [3, 4, 2, 12, 75];
+    const positions = [0, 33, 74];
+    const q = bench.normals("q", batch, heads, headWidth);
+    const k = bench.normals("k", batch, kvHeads, headWidth);
+    const v = bench.normals("v", batch, kvHeads, headWidth);
+    const keys = bench.normals("keys", batch, capacity, kvHeads, headWidth);
+    const values = bench.normals("values", batch, capacity, kvHeads, headWidth);
+    const out = bench.zeros("out", batch, heads, headWidth);
+    cachedAttention(bench.program, {
+      ...{ batch, heads, kvHeads, headWidth, capacity, out },
+      ...{ q: q.tensor, k: k.tensor, v: v.tensor, keys: keys.tensor, values: values.tensor },
+      positions: bench.integers("positions", positions),
+    });
+    const want = new Float64Array(out.length);
+    for (let i = 0; i < batch * heads; i++) {
+      const sequence = Math.floor(i / heads), kvHead = Math.floor(i % heads * kvHeads / heads);
+      const position = positions[sequence]!;
+      const rowAt = (cached: Float32Array, fresh: Float32Array, j: number) =>
+        j === position
+          ? fresh.subarray((sequence * kvHeads + kvHead) * headWidth)
+          : cached.subarray(((sequence * capacity + j) * kvHeads + kvHead) * headWidth);
+      const scores = Array.from({ length: position + 1 }, (_, j) => {
+        const key = rowAt(keys.data, k.data, j);
+        let sum = 0;
+        for (let d = 0; d < headWidth; d++) sum += q.data[i * headWidth + d]! * key[d]!;
+        return Math.exp(sum / Math.sqrt(headWidth));
+      });
+      const total = scores.reduce((sum, score) => sum + score, 0);
+      scores.forEach((score, j) => {
+        const value = rowAt(values.data, v.data, j);
+        for (let d = 0; d < headWidth; d++) want[i * headWidth + d]! += score / total * value[d]!;
+      });
+    }
+    return [[out, want]];
   },
 
   "selective loss"(bench) {
@@ -296,6 +321,21 @@ const checks: Record<string, (bench: Bench) => Pair[]> = {
     return [[weight.tensor, expected]];
   },
 };
+
+// x · Wᵀ.
+function product(bench: Bench, rows: number, columns: number, depth: number): Pair {
+  const a = bench.normals("a", rows, depth);
+  const b = bench.normals("b", columns, depth);
+  const out = bench.zeros("out", rows, columns);
+  const sizes = { rows, columns, depth, transposeB: true };
+  matmul(bench.program, { a: a.tensor, b: b.tensor, out, ...sizes });
+  const expected = new Float64Array(rows * columns);
+  for (let i = 0; i < expected.length; i++) {
+    const row = Math.floor(i / columns) * depth, column = (i % columns) * depth;
+    for (let k = 0; k < depth; k++) expected[i]! += a.data[row + k]! * b.data[column + k]!;
+  }
+  return [out, expected];
+}
 
 function mapValues<Key extends string, From, To>(
   record: Record<Key, From>,

@@ -19,7 +19,12 @@ Deno.test({
     assertEquals(found.generated, 2 * 2 * 5);
     const here = await runOnAdapter();
     assert(found.features.includes("subgroups"), found.features.join());
-    const rowKernels = ["next_token.advance", "next_token.choose"]
+    const rowKernels = [
+      "cached_attention.append",
+      "cached_attention.attend",
+      "next_token.advance",
+      "next_token.choose",
+    ]
       .concat(["norm.backward", "norm.forward"])
       .concat(
         ["gather", "scatter", "score", "sum_by_class"].map((name) => `selective_loss.${name}`),

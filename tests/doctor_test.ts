@@ -21,6 +21,8 @@ const faults: { kernel: string; from: string; to: string }[] = [
   { kernel: "norm.backward", from: "- mean_g ", to: "" },
   { kernel: "attention.forward", from: "j >= lowest0 && j <= i0", to: "j <= i0" },
   { kernel: "attention.backward_keys", from: "j0 >= lowest && j0 <= i", to: "j0 >= lowest" },
+  { kernel: "cached_attention.attend", from: "score *= dims.scale", to: "score *= 1.0" },
+  { kernel: "cached_attention.append", from: "= k[id.x]", to: "= k[id.x] * 2.0" },
   {
     kernel: "selective_loss.score",
     from: "select(-q, Cell(1.0)",
@@ -62,7 +64,8 @@ Deno.test("doctor reports the adapter as JSON, with the permissions of its task 
   assert(report.adapter.name.length > 0 && report.ceilingGflops > 0 && report.backend.length > 0);
   assertEquals(
     report.kernels.map((check: { kernel: string; ok: boolean }) => [check.kernel, check.ok]),
-    ["matmul", "norm", "attention", "selective loss", "adamw"].map((kernel) => [kernel, true]),
+    ["matmul", "norm", "attention", "cached attention", "selective loss", "adamw"]
+      .map((kernel) => [kernel, true]),
   );
 });
 
