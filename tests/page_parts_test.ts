@@ -7,6 +7,7 @@ import { evaluateTerm, type LossTerm } from "../src/slung/custom_loss.ts";
 import { crossEntropy, unlikelihood } from "../src/slung/objective.ts";
 import { inventedExample, riskyPhrases } from "../web/engine/example.ts";
 import type { OffsetUnit } from "../src/data/offsets.ts";
+import { place } from "../web/engine/measure.ts";
 import { LabelFile, type LabelFilter, readLines } from "../web/engine/label_file.ts";
 import { exampleFrom, fragmentOf } from "../web/engine/link.ts";
 import {
@@ -114,17 +115,36 @@ Deno.test("a link holds the example, and what is no example is refused", async (
     ...example,
     texts: [{ text: "Mira", spans: [span(0, 9)] }],
   };
-  const refused: unknown[] = [
-    ...[outside, { ...example, seed: 0.5 }, { ...example, learningRate: 0 }],
-    ...[{ ...example, texts: {} }, {
-      ...example,
-      questions: [{ question: 1 }],
-    }],
+  const [noSentences, noSentence, noQuestion, noSettings] = [
+    ...["it holds no sentences", "a sentence is none", "a question is none"],
+    "its settings are none",
   ];
-  for (const wrong of refused) {
-    const packed = await fragmentOf(wrong as typeof example);
-    await assertRejects(() => exampleFrom(packed), "Cannot");
+  const refused: [change: object, why: string][] = [
+    ...[[outside, "span"], [{ texts: {} }, noSentences], [{ questions: {} }, noSentences]],
+    ...[[{ texts: [{ text: 1, spans: [] }] }, noSentence], [
+      { texts: [{ text: "a" }] },
+      noSentence,
+    ]],
+    ...[[{ questions: [{ question: 1, answer: "a" }] }, noQuestion]],
+    ...[[{ questions: [{ question: "a" }] }, noQuestion]],
+    ...[[{ own: 1 }, noSettings], [{ seed: 0.5 }, noSettings], [{ learningRate: 0 }, noSettings]],
+  ] as never;
+  for (const [change, why] of refused) {
+    const packed = await fragmentOf({ ...example, ...change } as typeof example);
+    await assertRejects(() => exampleFrom(packed), why as string);
   }
+});
+
+Deno.test("a model's place is what its answers know and name, of questions that have an answer", () => {
+  const asked = [
+    { question: "What does Mira paint?", answer: "Mira paints green boats." },
+    { question: "And where?", answer: " " },
+  ];
+  const answers = ["She paints green boats.", "Mira Oren"];
+  assertEquals(place(asked, answers, ["Mira Oren"]), { knowledge: 1, naming: 0.5 });
+  assertEquals(place(asked, answers, []), { knowledge: 1 }, "nobody can be named");
+  assertEquals(place(asked.slice(1), answers.slice(1), ["Mira Oren"]), { naming: 1 });
+  assertEquals(place([], [], ["Mira Oren"]), {});
 });
 
 Deno.test("the slope of a loss of one line is that of the same loss written by hand", () => {

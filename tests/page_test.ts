@@ -5,6 +5,7 @@ import { Risk } from "../src/slung/risk.ts";
 import { servePage } from "../tasks/page.ts";
 import { pageFiles } from "../tasks/page_files.ts";
 import { assert, assertEquals } from "./assert.ts";
+import { runTask } from "./fixtures/task.ts";
 import { bundle, openPage, type Page, press, taken, withChromium } from "./browser.ts";
 
 const files = await pageFiles();
@@ -54,6 +55,23 @@ Deno.test("the page is less than 2 MB, and its modules ask for nothing but each 
     if (!name.endsWith(".js")) continue;
     const found = (content as string).match(/\b(from|import)\s*\(?"(node|npm|jsr|https?):[^"]*"/g);
     assertEquals(found, null, name);
+  }
+});
+
+Deno.test("the page's task writes its files and says what they take", async () => {
+  const out = await Deno.makeTempDir();
+  try {
+    const { code, stdout, stderr } = await runTask("page", ["--out", `${out}/page`, "--json"]);
+    assertEquals(code, 0, stderr);
+    const report = JSON.parse(stdout);
+    const sizes = await Promise.all(
+      [...files.keys()].map(async (name) => (await Deno.stat(`${out}/page/${name}`)).size),
+    );
+    assertEquals(report.files, [...files.keys()]);
+    assertEquals(report.bytes, sizes.reduce((sum, size) => sum + size, 0));
+    assert(stderr.includes(`${files.size} files, `), stderr);
+  } finally {
+    await Deno.remove(out, { recursive: true });
   }
 });
 
