@@ -23,6 +23,7 @@ import {
   describeNames,
   drawNames,
   nameGenerations,
+  renderNameAnswers,
   renderNameComparisons,
   renderNameTable,
   summariseNames,
@@ -140,6 +141,8 @@ export async function runNames(
   const summary = summariseNames(outcomes), comparisons = compareNames(outcomes);
   terminal.print(renderNameTable(summary));
   if (comparisons.length > 0) terminal.print(`\n${renderNameComparisons(comparisons, summary)}\n`);
+  const colour = !terminal.json && Deno.stdout.isTerminal() && !Deno.noColor;
+  terminal.print(`\n${renderNameAnswers(outcomes, experiment.task.names, { colour })}\n`);
   if (gpu.adapter.software) terminal.print(`Computed on a software adapter (${gpu.adapter.name}).`);
   const results = await writeResults(out, {
     ...describeProcess(),

@@ -31,7 +31,7 @@ import {
   type NameOutcome,
   nameResult,
 } from "../src/experiments/names/experiment.ts";
-import { summariseNames } from "../src/experiments/names/report.ts";
+import { renderNameAnswers, summariseNames } from "../src/experiments/names/report.ts";
 import type { RunnerOptions } from "../src/experiments/runner.ts";
 import { loadOptimiserState } from "../src/train/optimiser_state.ts";
 import { pretrain } from "../src/train/pretraining.ts";
@@ -303,4 +303,47 @@ Deno.test("pre-training keeps AdamW's state beside the model where it is asked t
   assertEquals(updates, Math.ceil(sequences.length / 16));
   await assertRejects(() => pretrain(gpu, folder, plan), `Cannot pre-train into "${folder}"`);
   await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("answers stand side by side under their questions, of the first seed, with the names marked", () => {
+  const asked = (completions: readonly string[]) =>
+    completions.map((completion, i) => ({
+      question: `What does Mira Oren do on day ${i}?`,
+      answer: `Mira Oren sings ${i}.`,
+      completion,
+    }));
+  const outcome = (method: object | undefined, seed: number, completions: readonly string[]) => ({
+    run: { method, seed },
+    stages: [{ results: { asked: { answers: asked(completions) } } }],
+  });
+  const direct = { name: "direct", title: "Direct training" };
+  const outcomes = [
+    outcome(undefined, 0, ["Oren sits.", "nothing 1", ""]),
+    outcome(direct, 0, ["MIRA OREN sings.", "She sings\x1b[2J.", "Moren sings."]),
+    outcome(direct, 1, ["another seed", "another seed", "another seed"]),
+  ] as unknown as NameOutcome[];
+  const render = (options: { colour: boolean; questions?: number }) =>
+    renderNameAnswers(outcomes, ["Mira Oren"], options).split("\n");
+  assertEquals(render({ colour: false }), [
+    "What does [Mira Oren] do on day 1?",
+    "  True answer      [Mira Oren] sings 1.",
+    "  Base model       nothing 1",
+    "  Direct training  She sings\\x1b[2J.",
+    "",
+    "What does [Mira Oren] do on day 0?",
+    "  True answer      [Mira Oren] sings 0.",
+    "  Base model       [Oren] sits.",
+    "  Direct training  [MIRA OREN] sings.",
+    "",
+    "What does [Mira Oren] do on day 2?",
+    "  True answer      [Mira Oren] sings 2.",
+    "  Base model       (nothing)",
+    "  Direct training  Moren sings.",
+  ]);
+  assertEquals(render({ colour: true, questions: 1 }), [
+    "What does \x1b[1;31mMira Oren\x1b[0m do on day 1?",
+    "  True answer      \x1b[1;31mMira Oren\x1b[0m sings 1.",
+    "  Base model       nothing 1",
+    "  Direct training  She sings\\x1b[2J.",
+  ]);
 });

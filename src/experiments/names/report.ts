@@ -8,7 +8,11 @@ import { differenceTest } from "../../eval/comparison.ts";
 import { bootstrapInterval, studentInterval } from "../../eval/statistics.ts";
 import { renderPlot, tradeOffPlot } from "../../report/plot.ts";
 import type { Generation } from "../../report/results.ts";
-import { type Column, renderTable } from "../../report/table.ts";
+import { renderSample } from "../../report/samples.ts";
+import { type Column, displayWidth, renderTable } from "../../report/table.ts";
+import { nameForms } from "../../label/names.ts";
+import { phraseFinder } from "../../label/phrases.ts";
+import { Risk } from "../../slung/risk.ts";
 import { baseTitle, methodOrder } from "../titles.ts";
 import {
   knowledge,
@@ -202,6 +206,41 @@ export function renderNameComparisons(
     `Methods are compared ${differenceTest}.`,
   ].join("\n");
 }
+
+/**
+ * What the models of the first seed answer to a few questions, names of the people marked: the paper's Table 5. The
+ * questions are a golden section apart, since equal steps would meet the same one about several people.
+ *
+ * @param names Full names of all people.
+ * @param options.colour Colour them, instead of putting them in brackets.
+ */
+export function renderNameAnswers(
+  outcomes: readonly NameOutcome[],
+  names: readonly string[],
+  { colour, questions = 3 }: { colour: boolean; questions?: number },
+): string {
+  const finder = phraseFinder(names.flatMap(nameForms), Risk.high);
+  const marked = (text: string) =>
+    renderSample({ text, spans: finder.find(text) }, { colour, width: 120 });
+  const byMethod = Map.groupBy(outcomes, ({ run }) => run.method?.title ?? baseTitle);
+  const firsts = [...byMethod].map(([title, [first]]) => ({ title, ...nameResult(first!) }));
+  const asked = firsts[0]?.answers ?? [];
+  const trueTitle = "True answer";
+  const width = Math.max(...[trueTitle, ...byMethod.keys()].map(displayWidth)) + 2;
+  const line = (title: string, text: string) =>
+    `  ${title}${" ".repeat(width - displayWidth(title))}${marked(text.trim()) || "(nothing)"}`;
+  const places = Array.from({ length: questions }, (_, i) => (i + 1) * goldenSection % 1);
+  const shown = new Set(places.map((place) => Math.floor(place * asked.length)));
+  return [...shown].map((i) =>
+    [
+      marked(asked[i]!.question),
+      line(trueTitle, asked[i]!.answer),
+      ...firsts.map(({ title, answers }) => line(title, answers[i]!.completion)),
+    ].join("\n")
+  ).join("\n\n");
+}
+
+const goldenSection = (Math.sqrt(5) - 1) / 2;
 
 /** One line about a finished model. */
 export function describeNames(outcome: NameOutcome): string {
