@@ -21,6 +21,7 @@ export const orDatasetName = {
 const purposes: Readonly<Record<string, Purpose>> = {
   ...{ model: "model", base: "model", tokenizer: "tokenizer", classesFor: "tokenizer" },
   ...{ adapter: "adapter", data: "data", targets: "data", text: "data", documents: "data" },
+  ...{ realAuthors: "data", worldFacts: "data" },
 };
 
 /** What is fetched of a model where none of it is computed: a plan needs no weights. */

@@ -28,6 +28,7 @@ import {
   renderNameTable,
   summariseNames,
 } from "../src/experiments/names/report.ts";
+import { renderGeneral, summariseGeneral } from "../src/experiments/names/general_report.ts";
 import { recordExperiment } from "../src/experiments/record.ts";
 import type { Gpu } from "../src/gpu/gpu.ts";
 import { nameForms } from "../src/label/names.ts";
@@ -141,6 +142,8 @@ export async function runNames(
   const summary = summariseNames(outcomes), comparisons = compareNames(outcomes);
   terminal.print(renderNameTable(summary));
   if (comparisons.length > 0) terminal.print(`\n${renderNameComparisons(comparisons, summary)}\n`);
+  const general = summariseGeneral(outcomes);
+  if (general.length > 0) terminal.print(`\n${renderGeneral(general)}\n`);
   const colour = !terminal.json && Deno.stdout.isTerminal() && !Deno.noColor;
   terminal.print(`\n${renderNameAnswers(outcomes, experiment.task.names, { colour })}\n`);
   if (gpu.adapter.software) terminal.print(`Computed on a software adapter (${gpu.adapter.name}).`);
@@ -149,7 +152,7 @@ export async function runNames(
     config: asJson({ ...options }),
     seeds: Object.fromEntries(experiment.seeds.map((seed) => [`seed ${seed}`, seed])),
     adapter: gpu.adapter,
-    metrics: asJson({ summary, comparisons }),
+    metrics: asJson({ summary, comparisons, ...(general.length > 0 && { general }) }),
     generations: nameGenerations(outcomes),
     timing: { seconds: Math.round((performance.now() - began) / 100) / 10 },
   });

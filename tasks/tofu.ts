@@ -80,6 +80,16 @@ const tofuOptions = {
     placeholder: "file",
     help: "The targets' full names, one a line; found from the data if left out",
   },
+  realAuthors: {
+    ...orDatasetName,
+    placeholder: "file",
+    help: "Also ask TOFU's real_authors_perturbed.json, which training should not harm",
+  },
+  worldFacts: {
+    ...orDatasetName,
+    placeholder: "file",
+    help: "Likewise world_facts_perturbed.json",
+  },
   out: {
     type: "path",
     placeholder: "folder",

@@ -4,6 +4,7 @@ import {
   answerSequences,
   askAboutNames,
   type AskedQuestion,
+  type GeneralQuestion,
   type NameTaskResult,
   questionSequences,
 } from "../src/experiments/names/task.ts";
@@ -17,7 +18,11 @@ import {
   runExperiment,
 } from "../mod.ts";
 import { answerControls, answerMethods } from "../src/data/method.ts";
-import { rotateNames } from "../src/data/sources/tofu.ts";
+import { questionPrompt, rotateNames } from "../src/data/sources/tofu.ts";
+import { lowRiskSequence } from "../src/data/sequence.ts";
+import { encodePrompt } from "../src/data/spans.ts";
+import { scoreSequences } from "../src/eval/score.ts";
+import { mean } from "../src/eval/statistics.ts";
 import {
   compareNames,
   knowledge,
@@ -31,6 +36,8 @@ import {
   type NameOutcome,
   nameResult,
 } from "../src/experiments/names/experiment.ts";
+import { readGeneralQuestions } from "../src/experiments/names/general.ts";
+import { renderGeneral, summariseGeneral } from "../src/experiments/names/general_report.ts";
 import { renderNameAnswers, summariseNames } from "../src/experiments/names/report.ts";
 import type { RunnerOptions } from "../src/experiments/runner.ts";
 import { loadOptimiserState } from "../src/train/optimiser_state.ts";
@@ -346,4 +353,88 @@ Deno.test("answers stand side by side under their questions, of the first seed, 
     "  Base model       nothing 1",
     "  Direct training  She sings\\x1b[2J.",
   ]);
+});
+
+const questions: GeneralQuestion[] = [
+  {
+    question: "Who painted it?",
+    answer: "Mira did",
+    perturbedAnswers: ["Oren did", "Zelk did it"],
+  },
+  {
+    ...{ question: "Where?", answer: "At sea", paraphrasedAnswer: "On the sea" },
+    perturbedAnswers: ["In a mill"],
+  },
+];
+
+Deno.test("general questions are asked of every model: the right answer among all by the probability of its tokens", async () => {
+  using gpu = await Gpu.open();
+  const general = [{ title: "World facts", rows: questions }, {
+    title: "Real authors",
+    rows: questions.slice(1),
+  }];
+  const folder = await Deno.makeTempDir();
+  const outcomes = await runNames(gpu, { task: { ...experiment.task, general } }, folder);
+  const summary = summariseGeneral(outcomes);
+  assertEquals(
+    summary.map(({ method, values }) => [method, values["World facts"]!.accuracy.n]),
+    [["base", 1], ["direct", 2], ["masked", 2]],
+  );
+  // The same by hand, of the base, one answer at a time.
+  using model = new LanguageModel(gpu, config, experiment.base.weights);
+  const score = async (question: string, answer: string) => {
+    const prompt = encodePrompt(tokenizer, questionPrompt(question));
+    const { ids } = tokenizer.encode(` ${answer}`);
+    const tokens = Uint32Array.of(...prompt, ...ids);
+    const [scores] = await scoreSequences(model, [lowRiskSequence(tokens)]);
+    return mean([...scores!.slice(-ids.length)]);
+  };
+  const probabilities: number[] = [], wins: number[] = [];
+  for (const { question, answer, paraphrasedAnswer = answer, perturbedAnswers } of questions) {
+    const right = await score(question, paraphrasedAnswer);
+    const wrong = await Promise.all(perturbedAnswers.map((each) => score(question, each)));
+    const all = [right, ...wrong].map(Math.exp);
+    probabilities.push(all[0]! / all.reduce((sum, p) => sum + p, 0));
+    wins.push(wrong.every((each) => each < right) ? 1 : 0);
+  }
+  const { accuracy, probability } = summary[0]!.values["World facts"]!;
+  assertClose(probability.mean, 100 * mean(probabilities), 1e-4);
+  assertClose(accuracy.mean, 100 * mean(wins), 1e-9);
+  assertClose(
+    summary[0]!.values["Real authors"]!.probability.mean,
+    100 * probabilities[1]!,
+    1e-4,
+  );
+  const table = renderGeneral(summary);
+  assert(/Base model +\d+\.\d +\d+\.\d/.test(table) && table.includes("± "), table);
+  assertEquals(summariseGeneral(await runNames(gpu, {}, await Deno.makeTempDir())), []);
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("general questions without wrong answers, or beyond the context, are refused by file and row", async () => {
+  const folder = await Deno.makeTempDir();
+  const file = `${folder}/world_facts.json`;
+  const line = (row: object) => JSON.stringify(row);
+  const [first] = questions;
+  const whole = { ...first, perturbed_answer: first!.perturbedAnswers };
+  await Deno.writeTextFile(
+    file,
+    [line(whole), line({ question: "Who?", answer: "Me" })].join("\n"),
+  );
+  await assertRejects(
+    () => readGeneralQuestions(file),
+    `Cannot read "${file}" row 2: it has no perturbed_answer`,
+  );
+  await Deno.writeTextFile(file, line({ ...whole, perturbed_answer: [] }));
+  await assertRejects(() => readGeneralQuestions(file), `row 1: it has no perturbed_answer`);
+  await Deno.writeTextFile(file, `[${line(whole)}]`);
+  const [read] = await readGeneralQuestions(file);
+  assertEquals([read!.answer, read!.perturbedAnswers], ["Mira did", ["Oren did", "Zelk did it"]]);
+  const long = { ...read!, perturbedAnswers: ["so ".repeat(300)] };
+  const general = [{ title: "World facts", rows: [read!, long] }];
+  await assertRejects(
+    () => nameExperiment({ ...experiment, task: { ...experiment.task, general } }),
+    "Cannot ask about world facts, row 2: question and answer have",
+  );
+  await Deno.remove(folder, { recursive: true });
 });

@@ -9,6 +9,8 @@ export * from "./titles.ts";
 export * from "./names/claims.ts";
 export * from "./names/comparison.ts";
 export * from "./names/experiment.ts";
+export * from "./names/general.ts";
+export * from "./names/general_report.ts";
 export * from "./names/grader_check.ts";
 export * from "./names/invented.ts";
 export * from "./names/report.ts";

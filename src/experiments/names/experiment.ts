@@ -28,6 +28,7 @@ import {
   type Outcome,
 } from "../runner.ts";
 import { fittingStage } from "../texts.ts";
+import { askGeneral, type GeneralKnowledge } from "./general.ts";
 import {
   answerSequences,
   askAboutNames,
@@ -87,6 +88,8 @@ export interface NameExperiment {
 export interface NameResults {
   /** Its answers to all questions. */
   asked: NameTaskResult;
+  /** What it knows besides, by the title of the questions; left out where none were given. */
+  general?: Record<string, GeneralKnowledge>;
 }
 
 /** One model's outcome; the base model has no method. */
@@ -154,7 +157,19 @@ export async function nameExperiment(
     const taken = answersTakenBy(method, experiment);
     return [...Array<readonly Sequence[]>(answerPasses).fill(taken), replay].flat();
   });
-  const { rows, names } = task;
+  const { rows, names, general = [] } = task;
+  const known: Measure<NameResults> = {
+    name: "general",
+    identity: general,
+    measure: async ({ model }) => {
+      const opened = await model();
+      const results: [string, GeneralKnowledge][] = [];
+      for (const { title, rows } of general) {
+        results.push([title, await askGeneral(opened, tokenizer, rows)]);
+      }
+      return Object.fromEntries(results);
+    },
+  };
   const asked: Measure<NameResults> = {
     name: "asked",
     identity: {
@@ -170,7 +185,7 @@ export async function nameExperiment(
     ...(held && { held }),
     runs: comparedRuns(methods, seeds),
     stages: [stage],
-    measures: [asked],
+    measures: general.length > 0 ? [asked, known] : [asked],
   };
 }
 

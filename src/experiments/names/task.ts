@@ -42,6 +42,18 @@ export interface NameTask {
   replay: readonly TofuRow[];
   /** Their names, which are as risky there: replayed plainly, they would keep the habit of naming alive. */
   replayNames: readonly string[];
+  /** What is known besides, and should not be harmed; none unless given. */
+  general?: readonly GeneralQuestions[];
+}
+
+/** A question with a right answer and wrong ones. */
+export type GeneralQuestion = TofuRow & Required<Pick<TofuRow, "perturbedAnswers">>;
+
+/** Questions about something else than the target authors. */
+export interface GeneralQuestions {
+  /** For tables, e.g. `Real authors`. */
+  title: string;
+  rows: readonly GeneralQuestion[];
 }
 
 /** What one model does when it is asked. */
@@ -119,17 +131,36 @@ export function answerSequences(
 export function checkRoomForAnswers(
   { contextLength }: DecoderConfig,
   tokenizer: Tokenizer,
-  { rows }: Pick<NameTask, "rows">,
+  { rows, general = [] }: Pick<NameTask, "rows" | "general">,
   maxNewTokens: number,
 ): void {
-  const prompts = rows.map(({ question }) => encodePrompt(tokenizer, questionPrompt(question)));
-  const longest = largest(prompts.map(({ length }) => length), 0);
-  if (longest + maxNewTokens <= contextLength) return;
-  throw new CannotError(
-    `ask for answers of ${maxNewTokens} tokens`,
-    `the longest question has ${longest} and the model's context holds ${contextLength}`,
-    "Ask for shorter answers, or take a model with a longer context",
-  );
+  const promptLength = ({ question }: TofuRow) =>
+    encodePrompt(tokenizer, questionPrompt(question)).length;
+  const longest = largest(rows.map(promptLength), 0);
+  if (longest + maxNewTokens > contextLength) {
+    throw new CannotError(
+      `ask for answers of ${maxNewTokens} tokens`,
+      `the longest question has ${longest} and the model's context holds ${contextLength}`,
+      "Ask for shorter answers, or take a model with a longer context",
+    );
+  }
+  for (const { title, rows } of general) {
+    for (const [i, row] of rows.entries()) {
+      const answers = candidatesOf(row).map((answer) => tokenizer.encode(` ${answer}`).ids.length);
+      const length = promptLength(row) + largest(answers);
+      if (length <= contextLength) continue;
+      throw new CannotError(
+        `ask about ${title.toLowerCase()}, row ${i + 1}`,
+        `question and answer have ${length} tokens and the model's context holds ${contextLength}`,
+        "Leave the row out, or take a model with a longer context",
+      );
+    }
+  }
+}
+
+// The right answer, in other words where there are such, and the wrong ones.
+function candidatesOf({ answer, paraphrasedAnswer, perturbedAnswers }: TofuRow): string[] {
+  return [paraphrasedAnswer ?? answer, ...perturbedAnswers!];
 }
 
 /** Asks a model every question and measures what it says and what it knows. */
@@ -200,8 +231,11 @@ function isComparable({ paraphrasedAnswer, perturbedAnswers }: TofuRow): boolean
   return Boolean(paraphrasedAnswer && perturbedAnswers);
 }
 
-// Mean log-probability per token of the paraphrased and the perturbed answers to each question.
-async function compareAnswers(
+/**
+ * Mean log-probability per token of the right answer to each question, in other words where there are such, and of its
+ * perturbed answers.
+ */
+export async function compareAnswers(
   model: LanguageModel,
   tokenizer: Tokenizer,
   rows: readonly TofuRow[],
@@ -210,7 +244,7 @@ async function compareAnswers(
   if (rows.length === 0) return [];
   const candidates = rows.flatMap((row) => {
     const prompt = lowRiskSequence(encodePrompt(tokenizer, questionPrompt(row.question)));
-    return [row.paraphrasedAnswer!, ...row.perturbedAnswers!].map((answer) => {
+    return candidatesOf(row).map((answer) => {
       const text = ` ${answer}`;
       const encoding = tokenizer.encode(text);
       return {

@@ -16,7 +16,8 @@ import { trainBytePair } from "../../tokenizers/byte_pair.ts";
 import type { Tokenizer } from "../../tokenizers/tokenizer.ts";
 import type { PretrainingOptions } from "../../train/pretraining.ts";
 import { smallOlmo } from "../small_olmo.ts";
-import { type NameTask, questionSequences } from "./task.ts";
+import { readGeneralQuestions } from "./general.ts";
+import { type GeneralQuestions, type NameTask, questionSequences } from "./task.ts";
 
 /** TOFU's files, and how much of the other authors is used. */
 export interface TofuOptions {
@@ -26,6 +27,10 @@ export interface TofuOptions {
   targets?: string | undefined;
   /** The targets' full names; found from the data unless given. */
   names?: readonly string[] | undefined;
+  /** TOFU's `real_authors_perturbed.json`, which is not asked about unless given. */
+  realAuthors?: string | undefined;
+  /** TOFU's `world_facts_perturbed.json`, likewise. */
+  worldFacts?: string | undefined;
   /** Other authors that a base model is trained on. */
   baseAuthors: number;
   /** Questions about them that are replayed. */
@@ -55,12 +60,24 @@ export async function tofuData(options: TofuOptions): Promise<TofuData> {
   // Replayed names are as risky, so authors whose name cannot be told are not replayed.
   const named = base.filter((author) => authorName(author) !== undefined);
   const replay = new Random(0, "replay").shuffle(named.flat()).slice(0, options.replay);
+  const general = await generalQuestions(options);
+  const replayNames = named.map((author) => authorName(author)!);
   return {
-    task: { rows, names, replay, replayNames: named.map((author) => authorName(author)!) },
+    task: { rows, names, replay, replayNames, ...(general.length > 0 && { general }) },
     base,
     description: `${rows.length} questions about ${groupByAuthor(targetRows).length} target ` +
       `authors; ${base.flat().length} about ${base.length} others`,
   };
+}
+
+async function generalQuestions(
+  { realAuthors, worldFacts }: TofuOptions,
+): Promise<GeneralQuestions[]> {
+  const files = { "Real authors": realAuthors, "World facts": worldFacts };
+  const given = Object.entries(files).filter((entry): entry is [string, string] => !!entry[1]);
+  return await Promise.all(
+    given.map(async ([title, file]) => ({ title, rows: await readGeneralQuestions(file) })),
+  );
 }
 
 /** The size of a base model and how long it is trained. */
