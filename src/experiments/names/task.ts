@@ -53,6 +53,7 @@ export type GeneralQuestion = TofuRow & Required<Pick<TofuRow, "perturbedAnswers
 export interface GeneralQuestions {
   /** For tables, e.g. `Real authors`. */
   title: string;
+  /** In the order of their file. */
   rows: readonly GeneralQuestion[];
 }
 
