@@ -53,7 +53,7 @@ Deno.test("JSON is parsed down to 200 levels, whatever its strings hold", () => 
 Deno.test("bytes are given in the largest unit that there is one of", () => {
   assertEquals([0, 1, 1023, 1024, 1536, 2 ** 36, 5e17].map(describeBytes), [
     "0 bytes",
-    "1 bytes",
+    "1 byte",
     "1,023 bytes",
     "1 KiB",
     "1.5 KiB",

@@ -124,8 +124,13 @@ Deno.test("of several formats of the same weights one is wanted, and of tokenize
   assertEquals(wantedFiles(files, "data", { ...data, path: "a/e.txt" }), ["a/e.txt"]);
   assertThrows(
     () => wantedFiles(["a/e.txt"], "data", data),
-    "it has no .jsonl, .json, .csv or .parquet there",
+    "it has no .jsonl, .json, .csv or .parquet there, but a/e.txt",
   );
+  assertThrows(
+    () => wantedFiles(["b/e.jsonl"], "data", data),
+    "it has no such file or folder, but b/e.jsonl",
+  );
+  assertEquals(wantedFiles(["b.json"], "data", { ...data, path: "" }), ["b.json"]);
 });
 
 Deno.test("what a folder lacks is named: a shard of the index, a configuration, half of an adapter", async () => {

@@ -77,6 +77,13 @@ Deno.test("packing across documents puts EOS between them, fills every sequence 
   const documents = [document([1, 2, 3, eos], [1, 2, 3, 1]), document([4, 5, eos], [1, 1, 1])];
   const packed = packDocuments(documents, { length: 3, acrossDocuments: true });
   assertEquals(packed, [document([1, 2, 3], [1, 2, 3]), document([eos, 4, 5], [1, 1, 1])]);
+  const two = packDocuments(documents, { length: 2, acrossDocuments: true });
+  assertEquals(two.map(({ tokens }) => [...tokens]), [[1, 2], [3, eos], [4, 5]]);
+  assertThrows(
+    () => packDocuments(documents, { length: 1, acrossDocuments: true }),
+    "Choose a length of at least 2",
+  );
+  assertEquals(packDocuments([], { length: 2, acrossDocuments: true }).length, 0);
   const streamed = mixed("masked", { acrossDocuments: true });
   assert(streamed.sequences.every(({ tokens }) => tokens.length === 8));
   assertEquals(streamed.sequences.length, Math.floor(150 / 8) + Math.floor(50 / 8));

@@ -34,6 +34,8 @@ import {
   inventedTask,
   nameAxes,
   nameExperiment,
+  summariseNames,
+  summariseToxicity,
   toxicityExperiment,
 } from "../src/experiments/mod.ts";
 import { runExperiment } from "../src/experiments/runner.ts";
@@ -278,7 +280,12 @@ Deno.test("what notebooks call refuses misspelt options and names before anythin
     [() => of(inventedTask)({ seeds: 1 }, 0), 'Perhaps you meant "seed"'],
     [() => of(nameExperiment)({ ...planned, seed: [0] }), 'Perhaps you meant "seeds"'],
     [() => of(nameExperiment)({ ...planned, training }), 'Perhaps you meant "training.epochs"'],
-    [() => of(toxicityExperiment)({ ...planned, seed: [0] }), 'option "clean" is missing'],
+    [() => of(toxicityExperiment)({ seed: [0] }), 'Perhaps you meant "seeds"'],
+    [() => of(toxicityExperiment)({ base: {} }), 'option "tokenizer" is missing'],
+    [() => of(summariseNames)({ outcomes: [] }), "Give them as runExperiment"],
+    [() => of(summariseNames)([{ stages: [{ results: { toxicity: {} } }] }]), "not its outcomes"],
+    [() => of(summariseToxicity)([{ stages: [{ results: { asked: {} } }] }]), "not its outcomes"],
+    [() => of(summariseToxicity)([], "tunned"), 'Give one of "trained", "tuned"'],
     [() => of(labelTexts)([], "x.jsonl", {}, { onTexts: () => {} }), 'Perhaps you meant "onText"'],
     [() => of(inventedMachines)(0, 13), "at least 1 and at most 12"],
     [() => of(inventedNotes)([], 1), "there are no machines"],

@@ -13,6 +13,7 @@ import { type Column, displayWidth, renderTable } from "../../report/table.ts";
 import { nameForms } from "../../label/names.ts";
 import { phraseFinder } from "../../label/phrases.ts";
 import { Risk } from "../../slung/risk.ts";
+import { expectOutcomes } from "../outcomes.ts";
 import { baseTitle, methodOrder } from "../titles.ts";
 import {
   knowledge,
@@ -69,8 +70,13 @@ export interface NameSummary {
   overPeople: Record<QuestionMeasure, Interval | null>;
 }
 
-/** Sums outcomes up over seeds, in the order in which methods first appear. */
+/**
+ * Sums outcomes up over seeds, in the order in which methods first appear.
+ *
+ * @throws {CannotError} when something else is given, e.g. the experiment itself or outcomes of another one.
+ */
 export function summariseNames(outcomes: readonly NameOutcome[]): NameSummary[] {
+  expectOutcomes(outcomes, "name", "asked");
   const groups = Map.groupBy(outcomes, ({ run }) => run.method?.name ?? "base");
   const people = outcomes.length > 0 ? peopleOf(outcomes) : [];
   return [...groups].map(([method, group]) => {

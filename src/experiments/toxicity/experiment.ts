@@ -1,7 +1,15 @@
 // The paper's main experiment (section 4) for the runner, as a function of its data: from one base model, continual
 // pre-training on a stream with risky documents under every method, and instruction tuning after it where there are chats.
 
-import { checkOptions, listOf, number, object, required, seedNumber } from "../../base/options.ts";
+import {
+  checkOptions,
+  listOf,
+  number,
+  object,
+  required,
+  seedNumber,
+  text,
+} from "../../base/options.ts";
 import { CannotError } from "../../base/errors.ts";
 import { repeatEpoch } from "../../data/epochs.ts";
 import type { Method } from "../../data/method.ts";
@@ -97,26 +105,13 @@ export interface StreamTraining {
 /**
  * Makes an experiment of it, for `runExperiment`.
  *
- * @throws {CannotError} when the evaluation cannot be done, or the model has no room for control tokens.
+ * @throws {CannotError} for an unknown or missing key, when the evaluation cannot be done, or the model has no room for control tokens.
  */
 export async function toxicityExperiment(
   experiment: ToxicityExperiment,
 ): Promise<Experiment<ToxicityResults>> {
+  checkExperiment(experiment);
   const { base, tokenizer, held, evaluation, tuning, measures = [] } = experiment;
-  const { clean, risky, mixing, training, methods, seeds, amounts } = experiment;
-  // What prepares documents gives more than is read here, so only what is missing is looked for.
-  checkOptions(
-    "plan a toxicity experiment",
-    { base, tokenizer, clean, risky, mixing, training, methods, seeds, amounts, evaluation },
-    {
-      ...{ base: required(object), tokenizer: required(object), clean: required(object) },
-      ...{ risky: required(object), mixing: required(object), training: required(object) },
-      methods: required(listOf(object)),
-      seeds: required(listOf(seedNumber)),
-      amounts: required(listOf(number({ min: 0 }))),
-      evaluation: required(object),
-    },
-  );
   checkEvaluation(evaluation, tokenizer, base);
   const controlTokens = controlTokensOf(experiment);
   return {
@@ -133,6 +128,30 @@ export async function toxicityExperiment(
       ...measures as unknown as Measure<ToxicityResults>[],
     ],
   };
+}
+
+// Prepared data is spread into it with its remarks and its shards, which are not read here.
+function checkExperiment(
+  experiment: ToxicityExperiment & { remarks?: readonly string[]; shards?: Disposable },
+): void {
+  checkOptions("plan a toxicity experiment", experiment, {
+    base: required(object),
+    tokenizer: required(object),
+    clean: required(object),
+    risky: required(object),
+    mixing: required(object),
+    training: required(object),
+    methods: required(listOf(object)),
+    seeds: required(listOf(seedNumber)),
+    amounts: required(listOf(number({ min: 0 }))),
+    evaluation: required(object),
+    optimiserState: object,
+    held: object,
+    tuning: object,
+    measures: listOf(object),
+    remarks: listOf(text),
+    shards: object,
+  });
 }
 
 function plannedRuns({ methods, seeds, amounts }: ToxicityExperiment): Run[] {

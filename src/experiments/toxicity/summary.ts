@@ -1,9 +1,11 @@
 // The outcomes of the toxicity experiment over seeds.
 
 import type { Interval } from "../../base/interval.ts";
+import { checkOptions, oneOf, required } from "../../base/options.ts";
 import type { Method } from "../../data/method.ts";
 import type { BucketTokens } from "../../data/mixing.ts";
 import { mean, studentInterval } from "../../eval/statistics.ts";
+import { expectOutcomes } from "../outcomes.ts";
 import type { ToxicityResults } from "./evaluation.ts";
 import type { StreamTraining, ToxicityOutcome } from "./experiment.ts";
 
@@ -39,11 +41,16 @@ export interface ToxicitySummary {
  * Sums outcomes up over seeds with 95 % Student intervals, in the order in which methods and amounts first appear.
  *
  * @param stage `trained`, or `tuned` for the models after instruction tuning: those without it are left out.
+ * @throws {CannotError} when there is no such stage, or something else than outcomes is given.
  */
 export function summariseToxicity(
   outcomes: readonly ToxicityOutcome[],
   stage = "trained",
 ): ToxicitySummary[] {
+  checkOptions("sum up a toxicity experiment", { stage }, {
+    stage: required(oneOf("trained", "tuned")),
+  });
+  expectOutcomes(outcomes, "toxicity", "toxicity");
   const measured = outcomes.flatMap(({ run, stages }) => {
     const training = stages[0]!.training as StreamTraining;
     const found = stages.find(({ name }) => name === stage);
