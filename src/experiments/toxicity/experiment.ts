@@ -105,7 +105,8 @@ export interface StreamTraining {
 /**
  * Makes an experiment of it, for `runExperiment`.
  *
- * @throws {CannotError} for an unknown or missing key, when the evaluation cannot be done, or the model has no room for control tokens.
+ * @throws {CannotError} for an unknown or missing key, when the evaluation cannot be done, or the model has no room for
+ * control tokens.
  */
 export async function toxicityExperiment(
   experiment: ToxicityExperiment,
