@@ -7,7 +7,7 @@ import { rowLanes, spread } from "./grid.ts";
 import cached_attention from "./cached_attention.wgsl" with { type: "text" };
 import rows from "./rows.wgsl" with { type: "text" };
 
-const mostLanes = 64;
+const mostVectors = 64; // of a head: lanes that share one add up a vector of the output each
 
 /** Records storing the step's k and v in the cache and `out = attention(q, cache)`. */
 export function cachedAttention(
@@ -32,7 +32,7 @@ export function cachedAttention(
   const { batch, heads, kvHeads, headWidth, capacity, positions, keys, values } = request;
   const { q, k, v, out } = request;
   const vectors = headWidth / 4;
-  const lanes = rowLanes(program.gpu, vectors <= mostLanes ? program.gpu.lanesPerRow : 1);
+  const lanes = rowLanes(program.gpu, vectors <= mostVectors ? program.gpu.lanesPerRow : 1);
   const source = { rows, cached_attention };
   const constants = { D4: vectors, ...lanes };
   const types = { Stored: q.type };

@@ -112,6 +112,10 @@ const variants: Record<string, { variant: MatmulVariant; size: [number, number, 
     },
     size: [67, 60, 33],
   },
+  "a depth that invocations share": {
+    variant: { memory: "buffer", rows: 8, columnBlocks: 1, lanes: 32 },
+    size: [11, 37, 261],
+  },
   "textures": {
     variant: { memory: "texture", rowBlocks: 4, columnBlocks: 3, lines: 2 },
     size: [140, 36, 68],
@@ -126,6 +130,7 @@ for (const [name, { variant, size: [rows, columns, depth] }] of Object.entries(v
   testHalves(`products from ${name} of any mixture of f16 and f32 agree with float64`, async () => {
     using gpu = await Gpu.open();
     for (const { transposeA, transposeB, reference } of Object.values(layouts)) {
+      if ("lanes" in variant && !transposeB) continue; // it takes what is stored along the depth
       const a = half("a", rows * depth), b = half("b", depth * columns);
       const addend = half("addend", rows * columns);
       const shape = { rows, columns, depth, transposeA, transposeB, variant };
@@ -295,33 +300,40 @@ for (const variant of attentionVariants) {
   });
 }
 
-testHalves("attention against a cache in f16 agrees with float64", async () => {
-  using gpu = await Gpu.open();
-  const [B, H, G, D] = [3, 4, 2, 8];
-  const q = half("q", B, H, D), k = half("k", B, G, D), v = half("v", B, G, D);
-  const old = { k: half("old k", B, 1, G, D), v: half("old v", B, 1, G, D) };
-  // Two positions: one that is in the cache and one that is appended.
-  const cache = (first: ArrayLike<number>) =>
-    halves({
-      shape: [B, 2, G, D],
-      data: Float32Array.from(
-        { length: 2 * B * G * D },
-        (_, i) =>
-          i % (2 * G * D) < G * D ? first[Math.floor(i / (2 * G * D)) * G * D + i % (G * D)]! : NaN,
-      ),
-    });
-  const { out, keys, values } = await launch(gpu, {
-    ...{ q, k, v, keys: cache(old.k.data), values: cache(old.v.data), out: empty(B, H, D) },
-    positions: integers(new Uint32Array(B).fill(1)),
-  }, (program, tensors) => {
-    cachedAttention(program, {
-      ...{ batch: B, heads: H, kvHeads: G, headWidth: D, capacity: 2 },
-      ...tensors,
-    });
-  });
-  const expected = slow.attention(q.data, keys, values, { B, T: 1, H, G, D, S: 2 });
-  assertClose(out, expected.out, rounded, "out");
-});
+for (const lanesPerRow of [1, 64] as const) {
+  testHalves(
+    `attention against a cache in f16 agrees with float64 (${lanesPerRow} lanes per row)`,
+    async () => {
+      using gpu = await Gpu.open({ lanesPerRow });
+      const [B, H, G, D] = [3, 4, 2, 8];
+      const q = half("q", B, H, D), k = half("k", B, G, D), v = half("v", B, G, D);
+      const old = { k: half("old k", B, 1, G, D), v: half("old v", B, 1, G, D) };
+      // Two positions: one that is in the cache and one that is appended.
+      const cache = (first: ArrayLike<number>) =>
+        halves({
+          shape: [B, 2, G, D],
+          data: Float32Array.from(
+            { length: 2 * B * G * D },
+            (_, i) =>
+              i % (2 * G * D) < G * D
+                ? first[Math.floor(i / (2 * G * D)) * G * D + i % (G * D)]!
+                : NaN,
+          ),
+        });
+      const { out, keys, values } = await launch(gpu, {
+        ...{ q, k, v, keys: cache(old.k.data), values: cache(old.v.data), out: empty(B, H, D) },
+        positions: integers(new Uint32Array(B).fill(1)),
+      }, (program, tensors) => {
+        cachedAttention(program, {
+          ...{ batch: B, heads: H, kvHeads: G, headWidth: D, capacity: 2 },
+          ...tensors,
+        });
+      });
+      const expected = slow.attention(q.data, keys, values, { B, T: 1, H, G, D, S: 2 });
+      assertClose(out, expected.out, rounded, "out");
+    },
+  );
+}
 
 testHalves(
   "the loss of f16 hidden states agrees with float64, its gradients times the loss scale",
