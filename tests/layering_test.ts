@@ -103,6 +103,7 @@ Deno.test("the import graph is really read, and leads to nothing outside these r
     { file: "src/gpu/choices.ts", typeOnly: false },
     { file: "src/gpu/kernel.ts", typeOnly: false },
     { file: "src/gpu/recording_device.ts", typeOnly: false },
+    { file: "src/gpu/runtime.ts", typeOnly: false },
     { file: "src/gpu/tensor.ts", typeOnly: false },
   ]);
   assertEquals(graph.get("src/gpu/ring.ts")!.map(({ typeOnly }) => typeOnly), [true, true]);
