@@ -127,7 +127,7 @@ const marks: Readonly<
 
 /** Knowledge against naming, one path for each model, its last point large and named. */
 export function knowledgePicture(looks: readonly Look[]): string {
-  const [width, height, left, right, top, bottom] = [480, 360, 62, 24, 24, 48];
+  const [width, height, left, right, top, bottom] = [480, 360, 74, 24, 24, 48];
   const x = (share: number) => left + share * (width - left - right);
   const y = (share: number) => top + (1 - share) * (height - top - bottom);
   const grid = [0, 0.25, 0.5, 0.75, 1].flatMap((share) => [
