@@ -35,7 +35,9 @@ export function configOf({ width, layers, vocabulary, time }: Sizes): DecoderCon
 }
 
 /** Rows of random tokens, all of them learned. */
-export function randomBatch({ rows, time, vocabulary }: Sizes): Batch {
+export function randomBatch(
+  { rows, time, vocabulary }: Pick<Sizes, "rows" | "time" | "vocabulary">,
+): Batch {
   const random = new Random(0, "tokens");
   const sequences = Array.from(
     { length: rows },

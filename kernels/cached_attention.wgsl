@@ -37,6 +37,7 @@ fn attend(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
+  // Without row_of, which reads the lane: all invocations of a workgroup have to wait equally often.
   let head = min(group.y * groups.x + group.x, dims.batch * dims.heads - 1u);
   let batch = head / dims.heads;
   let kv_head = head % dims.heads / (dims.heads / dims.kv_heads);

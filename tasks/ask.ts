@@ -7,11 +7,12 @@ import { Gpu } from "../src/gpu/gpu.ts";
 import { generate } from "../src/model/generate.ts";
 import { openModel } from "../src/model/pretrained.ts";
 import { defineCommand, runCommand } from "../src/report/command_line.ts";
-import { renderSample } from "../src/report/samples.ts";
+import { renderTitledSample } from "../src/report/samples.ts";
 import { displayWidth } from "../src/report/table.ts";
 import type { RiskSpan } from "../src/slung/risk.ts";
 import { decodeContinuation } from "../src/tokenizers/tokenizer.ts";
 import { modelsOf, openRunFolder, type RunModel } from "./run_folder.ts";
+import { hasColours } from "./shared.ts";
 
 const command = defineCommand({
   name: "ask",
@@ -54,20 +55,17 @@ const command = defineCommand({
     const prompt = plain || !run.experiment
       ? question
       : run.experiment.prompt.replace("{question}", () => question);
-    const colour = Deno.stdout.isTerminal() && !Deno.noColor;
-    const width = Math.max(...models.map(({ title }) => displayWidth(title)));
+    const colour = hasColours(Deno.stdout);
+    const titleWidth = Math.max(...models.map(({ title }) => displayWidth(title)));
     using gpu = await Gpu.open();
     const answers = [];
     for (const model of models) {
       const text = await answer(gpu, model, prompt, tokens);
       const spans = run.risky?.(text) ?? [];
       answers.push({ model: model.folder, title: model.title, text, risky: said(text, spans) });
-      const shown = renderSample({ text: text.trim(), spans: run.risky?.(text.trim()) ?? [] }, {
-        colour,
-        width: Infinity,
-      });
-      const gap = " ".repeat(width - displayWidth(model.title) + 2);
-      terminal.print(`${model.title}${gap}${shown === "" ? "(nothing)" : shown}`);
+      const sample = { text: text.trim(), spans: run.risky?.(text.trim()) ?? [] };
+      const options = { colour, width: Infinity, titleWidth };
+      terminal.print(renderTitledSample(model.title, sample, options));
     }
     return { run: path, question, prompt, adapter: gpu.adapter.name, answers };
   },

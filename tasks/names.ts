@@ -35,7 +35,7 @@ import { nameForms } from "../src/label/names.ts";
 import type { Terminal } from "../src/report/command_line.ts";
 import { writeResults } from "../src/report/results.ts";
 import type { Options, Values } from "../src/report/options.ts";
-import { asJson, runWithProgress, seedsOption } from "./shared.ts";
+import { asJson, hasColours, runWithProgress, seedsOption } from "./shared.ts";
 import { adjustableSteps, chosenFitting, largestStep } from "./training_options.ts";
 
 /** The methods that both tasks know. */
@@ -144,7 +144,7 @@ export async function runNames(
   if (comparisons.length > 0) terminal.print(`\n${renderNameComparisons(comparisons, summary)}\n`);
   const general = summariseGeneral(outcomes);
   if (general.length > 0) terminal.print(`\n${renderGeneral(general)}\n`);
-  const colour = !terminal.json && Deno.stdout.isTerminal() && !Deno.noColor;
+  const colour = !terminal.json && hasColours(Deno.stdout);
   terminal.print(`\n${renderNameAnswers(outcomes, experiment.task.names, { colour })}\n`);
   if (gpu.adapter.software) terminal.print(`Computed on a software adapter (${gpu.adapter.name}).`);
   const results = await writeResults(out, {

@@ -235,9 +235,14 @@ export async function readConfig(model: string): Promise<DecoderConfig> {
   return (await openModelFiles(model)).config;
 }
 
+/** Whether what is written to a stream may be coloured. */
+export function hasColours(stream: { isTerminal(): boolean }): boolean {
+  return stream.isTerminal() && !Deno.noColor;
+}
+
 /** Shows texts with what is risky in them: the first ones that hold something risky. */
 export function showSamples(texts: readonly RiskyText[], count: number, terminal: Terminal): void {
-  const colour = Deno.stderr.isTerminal() && !Deno.noColor;
+  const colour = hasColours(Deno.stderr);
   const risky = texts.filter(({ spans }) => spans.some(({ risk }) => risk > Risk.low));
   for (const text of risky.slice(0, count)) terminal.note(`  ${renderSample(text, { colour })}`);
 }

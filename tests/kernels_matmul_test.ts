@@ -2,7 +2,7 @@
 // around those tiles and its vectors of 4. The gradients of a product are the other two layouts, so they are covered.
 
 import { candidates } from "../kernels/candidates.ts";
-import { matmul } from "../kernels/matmul.ts";
+import { matmul, type MatmulRequest } from "../kernels/matmul.ts";
 import {
   assumedChoices,
   describeMatmul,
@@ -103,6 +103,31 @@ const variants: [string, MatmulVariant][] = [
   ["textures in panels", { ...texture, panelBytes: 1 }],
 ];
 
+/** Records a product with an addend and an accumulating one, and compares both after some replays with float64. */
+async function assertProduct(
+  gpu: Gpu,
+  shape: Omit<MatmulRequest, "a" | "b" | "out">,
+  reference: typeof matmulNT,
+  replays: number,
+): Promise<void> {
+  const { rows, columns, depth } = shape;
+  const { a, b } = operands(rows, columns, depth);
+  const addend = normals("addend", rows * columns);
+  const { out, sum } = await launch(
+    gpu,
+    { a, b, addend, out: filled(NaN, rows * columns), sum: filled(1, rows * columns) },
+    (program, { a, b, addend, out, sum }) => {
+      matmul(program, { a, b, out, addend, ...shape });
+      matmul(program, { a, b, out: sum, ...shape, accumulate: true });
+    },
+    replays,
+  );
+  const expected = reference(a.data, b.data, { N: rows, K: depth, M: columns });
+  assertClose(out, expected.map((value, i) => value + addend.data[i]!), 2e-6, "with addend");
+  const accumulated = expected.map((value) => replays * value + 1);
+  assertClose(sum, accumulated, (1 + replays) * 1e-6, `accumulated ${replays} times`);
+}
+
 for (const [name, variant] of new Map(variants)) {
   Deno.test(`every layout agrees with float64, with an addend and accumulating: ${name}`, async () => {
     using gpu = await Gpu.open();
@@ -110,62 +135,30 @@ for (const [name, variant] of new Map(variants)) {
       // Wide and tall, around tiles of 128 × 12 and 12 × 128; a texture's last row is not full.
       for (const [rows, columns, depth] of [[140, 36, 68], [20, 260, 132], [67, 61, 33]] as const) {
         if (variant.memory === "texture" && depth % 4 !== 0) continue; // a texel holds four floats
-        const { a, b } = operands(rows, columns, depth);
-        const addend = normals("addend", rows * columns);
         const shape = { rows, columns, depth, transposeA, transposeB, variant };
-        const { out, sum } = await launch(
-          gpu,
-          { a, b, addend, out: filled(NaN, rows * columns), sum: filled(1, rows * columns) },
-          (program, { a, b, addend, out, sum }) => {
-            matmul(program, { a, b, out, addend, ...shape });
-            matmul(program, { a, b, out: sum, ...shape, accumulate: true });
-          },
-          2,
-        );
-        const expected = reference(a.data, b.data, { N: rows, K: depth, M: columns });
-        assertClose(out, expected.map((value, i) => value + addend.data[i]!), 2e-6, "with addend");
-        assertClose(sum, expected.map((value) => 2 * value + 1), 3e-6, "accumulated twice");
+        await assertProduct(gpu, shape, reference, 2);
       }
     }
   });
 }
 
-const { few } = candidates({
-  adapter: { name: "a GPU", software: false, limits },
-  readsTextures: true,
-});
+const card = { name: "a GPU", software: false, limits };
+const { few } = candidates({ adapter: card, readsTextures: true });
+// Around the rows and columns of a workgroup, and a depth that its lanes share once, more often, and not evenly.
+const fewSizes = [[1, 5, 3], [3, 36, 260], [9, 67, 1030], [33, 8, 512]] as const;
 
 for (const variant of few) {
   Deno.test(`few rows or columns agree with float64, with an addend and accumulating: ${describeMatmul(variant)}`, async () => {
     using gpu = await Gpu.open();
-    // Around the rows and columns of a workgroup, and a depth that its lanes share once, more often, and not evenly.
-    for (
-      const [rows, columns, depth] of [[1, 5, 3], [3, 36, 260], [9, 67, 1030], [
-        33,
-        8,
-        512,
-      ]] as const
-    ) {
-      const { a, b } = operands(rows, columns, depth);
-      const addend = normals("addend", rows * columns);
+    for (const [rows, columns, depth] of fewSizes) {
       const shape = { rows, columns, depth, transposeB: true, variant };
-      const { out, sum } = await launch(
-        gpu,
-        { a, b, addend, out: filled(NaN, rows * columns), sum: filled(1, rows * columns) },
-        (program, { a, b, addend, out, sum }) => {
-          matmul(program, { a, b, out, addend, ...shape });
-          matmul(program, { a, b, out: sum, ...shape, accumulate: true });
-        },
-      );
-      const expected = matmulNT(a.data, b.data, { N: rows, K: depth, M: columns });
-      assertClose(out, expected.map((value, i) => value + addend.data[i]!), 2e-6, "with addend");
-      assertClose(sum, expected.map((value) => value + 1), 2e-6, "accumulated");
+      await assertProduct(gpu, shape, matmulNT, 1);
     }
   });
 }
 
 Deno.test("a GPU takes the variant that suits a product's size and layout, on either side of each threshold", async () => {
-  const { matmul: choices } = assumedChoices({ name: "a GPU", software: false, limits });
+  const { matmul: choices } = assumedChoices(card);
   using gpu = await Gpu.open({ kernels: { matmul: choices } });
   const tiles = ({ rowBlocks, columnBlocks, across, down, depthStep }: TiledVariant) => ({
     ...{ ROW_BLOCKS: rowBlocks, COLUMN_BLOCKS: columnBlocks },

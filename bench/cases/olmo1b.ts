@@ -2,8 +2,6 @@
 // prompts at once. Its weights are random, which changes neither time nor memory.
 
 import { generate, LanguageModel, objective, presets, Random } from "../../mod.ts";
-import { lowRiskSequence } from "../../src/data/sequence.ts";
-import { packSequences } from "../../src/data/packing.ts";
 import { elements } from "../../src/gpu/tensor.ts";
 import type { ModelSource } from "../../src/model/model.ts";
 import { parameterShapes } from "../../src/model/parameter_shapes.ts";
@@ -15,6 +13,7 @@ import { estimateStep } from "../../src/train/estimate.ts";
 import { adder, type Bench, type Section, table, timeUnderCeiling } from "../case.ts";
 import { ours } from "../peers/ours.ts";
 import type { Measurement } from "../results.ts";
+import { randomBatch } from "../small_decoder.ts";
 
 const config = presets.olmo1B;
 const time = config.contextLength;
@@ -96,14 +95,10 @@ async function timeSteps(bench: Bench, shape: StepShape) {
   using trainer = new Trainer(model, {
     ...{ rows, time, recompute, objective: objective("unlikelihood"), optimiser: olmoOptimiser },
   });
-  const random = new Random(0, "tokens");
-  const tokens = () =>
-    Uint32Array.from({ length: time + 1 }, () => random.below(config.vocabularySize));
-  const sequences = Array.from({ length: rows }, () => lowRiskSequence(tokens()));
-  const { batches } = packSequences(sequences, { rows, time });
+  const batch = randomBatch({ rows, time, vocabulary: config.vocabularySize });
   const losses: number[] = [];
   const run = async (times: number) => {
-    for (let i = 0; i < times; i++) trainer.step(losses.length + i, batches, 1e-4);
+    for (let i = 0; i < times; i++) trainer.step(losses.length + i, [batch], 1e-4);
     losses.push(...(await trainer.drain()).map(({ loss }) => loss));
   };
   const { timings, ceilingGflops } = await timeUnderCeiling(bench, [

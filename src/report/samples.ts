@@ -3,6 +3,7 @@
 import type { RiskSpan } from "../slung/risk.ts";
 import { Risk } from "../slung/risk.ts";
 import { colours, printable } from "./printable.ts";
+import { displayWidth } from "./table.ts";
 
 /** How a sample is shown. */
 export interface SampleOptions {
@@ -43,6 +44,19 @@ export function renderSample(
     at = high;
   }
   return shown + printable(text.slice(at, end)) + (end < text.length ? "…" : "");
+}
+
+/** The same behind a title, for several below each other; an empty text is said to be one. */
+export function renderTitledSample(
+  title: string,
+  sample: { text: string; spans: readonly RiskSpan[] },
+  { titleWidth, ...options }: SampleOptions & {
+    /** Columns of the longest title. */
+    titleWidth: number;
+  },
+): string {
+  const gap = " ".repeat(titleWidth - displayWidth(title) + 2);
+  return `${title}${gap}${renderSample(sample, options) || "(nothing)"}`;
 }
 
 function wholeCharacter(text: string, at: number): number {

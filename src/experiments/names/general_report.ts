@@ -6,6 +6,7 @@ import { renderTable } from "../../report/table.ts";
 import { baseTitle } from "../titles.ts";
 import type { NameOutcome } from "./experiment.ts";
 import type { GeneralKnowledge } from "./general.ts";
+import { plusMinus } from "./report.ts";
 
 /** One row of the table, over seeds. */
 export interface GeneralSummary {
@@ -45,7 +46,7 @@ export function summariseGeneral(outcomes: readonly NameOutcome[]): GeneralSumma
 export function renderGeneral(summary: readonly GeneralSummary[]): string {
   const sets = Object.keys(summary[0]?.values ?? {});
   const cell = ({ n, mean, low, high }: Interval) =>
-    n > 1 ? `${mean.toFixed(1)} ± ${((high - low) / 2).toFixed(1)}` : mean.toFixed(1);
+    n > 1 ? plusMinus(mean, (high - low) / 2) : mean.toFixed(1);
   const rows = summary.map(({ title, values }) => ({
     method: title,
     ...Object.fromEntries(sets.flatMap((set) => [

@@ -8,7 +8,7 @@ import { differenceTest } from "../../eval/comparison.ts";
 import { bootstrapInterval, studentInterval } from "../../eval/statistics.ts";
 import { renderPlot, tradeOffPlot } from "../../report/plot.ts";
 import type { Generation } from "../../report/results.ts";
-import { renderSample } from "../../report/samples.ts";
+import { renderSample, renderTitledSample } from "../../report/samples.ts";
 import { type Column, displayWidth, renderTable } from "../../report/table.ts";
 import { nameForms } from "../../label/names.ts";
 import { phraseFinder } from "../../label/phrases.ts";
@@ -158,7 +158,8 @@ export function nameCell(
   return plusMinus(value.mean, (interval.high - interval.low) / 2);
 }
 
-function plusMinus(mean: number, half: number): string {
+/** A mean and half of its interval, to a tenth. */
+export function plusMinus(mean: number, half: number): string {
   return `${signed(mean)} ± ${half.toFixed(1)}`;
 }
 
@@ -226,20 +227,20 @@ export function renderNameAnswers(
   { colour, questions = 3 }: { colour: boolean; questions?: number },
 ): string {
   const finder = phraseFinder(names.flatMap(nameForms), Risk.high);
-  const marked = (text: string) =>
-    renderSample({ text, spans: finder.find(text) }, { colour, width: 120 });
+  const sample = (text: string) => ({ text, spans: finder.find(text) });
+  const options = { colour, width: 120 };
   const byMethod = Map.groupBy(outcomes, ({ run }) => run.method?.title ?? baseTitle);
   const firsts = [...byMethod].map(([title, [first]]) => ({ title, ...nameResult(first!) }));
   const asked = firsts[0]?.answers ?? [];
   const trueTitle = "True answer";
-  const width = Math.max(...[trueTitle, ...byMethod.keys()].map(displayWidth)) + 2;
+  const titleWidth = Math.max(...[trueTitle, ...byMethod.keys()].map(displayWidth));
   const line = (title: string, text: string) =>
-    `  ${title}${" ".repeat(width - displayWidth(title))}${marked(text.trim()) || "(nothing)"}`;
+    `  ${renderTitledSample(title, sample(text.trim()), { ...options, titleWidth })}`;
   const places = Array.from({ length: questions }, (_, i) => (i + 1) * goldenSection % 1);
   const shown = new Set(places.map((place) => Math.floor(place * asked.length)));
   return [...shown].map((i) =>
     [
-      marked(asked[i]!.question),
+      renderSample(sample(asked[i]!.question), options),
       line(trueTitle, asked[i]!.answer),
       ...firsts.map(({ title, answers }) => line(title, answers[i]!.completion)),
     ].join("\n")
