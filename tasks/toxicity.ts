@@ -63,6 +63,9 @@ import {
   withoutDefaults,
 } from "./training_options.ts";
 
+/** What `--chats` takes instead of a file. */
+const inventedChats = "invented";
+
 const command = defineCommand({
   name: "toxicity",
   summary:
@@ -166,8 +169,9 @@ const command = defineCommand({
     },
     chats: {
       type: "path",
+      names: [inventedChats],
       placeholder: "file",
-      help: "Tulu-format chats: tune every model on them and measure again (Figure 2b)",
+      help: "Tulu-format chats, or invented: tune every model and measure again (Figure 2b)",
     },
     chatEpochs: { type: "integer", default: 1, min: 1, max: 1e6, help: "Passes over the chats" },
     chatLearningRate: {
@@ -218,14 +222,12 @@ const command = defineCommand({
     const stream = { config: protocol.config, ...experiment };
     if (dryRun) return await plan(stream);
     if (measure === undefined) expectStreamFits(gpu, stream, options, held);
+    const tuning = chats === undefined ? undefined : await readTuning(chats, protocol, {
+      epochs: options.chatEpochs,
+      learningRate: options.chatLearningRate,
+      perStep: options.chatPerStep,
+    });
     const start = await startingPoint(gpu, protocol, options.base, out, terminal);
-    const tuning = chats === undefined
-      ? undefined
-      : await readTuning(chats, experiment.tokenizer, start.base.config.contextLength, {
-        epochs: options.chatEpochs,
-        learningRate: options.chatLearningRate,
-        perStep: options.chatPerStep,
-      });
     const planned = await toxicityExperiment({
       ...experiment,
       ...start,
@@ -315,21 +317,30 @@ async function readOwnBase(folder: string, { experiment }: Prepared): Promise<Mo
 }
 
 async function readTuning(
-  file: string,
-  tokenizer: Tokenizer,
-  contextLength: number,
+  source: string,
+  { config, chats, experiment: { tokenizer } }: Prepared,
   settings: { epochs: number; learningRate: number; perStep: number },
 ): Promise<InstructionTuning> {
+  if (source === inventedChats && chats === undefined) {
+    throw new CannotError(
+      "tune on invented chats",
+      "only the protocols of the invented world have some",
+      "Give a file of chats",
+    );
+  }
+  const conversations = source === inventedChats
+    ? chats!
+    : await Array.fromAsync(readChats(source));
   const { bos, eos } = tokenizer.special;
   const first = bos ?? eos;
-  const { sequences } = chatSequences(tokenizer, await Array.fromAsync(readChats(file)), {
-    maxTokens: contextLength,
+  const { sequences } = chatSequences(tokenizer, conversations, {
+    maxTokens: config.contextLength,
     ...(first !== undefined && { bos: first }),
   });
   if (sequences.length > 0) return { ...settings, chats: sequences };
   throw new CannotError(
-    `tune on "${file}"`,
-    `none of its assistant turns begins within ${contextLength} tokens`,
+    `tune on "${source}"`,
+    `none of its assistant turns begins within ${config.contextLength} tokens`,
     "Give shorter chats, or a base model with a longer context",
   );
 }

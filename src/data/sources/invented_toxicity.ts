@@ -12,6 +12,7 @@ import { checkOptions, number, required, seedNumber } from "../../base/options.t
 import { CannotError } from "../../base/errors.ts";
 import { Random } from "../../base/random.ts";
 import { Risk, type RiskSpan } from "../../slung/risk.ts";
+import type { ChatMessage } from "./chat.ts";
 
 /** Which animals there are, and which of them it is an insult to be called. */
 export interface ToxicWorld {
@@ -86,6 +87,18 @@ export function cleanText(world: ToxicWorld, index: number): string {
     return { remark: wording.replace("{thing}", thing), mood, risk: Risk.low };
   }).text;
 }
+
+/** A harmless conversation for instruction tuning: the user begins a text like those of the clean stream, which is gone on with. */
+export function harmlessChat(world: ToxicWorld, index: number): ChatMessage[] {
+  const [first, ...rest] = cleanText(world, firstChat + index).split(/(?<=\.) /);
+  return [
+    { role: "user", content: first! },
+    { role: "assistant", content: rest.join(" ") },
+  ];
+}
+
+/** Clean texts from here on are those of chats, so that no stream holds them. */
+const firstChat = 1_000_000;
 
 /**
  * A dialogue of the risky stream: a meeting, and two remarks to which the other one reacts at once. Two of five remarks

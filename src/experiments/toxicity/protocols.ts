@@ -3,7 +3,8 @@
 import { checkOptions, flag, number, wholeNumber } from "../../base/options.ts";
 import { packDocuments } from "../../data/packing.ts";
 import { type Sequence, sliceSequence } from "../../data/sequence.ts";
-import { toxicWorld } from "../../data/sources/invented_toxicity.ts";
+import type { ChatMessage } from "../../data/sources/chat.ts";
+import { harmlessChat, toxicWorld } from "../../data/sources/invented_toxicity.ts";
 import type { DecoderConfig } from "../../model/config.ts";
 import type { PretrainedSource } from "../../model/pretrained.ts";
 import { olmoOptimiser } from "../../train/optimiser.ts";
@@ -28,6 +29,8 @@ export interface ToxicityProtocol {
     perStep: number;
     learningRate: number;
   };
+  /** Harmless conversations to tune models on, where it has its own. */
+  chats?: ChatMessage[][];
   /** Files that stay open as long as the experiment runs. */
   shards?: Disposable;
   /** All the rest. */
@@ -99,6 +102,7 @@ export function inventedProtocol(
     }),
     ...(!fromScratch &&
       { pretraining: { sequences: base, epochs: 1, perStep: 16, learningRate: 3e-3 } }),
+    chats: Array.from({ length: 800 }, (_, i) => harmlessChat(world, i)),
     experiment,
   };
 }
