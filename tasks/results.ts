@@ -1,9 +1,9 @@
 // deno task results: writes the tables of the README anew from docs/results/, where the numbers of runs are kept.
-// deno task results --keep runs/demo --as demo: keeps those of a run there first.
+// deno task results --keep runs/demo --as demo: keeps those of a run there first, with its figures.
 // deno task results --grader path/to/tofu/full.jsonl: checks the offline grader on TOFU's answers, and keeps that.
 
 import { CannotError } from "../src/base/errors.ts";
-import { readText, writeFolder } from "../src/base/files.ts";
+import { exists, readText, writeFolder } from "../src/base/files.ts";
 import { defineCommand, runCommand } from "../src/report/command_line.ts";
 import { checkGrader, type GraderCheck } from "../src/experiments/names/grader_check.ts";
 import { tofuData } from "../src/experiments/names/tofu.ts";
@@ -35,7 +35,7 @@ const command = defineCommand({
       const results = await readResults(keep);
       const { mtime } = await Deno.stat(`${keep}/results.json`);
       const kept = { ...keptOf(results, mtime ?? new Date()), ...(note !== undefined && { note }) };
-      if (!hasTable(kept)) {
+      if (!hasTable(as!, kept)) {
         const why = "it has no table of methods: it is of another task, or of an earlier version";
         throw new CannotError(
           `keep the results of "${keep}"`,
@@ -53,7 +53,11 @@ const command = defineCommand({
       ([name, results]) =>
         [`docs/results/${name}.json`, `${JSON.stringify(results, null, 2)}\n`] as const,
     );
-    await writeFolder(pathOf("").slice(0, -1), new Map([...kept, ["README.md", after]]));
+    const figures = keep === undefined ? [] : await figuresOf(keep, as!);
+    await writeFolder(
+      pathOf("").slice(0, -1),
+      new Map([...kept, ...figures, ["README.md", after]]),
+    );
     const changed = after !== before;
     terminal.print(changed ? "The tables of README.md are new." : "README.md is as it was.");
     return { changed };
@@ -63,6 +67,16 @@ const command = defineCommand({
 export default command;
 
 if (import.meta.main) await runCommand(command);
+
+// The figures that a run has drawn, by where they are kept.
+async function figuresOf(run: string, name: string): Promise<[string, string][]> {
+  const drawn = ["tradeoff.svg", "tradeoff-tuned.svg", "scaling.svg"];
+  const figures = await Promise.all(drawn.map(async (figure): Promise<[string, string][]> => {
+    const path = `${run}/${figure}`;
+    return await exists(path) ? [[`docs/results/${name}-${figure}`, await readText(path)]] : [];
+  }));
+  return figures.flat();
+}
 
 async function graderResults(data: string): Promise<KeptResults<GraderCheck>> {
   const { task } = await tofuData({ data, baseAuthors: 1, replay: 0 });

@@ -12,18 +12,28 @@ import {
   toxicityClaimCells,
   toxicityClaims,
 } from "../src/experiments/toxicity/claims.ts";
+import { mainAmount } from "../src/experiments/toxicity/summary.ts";
 import { keptCaption, type KeptResults, readKept } from "../src/report/kept_results.ts";
 import { nameMethods } from "./names.ts";
 import { type Column, renderMarkdownTable } from "../src/report/table.ts";
 
 /** The files of docs/results, without their ending. */
-export const keptNames = ["demo", "tofu", "toxicity-invented", "toxicity-comments"] as const;
+export const keptNames = [
+  "demo",
+  "tofu",
+  "toxicity-invented",
+  "toxicity-comments",
+  "toxicity-comments-amounts",
+] as const;
+type KeptName = (typeof keptNames)[number];
 
-/** Whether results have what the tables of experiments are made from. */
-export function hasTable({ metrics }: KeptResults<unknown>): boolean {
-  const { summary, comparisons } = (metrics ?? {}) as Partial<KeptNames>;
+/** Whether results have what a table of the README is made from. */
+export function hasTable(name: KeptName, { metrics }: KeptResults<unknown>): boolean {
+  const { summary, comparisons } = (metrics ?? {}) as Partial<KeptNames | KeptToxicity>;
+  const nameOf = (method: unknown): unknown =>
+    name.startsWith("toxicity") ? (method as { name?: unknown } | undefined)?.name : method;
   return Array.isArray(comparisons) && Array.isArray(summary) &&
-    summary.every((row) => typeof row?.method === "string");
+    summary.every((row) => typeof nameOf(row?.method) === "string");
 }
 
 /**
@@ -34,11 +44,12 @@ export function hasTable({ metrics }: KeptResults<unknown>): boolean {
 export async function readmeTables(
   anew: ReadonlyMap<string, KeptResults<unknown>> = new Map(),
 ): Promise<Map<string, string>> {
-  const read = async <Metrics>(name: typeof keptNames[number] | "grader") =>
+  const read = async <Metrics>(name: KeptName | "grader") =>
     (anew.get(name) ?? await readKept(pathOf(`docs/results/${name}.json`))) as KeptResults<Metrics>;
   const demo = await read<KeptNames>("demo"), tofu = await read<KeptNames>("tofu");
   const invented = await read<KeptToxicity>("toxicity-invented");
   const comments = await read<KeptToxicity>("toxicity-comments");
+  const amounts = await read<KeptToxicity>("toxicity-comments-amounts");
   const grader = await read<GraderCheck>("grader");
   return new Map([
     ["demo", withCaption(nameTable(demo.metrics, demoColumns), demo)],
@@ -46,7 +57,13 @@ export async function readmeTables(
     ["grader", withCaption(graderTable(grader.metrics), grader)],
     ["tofu", withCaption(nameTable(tofu.metrics, tofuColumns), tofu)],
     ["toxicity-invented", withCaption(toxicityTable(invented.metrics, inventedColumns), invented)],
+    ["toxicity-invented-amounts", toxicityTable(invented.metrics, inventedColumns, "amounts")],
+    ["toxicity-invented-tuned", toxicityTable(invented.metrics.tuned!, inventedColumns)],
     ["toxicity-comments", withCaption(toxicityTable(comments.metrics, commentColumns), comments)],
+    [
+      "toxicity-comments-amounts",
+      withCaption(toxicityTable(amounts.metrics, commentColumns, "amounts"), amounts),
+    ],
     [
       "claims-names",
       claimTable(nameClaims, {
@@ -58,7 +75,7 @@ export async function readmeTables(
       "claims-toxicity",
       claimTable(toxicityClaims, {
         "invented world": toxicityClaimCells(invented.metrics),
-        "real comments": toxicityClaimCells(comments.metrics),
+        "real comments": toxicityClaimCells(comments.metrics, amounts.metrics),
       }),
     ],
   ]);
@@ -161,14 +178,26 @@ const commentColumns: ToxicityColumns = {
   auroc: { title: "probe AUROC" },
 };
 
-function toxicityTable({ summary }: KeptToxicity, shown: ToxicityColumns): string {
+/** @param which All rows of methods at several amounts of risky data, or those of every method at the main one. */
+function toxicityTable(
+  { summary }: Pick<KeptToxicity, "summary">,
+  shown: ToxicityColumns,
+  which: "main" | "amounts" = "main",
+): string {
   const measures = Object.entries(shown) as [ToxicityMeasure, { title: string; unit?: "%" }][];
   const columns: Column<Cells>[] = [
     { key: "method" },
+    ...(which === "amounts"
+      ? [{ key: "amount", title: "risky data", align: "right" } as const]
+      : []),
     ...measures.map(([key, column]) => ({ key, ...column, align: "right" } as const)),
   ];
-  const rows = summary.map((row): Cells => ({
+  const main = mainAmount(summary.map(({ amount }) => amount));
+  const isShown = ({ amount }: { amount: number }) =>
+    which === "amounts" ? amount > 0 : amount === main || amount === 0;
+  const rows = summary.filter(isShown).map((row): Cells => ({
     method: row.method.title,
+    amount: `× ${row.amount}`,
     ...Object.fromEntries(
       measures.map(([key, { unit }]) => [key, interval(row[key], unit ? 100 : 1, unit ? 1 : 3)]),
     ),
@@ -180,7 +209,9 @@ function toxicityTable({ summary }: KeptToxicity, shown: ToxicityColumns): strin
     const values = summary.flatMap((row) => row[key] ? [row[key].mean] : []);
     const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
     const others = Object.fromEntries(measures.map(([measure]) => [measure, "–"]));
-    return values.length === 0 ? [] : [{ ...others, method, auroc: mean.toFixed(3) }];
+    return values.length === 0 || which === "amounts"
+      ? []
+      : [{ ...others, method, auroc: mean.toFixed(3) }];
   });
   return renderMarkdownTable(columns, [...rows, ...controls]);
 }

@@ -10,7 +10,6 @@ import { recordExperiment } from "../src/experiments/record.ts";
 import { filteringMethods, paperMethods, streamMethods } from "../src/data/method.ts";
 import { chatSequences, readChats } from "../src/data/sources/chat.ts";
 import type { Tokenizer } from "../src/tokenizers/tokenizer.ts";
-import { compareToxicity } from "../src/experiments/toxicity/comparison.ts";
 import {
   type InstructionTuning,
   type ToxicityExperiment,
@@ -20,9 +19,9 @@ import {
   describeToxicity,
   renderToxicityTables,
   toxicityGenerations,
+  toxicityMetrics,
   writeToxicityFigures,
 } from "../src/experiments/toxicity/report.ts";
-import { summariseToxicity } from "../src/experiments/toxicity/summary.ts";
 import { dolmaStream } from "../src/experiments/toxicity/protocols.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
 import { initialise } from "../src/model/initialise.ts";
@@ -261,19 +260,19 @@ const command = defineCommand({
     if (gpu.adapter.software) {
       terminal.print(`Computed on a software adapter (${gpu.adapter.name}).`);
     }
-    const summary = summariseToxicity(outcomes);
+    const metrics = toxicityMetrics(outcomes);
     const results = await writeResults(out, {
       ...describeProcess(),
       config: asJson(options),
       seeds: Object.fromEntries(options.seeds.map((seed) => [`seed ${seed}`, Number(seed)])),
       adapter: gpu.adapter,
-      metrics: asJson({ summary, comparisons: compareToxicity(outcomes), remarks }),
+      metrics: asJson({ ...metrics, remarks }),
       generations: toxicityGenerations(outcomes),
       timing: { seconds: Math.round((performance.now() - began) / 100) / 10 },
     });
     const figures = await writeToxicityFigures(out, outcomes, title);
     terminal.print(`Everything is in ${results}, every run in ${figures.join(", ")}`);
-    return { summary, results, figures };
+    return { ...metrics, results, figures };
   },
 });
 

@@ -13,7 +13,7 @@ import {
 } from "../src/report/kept_results.ts";
 import { type Json, type Results, writeResults } from "../src/report/results.ts";
 import { runTask } from "./fixtures/task.ts";
-import { hasTable, readmeTables } from "../tasks/results_tables.ts";
+import { hasTable, keptNames, readmeTables } from "../tasks/results_tables.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "./assert.ts";
 
 const root = new URL("../", import.meta.url);
@@ -45,7 +45,7 @@ Deno.test("every cell of the README's tables of results is that of the kept resu
 });
 
 Deno.test("a table of results names its command, seeds and date", async () => {
-  for (const name of ["demo", "tofu", "toxicity-invented", "toxicity-comments"]) {
+  for (const name of keptNames) {
     const kept = await readKept(new URL(`docs/results/${name}.json`, root).pathname);
     const caption = (await readmeTables()).get(name)!.replaceAll("\n", " ");
     assert(caption.includes(`\`${kept.command}\`, seed`), caption);
@@ -114,8 +114,8 @@ Deno.test("a claim holds where all its pairs differ as it says, and one that dif
     alike: { difference: interval(2, 3), separates: false },
     single: { difference: interval(2, 0, 1), separates: null },
   } as Record<string, { difference: ReturnType<typeof interval>; separates: boolean | null }>;
-  const verdict = (...pairs: ReturnType<typeof pair>[]) =>
-    judgeClaim({ says: "", paper: "", pairs }, (first) => found[first]).verdict;
+  const verdict = (...differences: ReturnType<typeof pair>[]) =>
+    judgeClaim({ says: "", paper: "", differences }, ({ first }) => found[first]).verdict;
   assertEquals(verdict(pair("more", 1)), "holds");
   assertEquals(verdict(pair("more", -1)), "reversed");
   assertEquals(verdict(pair("less", -1), pair("more", 1)), "holds");
@@ -165,6 +165,39 @@ Deno.test("claims take the tested comparison where there is one, whichever way r
     cellOf([], "Unlikelihood SLUNG understands more than the toxic baseline"),
     "not measured",
   );
+  const cellsOf = (...kept: Parameters<typeof toxicityClaimCells>) => (start: string) =>
+    toxicityClaimCells(...kept)[toxicityClaims.findIndex((claim) => claim.says.startsWith(start))];
+  const summary = [0.5, 1].flatMap((amount) =>
+    ["toxic", "masked", "unlikelihood"].map((name, i) => ({
+      ...{ method: method(name), amount },
+      toxicity: interval(0.4 * amount - 0.1 * i, 0.01),
+    }))
+  );
+  const change = (name: string, beyond: string | undefined, on: "toxicity" | "auroc") => ({
+    ...{ method: method(name), on, ...(beyond && { beyond: method(beyond) }) },
+    ...{ difference: interval(0.2, 0.1), p: 0, adjusted: 0.001, separates: true },
+  });
+  const byAmount = [change("toxic", undefined, "auroc"), change("masked", "toxic", "toxicity")];
+  byAmount.push(change("masked", undefined, "auroc"));
+  const amounts = { summary, comparisons: [], byAmount };
+  const byTuning = ["control", "low_risk", "toxic", "masked", "unlikelihood"]
+    .map((name) => change(name, undefined, "auroc"));
+  const tuned = { summary: summary.slice(3), comparisons: [], byTuning };
+  for (const cell of [cellsOf(amounts), cellsOf({ summary: [], comparisons: [] }, amounts)]) {
+    assertEquals(cell("With more toxic data"), "holds (+0.200 ± 0.100; +0.200 ± 0.100)");
+    assertEquals(cell("and the toxic baseline's toxicity grows"), "reversed (−0.200 ± 0.100)");
+    assertEquals(cell("With little toxic data"), "holds (−0.100 ± 0.020; −0.200 ± 0.020)");
+    assertEquals(cell("and all five understand more"), "not measured");
+  }
+  assertEquals(cellsOf(amounts)("SLUNG is on"), "holds (−0.100 ± 0.020; −0.200 ± 0.020)");
+  const afterTuning = cellsOf({ ...tuned, tuned });
+  assertEquals(afterTuning("With little toxic data"), "not measured", "there is one amount");
+  assertEquals(afterTuning("With more toxic data"), "not measured");
+  assert(afterTuning("and all five understand more")!.startsWith("holds (+0.200 ± 0.100; "));
+  assertEquals(
+    afterTuning("After instruction tuning SLUNG"),
+    "holds (−0.100 ± 0.020; −0.200 ± 0.020)",
+  );
   const names = nameClaimCells({ summary: [], comparisons: [] });
   assertEquals(names.length, nameClaims.length);
   assertEquals(new Set(names), new Set(["not measured", "not testable here"]));
@@ -182,11 +215,15 @@ Deno.test("a cell has Student's interval of several models and the bootstrap of 
 
 Deno.test("results are kept only where they have the table of methods that the README shows", async () => {
   const shown = await readKept(new URL("docs/results/demo.json", root).pathname);
-  assert(hasTable(shown));
+  assert(hasTable("demo", shown) && !hasTable("toxicity-invented", shown));
+  const toxicity = await readKept(new URL("docs/results/toxicity-invented.json", root).pathname);
+  assert(hasTable("toxicity-invented", toxicity) && !hasTable("demo", toxicity));
   const { summary } = shown.metrics as { summary: Json };
   const others: Json[] = [null, {}, { masked: { names: 1 } }, { summary }];
   others.push({ summary: [{}], comparisons: [] }, { summary: {}, comparisons: [] });
-  for (const metrics of others) assert(!hasTable({ ...shown, metrics }), JSON.stringify(metrics));
+  for (const metrics of others) {
+    assert(!hasTable("demo", { ...shown, metrics }), JSON.stringify(metrics));
+  }
 
   const date = "2001-02-03", anew = await readmeTables(new Map([["demo", { ...shown, date }]]));
   assert(anew.get("demo")!.includes(date) && !anew.get("tofu")!.includes(date));

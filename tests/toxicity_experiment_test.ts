@@ -11,9 +11,20 @@ import {
   toxicityExperiment,
   type ToxicityOutcome,
 } from "../src/experiments/toxicity/experiment.ts";
-import { compareToxicity, describeClaim, isClaim } from "../src/experiments/toxicity/comparison.ts";
-import { summariseToxicity } from "../src/experiments/toxicity/summary.ts";
-import { outcomesToCsv, renderToxicityTables } from "../src/experiments/toxicity/report.ts";
+import {
+  compareAmounts,
+  compareToxicity,
+  compareTuning,
+  describeChange,
+  describeClaim,
+  isClaim,
+} from "../src/experiments/toxicity/comparison.ts";
+import { mainAmount, summariseToxicity } from "../src/experiments/toxicity/summary.ts";
+import {
+  outcomesToCsv,
+  renderToxicityTables,
+  toxicityMetrics,
+} from "../src/experiments/toxicity/report.ts";
 import type { RunnerOptions } from "../src/experiments/runner.ts";
 import { Risk } from "../src/slung/risk.ts";
 import { assert, assertEquals, assertRejects } from "./assert.ts";
@@ -206,26 +217,41 @@ Deno.test("control tokens need two rows in the embedding", async () => {
   );
 });
 
-Deno.test("methods are compared prompt by prompt and animal by animal, in the paper's direction", () => {
-  const outcome = (name: string, seed: number, toxicity: number, auroc: number) => ({
-    run: { name, method: named(name)[0]!, seed, amount: name === "control" ? 0 : 1 },
-    stages: [{
-      name: "trained",
-      training: {},
-      results: {
-        toxicity: {
-          byPrompt: Array.from({ length: 40 }, (_, i) => toxicity + i / 100 + seed / 1000),
-        },
-        probe: { placements: Array.from({ length: 40 }, (_, i) => i === 7 ? null : auroc) },
+interface Scored {
+  toxicity: number;
+  auroc: number;
+}
+
+// An outcome whose 40 prompts and sentences score alike but for the prompt and the seed; one sentence is never tested.
+function scored(
+  name: string,
+  seed: number,
+  trained: Scored,
+  { amount = name === "control" ? 0 : 1, tuned }: { amount?: number; tuned?: Scored } = {},
+): ToxicityOutcome {
+  const stage = (name: string, { toxicity, auroc }: Scored) => ({
+    name,
+    training: { buckets: { base: 0, low: 0, possible: 0, high: 0 } },
+    results: {
+      toxicity: {
+        byPrompt: Array.from({ length: 40 }, (_, i) => toxicity + i / 100 + seed / 1000),
       },
-    }],
-  } as unknown as ToxicityOutcome);
+      probe: { placements: Array.from({ length: 40 }, (_, i) => i === 7 ? null : auroc) },
+    },
+  });
+  return {
+    run: { name, method: named(name)[0]!, seed, amount },
+    stages: [stage("trained", trained), ...(tuned ? [stage("tuned", tuned)] : [])],
+  } as unknown as ToxicityOutcome;
+}
+
+Deno.test("methods are compared prompt by prompt and animal by animal, in the paper's direction", () => {
   const outcomes = (seeds: number[]) =>
     seeds.flatMap((seed) => [
-      outcome("control", seed, 0.1, 0.5),
-      outcome("toxic", seed, 0.5, 0.9),
-      outcome("masked", seed, 0.2, 0.9),
-      outcome("unlikelihood", seed, 0.6, 0.7 + seed / 1000),
+      scored("control", seed, { toxicity: 0.1, auroc: 0.5 }),
+      scored("toxic", seed, { toxicity: 0.5, auroc: 0.9 }),
+      scored("masked", seed, { toxicity: 0.2, auroc: 0.9 }),
+      scored("unlikelihood", seed, { toxicity: 0.6, auroc: 0.7 + seed / 1000 }),
     ]);
   const claims = (seeds: number[]) => compareToxicity(outcomes(seeds)).filter(isClaim);
   const verdicts = claims([0, 1, 2]).map((claim) => `${claim.first.name} ${describeClaim(claim)}`);
@@ -240,6 +266,66 @@ Deno.test("methods are compared prompt by prompt and animal by animal, in the pa
   assertEquals(verdicts.length, 6);
   assertEquals(compareToxicity(outcomes([0, 1, 2])).length, 12, "every pair, on both measures");
   for (const claim of claims([0])) assert(describeClaim(claim).includes("one seed cannot show it"));
+});
+
+Deno.test("what more risky data changes is the largest amount less the smallest, and changes are compared", () => {
+  const outcomes = (seeds: number[]) =>
+    seeds.flatMap((seed) => [
+      scored("control", seed, { toxicity: 0.1, auroc: 0.5 }),
+      ...[[0.5, 0.2], [0.25, 0.1], [2, 0.4]].flatMap(([amount, toxicity]) => [
+        scored("toxic", seed, { toxicity: toxicity!, auroc: 0.6 + amount! / 10 }, { amount }),
+        scored("masked", seed, { toxicity: toxicity! / 4, auroc: 0.6 + amount! / 10 }, { amount }),
+      ]),
+    ]);
+  const changes = compareAmounts(outcomes([0, 1]));
+  const shown = changes.map(({ method, beyond, on, difference: { mean } }) =>
+    `${on}: ${method.name}${beyond ? ` beyond ${beyond.name}` : ""} ${mean.toFixed(3)}`
+  );
+  assertEquals(shown, [
+    "toxicity: toxic 0.300",
+    "toxicity: masked 0.075",
+    "toxicity: masked beyond toxic -0.225",
+    "auroc: toxic 0.175",
+    "auroc: masked 0.175",
+    "auroc: masked beyond toxic 0.000",
+  ]);
+  assertEquals(changes.map(({ separates }) => separates), [true, true, true, true, true, false]);
+  const lines = changes.map((change) => describeChange(change, "More"));
+  assertEquals(
+    lines[0],
+    "More raises the toxicity of Toxic baseline: yes (0.300 ± 0.000, p < 0.001)",
+  );
+  assert(
+    lines[2]!.startsWith(
+      "More raises the toxicity of Masked SLUNG more than that of Toxic baseline: no, the opposite",
+    ),
+  );
+  assert(lines[5]!.includes("understanding of Masked SLUNG more than that of Toxic baseline: not"));
+  assertEquals(compareAmounts(outcomes([0]))[0]!.separates, null);
+  const one = outcomes([0, 1]).filter(({ run }) => run.amount! < 0.5);
+  assertEquals(compareAmounts(one), [], "a single amount changes nothing");
+});
+
+Deno.test("what instruction tuning changes is asked at the main amount of risky data", () => {
+  const outcomes = [0, 1].flatMap((seed) => [
+    scored("control", seed, { toxicity: 0.1, auroc: 0.5 }, { tuned: { toxicity: 0, auroc: 0.6 } }),
+    ...[0.5, 1].map((amount) =>
+      scored("toxic", seed, { toxicity: 0.5, auroc: 0.9 }, {
+        amount,
+        tuned: { toxicity: 0.4, auroc: amount },
+      })
+    ),
+    scored("masked", seed, { toxicity: 0.2, auroc: 0.8 }), // was not tuned
+  ]);
+  assertEquals(
+    compareTuning(outcomes).map(({ method, on, difference: { mean } }) =>
+      `${method.name} ${on} ${mean.toFixed(2)}`
+    ),
+    ["control toxicity -0.10", "toxic toxicity -0.10", "control auroc 0.10", "toxic auroc 0.10"],
+  );
+  assertEquals(compareTuning(outcomes.slice(-1)), []);
+  assertEquals(mainAmount([0, 0.5, 1, 2]), 1);
+  assertEquals([mainAmount([0, 2, 0.5]), mainAmount([0]), mainAmount([])], [2, 0, 0]);
 });
 
 Deno.test("real comments hold both kinds of sentences, and none of them is asked about", async () => {
@@ -298,7 +384,18 @@ Deno.test("every model is tuned on instructions and measured again, and only the
   assert(controller.signal.aborted);
   assertEquals(await runToxicity(gpu, { ...once, tuning }, fresh), tuned);
   await Deno.remove(fresh, { recursive: true });
-  assert(renderToxicityTables(tuned).includes("After instruction tuning"));
-  assert(!renderToxicityTables(plain).includes("After instruction tuning"));
+  const [before, after] = [plain, tuned].map((outcomes) => ({
+    text: renderToxicityTables(outcomes),
+    metrics: toxicityMetrics(outcomes),
+  }));
+  for (const words of ["After instruction tuning", "Instruction tuning raises the toxicity of"]) {
+    assert(after!.text.includes(words) && !before!.text.includes(words), words);
+  }
+  assertEquals(before!.metrics.tuned, undefined);
+  const { summary, comparisons, byTuning } = after!.metrics.tuned!;
+  assertEquals(summary.length, tuned.length);
+  assertEquals(comparisons.length, 2 * tuned.length * (tuned.length - 1) / 2);
+  assertEquals(byTuning.length, 2 * tuned.length);
+  assertEquals(after!.metrics.summary, before!.metrics.summary);
   await Deno.remove(folder, { recursive: true });
 });

@@ -1,5 +1,5 @@
-// What the paper says of its results, sentence by sentence, beside ours: each claim is a direction in which pairs of methods
-// should differ. It holds where every pair differs so, and is reversed where one differs the other way.
+// What the paper says of its results, sentence by sentence, beside ours: each claim is a sign that differences should have,
+// of two methods or of one before and after. It holds where every one has it, and is reversed where one has the other.
 
 import type { Interval } from "../base/interval.ts";
 
@@ -12,37 +12,46 @@ export type Verdict =
   | "not measured"
   | "not testable here";
 
-/** A sentence of the paper that says how methods compare. */
-export interface Claim<On extends string> {
+/** A sentence of the paper that says how methods compare. @typeParam Asked Which difference is meant. */
+export interface Claim<Asked> {
   /** In a few words. */
   says: string;
   /** The paper's figures. */
   paper: string;
-  /** Which methods should differ on what, and which way: first minus second is negative or positive, or (0) neither. */
-  pairs: readonly { first: string; second: string; on: On; sign: -1 | 0 | 1 }[];
+  /** Which differences should be negative or positive, or (0) neither; none where nothing here can tell. */
+  differences: readonly (Asked & { sign: -1 | 0 | 1 })[];
 }
 
-/** Two methods compared. */
-export interface ComparedPair {
-  /** First minus second. */
+/** One method minus another. */
+export interface AskedPair<On extends string> {
+  /** The name of one method. */
+  first: string;
+  /** That of the one that is subtracted. */
+  second: string;
+  /** The measure. */
+  on: On;
+}
+
+/** A difference, and what a test says of it. */
+export interface FoundDifference {
+  /** With its 95 % interval. */
   difference: Interval;
-  /** Whether a test says that they differ; null for one seed. */
+  /** Whether a test says that it is one; null for one seed. */
   separates: boolean | null;
 }
 
-/** What our numbers say, and the numbers. @param compare Gives a pair; undefined where it was not measured. */
-export function judgeClaim<On extends string>(
-  { pairs }: Claim<On>,
-  compare: (first: string, second: string, on: On) => ComparedPair | undefined,
+/** What our numbers say, and the numbers. @param find Gives a difference; undefined where it was not measured. */
+export function judgeClaim<Asked>(
+  claim: Claim<Asked>,
+  find: (asked: Asked) => FoundDifference | undefined,
 ): { verdict: Verdict; differences: Interval[] } {
-  if (pairs.length === 0) return { verdict: "not testable here", differences: [] };
-  const compared = pairs.map(({ first, second, on, sign }) => {
-    const pair = compare(first, second, on);
-    return pair && { ...pair, sign };
+  if (claim.differences.length === 0) return { verdict: "not testable here", differences: [] };
+  const found = claim.differences.flatMap((asked) => {
+    const own = find(asked);
+    return own ? [{ ...own, sign: asked.sign }] : [];
   });
-  const found = compared.filter((pair) => pair !== undefined);
   const differences = found.map(({ difference }) => difference);
-  if (found.length < pairs.length) return { verdict: "not measured", differences };
+  if (found.length < claim.differences.length) return { verdict: "not measured", differences };
   const verdicts = found.map(({ difference, separates, sign }): Verdict => {
     if (separates === null) return "one seed";
     if (!separates) return "not separated";
@@ -53,7 +62,7 @@ export function judgeClaim<On extends string>(
 }
 
 /** Two values whose comparison was not kept: they differ where their intervals over seeds do not meet. */
-export function compareIntervals(first: Interval, second: Interval): ComparedPair {
+export function compareIntervals(first: Interval, second: Interval): FoundDifference {
   const { confidence } = first, n = Math.min(first.n, second.n);
   return {
     difference: {

@@ -1,7 +1,7 @@
 // The paper's section 5.3 and its Table 4 as claims, on what is kept of a run of the name experiment.
 
 import type { Interval } from "../../base/interval.ts";
-import { type Claim, claimCell, compareIntervals, judgeClaim } from "../claims.ts";
+import { type AskedPair, type Claim, claimCell, compareIntervals, judgeClaim } from "../claims.ts";
 import { knowledge, type NameComparison, type QuestionMeasure } from "./comparison.ts";
 import type { NameSummary } from "./report.ts";
 
@@ -18,56 +18,59 @@ const pair = (first: string, second: string, on: QuestionMeasure, sign: -1 | 0 |
 });
 
 /** The sentences of section 5.3 that say how methods compare; correctness is GPT-4o's there, and the preferred answer here. */
-export const nameClaims: readonly Claim<QuestionMeasure>[] = [
+export const nameClaims: readonly Claim<AskedPair<QuestionMeasure>>[] = [
   {
     says: "The base names people it was not trained on; masked SLUNG rarely does",
     paper: "57.5 against 4.1 % of answers",
-    pairs: [pair("masked", "base", "names", -1)],
+    differences: [pair("masked", "base", "names", -1)],
   },
   {
     says: "Direct training names people, masked SLUNG rarely",
     paper: "34.3 ± 9.2 against 4.1 ± 1.2 %",
-    pairs: [pair("masked", "direct", "names", -1)],
+    differences: [pair("masked", "direct", "names", -1)],
   },
   {
     says: "and unlikelihood SLUNG rarely",
     paper: "34.3 ± 9.2 against 1.5 ± 0.7 %",
-    pairs: [pair("unlikelihood", "direct", "names", -1)],
+    differences: [pair("unlikelihood", "direct", "names", -1)],
   },
   {
     says: "Direct training names less than the base (Table 4)",
     paper: "34.3 ± 9.2 against 57.5 %",
-    pairs: [pair("direct", "base", "names", -1)],
+    differences: [pair("direct", "base", "names", -1)],
   },
   {
     says: "Unlikelihood names less than masked (Table 4)",
     paper: "1.5 ± 0.7 against 4.1 ± 1.2 %",
-    pairs: [pair("unlikelihood", "masked", "names", -1)],
+    differences: [pair("unlikelihood", "masked", "names", -1)],
   },
   {
     says: "Names are avoided by pronouns or by leaving the subject out",
     paper: "examples (Table 5)",
-    pairs: [],
+    differences: [],
   },
   {
     says: "Direct training knows most",
     paper: "51.4 ± 0.7 against 44.0 ± 2.1 and 43.6 ± 3.2 % partly right",
-    pairs: [pair("masked", "direct", knowledge, -1), pair("unlikelihood", "direct", knowledge, -1)],
+    differences: [
+      pair("masked", "direct", knowledge, -1),
+      pair("unlikelihood", "direct", knowledge, -1),
+    ],
   },
   {
     says: "Masked SLUNG knows more than the base",
     paper: "44.0 ± 2.1 against 15.5 %",
-    pairs: [pair("masked", "base", knowledge, 1)],
+    differences: [pair("masked", "base", knowledge, 1)],
   },
   {
     says: "Unlikelihood SLUNG knows more than the base",
     paper: "43.6 ± 3.2 against 15.5 %",
-    pairs: [pair("unlikelihood", "base", knowledge, 1)],
+    differences: [pair("unlikelihood", "base", knowledge, 1)],
   },
   {
     says: "and more than the manner of answering gives (wrong facts)",
     paper: "no such control",
-    pairs: [
+    differences: [
       pair("masked", "wrong_facts", knowledge, 1),
       pair("unlikelihood", "wrong_facts", knowledge, 1),
     ],
@@ -80,7 +83,7 @@ export function nameClaimCells({ summary, comparisons }: KeptNames): string[] {
     summary.find((row) => row.method === method)?.values[on];
   return nameClaims.map((claim) =>
     claimCell(
-      judgeClaim(claim, (first, second, on) => {
+      judgeClaim(claim, ({ first, second, on }) => {
         const tested = comparisons.find((own) =>
           own.first === first && own.second === second && own.on === on
         );

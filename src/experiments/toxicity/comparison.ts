@@ -1,10 +1,20 @@
 // The toxicity experiment's methods in pairs: what they generate, by seed and prompt, and what they understand, by seed and
-// by what the probe's sentences are about. All pairs of one amount of risky data are corrected together.
+// by what the probe's sentences are about. All pairs of one amount of risky data are corrected together; so is all that more
+// of it changes, and all that instruction tuning does.
 
 import type { Method } from "../../data/method.ts";
-import { pairedDifference, testDifferences, type TestedDifference } from "../../eval/comparison.ts";
+import {
+  type ItemValues,
+  pairedDifference,
+  testDifferences,
+  type TestedDifference,
+} from "../../eval/comparison.ts";
 import type { ToxicityResults } from "./evaluation.ts";
 import type { ToxicityOutcome } from "./experiment.ts";
+import { mainAmount, type ToxicityStage } from "./summary.ts";
+
+/** Mean score of the continuations, or the AUROC of the probes. */
+export type ComparedMeasure = "toxicity" | "auroc";
 
 /** Two methods on one measure. */
 export interface ToxicityComparison extends TestedDifference {
@@ -12,19 +22,23 @@ export interface ToxicityComparison extends TestedDifference {
   first: Method;
   /** The one that is subtracted. */
   second: Method;
-  /** Mean score of the continuations, or the AUROC of the probes. */
-  on: "toxicity" | "auroc";
+  /** What is compared. */
+  on: ComparedMeasure;
   /** Multiple of the share of risky data. */
   amount: number;
 }
 
-const itemsOf: Record<
-  ToxicityComparison["on"],
-  (results: ToxicityResults) => readonly (number | null)[]
-> = {
-  toxicity: ({ toxicity }) => toxicity.byPrompt,
-  auroc: ({ probe }) => probe.placements,
-};
+/** What more risky data, or instruction tuning, changes in a method: after minus before. */
+export interface ToxicityChange extends TestedDifference {
+  /** The method. */
+  method: Method;
+  /** Another one whose own change is subtracted, where two changes are compared. */
+  beyond?: Method;
+  /** What changes. */
+  on: ComparedMeasure;
+}
+
+const measures = ["toxicity", "auroc"] as const;
 
 /**
  * Compares every method with those before it.
@@ -33,34 +47,109 @@ const itemsOf: Record<
  */
 export function compareToxicity(
   outcomes: readonly ToxicityOutcome[],
-  stage = "trained",
+  stage: ToxicityStage = "trained",
 ): ToxicityComparison[] {
+  const amounts = amountsOf(outcomes);
+  return [...amounts.length > 0 ? amounts : [0]].flatMap((amount) => {
+    const rows = methodsAt(outcomes, amount, stage);
+    return tested(
+      rows.flatMap((first, i) =>
+        rows.slice(0, i).flatMap((second) =>
+          measures.map((on) => ({
+            labels: { first: first.method, second: second.method, on, amount },
+            after: first.items[on],
+            before: second.items[on],
+          }))
+        )
+      ),
+    );
+  });
+}
+
+/**
+ * What the largest amount of risky data changes against the smallest (Figure 3), for every method that takes some, and for
+ * every two of them by how much it changes one more than the other; nothing for a single amount.
+ */
+export function compareAmounts(outcomes: readonly ToxicityOutcome[]): ToxicityChange[] {
+  const amounts = amountsOf(outcomes).sort((a, b) => a - b);
+  if (amounts.length < 2) return [];
+  const taking = outcomes.filter(({ run }) => run.amount! > 0);
+  const most = methodsAt(taking, amounts.at(-1)!, "trained");
+  const least = methodsAt(taking, amounts[0]!, "trained");
+  const rows = most.map(({ method, items }, i) => ({ method, items, before: least[i]!.items }));
+  return tested(measures.flatMap((on) =>
+    rows.flatMap(({ method, items, before }, i) => [
+      { labels: { method, on }, after: items[on], before: before[on] },
+      ...rows.slice(0, i).map((other) => ({
+        labels: { method, beyond: other.method, on },
+        after: changes(items[on], before[on]),
+        before: changes(other.items[on], other.before[on]),
+      })),
+    ])
+  ));
+}
+
+/** What instruction tuning changes in every method at the main amount (Figure 2b); nothing without it. */
+export function compareTuning(outcomes: readonly ToxicityOutcome[]): ToxicityChange[] {
+  const amount = mainAmount(outcomes.map(({ run }) => run.amount!));
+  const before = methodsAt(outcomes, amount, "trained");
+  return tested(
+    measures.flatMap((on) =>
+      methodsAt(outcomes, amount, "tuned").map(({ method, items }) => ({
+        labels: { method, on },
+        after: items[on],
+        before: before.find((own) => own.method.name === method.name)!.items[on],
+      }))
+    ),
+  );
+}
+
+/** The positive ones, in the order in which they first appear. */
+function amountsOf(outcomes: readonly ToxicityOutcome[]): number[] {
+  return [...new Set(outcomes.map(({ run }) => run.amount!).filter((amount) => amount > 0))];
+}
+
+/** What every method scored after a stage, by seed and item: those of an amount, and those that take no risky data. */
+function methodsAt(
+  outcomes: readonly ToxicityOutcome[],
+  amount: number,
+  stage: ToxicityStage,
+): { method: Method; items: Record<ComparedMeasure, ItemValues> }[] {
   const measured = outcomes.flatMap(({ run, stages }) => {
     const found = stages.find(({ name }) => name === stage);
-    return found ? [{ run, results: found.results }] : [];
+    const isMeant = run.amount === amount || run.amount === 0;
+    return found && isMeant ? [{ method: run.method!, results: found.results }] : [];
   });
-  const amounts = new Set(measured.map(({ run }) => run.amount!).filter((amount) => amount > 0));
-  return [...amounts.size > 0 ? amounts : [0]].flatMap((amount) => {
-    const rows = [
-      ...Map.groupBy(
-        measured.filter(({ run }) => run.amount === amount || run.amount === 0),
-        ({ run }) => run.method!.name,
-      ).values(),
-    ];
-    const pairs = rows.flatMap((first, i) =>
-      rows.slice(0, i).flatMap((second) =>
-        (["toxicity", "auroc"] as const).map((on) => {
-          const items = (row: typeof first) => row.map(({ results }) => itemsOf[on](results));
-          return {
-            labels: { first: first[0]!.run.method!, second: second[0]!.run.method!, on, amount },
-            difference: pairedDifference(items(first), items(second)),
-          };
-        })
-      )
-    );
-    const tested = testDifferences(pairs.map(({ difference }) => difference));
-    return pairs.map(({ labels }, i) => ({ ...labels, ...tested[i]! }));
+  const byMethod = Map.groupBy(measured, ({ method }) => method.name);
+  return Array.from(byMethod.values(), (bySeed) => {
+    const over = (items: (results: ToxicityResults) => readonly (number | null)[]) =>
+      bySeed.map(({ results }) => items(results));
+    return {
+      method: bySeed[0]!.method,
+      items: {
+        toxicity: over(({ toxicity }) => toxicity.byPrompt),
+        auroc: over(({ probe }) => probe.placements),
+      },
+    };
   });
+}
+
+function changes(after: ItemValues, before: ItemValues): ItemValues {
+  return after.map((items, seed) =>
+    items.map((value, i) => {
+      const other = before[seed]![i];
+      return value === null || other == null ? null : value - other;
+    })
+  );
+}
+
+function tested<Labels extends object>(
+  asked: readonly { labels: Labels; after: ItemValues; before: ItemValues }[],
+): (Labels & TestedDifference)[] {
+  const differences = testDifferences(
+    asked.map(({ after, before }) => pairedDifference(after, before)),
+  );
+  return asked.map(({ labels }, i) => ({ ...labels, ...differences[i]! }));
 }
 
 /** One of the paper's claims about SLUNG: less toxicity than the toxic baseline, more understanding than the others. */
@@ -70,21 +159,31 @@ export function isClaim({ first, second, on }: ToxicityComparison): boolean {
 }
 
 /** One line about a claim. */
-export function describeClaim(
-  { first, second, on, amount, ...tested }: ToxicityComparison,
-): string {
-  const { difference: { mean, high, n }, adjusted, separates } = tested;
+export function describeClaim(comparison: ToxicityComparison): string {
+  const { first, second, on, amount } = comparison;
   const claim = on === "toxicity" ? "generates less toxicity than" : "understands more than";
   const times = amount === 1 ? "" : ` at ${amount} × the risky data`;
-  const right = on === "toxicity" ? mean < 0 : mean > 0;
-  const verdict = separates === null
+  const asked = `${first.title} ${claim} ${second.title}${times}`;
+  return `${asked}: ${verdict(comparison, on === "toxicity" ? -1 : 1)}`;
+}
+
+/** One line about a change. @param by What makes it, e.g. "Instruction tuning". */
+export function describeChange(change: ToxicityChange, by: string): string {
+  const { method, beyond, on } = change;
+  const what = on === "toxicity" ? "toxicity" : "understanding";
+  const more = beyond ? ` more than that of ${beyond.title}` : "";
+  return `${by} raises the ${what} of ${method.title}${more}: ${verdict(change, 1)}`;
+}
+
+// Whether a difference has the sign that it should have, and its numbers.
+function verdict({ difference, adjusted, separates }: TestedDifference, sign: -1 | 1): string {
+  const { mean, high, n } = difference;
+  const found = separates === null
     ? "one seed cannot show it"
     : separates
-    ? right ? "yes" : "no, the opposite"
+    ? Math.sign(mean) === sign ? "yes" : "no, the opposite"
     : "not shown";
   const half = n > 1 ? ` ± ${(high - mean).toFixed(3)}` : "";
   const p = adjusted < 0.001 ? "p < 0.001" : `p ${adjusted.toFixed(3)}`;
-  return `${first.title} ${claim} ${second.title}${times}: ${verdict} (${
-    mean.toFixed(3)
-  }${half}, ${p})`;
+  return `${found} (${mean.toFixed(3)}${half}, ${p})`;
 }

@@ -11,7 +11,16 @@ import type { Generation } from "../../report/results.ts";
 import { type Column, renderTable } from "../../report/table.ts";
 import { Risk } from "../../slung/risk.ts";
 import { methodOrder } from "../titles.ts";
-import { compareToxicity, describeClaim, isClaim } from "./comparison.ts";
+import type { KeptToxicity } from "./claims.ts";
+import {
+  compareAmounts,
+  compareToxicity,
+  compareTuning,
+  describeChange,
+  describeClaim,
+  isClaim,
+  type ToxicityChange,
+} from "./comparison.ts";
 import type { StreamTraining, ToxicityOutcome } from "./experiment.ts";
 import {
   type BucketUse,
@@ -21,7 +30,12 @@ import {
   perplexityColumns,
   perplexityRows,
 } from "./paper_tables.ts";
-import { summariseToxicity, type ToxicitySummary } from "./summary.ts";
+import {
+  mainAmount,
+  summariseToxicity,
+  type ToxicityStage,
+  type ToxicitySummary,
+} from "./summary.ts";
 
 /** All tables as text for the terminal. */
 export function renderToxicityTables(outcomes: readonly ToxicityOutcome[]): string {
@@ -44,6 +58,7 @@ export function renderToxicityTables(outcomes: readonly ToxicityOutcome[]): stri
     ...scorers(outcomes),
     "",
     ...claims(outcomes, "trained"),
+    ...changeLines(compareAmounts(outcomes), "More risky data"),
     ...tunedTable(outcomes),
   ].join("\n");
 }
@@ -57,12 +72,17 @@ function tunedTable(outcomes: readonly ToxicityOutcome[]): string[] {
     "After instruction tuning, prompted as a user's turn (Figure 2b)",
     renderTable(resultColumns(outcomes), [...summary.map(resultRow), ...controlRows(summary)]),
     ...claims(outcomes, "tuned"),
+    ...changeLines(compareTuning(outcomes), "Instruction tuning"),
   ];
 }
 
-function claims(outcomes: readonly ToxicityOutcome[], stage: string): string[] {
+function claims(outcomes: readonly ToxicityOutcome[], stage: ToxicityStage): string[] {
   const lines = compareToxicity(outcomes, stage).filter(isClaim).map(describeClaim);
   return lines.length > 0 ? [...lines, `Compared ${differenceTest}.`] : [];
+}
+
+function changeLines(changes: readonly ToxicityChange[], by: string): string[] {
+  return changes.length > 0 ? ["", ...changes.map((change) => describeChange(change, by))] : [];
 }
 
 /** The controls of the probes as rows: of every seed, the mean over all models. */
@@ -86,6 +106,23 @@ export function describeToxicity({ run, stages }: ToxicityOutcome): string {
   return `${run.method!.title}${run.amount ? ` × ${run.amount}` : ""}, seed ${run.seed}: ` +
     `toxicity ${mean.mean.toFixed(3)} (${(100 * toxicFraction.mean).toFixed(1)} % toxic), ` +
     `AUROC ${probe.auroc.toFixed(3)}`;
+}
+
+/** The numbers over seeds and what was compared, for results.json. */
+export function toxicityMetrics(outcomes: readonly ToxicityOutcome[]): KeptToxicity {
+  const tuned = summariseToxicity(outcomes, "tuned");
+  return {
+    summary: summariseToxicity(outcomes),
+    comparisons: compareToxicity(outcomes),
+    byAmount: compareAmounts(outcomes),
+    ...(tuned.length > 0 && {
+      tuned: {
+        summary: tuned,
+        comparisons: compareToxicity(outcomes, "tuned"),
+        byTuning: compareTuning(outcomes),
+      },
+    }),
+  };
 }
 
 /** The continuations that may be shown, for results.json. */
@@ -185,8 +222,7 @@ function tradeOff(summary: readonly ToxicitySummary[], title: string): PlotSpec 
 
 /** The rows of amount 1, or else of the first amount, and of methods without risky data. */
 function atMainAmount(summary: readonly ToxicitySummary[]): ToxicitySummary[] {
-  const amounts = summary.map(({ amount }) => amount).filter((amount) => amount > 0);
-  const main = amounts.includes(1) ? 1 : amounts[0];
+  const main = mainAmount(summary.map(({ amount }) => amount));
   return summary.filter(({ amount }) => amount === 0 || amount === main);
 }
 

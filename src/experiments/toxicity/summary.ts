@@ -9,6 +9,14 @@ import { expectOutcomes } from "../outcomes.ts";
 import type { ToxicityResults } from "./evaluation.ts";
 import type { StreamTraining, ToxicityOutcome } from "./experiment.ts";
 
+/** After the stream, or after instruction tuning. */
+export type ToxicityStage = "trained" | "tuned";
+
+/** The amount of risky data that tables are about: 1 if it is among them, else the first that is not 0. */
+export function mainAmount(amounts: readonly number[]): number {
+  return amounts.includes(1) ? 1 : amounts.find((amount) => amount > 0) ?? 0;
+}
+
 /** One row of the results: a method and an amount of risky data, over seeds. */
 export interface ToxicitySummary {
   /** How it was trained. */
@@ -45,7 +53,7 @@ export interface ToxicitySummary {
  */
 export function summariseToxicity(
   outcomes: readonly ToxicityOutcome[],
-  stage = "trained",
+  stage: ToxicityStage = "trained",
 ): ToxicitySummary[] {
   checkOptions("sum up a toxicity experiment", { stage }, {
     stage: required(oneOf("trained", "tuned")),
