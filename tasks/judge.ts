@@ -18,7 +18,7 @@ import { bootstrapInterval, studentInterval } from "../src/eval/statistics.ts";
 import { defineCommand, runCommand } from "../src/report/command_line.ts";
 import { createProgress } from "../src/report/progress.ts";
 import { type Generation, readResults } from "../src/report/results.ts";
-import { renderTable } from "../src/report/table.ts";
+import { intervalCell, renderTable } from "../src/report/table.ts";
 
 const openAI = "https://api.openai.com/v1";
 
@@ -173,8 +173,6 @@ function summarise(rows: readonly JudgedRow[]): JudgeSummary[] {
 }
 
 function renderSummary(summary: readonly JudgeSummary[]): string {
-  const cell = ({ mean, low, high }: Interval) =>
-    `${mean.toFixed(1)} ± ${((high - low) / 2).toFixed(1)}`;
   return renderTable(
     [
       { key: "method", title: "Method" },
@@ -182,7 +180,7 @@ function renderSummary(summary: readonly JudgeSummary[]): string {
       { key: "partial", title: "Something right", unit: "%", align: "right" },
     ],
     summary.map(({ method, full, partial }) => ({
-      ...{ method, full: cell(full), partial: cell(partial) },
+      ...{ method, full: intervalCell(full, 1), partial: intervalCell(partial, 1) },
     })),
   );
 }

@@ -11,19 +11,32 @@ import {
   nameComparisonRows,
   type NameSummary,
 } from "../src/experiments/names/report.ts";
+import {
+  generalColumns,
+  generalMeaning,
+  generalRows,
+  type GeneralSummary,
+} from "../src/experiments/names/general_report.ts";
 import { baseTitle, methodOrder } from "../src/experiments/titles.ts";
 import {
+  describeChange,
   describeClaim,
   isClaim,
+  type ToxicityChange,
   type ToxicityComparison,
 } from "../src/experiments/toxicity/comparison.ts";
-import { toxicityAxes } from "../src/experiments/toxicity/report.ts";
+import { toxicityAxes, toxicityScaling } from "../src/experiments/toxicity/report.ts";
+import { mainAmount, type ToxicitySummary } from "../src/experiments/toxicity/summary.ts";
+import { nameForms } from "../src/label/names.ts";
+import { phraseSpans } from "../src/label/phrases.ts";
 import { type Html, html, type HtmlPart } from "../src/report/html.ts";
 import { markedText, pageCode, type PageSection, pageTable } from "../src/report/page.ts";
 import { tradeOffPlot } from "../src/report/plot.ts";
 import type { Generation, Json, Results } from "../src/report/results.ts";
+import { intervalCell } from "../src/report/table.ts";
+import { Risk } from "../src/slung/risk.ts";
 import { spread } from "../src/train/watch.ts";
-import { commandToRepeat, drawn, intervalCell, nothing, settingsTable } from "./report_parts.ts";
+import { commandToRepeat, drawn, nothing, settingsTable } from "./report_parts.ts";
 import type { RunFolder } from "./run_folder.ts";
 
 type ExperimentRun = RunFolder & { results: Results };
@@ -32,6 +45,8 @@ type ExperimentRun = RunFolder & { results: Results };
 interface Row {
   run: string;
   method: string;
+  /** Whether it is of the amount of risky data that figures are about. */
+  isMain: boolean;
   /** Over seeds. */
   values: Map<string, Interval>;
   /** Over the people asked about, where that is known. */
@@ -49,8 +64,11 @@ export async function experimentSections(runs: readonly ExperimentRun[]): Promis
       body: [
         ...measureTables(rows, runs.length > 1),
         ...await figures(rows, runs.length > 1),
+        ...(await Promise.all(runs.map((run) => scaling(run, runs.length > 1)))).flat(),
         ...runs.filter((run) => rowsOf(run).length === 0).map(without),
         ...runs.flatMap(remarks),
+        ...await afterTuning(runs),
+        ...runs.flatMap((run) => general(run, runs.length > 1)),
       ],
     },
     { title: "What the models say", body: runs.flatMap(samples) },
@@ -62,13 +80,22 @@ export async function experimentSections(runs: readonly ExperimentRun[]): Promis
   ];
 }
 
-// The rows of the names experiment hold their measures as values, those of the toxicity experiment beside the method.
 function rowsOf({ name, results: { metrics } }: ExperimentRun): Row[] {
+  return rowsIn(metrics.summary, name);
+}
+
+function tunedOf({ results: { metrics } }: ExperimentRun): Record<string, Json> {
+  return objectsOf([metrics.tuned ?? null])[0] ?? {};
+}
+
+// The rows of the names experiment hold their measures as values, those of the toxicity experiment beside the method.
+function rowsIn(summary: Json | undefined, run: string): Row[] {
+  const main = mainAmount(objectsOf(summary).map(({ amount }) => Number(amount ?? 0)));
   const intervals = (record: object) =>
     new Map(
       Object.entries(record).filter((entry): entry is [string, Interval] => isInterval(entry[1])),
     );
-  return objectsOf(metrics.summary).flatMap((row) => {
+  return objectsOf(summary).flatMap((row) => {
     const { title } = (typeof row.method === "string" ? row : row.method) as { title?: string };
     const amount = typeof row.amount === "number" && row.amount > 0 && row.amount !== 1
       ? ` × ${row.amount}`
@@ -76,7 +103,12 @@ function rowsOf({ name, results: { metrics } }: ExperimentRun): Row[] {
     const values = intervals(row.values as object | undefined ?? row);
     const overPeople = intervals(row.overPeople as object | undefined ?? {});
     return values.size > 0
-      ? [{ run: name, method: (title ?? "?") + amount, values, overPeople }]
+      ? [{
+        run,
+        method: (title ?? "?") + amount,
+        isMain: !row.amount || row.amount === main,
+        ...{ values, overPeople },
+      }]
       : [];
   });
 }
@@ -113,7 +145,7 @@ function measureTables(rows: readonly Row[], several: boolean): Html[] {
       some.map((row): HtmlPart[] => [
         ...(several ? [row.run] : []),
         row.method,
-        ...names.map((name) => intervalCell(even(intervalOf(row, name)), decimals(name))),
+        ...names.map((name) => intervalCell(intervalOf(row, name), decimals(name))),
       ]),
     );
   });
@@ -125,12 +157,6 @@ function intervalOf({ values, overPeople }: Row, name: string): Interval {
   const value = values.get(name)!;
   const people = value.n > 1 ? undefined : overPeople.get(name);
   return people ? { ...people, mean: value.mean } : value;
-}
-
-// Half of its width on either side, as the task prints it.
-function even({ mean, low, high, ...rest }: Interval): Interval {
-  const half = (high - low) / 2;
-  return { ...rest, mean, low: mean - half, high: mean + half };
 }
 
 function intervalNotes(rows: readonly Row[]): Html[] {
@@ -199,7 +225,8 @@ const tradeOffs = [
 
 async function figures(rows: readonly Row[], several: boolean): Promise<Html[]> {
   const all = await Promise.all(tradeOffs.map(({ x, y, axes, title }) => {
-    const points = rows.filter(({ values }) => values.has(x) && values.has(y)).map((row) => ({
+    const shown = rows.filter(({ values, isMain }) => isMain && values.has(x) && values.has(y));
+    const points = shown.map((row) => ({
       label: several ? `${row.method} (${row.run})` : row.method,
       x: intervalOf(row, x),
       y: intervalOf(row, y),
@@ -213,13 +240,63 @@ async function figures(rows: readonly Row[], several: boolean): Promise<Html[]> 
   return all.flat();
 }
 
+// Figure 3 of a run with several amounts of risky data.
+async function scaling({ name, results: { metrics } }: ExperimentRun, several: boolean) {
+  const rows = objectsOf(metrics.summary).filter(({ toxicity, auroc, buckets }) =>
+    toxicity && auroc && buckets
+  ) as unknown as ToxicitySummary[];
+  const plot = toxicityScaling(rows, several ? name : "More risky data");
+  return plot ? await drawn(rows, () => plot, "Less toxicity and more understanding is best.") : [];
+}
+
+function claimLines(comparisons: Json | undefined): string[] {
+  const claims = (objectsOf(comparisons) as unknown as ToxicityComparison[]).filter(isClaim);
+  return claims.length > 0 ? [...claims.map(describeClaim), `Compared ${differenceTest}.`] : [];
+}
+
+function changeLines(changes: Json | undefined, by: "amount" | "tuning"): string[] {
+  return (objectsOf(changes) as unknown as ToxicityChange[])
+    .map((change) => describeChange(change, by));
+}
+
+function list(lines: readonly string[]): Html[] {
+  return lines.length === 0 ? [] : [html`<ul>${lines.map((line) => html`<li>${line}</li>`)}</ul>`];
+}
+
+// Figure 2b of the runs whose models were tuned on instructions.
+async function afterTuning(runs: readonly ExperimentRun[]): Promise<Html[]> {
+  const rows = runs.flatMap((run) => rowsIn(tunedOf(run).summary, run.name));
+  if (rows.length === 0) return [];
+  return [
+    html`<h3>After instruction tuning</h3>`,
+    ...measureTables(rows, runs.length > 1),
+    ...await figures(rows, runs.length > 1),
+    ...runs.map(tunedOf).flatMap(({ comparisons, byTuning }) =>
+      list([...claimLines(comparisons), ...changeLines(byTuning, "tuning")])
+    ),
+  ];
+}
+
+function general({ name, results: { metrics } }: ExperimentRun, several: boolean): Html[] {
+  const summary = objectsOf(metrics.general) as unknown as GeneralSummary[];
+  if (summary.length === 0) return [];
+  const columns = generalColumns(summary);
+  return [
+    html`<h3>What training should not harm${several ? `: ${name}` : ""}</h3>`,
+    pageTable(
+      columns.map(({ title, unit }) => unit ? `${title} (${unit})` : title!),
+      generalRows(summary).map((row) => columns.map(({ key }) => row[key]!)),
+    ),
+    html`<p class="faint">${generalMeaning}</p>`,
+  ];
+}
+
 function remarks(run: ExperimentRun): Html[] {
   const { metrics } = run.results;
   const compared = objectsOf(metrics.comparisons);
-  const claims = (compared as unknown as ToxicityComparison[]).filter(isClaim);
   const lines = [
-    ...claims.map(describeClaim),
-    ...(claims.length > 0 ? [`Compared ${differenceTest}.`] : []),
+    ...claimLines(metrics.comparisons),
+    ...changeLines(metrics.byAmount, "amount"),
     ...(Array.isArray(metrics.remarks) ? metrics.remarks.map(String) : []),
   ];
   return [
@@ -227,7 +304,7 @@ function remarks(run: ExperimentRun): Html[] {
       (compared as unknown as NameComparison[]).filter(({ first }) => typeof first === "string"),
       objectsOf(metrics.summary) as unknown as NameSummary[],
     ),
-    ...(lines.length === 0 ? [] : [html`<ul>${lines.map((line) => html`<li>${line}</li>`)}</ul>`]),
+    ...list(lines),
   ];
 }
 
@@ -258,17 +335,22 @@ function samples(run: ExperimentRun): Html[] {
   const own = generations.filter(({ seed }) => seed === null || seed === firstSeed);
   const byMethod = Map.groupBy(own, columnOf);
   const prompts = spread([...new Set(own.map(({ prompt }) => prompt))], shownPrompts);
-  const mark = (text: string) => markedText(text, risky?.(text) ?? []);
+  const mark = (text: string, about: string | undefined) => {
+    const expected = about === undefined ? [] : phraseSpans(text, nameForms(about), Risk.high);
+    return markedText(text, risky?.(text) ?? [], expected);
+  };
+  const knowsAbout = own.some(({ about }) => typeof about === "string");
   const hasGold = own.some(({ gold }) => typeof gold === "string");
   const rows = prompts.map((prompt): HtmlPart[] => {
     const some = own.filter((each) => each.prompt === prompt);
     const gold = some.find(({ gold }) => typeof gold === "string")?.gold;
+    const about = some.map(({ about }) => about).find((about) => typeof about === "string");
     return [
-      mark(prompt),
-      ...(hasGold ? [mark(String(gold ?? "–"))] : []),
+      mark(prompt, about),
+      ...(hasGold ? [mark(String(gold ?? "–"), about)] : []),
       ...[...byMethod.keys()].map((method) => {
         const found = some.find((each) => columnOf(each) === method)?.text.trim();
-        return found === undefined ? "–" : found === "" ? nothing : mark(found);
+        return found === undefined ? "–" : found === "" ? nothing : mark(found, about);
       }),
     ];
   });
@@ -283,7 +365,11 @@ function samples(run: ExperimentRun): Html[] {
       new Set(own.map(({ prompt }) => prompt)).size
     }${firstSeed === undefined ? "" : `; seed ${firstSeed}`}. ${
       risky
-        ? html`<mark class="high">Coloured</mark>: what is risky.`
+        ? html`<mark class="high">Coloured</mark>: what is risky${
+          knowsAbout
+            ? html`; <mark class="high expected">underlined</mark>, the name that is asked about`
+            : ""
+        }.`
         : "Nothing is coloured: this run has no risky.txt."
     }</p>`,
     pageTable(["Prompt", ...(hasGold ? ["True answer"] : []), ...titles], rows),

@@ -1,18 +1,10 @@
 // What the reports of training runs and of experiments share.
 
 import { CannotError } from "../src/base/errors.ts";
-import type { Interval } from "../src/base/interval.ts";
 import { shellWord } from "../src/base/words.ts";
 import { type Html, html } from "../src/report/html.ts";
 import { pageFigure, pageTable } from "../src/report/page.ts";
 import { type PlotSpec, renderPlot } from "../src/report/plot.ts";
-
-/** A number with its interval, where it has one. */
-export function intervalCell({ mean, low, high, n }: Interval, decimals: number): string {
-  const text = mean.toFixed(decimals).replace("-", "−");
-  if (n < 2) return text;
-  return `${text} ± ${(Math.max(high - mean, mean - low)).toFixed(decimals)}`;
-}
 
 /** Stands where a model ended at once. */
 export const nothing: Html = html`<span class="faint">(nothing)</span>`;

@@ -16,7 +16,8 @@ import {
   watchedSeries,
 } from "../src/train/mod.ts";
 import type { TrainingRecord } from "../src/train/run_record.ts";
-import { commandToRepeat, drawn, intervalCell, nothing, settingsTable } from "./report_parts.ts";
+import { intervalCell } from "../src/report/table.ts";
+import { commandToRepeat, drawn, nothing, settingsTable } from "./report_parts.ts";
 import type { RunFolder } from "./run_folder.ts";
 
 type TrainingRun = RunFolder & { training: TrainingRecord };

@@ -2,7 +2,6 @@
 // pairs, and the paper's claims beside ours.
 
 import { answerControls } from "../src/data/method.ts";
-import type { Interval } from "../src/base/interval.ts";
 import { type KeptNames, nameClaimCells, nameClaims } from "../src/experiments/names/claims.ts";
 import { knowledge, type NameComparison } from "../src/experiments/names/comparison.ts";
 import type { GradeCounts, GraderCheck } from "../src/experiments/names/grader_check.ts";
@@ -15,7 +14,7 @@ import {
 import { mainAmount } from "../src/experiments/toxicity/summary.ts";
 import { keptCaption, type KeptResults, readKept } from "../src/report/kept_results.ts";
 import { nameMethods } from "./names.ts";
-import { type Column, renderMarkdownTable } from "../src/report/table.ts";
+import { type Column, intervalCell, renderMarkdownTable } from "../src/report/table.ts";
 
 /** The files of docs/results, without their ending. */
 export const keptNames = [
@@ -163,7 +162,7 @@ function graderTable({ auroc, confusion }: GraderCheck): string {
     row("right, in other words", confusion.right),
     row("wrong, in much the same words", confusion.wrong),
   ]);
-  return `${table}\n\nAUROC ${interval(auroc, 1, 3)}.`;
+  return `${table}\n\nAUROC ${intervalCell(auroc, 3)}.`;
 }
 
 type ToxicityMeasure = "toxicity" | "toxicFraction" | "auroc";
@@ -199,7 +198,10 @@ function toxicityTable(
     method: row.method.title,
     amount: `× ${row.amount}`,
     ...Object.fromEntries(
-      measures.map(([key, { unit }]) => [key, interval(row[key], unit ? 100 : 1, unit ? 1 : 3)]),
+      measures.map(([key, { unit }]) => [
+        key,
+        row[key] ? unit ? intervalCell(row[key], 1, 100) : intervalCell(row[key], 3) : "–",
+      ]),
     ),
   }));
   const controls = ([["Control: shuffled labels", "aurocShuffled"], [
@@ -214,12 +216,6 @@ function toxicityTable(
       : [{ ...others, method, auroc: mean.toFixed(3) }];
   });
   return renderMarkdownTable(columns, [...rows, ...controls]);
-}
-
-function interval(value: Interval | undefined, factor: number, decimals: number): string {
-  if (!value) return "–";
-  const half = value.n > 1 ? ` ± ${(factor * (value.high - value.mean)).toFixed(decimals)}` : "";
-  return `${(factor * value.mean).toFixed(decimals)}${half}`;
 }
 
 function claimTable(

@@ -13,7 +13,8 @@ import { Risk } from "../src/slung/risk.ts";
 import ask from "../tasks/ask.ts";
 import report from "../tasks/report.ts";
 import { counted, shellWord } from "../src/base/words.ts";
-import { commandToRepeat, intervalCell } from "../tasks/report_parts.ts";
+import { intervalCell } from "../src/report/table.ts";
+import { commandToRepeat } from "../tasks/report_parts.ts";
 import { assert, assertEquals } from "./assert.ts";
 
 const evil = `<script>alert("1")</script>`;
@@ -41,6 +42,21 @@ Deno.test("marked texts colour what is risky, whatever the spans' order and over
   );
 });
 
+Deno.test("of marked names those are underlined that are asked about", () => {
+  const [mira, odo] = [{ start: 0, end: 4, risk: Risk.high }, {
+    start: 9,
+    end: 12,
+    risk: Risk.high,
+  }];
+  assertEquals(
+    markedText("Mira met Odo", [mira, odo], [odo]).markup,
+    '<span class="text"><mark class="high">Mira</mark> met ' +
+      '<mark class="high expected">Odo</mark></span>',
+  );
+  const touching = { start: 4, end: 9, risk: Risk.high };
+  assert(!markedText("Mira met Odo", [mira, odo], [touching]).markup.includes("expected"));
+});
+
 Deno.test("numbers with and without an interval stand right, other columns left", () => {
   const { markup } = pageTable(["a", "b", "c"], [["x", "1.0 ± 0.2", 3], ["1", "–", "−2.5"]]);
   assertEquals(markup.match(/<th( [^>]*)?>/g), [
@@ -51,6 +67,7 @@ Deno.test("numbers with and without an interval stand right, other columns left"
   const interval = { mean: -1, low: -1.25, high: -0.75, confidence: 0.95, n: 3 };
   assertEquals(intervalCell(interval, 2), "−1.00 ± 0.25");
   assertEquals(intervalCell({ ...interval, n: 1 }, 1), "−1.0");
+  assertEquals(intervalCell({ ...interval, high: 0.25 }, 1, 100), "−100.0 ± 75.0");
 });
 
 Deno.test("a command can be typed again as it was", () => {
@@ -168,6 +185,7 @@ Deno.test("a report of an experiment shows its table, its figure and the models'
         prompt: "Who?",
         text: `Mira ${evil}`,
         gold: "Mira",
+        about: "Mira",
         named: true,
       },
       { method: "base", seed: null, prompt: "Why?", text: "Mira", gold: "Mira", named: false },
@@ -181,9 +199,58 @@ Deno.test("a report of an experiment shows its table, its figure and the models'
   assert(!page.includes("<script") && page.includes(escaped));
   assert(page.includes("<td>Masked SLUNG</td>") && page.includes("45.0 ± 2.0"));
   assert(page.includes(">25.0 ± 2.0<") && page.includes(">0.020<"), "compared");
+  assertEquals(page.split('<mark class="high expected">Mira</mark>').length, 3, "answer and truth");
   assert(page.includes("A miller") && !page.includes("of another seed"));
   assert(page.includes("0.500 ± 0.500"), "shares over answers have a bootstrap interval");
   assert(page.includes("<svg") && page.includes("deno task demo"));
+  await Deno.remove(root, { recursive: true });
+});
+
+Deno.test("a report shows what more risky data and instruction tuning change, and general knowledge", async () => {
+  const root = await Deno.makeTempDir();
+  const value = (mean: number) => ({
+    ...{ mean, low: mean - 0.01, high: mean + 0.01, confidence: 0.95, n: 3 },
+  });
+  const method = { name: "masked", title: "Masked SLUNG" };
+  const row = (amount: number, toxicity: number) => ({
+    ...{ method, amount, buckets: { base: 100, low: 60, possible: 30, high: 10 } },
+    ...{ toxicity: value(toxicity), auroc: value(0.75) },
+  });
+  const change = (on: "toxicity" | "auroc", mean: number) => ({
+    ...{ method, on, difference: value(mean), p: 0.001, adjusted: 0.004, separates: true },
+  });
+  await writeResults(root, {
+    ...{ config: {}, seeds: {}, adapter: null, timing: {}, commandLine: ["toxicity.ts"] },
+    versions: { deno: "2", v8: "1", project: "0" },
+    metrics: {
+      summary: [row(0.25, 0.111), row(1, 0.222)],
+      comparisons: [],
+      byAmount: [change("toxicity", 0.111)],
+      tuned: { summary: [row(1, 0.333)], comparisons: [], byTuning: [change("auroc", -0.2)] },
+      general: [{
+        ...{ method: "masked", title: "Masked SLUNG" },
+        values: {
+          "Real authors": { accuracy: value(44), probability: value(33), truthRatio: value(0.5) },
+        },
+      }],
+    },
+    generations: [],
+  });
+  const { code, err } = await call(report, [root]);
+  assertEquals([code, err], [0, ""]);
+  const page = await Deno.readTextFile(`${root}/report.html`);
+  for (
+    const part of [
+      ...["<td>Masked SLUNG × 0.25</td>", ">0.111 ± 0.010<", ">0.333 ± 0.010<"],
+      "More risky data raises the toxicity of Masked SLUNG: yes (0.111 ± 0.010, p 0.004)",
+      "<h3>After instruction tuning</h3>",
+      "Instruction tuning raises the understanding of Masked SLUNG: no, the opposite (−0.200",
+      "Real authors: right preferred (%)",
+      '<td class="number">44.0 ± 0.0</td><td class="number">33.0 ± 0.0</td>',
+      "Toxic tokens in training",
+    ]
+  ) assert(page.includes(part), part);
+  assertEquals(page.match(/<svg/g)?.length, 3, "before tuning, over amounts, after tuning");
   await Deno.remove(root, { recursive: true });
 });
 

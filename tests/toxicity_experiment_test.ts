@@ -257,7 +257,7 @@ Deno.test("methods are compared prompt by prompt and animal by animal, in the pa
   const verdicts = claims([0, 1, 2]).map((claim) => `${claim.first.name} ${describeClaim(claim)}`);
   const of = (text: string) => verdicts.find((verdict) => verdict.includes(text))!;
   assert(
-    of("masked Masked SLUNG generates less toxicity than Toxic").includes(": yes (-0.300 ± 0.000"),
+    of("masked Masked SLUNG generates less toxicity than Toxic").includes(": yes (−0.300 ± 0.000"),
   );
   assert(of("Masked SLUNG understands more than Control: yes (0.400 "));
   assert(of("Masked SLUNG understands more than Toxic").includes("not shown"));
@@ -290,14 +290,14 @@ Deno.test("what more risky data changes is the largest amount less the smallest,
     "auroc: masked beyond toxic 0.000",
   ]);
   assertEquals(changes.map(({ separates }) => separates), [true, true, true, true, true, false]);
-  const lines = changes.map((change) => describeChange(change, "More"));
+  const lines = changes.map((change) => describeChange(change, "amount"));
   assertEquals(
     lines[0],
-    "More raises the toxicity of Toxic baseline: yes (0.300 ± 0.000, p < 0.001)",
+    "More risky data raises the toxicity of Toxic baseline: yes (0.300 ± 0.000, p < 0.001)",
   );
   assert(
     lines[2]!.startsWith(
-      "More raises the toxicity of Masked SLUNG more than that of Toxic baseline: no, the opposite",
+      "More risky data raises the toxicity of Masked SLUNG more than that of Toxic baseline: no, the opposite",
     ),
   );
   assert(lines[5]!.includes("understanding of Masked SLUNG more than that of Toxic baseline: not"));

@@ -76,14 +76,19 @@ export function pageFigure(svg: string, caption: HtmlPart): Html {
   return html`<figure>${trustedHtml(svg)}<figcaption>${caption}</figcaption></figure>`;
 }
 
-/** A text in which what is risky is coloured. */
-export function markedText(text: string, spans: readonly RiskSpan[]): Html {
+/** A text in which what is risky is coloured. @param expected Underlined where it is risky: the name that was asked about. */
+export function markedText(
+  text: string,
+  spans: readonly RiskSpan[],
+  expected: readonly RiskSpan[] = [],
+): Html {
   const parts: HtmlPart[] = [];
   let at = 0;
   for (const { start, end, risk } of spans.toSorted((a, b) => a.start - b.start)) {
     const from = Math.max(at, start);
     if (risk < Risk.possible || from >= end) continue;
-    const kind = risk === Risk.high ? "high" : "possible";
+    const isExpected = expected.some((own) => own.start < end && own.end > from);
+    const kind = (risk === Risk.high ? "high" : "possible") + (isExpected ? " expected" : "");
     parts.push(text.slice(at, from), html`<mark class="${kind}">${text.slice(from, end)}</mark>`);
     at = end;
   }
@@ -119,6 +124,7 @@ td .text { display: inline-block; min-width: 8rem; max-width: 24rem; white-space
 .number { text-align: right; font-variant-numeric: tabular-nums } td.number { white-space: nowrap }
 .differs td:first-child { font-weight: 600 } .faint { color: var(--faint) }
 mark { padding: 0 .15em; border-radius: .2em; background: var(--possible); color: var(--possible-ink) }
+mark.expected { text-decoration: underline; text-decoration-thickness: 2px; text-underline-offset: 2px }
 mark.high { background: var(--high); color: var(--high-ink); font-weight: 600 }
 figure { margin: 1rem 0; display: inline-block; max-width: 100%; vertical-align: top; margin-right: 1rem }
 figure svg { display: block; max-width: 100%; height: auto; background: #fff; border-radius: .4rem;

@@ -2,6 +2,8 @@
 // One list of columns serves all three; numbers stand right, with a fixed number of decimals, so
 // that their points line up.
 
+import type { Interval } from "../base/interval.ts";
+
 /** A value a table can show; `null` and `undefined` show as a dash. */
 export type Cell = string | number | boolean | null | undefined;
 
@@ -21,6 +23,16 @@ export interface Column<Row> {
 
 /** Rows whose fields are all cells. */
 export type TableRow<Row> = { [Key in keyof Row]: Cell };
+
+/** A number and half the width of its interval, `1.0 ± 0.2`, where several values are behind it. @param factor 100 for percent. */
+export function intervalCell(
+  { mean, low, high, n }: Interval,
+  decimals: number,
+  factor = 1,
+): string {
+  const half = n > 1 ? ` ± ${(factor * (high - low) / 2).toFixed(decimals)}` : "";
+  return (factor * mean).toFixed(decimals).replace("-", "−") + half;
+}
 
 /** A table for the terminal: headings, a rule, then one line per row; columns two spaces apart. */
 export function renderTable<Row extends TableRow<Row>>(

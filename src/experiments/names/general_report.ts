@@ -2,11 +2,10 @@
 
 import type { Interval } from "../../base/interval.ts";
 import { studentInterval } from "../../eval/statistics.ts";
-import { renderTable } from "../../report/table.ts";
+import { type Column, intervalCell, renderTable } from "../../report/table.ts";
 import { baseTitle } from "../titles.ts";
 import type { NameOutcome } from "./experiment.ts";
 import type { GeneralKnowledge } from "./general.ts";
-import { plusMinus } from "./report.ts";
 
 /** One row of the table, over seeds. */
 export interface GeneralSummary {
@@ -17,6 +16,9 @@ export interface GeneralSummary {
   /** By the title of the questions: in percent, but the truth ratio of 0 to 1. */
   values: Record<string, Record<keyof GeneralKnowledge, Interval>>;
 }
+
+/** Cells by the keys of the {@linkcode generalColumns}. */
+export type GeneralRow = Record<string, string>;
 
 /** Sums outcomes up over seeds; empty where no such questions were asked. */
 export function summariseGeneral(outcomes: readonly NameOutcome[]): GeneralSummary[] {
@@ -42,26 +44,35 @@ export function summariseGeneral(outcomes: readonly NameOutcome[]): GeneralSumma
   });
 }
 
-/** The table as text for the terminal: one column of right answers preferred, and their probability, for each set. */
-export function renderGeneral(summary: readonly GeneralSummary[]): string {
-  const sets = Object.keys(summary[0]?.values ?? {});
-  const cell = ({ n, mean, low, high }: Interval) =>
-    n > 1 ? plusMinus(mean, (high - low) / 2) : mean.toFixed(1);
-  const rows = summary.map(({ title, values }) => ({
-    method: title,
-    ...Object.fromEntries(sets.flatMap((set) => [
-      [set, cell(values[set]!.accuracy)],
-      [`${set} probability`, cell(values[set]!.probability)],
-    ])),
-  }));
+/** A column of right answers preferred, and one of their probability, for each set of questions. */
+export function generalColumns(summary: readonly GeneralSummary[]): Column<GeneralRow>[] {
   return [
-    renderTable<Record<string, string>>([
-      { key: "method", title: "Method" },
-      ...sets.flatMap((set) => [
-        { key: set, title: `${set}: right preferred`, unit: "%", align: "right" } as const,
-        { key: `${set} probability`, title: "its probability", unit: "%", align: "right" } as const,
+    { key: "method", title: "Method" },
+    ...Object.keys(summary[0]?.values ?? {}).flatMap((set) => [
+      { key: set, title: `${set}: right preferred`, unit: "%", align: "right" } as const,
+      { key: `${set} probability`, title: "its probability", unit: "%", align: "right" } as const,
+    ]),
+  ];
+}
+
+/** The cells of the {@linkcode generalColumns}. */
+export function generalRows(summary: readonly GeneralSummary[]): GeneralRow[] {
+  return summary.map(({ title, values }) => ({
+    method: title,
+    ...Object.fromEntries(
+      Object.entries(values).flatMap(([set, { accuracy, probability }]) => [
+        [set, intervalCell(accuracy, 1)],
+        [`${set} probability`, intervalCell(probability, 1)],
       ]),
-    ], rows),
-    "What training should not harm: the right answer among all that TOFU gives, by p^(1/n). ± is Student's 95 % interval over seeds.",
-  ].join("\n");
+    ),
+  }));
+}
+
+/** What the numbers are. */
+export const generalMeaning: string =
+  "What training should not harm: the right answer among all that TOFU gives, by p^(1/n). ± is Student's 95 % interval over seeds.";
+
+/** The table as text for the terminal. */
+export function renderGeneral(summary: readonly GeneralSummary[]): string {
+  return [renderTable(generalColumns(summary), generalRows(summary)), generalMeaning].join("\n");
 }

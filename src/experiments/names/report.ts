@@ -9,7 +9,7 @@ import { bootstrapInterval, studentInterval } from "../../eval/statistics.ts";
 import { renderPlot, tradeOffPlot } from "../../report/plot.ts";
 import type { Generation } from "../../report/results.ts";
 import { renderSample, renderTitledSample } from "../../report/samples.ts";
-import { type Column, displayWidth, renderTable } from "../../report/table.ts";
+import { type Column, displayWidth, intervalCell, renderTable } from "../../report/table.ts";
 import { nameForms } from "../../label/names.ts";
 import { phraseFinder } from "../../label/phrases.ts";
 import { Risk } from "../../slung/risk.ts";
@@ -154,17 +154,8 @@ export function nameCell(
   const value = values[measure];
   if (!value) return "–";
   const interval = value.n > 1 ? value : overPeople[measure as QuestionMeasure];
-  if (!interval) return value.mean.toFixed(1);
-  return plusMinus(value.mean, (interval.high - interval.low) / 2);
-}
-
-/** A mean and half of its interval, to a tenth. */
-export function plusMinus(mean: number, half: number): string {
-  return `${signed(mean)} ± ${half.toFixed(1)}`;
-}
-
-function signed(value: number): string {
-  return value.toFixed(1).replace("-", "−");
+  if (!interval) return intervalCell(value, 1);
+  return intervalCell({ ...interval, mean: value.mean }, 1);
 }
 
 const measured: Record<QuestionMeasure, string> = {
@@ -187,9 +178,7 @@ export function nameComparisonRows(
     first: titles.get(first)!,
     second: titles.get(second)!,
     on: measured[on],
-    difference: difference.n > 1
-      ? plusMinus(difference.mean, difference.high - difference.mean)
-      : signed(difference.mean),
+    difference: intervalCell(difference, 1),
     p: adjusted < 0.001 ? "< 0.001" : adjusted.toFixed(3),
     differs: separates === null ? "one seed" : separates ? "yes" : "not shown",
   }));
@@ -265,13 +254,14 @@ export function describeNames(outcome: NameOutcome): string {
 export function nameGenerations(outcomes: readonly NameOutcome[]): Generation[] {
   return outcomes.flatMap((outcome) =>
     nameResult(outcome).answers.map((
-      { question, answer, completion, named, factRecall, truth },
+      { question, answer, about, completion, named, factRecall, truth },
     ) => ({
       method: outcome.run.method?.name ?? "base",
       seed: outcome.run.method ? outcome.run.seed : null,
       prompt: question,
       text: completion,
       gold: answer,
+      about,
       named,
       factRecall,
       truePreferred: truth && truth.withoutNames.accuracy === 1,

@@ -9,6 +9,7 @@ import {
   testDifferences,
   type TestedDifference,
 } from "../../eval/comparison.ts";
+import { intervalCell } from "../../report/table.ts";
 import type { ToxicityResults } from "./evaluation.ts";
 import type { ToxicityOutcome } from "./experiment.ts";
 import { mainAmount, type ToxicityStage } from "./summary.ts";
@@ -167,23 +168,22 @@ export function describeClaim(comparison: ToxicityComparison): string {
   return `${asked}: ${verdict(comparison, on === "toxicity" ? -1 : 1)}`;
 }
 
-/** One line about a change. @param by What makes it, e.g. "Instruction tuning". */
-export function describeChange(change: ToxicityChange, by: string): string {
+/** One line about a change. @param by What makes it: more risky data, or instruction tuning. */
+export function describeChange(change: ToxicityChange, by: "amount" | "tuning"): string {
   const { method, beyond, on } = change;
+  const cause = by === "amount" ? "More risky data" : "Instruction tuning";
   const what = on === "toxicity" ? "toxicity" : "understanding";
   const more = beyond ? ` more than that of ${beyond.title}` : "";
-  return `${by} raises the ${what} of ${method.title}${more}: ${verdict(change, 1)}`;
+  return `${cause} raises the ${what} of ${method.title}${more}: ${verdict(change, 1)}`;
 }
 
 // Whether a difference has the sign that it should have, and its numbers.
 function verdict({ difference, adjusted, separates }: TestedDifference, sign: -1 | 1): string {
-  const { mean, high, n } = difference;
   const found = separates === null
     ? "one seed cannot show it"
     : separates
-    ? Math.sign(mean) === sign ? "yes" : "no, the opposite"
+    ? Math.sign(difference.mean) === sign ? "yes" : "no, the opposite"
     : "not shown";
-  const half = n > 1 ? ` ± ${(high - mean).toFixed(3)}` : "";
   const p = adjusted < 0.001 ? "p < 0.001" : `p ${adjusted.toFixed(3)}`;
-  return `${found} (${mean.toFixed(3)}${half}, ${p})`;
+  return `${found} (${intervalCell(difference, 3)}, ${p})`;
 }

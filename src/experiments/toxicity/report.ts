@@ -8,7 +8,7 @@ import { mean } from "../../eval/statistics.ts";
 import { renderPlot, scalingPlot, tradeOffPlot } from "../../report/plot.ts";
 import type { PlotSpec } from "../../report/plot_style.ts";
 import type { Generation } from "../../report/results.ts";
-import { type Column, renderTable } from "../../report/table.ts";
+import { type Column, intervalCell, renderTable } from "../../report/table.ts";
 import { Risk } from "../../slung/risk.ts";
 import { methodOrder } from "../titles.ts";
 import type { KeptToxicity } from "./claims.ts";
@@ -58,7 +58,7 @@ export function renderToxicityTables(outcomes: readonly ToxicityOutcome[]): stri
     ...scorers(outcomes),
     "",
     ...claims(outcomes, "trained"),
-    ...changeLines(compareAmounts(outcomes), "More risky data"),
+    ...changeLines(compareAmounts(outcomes), "amount"),
     ...tunedTable(outcomes),
   ].join("\n");
 }
@@ -72,7 +72,7 @@ function tunedTable(outcomes: readonly ToxicityOutcome[]): string[] {
     "After instruction tuning, prompted as a user's turn (Figure 2b)",
     renderTable(resultColumns(outcomes), [...summary.map(resultRow), ...controlRows(summary)]),
     ...claims(outcomes, "tuned"),
-    ...changeLines(compareTuning(outcomes), "Instruction tuning"),
+    ...changeLines(compareTuning(outcomes), "tuning"),
   ];
 }
 
@@ -81,7 +81,7 @@ function claims(outcomes: readonly ToxicityOutcome[], stage: ToxicityStage): str
   return lines.length > 0 ? [...lines, `Compared ${differenceTest}.`] : [];
 }
 
-function changeLines(changes: readonly ToxicityChange[], by: string): string[] {
+function changeLines(changes: readonly ToxicityChange[], by: "amount" | "tuning"): string[] {
   return changes.length > 0 ? ["", ...changes.map((change) => describeChange(change, by))] : [];
 }
 
@@ -183,19 +183,27 @@ export async function writeToxicityFigures(
     const plot = tradeOff(tuned, `${title}, after instruction tuning`);
     await write("tradeoff-tuned.svg", await renderPlot(plot));
   }
-  if (new Set(summary.map(({ amount }) => amount).filter((amount) => amount > 0)).size > 1) {
-    const points = summary.map(({ method, amount, toxicity, auroc }) => ({
-      label: method.title,
-      amount: Math.round(amount * riskyTokens(summary)),
-      values: { toxicity, auroc },
-    }));
-    const plot = scalingPlot(points, {
-      toxicity: { title: "Toxicity of generations", most: 1 },
-      auroc: { title: "Probe AUROC", most: 1 },
-    }, { title, amountTitle: "Toxic tokens in training", order: methodOrder });
-    await write("scaling.svg", await renderPlot(plot));
-  }
+  const scaling = toxicityScaling(summary, title);
+  if (scaling) await write("scaling.svg", await renderPlot(scaling));
   return paths;
+}
+
+/** Generation and understanding over the amount of risky data (Figure 3); undefined for a single amount. */
+export function toxicityScaling(
+  summary: readonly ToxicitySummary[],
+  title: string,
+): PlotSpec | undefined {
+  const amounts = new Set(summary.map(({ amount }) => amount).filter((amount) => amount > 0));
+  if (amounts.size < 2) return undefined;
+  const points = summary.map(({ method, amount, toxicity, auroc }) => ({
+    label: method.title,
+    amount: Math.round(amount * riskyTokens(summary)),
+    values: { toxicity, auroc },
+  }));
+  return scalingPlot(points, {
+    toxicity: { title: "Toxicity of generations", most: 1 },
+    auroc: { title: "Probe AUROC", most: 1 },
+  }, { title, amountTitle: "Toxic tokens in training", order: methodOrder });
 }
 
 /** The axes of generation against understanding. */
@@ -289,20 +297,16 @@ function resultColumns(outcomes: readonly ToxicityOutcome[]): Column<ResultRow>[
 }
 
 function resultRow(row: ToxicitySummary): ResultRow {
-  const cell = ({ mean, high, n }: Interval, decimals: number, factor = 1) => {
-    const half = n > 1 ? ` ± ${(factor * (high - mean)).toFixed(decimals)}` : "";
-    return `${(factor * mean).toFixed(decimals)}${half}`;
-  };
   return {
     method: row.method.title,
     amount: row.amount === 0 ? "–" : `× ${row.amount}`,
-    toxicity: cell(row.toxicity, 3),
-    toxicityWithPrompt: cell(row.toxicityWithPrompt, 3),
-    expectedMaximum: cell(row.expectedMaximum, 3),
-    toxicFraction: cell(row.toxicFraction, 1, 100),
-    auroc: cell(row.auroc, 3),
-    cleanPerplexity: cell(row.cleanPerplexity, 2),
-    domainPerplexity: cell(row.domainPerplexity, 2),
+    toxicity: intervalCell(row.toxicity, 3),
+    toxicityWithPrompt: intervalCell(row.toxicityWithPrompt, 3),
+    expectedMaximum: intervalCell(row.expectedMaximum, 3),
+    toxicFraction: intervalCell(row.toxicFraction, 1, 100),
+    auroc: intervalCell(row.auroc, 3),
+    cleanPerplexity: intervalCell(row.cleanPerplexity, 2),
+    domainPerplexity: intervalCell(row.domainPerplexity, 2),
     seeds: row.toxicity.n,
   };
 }
