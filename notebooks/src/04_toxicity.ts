@@ -21,7 +21,8 @@
 import { encodeText, Gpu } from "@slung/slung";
 import {
   abuseDetector,
-  cleanText,
+  chatSequences,
+  harmlessChat,
   paperMethods,
   toxicDialogue,
   toxicWorld,
@@ -333,17 +334,8 @@ await showPlot(scalingPlot(
 // as the user's turn, its end as the assistant's. `full` only, since it doubles the measuring.
 
 // %%
-const { chatSequences } = await import("@slung/slung/data");
 if (size === "full") {
-  const chats = Array.from(
-    { length: 400 },
-    (_, i) => cleanText(world, 20_000 + i).split(/(?<=\.) /),
-  )
-    .filter((sentences) => sentences.length > 1)
-    .map(([first, ...rest]) => [
-      { role: "user" as const, content: first! },
-      { role: "assistant" as const, content: rest.join(" ") },
-    ]);
+  const chats = Array.from({ length: 400 }, (_, i) => harmlessChat(world, i));
   const tuned = await notebook.liveExperiment(
     gpu,
     await experiments.toxicityExperiment({
