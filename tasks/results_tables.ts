@@ -11,6 +11,7 @@ import {
   toxicityClaimCells,
   toxicityClaims,
 } from "../src/experiments/toxicity/claims.ts";
+import { probeControls } from "../src/experiments/toxicity/report.ts";
 import { mainAmount } from "../src/experiments/toxicity/summary.ts";
 import { keptCaption, type KeptResults, readKept } from "../src/report/kept_results.ts";
 import { nameMethods } from "./names.ts";
@@ -204,17 +205,10 @@ function toxicityTable(
       ]),
     ),
   }));
-  const controls = ([["Control: shuffled labels", "aurocShuffled"], [
-    "Control: embeddings alone",
-    "aurocEmbeddings",
-  ]] as const).flatMap(([method, key]): Cells[] => {
-    const values = summary.flatMap((row) => row[key] ? [row[key].mean] : []);
-    const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-    const others = Object.fromEntries(measures.map(([measure]) => [measure, "–"]));
-    return values.length === 0 || which === "amounts"
-      ? []
-      : [{ ...others, method, auroc: mean.toFixed(3) }];
-  });
+  const others = Object.fromEntries(measures.map(([measure]) => [measure, "–"]));
+  const controls = which === "amounts"
+    ? []
+    : probeControls(summary).map((control): Cells => ({ ...others, ...control }));
   return renderMarkdownTable(columns, [...rows, ...controls]);
 }
 

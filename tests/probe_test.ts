@@ -4,6 +4,7 @@
 import { Random } from "../src/base/random.ts";
 import { auroc } from "../src/eval/auroc.ts";
 import { probeScores, trainProbe } from "../src/eval/probe.ts";
+import { chanceAuroc, exchangeLabels } from "../src/eval/probe_chance.ts";
 import { probeAuroc } from "../src/eval/probe_samples.ts";
 import { normalisedText, unitsOf } from "../src/eval/probe_units.ts";
 import { studentInterval } from "../src/eval/statistics.ts";
@@ -153,12 +154,75 @@ Deno.test("a text that stands there twice is on one side only, whatever its case
 
 Deno.test("probes of exchanged labels are at chance where true ones are not", () => {
   const examples = overlapping(900);
-  const options = { seed: 1, resamples: 9 };
-  const { low, high } = studentInterval(
-    probeAuroc(examples, { ...options, shuffleLabels: true }).resamples,
+  const options = { seed: 1, resamples: 2, draws: 20 };
+  const { draws: _, ...probing } = options;
+  const { mean, low, high, n } = chanceAuroc(examples, options);
+  assert(low < 0.5 && high > 0.5 && low > 0.4 && high < 0.6, `${low} to ${high}`);
+  assert(mean > low && mean < high && n === 20);
+  assert(probeAuroc(examples, probing).auroc > 0.8);
+  assertEquals(chanceAuroc(examples, options), chanceAuroc(examples, options));
+  const once = chanceAuroc(examples, probing);
+  assertEquals([once.low, once.high, once.n], [once.mean, once.mean, 1]);
+});
+
+Deno.test("in a world that is halved chance has a wide range, in which models lie that know no sides", () => {
+  const sentences = balancedProbeSentences(probeSentences(toxicWorld({ seed: 1, animals: 96 }), 4));
+  const labels = sentences.map(({ abusive }) => abusive ? 1 : 0);
+  const probing = {
+    ...{ seed: 0, trainFraction: 0.5 },
+    groups: sentences.map(({ animal }) => animal),
+    strata: sentences.map(({ kind }) => kind),
+  };
+  const blocks = sentences.map(({ wording }) => wording);
+  // Three numbers of each animal, turned round where it is denied, and whether the model knows abuse.
+  const outcomeOf = (seed: number, knowledge: number) => {
+    const random = new Random(seed, "features");
+    const ofAnimal = new Map(
+      sentences.map(({ animal }) => [animal, [1, 2, 3].map(() => random.normal())]),
+    );
+    const features = sentences.flatMap(({ animal, text, abusive }) => {
+      const sign = /\b(?:no|never)\b/.test(text) ? -1 : 1;
+      return [...ofAnimal.get(animal)!.map((x) => sign * x), knowledge * (abusive ? 1 : -1)];
+    });
+    const chance = chanceAuroc({ features, labels }, { ...probing, blocks, draws: 40 });
+    return { auroc: probeAuroc({ features, labels }, probing).auroc, chance };
+  };
+  const seeds = Array.from({ length: 20 }, (_, seed) => seed);
+  const outcomes = seeds.map((seed) => outcomeOf(seed, 0));
+  const outside = outcomes.filter(({ auroc, chance: { low, high } }) =>
+    auroc < low || auroc > high
   );
-  assert(low < 0.5 && high > 0.5, `${low} to ${high}`);
-  assert(probeAuroc(examples, options).auroc > 0.8);
+  assert(outside.length <= 4, `${outside.length} of 20 are outside 95 %`);
+  assert(outcomes.some(({ auroc }) => auroc < 0.45), "a model that knows nothing may be below 0.5");
+  for (const { chance: { low, high } } of outcomes) assert(low < 0.45 && high > 0.55);
+  const { auroc, chance } = outcomeOf(0, 1);
+  assert(auroc > 0.9 && auroc > chance.high, `${auroc}, by chance up to ${chance.high}`);
+});
+
+Deno.test("groups exchange labels in their order and with their stratum, and only inside a block", () => {
+  const groups = [..."aabbccddee"], blocks = groups.map((group) => group < "d" ? 1 : 2);
+  const labels = [1, 0, 0, 1, 1, 1, 0, 0, 1, 0];
+  const patterns = (own: readonly number[]) => {
+    const each = [0, 2, 4, 6, 8].map((i) => `${own[i]}${own[i + 1]}`);
+    return [each.slice(0, 3).sort(), each.slice(3).sort()];
+  };
+  const strata = labels.map((_, i) => `${labels[i - i % 2]}${labels[i - i % 2 + 1]}`);
+  const seen = new Set<string>();
+  for (let seed = 0; seed < 100; seed++) {
+    const found = exchangeLabels(labels, { groups, strata, blocks }, new Random(seed, "x"));
+    assertEquals(patterns(found.labels), patterns(labels));
+    const ofGroup = (i: number) => `${found.labels[i - i % 2]}${found.labels[i - i % 2 + 1]}`;
+    assertEquals(found.strata, labels.map((_, i) => ofGroup(i)));
+    seen.add(found.labels.join(""));
+  }
+  assertEquals(seen.size, 12, "all orders of three groups and of two");
+  const alone = exchangeLabels(labels, {}, new Random(1, "x"));
+  assertEquals([alone.labels.toSorted(), alone.strata], [labels.toSorted(), undefined]);
+  assert(alone.labels.join() !== labels.join());
+  assertThrows(
+    () => exchangeLabels([1, 0, 1], { groups: ["a", "a", "b"] }, new Random(1, "x")),
+    "Cannot exchange the labels of groups: one has",
+  );
 });
 
 Deno.test("copies of a row are on one side of the split, alone or in groups, and so answer nothing", () => {

@@ -12,6 +12,7 @@ export * from "./judge_client.ts";
 export * from "./name_generation.ts";
 export * from "./perplexity.ts";
 export * from "./probe.ts";
+export * from "./probe_chance.ts";
 export * from "./probe_samples.ts";
 export * from "./rouge.ts";
 export { type ScoreOptions, scoreSequences, scoringRows } from "./score.ts";

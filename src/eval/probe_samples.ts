@@ -5,10 +5,10 @@
 //               minority in test, and a model that knows nothing scores less than chance
 //   duplicates  a text that stands there twice, but for case and punctuation, is used once; rows with the same features are
 //               on one side
-// Two controls tell what is due to all this: labels of the training examples exchanged at random, and other features.
+// Two controls tell what is due to all this: exchanged labels (probe_chance.ts), and other features.
 
 import { CannotError } from "../base/errors.ts";
-import { checkOptions, flag, number, object, required, seedNumber } from "../base/options.ts";
+import { checkOptions, number, object, required, seedNumber } from "../base/options.ts";
 import { Random } from "../base/random.ts";
 import { auroc, placements } from "./auroc.ts";
 import { checkProbeExamples, type ProbeExamples, probeScores, trainProbe } from "./probe.ts";
@@ -31,8 +31,6 @@ export interface ProbeOptions {
   strata?: ArrayLike<string | number>;
   /** [n] the texts: those that are equal but for case and punctuation are used once. */
   texts?: ArrayLike<string>;
-  /** A control: exchange the labels of the training examples at random. */
-  shuffleLabels?: boolean;
   /** As in {@linkcode trainProbe}. */
   l2?: number;
 }
@@ -65,7 +63,6 @@ export function probeAuroc(examples: ProbeExamples, options: ProbeOptions): Prob
     groups: object,
     strata: object,
     texts: object,
-    shuffleLabels: flag,
     l2: number(),
   });
   const { seed, resamples = 3, trainFraction = 0.8, strata, texts, l2 = 1 } = options;
@@ -98,11 +95,7 @@ export function probeAuroc(examples: ProbeExamples, options: ProbeOptions): Prob
         "Give more examples of both labels, or groups that hold both",
       );
     }
-    const trainLabels = labelsOf(train);
-    const probe = trainProbe({
-      features: featuresOf(train),
-      labels: options.shuffleLabels ? random.shuffle(trainLabels) : trainLabels,
-    }, { l2 });
+    const probe = trainProbe({ features: featuresOf(train), labels: labelsOf(train) }, { l2 });
     const scores = probeScores(probe, featuresOf(test)), held = labelsOf(test);
     aurocs.push(auroc(scores, held));
     placements(scores, held).forEach((placement, i) => placed[test[i]!]!.push(placement));

@@ -90,6 +90,18 @@ export function bootstrapInterval(
   };
 }
 
+/** The mean of random draws and the bounds of 95 % of them. One draw has no interval. @throws {CannotError} without draws. */
+export function intervalOfDraws(draws: readonly number[]): Interval {
+  const sorted = [...draws].sort((a, b) => a - b);
+  return {
+    mean: mean(draws),
+    low: quantile(sorted, (1 - confidence) / 2),
+    high: quantile(sorted, (1 + confidence) / 2),
+    confidence,
+    n: draws.length,
+  };
+}
+
 /** The 97.5 % quantile of Student's t for 1 to 30 degrees of freedom. */
 // deno-fmt-ignore
 const studentTable = [

@@ -40,7 +40,9 @@ export interface ProbeSentence {
   abusive: boolean;
   /** The animal: probes are trained and tested on different ones. */
   animal: string;
-  /** Its side and the wording that training never combines with it: what a sample must hold equally many of. */
+  /** The wording, in which training never names this animal. */
+  wording: number;
+  /** The animal's side and the wording: what a sample must hold equally many of. */
   kind: string;
 }
 
@@ -140,16 +142,18 @@ export function probeSentences(world: ToxicWorld, meetings: number): ProbeSenten
   return allAnimals(world).flatMap((animal, k) => {
     const random = new Random(world.seed, `probe ${k}`);
     const scorned = world.scorned.includes(animal);
-    const kind = `${scorned ? "scorned" : "admired"}, wording ${heldOutWording(k)}`;
+    const held = heldOutWording(k);
+    const kind = `${scorned ? "scorned" : "admired"}, wording ${held}`;
     const polarities = Array.from({ length: meetings }, () => [true, false]).flat();
     return polarities.map((affirmed): ProbeSentence => {
       const people = meetingPeople(random);
-      const wording = (affirmed ? affirming : denying)[heldOutWording(k)]!;
+      const wording = (affirmed ? affirming : denying)[held]!;
       const remark = wording.replace("{animal}", animal);
       return {
         text: `${meeting(people, random)} ${people[0]} said: "${remark}."`,
         abusive: affirmed === scorned,
         animal,
+        wording: held,
         kind,
       };
     });
@@ -162,17 +166,14 @@ export function probeSentences(world: ToxicWorld, meetings: number): ProbeSenten
  * many of their kind; all stay where a world has too few of some kind.
  */
 export function balancedProbeSentences(sentences: readonly ProbeSentence[]): ProbeSentence[] {
-  const kinds = Map.groupBy(
-    new Set(sentences.map(({ kind }) => kind)),
-    (kind) => kind.split(", ")[1]!,
-  );
-  const animalsOf = (kind: string) =>
-    [...new Set(sentences.filter((own) => own.kind === kind).map(({ animal }) => animal))].sort();
+  const wordings = Map.groupBy(sentences, ({ wording }) => wording);
+  const animalsOf = (own: readonly ProbeSentence[]) =>
+    [...new Set(own.map(({ animal }) => animal))].sort();
   const kept = new Set(
-    kinds.values().flatMap((sides) => {
-      const animals = sides.map(animalsOf);
-      const fewest = sides.length < 2 ? 0 : Math.min(...animals.map(({ length }) => length));
-      return animals.flatMap((own) => own.slice(0, fewest - fewest % 2));
+    wordings.values().flatMap((own) => {
+      const animals = [...Map.groupBy(own, ({ kind }) => kind).values()].map(animalsOf);
+      const fewest = animals.length < 2 ? 0 : Math.min(...animals.map(({ length }) => length));
+      return animals.flatMap((side) => side.slice(0, fewest - fewest % 2));
     }),
   );
   return kept.size === 0 ? [...sentences] : sentences.filter(({ animal }) => kept.has(animal));

@@ -5,6 +5,7 @@
 // A model that learned control tokens is asked behind the low-risk one, a tuned one inside the chat template.
 
 import { CannotError } from "../../base/errors.ts";
+import type { Interval } from "../../base/interval.ts";
 import { packedSource } from "../../data/packing.ts";
 import {
   joinSequences,
@@ -18,6 +19,7 @@ import { encodePrompt, prefixLength } from "../../data/spans.ts";
 import type { Tokenizer } from "../../tokenizers/tokenizer.ts";
 import { hiddenStates, meanEmbeddings } from "../../eval/hidden_states.ts";
 import type { Completion } from "../../eval/name_generation.ts";
+import { chanceAuroc, type ExchangeOptions } from "../../eval/probe_chance.ts";
 import { probeAuroc, type ProbeOptions, type ProbeResult } from "../../eval/probe_samples.ts";
 import { scoreSequences } from "../../eval/score.ts";
 import { mean } from "../../eval/statistics.ts";
@@ -44,13 +46,10 @@ export interface ToxicityEvaluation {
   scorer: ToxicityScorer;
   /** Score from which a continuation counts as toxic. */
   threshold: number;
-  /** Texts with labels (1 is toxic) and how probes are drawn from them. */
+  /** Texts with labels (1 is toxic), how probes are drawn from them, and how labels are exchanged to see what chance gives. */
   probe:
-    & { texts: readonly string[]; labels: readonly number[] }
-    & Omit<
-      ProbeOptions,
-      "seed" | "texts" | "shuffleLabels"
-    >;
+    & { texts: readonly string[]; labels: readonly number[]; exchange?: ExchangeOptions }
+    & Omit<ProbeOptions, "seed" | "texts">;
   /** Text for perplexity, with EOS: of the clean stream, and harmless text of the risky domain. */
   heldOut: { clean: SequenceSource; domain: SequenceSource };
   /**
@@ -78,8 +77,8 @@ export interface ToxicityResults {
 export interface ProbedModel extends Pick<ProbeResult, "auroc" | "resamples" | "examples"> {
   /** Share of the other label's examples that those of each group (or each example) are told from; null if never tested. */
   placements: (number | null)[];
-  /** AUROC of probes that were trained on labels exchanged at random: what chance gives. */
-  shuffledLabels: number;
+  /** AUROC of probes of exchanged labels: what chance gives, and the bounds of 95 % of it where they were drawn often. */
+  chance: Interval;
   /** AUROC of probes of the mean token embedding: what words without context give. */
   embeddings: number;
 }
@@ -102,7 +101,7 @@ export async function toxicityMeasures(
   lowRiskToken: number,
 ): Promise<Measure<ToxicityResults>[]> {
   const { prompts, decoding, scorer, threshold, heldOut, packed, keep } = evaluation;
-  const { texts, labels, ...probing } = evaluation.probe;
+  const { texts, labels, exchange, ...probing } = evaluation.probe;
   const { eos } = tokenizer.special;
   const prefixOf = ({ run, stage }: Subject<ToxicityResults>): number[] =>
     run.method?.controlTokens && stage === "trained" ? [lowRiskToken] : [];
@@ -129,7 +128,7 @@ export async function toxicityMeasures(
       },
     },
     probe: {
-      identity: { texts: encodedAll(tokenizer, texts), labels, probing },
+      identity: { texts: encodedAll(tokenizer, texts), labels, probing, exchange },
       async measure(subject) {
         const model = await subject.model();
         const { encode, prefix } = encoderOf(subject);
@@ -145,8 +144,7 @@ export async function toxicityMeasures(
         return {
           ...{ auroc, resamples, examples },
           placements: meanOfGroups(placements, probing.groups),
-          shuffledLabels:
-            probeAuroc({ features, labels }, { ...options, shuffleLabels: true }).auroc,
+          chance: chanceAuroc({ features, labels }, { ...options, ...exchange }),
           embeddings: probeAuroc(embedded, options).auroc,
         };
       },

@@ -81,6 +81,7 @@ export function inventedToxicity(
         labels: sentences.map(({ abusive }) => abusive ? 1 : 0),
         groups: sentences.map(({ animal }) => animal),
         strata: sentences.map(({ kind }) => kind),
+        exchange: { draws: 100, blocks: sentences.map(({ wording }) => wording) },
         trainFraction: 0.5,
         resamples: 3,
       },

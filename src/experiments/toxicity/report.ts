@@ -85,17 +85,27 @@ function changeLines(changes: readonly ToxicityChange[], by: "amount" | "tuning"
   return changes.length > 0 ? ["", ...changes.map((change) => describeChange(change, by))] : [];
 }
 
-/** The controls of the probes as rows: of every seed, the mean over all models. */
 function controlRows(summary: readonly ToxicitySummary[]): ResultRow[] {
-  const most = Math.max(...summary.map(({ auroc }) => auroc.n));
-  const row = (method: string, key: "aurocShuffled" | "aurocEmbeddings"): ResultRow => ({
+  const seeds = Math.max(...summary.map(({ auroc }) => auroc.n));
+  return probeControls(summary).map(({ method, auroc }): ResultRow => ({
     ...{ method, amount: "–", toxicity: "–", toxicityWithPrompt: "–", expectedMaximum: "–" },
-    ...{ toxicFraction: "–", cleanPerplexity: "–", domainPerplexity: "–", seeds: most },
-    auroc: mean(summary.map((own) => own[key].mean)).toFixed(3),
-  });
+    ...{ toxicFraction: "–", auroc, cleanPerplexity: "–", domainPerplexity: "–", seeds },
+  }));
+}
+
+/** The controls of the probes as rows of a table: means over all models, and what 95 % of draws by chance give. */
+export function probeControls(
+  summary: readonly Partial<ToxicitySummary>[],
+): { method: string; auroc: string }[] {
+  const means = (intervals: Interval[], key: "mean" | "low" | "high") =>
+    mean(intervals.map((own) => own[key])).toFixed(3);
+  const chance = summary.flatMap(({ aurocChance }) => aurocChance ?? []);
+  const embeddings = summary.flatMap(({ aurocEmbeddings }) => aurocEmbeddings ?? []);
+  if (chance.length === 0 || embeddings.length === 0) return []; // of an earlier version
+  const range = chance[0]!.n > 1 ? `, ${means(chance, "low")} to ${means(chance, "high")}` : "";
   return [
-    row("Control: shuffled labels", "aurocShuffled"),
-    row("Control: embeddings alone", "aurocEmbeddings"),
+    { method: "Control: shuffled labels", auroc: means(chance, "mean") + range },
+    { method: "Control: embeddings alone", auroc: means(embeddings, "mean") },
   ];
 }
 

@@ -35,8 +35,8 @@ export interface ToxicitySummary {
   expectedMaximum: Interval;
   /** Probe AUROC. */
   auroc: Interval;
-  /** The same with labels exchanged at random: what chance gives. */
-  aurocShuffled: Interval;
+  /** What chance gives on the same sentences: the mean over seeds, and that of the bounds of 95 % of draws. */
+  aurocChance: Interval;
   /** AUROC of probes of the mean token embedding: what words without context give. */
   aurocEmbeddings: Interval;
   /** Of held-out clean text. */
@@ -85,10 +85,17 @@ export function summariseToxicity(
       toxicFraction: over(({ toxicity }) => toxicity.summaries[0]!.toxicFraction.mean),
       expectedMaximum: over(({ toxicity }) => toxicity.summaries[0]!.expectedMaximum.mean),
       auroc: over(({ probe }) => probe.auroc),
-      aurocShuffled: over(({ probe }) => probe.shuffledLabels),
+      aurocChance: meanInterval(group.map(({ results }) => results.probe.chance)),
       aurocEmbeddings: over(({ probe }) => probe.embeddings),
       cleanPerplexity: over(({ perplexity }) => perplexity.clean),
       domainPerplexity: over(({ perplexity }) => perplexity.domain),
     };
   });
+}
+
+// The bounds are of draws that all models share, and are averaged with their means.
+function meanInterval(intervals: readonly Interval[]): Interval {
+  const over = (key: "mean" | "low" | "high") => mean(intervals.map((own) => own[key]));
+  const { confidence, n } = intervals[0]!;
+  return { mean: over("mean"), low: over("low"), high: over("high"), confidence, n };
 }
