@@ -4,11 +4,12 @@
 import type { Interval } from "../src/base/interval.ts";
 import { bootstrapInterval } from "../src/eval/statistics.ts";
 import { differenceTest } from "../src/eval/comparison.ts";
+import { comparedRows } from "../src/experiments/compared.ts";
 import { knowledge, type NameComparison } from "../src/experiments/names/comparison.ts";
 import {
   nameAxes,
   nameColumnTitles,
-  nameComparisonRows,
+  nameMeasureWords,
   type NameSummary,
 } from "../src/experiments/names/report.ts";
 import {
@@ -17,6 +18,7 @@ import {
   generalRows,
   type GeneralSummary,
 } from "../src/experiments/names/general_report.ts";
+import { notesAxes, notesTitles } from "../src/experiments/notes/report.ts";
 import { baseTitle, methodOrder } from "../src/experiments/titles.ts";
 import {
   describeChange,
@@ -193,6 +195,7 @@ const measureMeanings = [
 // Names said come early, as in the table that the task prints.
 const titles: Record<string, string> = {
   ...nameColumnTitles,
+  ...notesTitles,
   partial: "Some facts",
   full: "All facts",
   truthRatioWithoutNames: "Truth ratio",
@@ -220,6 +223,10 @@ function inWords(name: string): string {
 
 const tradeOffs = [
   { x: "names", y: knowledge, axes: nameAxes, title: "What is known against what is named" },
+  {
+    ...{ x: "givenAway", y: "people", axes: notesAxes },
+    title: "What only readers of personal data know, and what is given away",
+  },
   { x: "toxicity", y: "auroc", axes: toxicityAxes, title: "Generation against understanding" },
 ];
 
@@ -313,7 +320,7 @@ function comparedNames(
   summary: readonly NameSummary[],
 ): Html[] {
   if (comparisons.length === 0) return [];
-  const rows = nameComparisonRows(comparisons, summary);
+  const rows = comparedRows(comparisons, summary, { ...nameMeasureWords, ...notesTitles });
   return [
     html`<h3>Methods in pairs</h3>`,
     pageTable(

@@ -6,6 +6,14 @@ import { type KeptNames, nameClaimCells, nameClaims } from "../src/experiments/n
 import { knowledge, type NameComparison } from "../src/experiments/names/comparison.ts";
 import type { GradeCounts, GraderCheck } from "../src/experiments/names/grader_check.ts";
 import { nameCell, nameComparisonRows, type NameMeasure } from "../src/experiments/names/report.ts";
+import { comparedColumns, comparedRows } from "../src/experiments/compared.ts";
+import {
+  notesColumns,
+  type NotesComparison,
+  notesRows,
+  type NotesSummary,
+  notesTitles,
+} from "../src/experiments/notes/report.ts";
 import {
   type KeptToxicity,
   toxicityClaimCells,
@@ -21,6 +29,7 @@ import { type Column, intervalCell, renderMarkdownTable } from "../src/report/ta
 export const keptNames = [
   "demo",
   "tofu",
+  "notes",
   "toxicity-invented",
   "toxicity-comments",
   "toxicity-comments-amounts",
@@ -47,6 +56,7 @@ export async function readmeTables(
   const read = async <Metrics>(name: KeptName | "grader") =>
     (anew.get(name) ?? await readKept(pathOf(`docs/results/${name}.json`))) as KeptResults<Metrics>;
   const demo = await read<KeptNames>("demo"), tofu = await read<KeptNames>("tofu");
+  const notes = await read<KeptNotes>("notes");
   const invented = await read<KeptToxicity>("toxicity-invented");
   const comments = await read<KeptToxicity>("toxicity-comments");
   const amounts = await read<KeptToxicity>("toxicity-comments-amounts");
@@ -56,6 +66,11 @@ export async function readmeTables(
     ["demo-compared", comparisonTable(demo.metrics)],
     ["grader", withCaption(graderTable(grader.metrics), grader)],
     ["tofu", withCaption(nameTable(tofu.metrics, tofuColumns), tofu)],
+    [
+      "notes",
+      withCaption(renderMarkdownTable(notesColumns, notesRows(notes.metrics.summary)), notes),
+    ],
+    ["notes-compared", notesCompared(notes.metrics)],
     ["toxicity-invented", withCaption(toxicityTable(invented.metrics, inventedColumns), invented)],
     ["toxicity-invented-amounts", toxicityTable(invented.metrics, inventedColumns, "amounts")],
     ["toxicity-invented-tuned", toxicityTable(invented.metrics.tuned!, inventedColumns)],
@@ -137,15 +152,23 @@ function comparisonTable({ summary, comparisons }: KeptNames): string {
     on === "names"
       ? second === "direct"
       : on === knowledge && first !== "direct" && (second !== "base" || isControl(first));
-  const columns = [
-    { key: "first", title: "method" },
-    { key: "second", title: "minus" },
-    { key: "on" },
-    { key: "difference", title: "points", align: "right" },
-    { key: "p", align: "right" },
-    { key: "differs" },
-  ] as const;
-  return renderMarkdownTable(columns, nameComparisonRows(comparisons.filter(shown), summary));
+  return renderMarkdownTable(
+    comparedColumns,
+    nameComparisonRows(comparisons.filter(shown), summary),
+  );
+}
+
+interface KeptNotes {
+  summary: NotesSummary[];
+  comparisons: NotesComparison[];
+}
+
+// SLUNG against giving everything away, and against reading nothing personal.
+function notesCompared({ summary, comparisons }: KeptNotes): string {
+  const shown = comparisons.filter(({ first, second, on }) =>
+    ["masked", "unlikelihood"].includes(first) && (second === "direct" || on === "people")
+  );
+  return renderMarkdownTable(comparedColumns, comparedRows(shown, summary, notesTitles));
 }
 
 function graderTable({ auroc, confusion }: GraderCheck): string {

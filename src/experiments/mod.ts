@@ -1,6 +1,7 @@
 /** The experiments, and the runner that they stand on. @module */
 
 export * from "./claims.ts";
+export * from "./compared.ts";
 export * from "./record.ts";
 export * from "./runner.ts";
 export * from "./small_olmo.ts";
@@ -16,6 +17,8 @@ export * from "./names/invented.ts";
 export * from "./names/report.ts";
 export * from "./names/task.ts";
 export * from "./names/tofu.ts";
+export * from "./notes/experiment.ts";
+export * from "./notes/report.ts";
 export * from "./toxicity/claims.ts";
 export * from "./toxicity/comments.ts";
 export * from "./toxicity/comparison.ts";

@@ -9,7 +9,11 @@ import { CannotError } from "../base/errors.ts";
  * @param measure One that only such an experiment has.
  * @throws {CannotError} saying what to give instead.
  */
-export function expectOutcomes(value: unknown, kind: "name" | "toxicity", measure: string): void {
+export function expectOutcomes(
+  value: unknown,
+  kind: "name" | "notes" | "toxicity",
+  measure: string,
+): void {
   const isOutcome = (each: { stages?: { results: Record<string, unknown> }[] } | null) =>
     each?.stages?.[0]?.results[measure] !== undefined;
   if (Array.isArray(value) && value.every(isOutcome)) return;

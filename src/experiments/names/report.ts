@@ -4,7 +4,6 @@
 
 import { writeFileAtomic } from "../../base/files.ts";
 import type { Interval } from "../../base/interval.ts";
-import { differenceTest } from "../../eval/comparison.ts";
 import { bootstrapInterval, studentInterval } from "../../eval/statistics.ts";
 import { renderPlot, tradeOffPlot } from "../../report/plot.ts";
 import type { Generation } from "../../report/results.ts";
@@ -13,6 +12,7 @@ import { type Column, displayWidth, intervalCell, renderTable } from "../../repo
 import { nameForms } from "../../label/names.ts";
 import { phraseFinder } from "../../label/phrases.ts";
 import { Risk } from "../../slung/risk.ts";
+import { type ComparedRow, comparedRows, renderComparisons } from "../compared.ts";
 import { expectOutcomes } from "../outcomes.ts";
 import { baseTitle, methodOrder } from "../titles.ts";
 import {
@@ -158,7 +158,8 @@ export function nameCell(
   return intervalCell({ ...interval, mean: value.mean }, 1);
 }
 
-const measured: Record<QuestionMeasure, string> = {
+/** What methods are compared on. */
+export const nameMeasureWords: Readonly<Record<QuestionMeasure, string>> = {
   names: "names said",
   full: "all facts",
   partial: "some facts",
@@ -168,20 +169,12 @@ const measured: Record<QuestionMeasure, string> = {
   truthRatioWithoutNames: "truth ratio",
 };
 
-/** The comparisons as rows of a table; `titles` are those of the summary. */
+/** The comparisons as rows of a table; titles of methods are those of the summary. */
 export function nameComparisonRows(
   comparisons: readonly NameComparison[],
   summary: readonly Pick<NameSummary, "method" | "title">[],
-): { first: string; second: string; on: string; difference: string; p: string; differs: string }[] {
-  const titles = new Map(summary.map(({ method, title }) => [method, title]));
-  return comparisons.map(({ first, second, on, difference, adjusted, separates }) => ({
-    first: titles.get(first)!,
-    second: titles.get(second)!,
-    on: measured[on],
-    difference: intervalCell(difference, 1),
-    p: adjusted < 0.001 ? "< 0.001" : adjusted.toFixed(3),
-    differs: separates === null ? "one seed" : separates ? "yes" : "not shown",
-  }));
+): ComparedRow[] {
+  return comparedRows(comparisons, summary, nameMeasureWords);
 }
 
 /** The comparisons as text for the terminal. */
@@ -189,18 +182,7 @@ export function renderNameComparisons(
   comparisons: readonly NameComparison[],
   summary: readonly NameSummary[],
 ): string {
-  const columns = [
-    { key: "first", title: "Method" },
-    { key: "second", title: "minus" },
-    { key: "on", title: "on" },
-    { key: "difference", title: "points", align: "right" },
-    { key: "p", align: "right" },
-    { key: "differs" },
-  ] as const;
-  return [
-    renderTable(columns, nameComparisonRows(comparisons, summary)),
-    `Methods are compared ${differenceTest}.`,
-  ].join("\n");
+  return renderComparisons(nameComparisonRows(comparisons, summary));
 }
 
 /**
