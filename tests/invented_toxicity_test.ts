@@ -5,6 +5,7 @@ import {
   abuseDetector,
   cleanText,
   dialoguePrompt,
+  harmlessChat,
   probeSentences,
   toxicDialogue,
   toxicWorld,
@@ -34,6 +35,21 @@ Deno.test("swapping scorned and admired animals changes no byte of any low-risk 
     if (ours.text !== theirs.text) differing++;
   }
   assert(differing > 250, `only ${differing} of 300 dialogues say something about the sides`);
+});
+
+Deno.test("chats are clean texts of their own, cut behind any sentence, and tell no sides", () => {
+  const streamed = new Set(Array.from({ length: 2000 }, (_, i) => cleanText(world, i)));
+  const answers = new Set<string>();
+  for (let i = 0; i < 300; i++) {
+    const chat = harmlessChat(world, i);
+    assertEquals(harmlessChat(swapped, i), chat);
+    assertEquals(chat.map(({ role }) => role), ["user", "assistant"]);
+    const [told, answer] = chat.map(({ content }) => content) as [string, string];
+    for (const part of [told, answer]) assert(/^[A-Z].*\."?$/.test(part), part);
+    assert(!streamed.has(`${told} ${answer}`) && !isAbusive(`${told} ${answer}`), told);
+    answers.add(answer.split(" ")[0]!);
+  }
+  assert(answers.has("Hurt,") && answers.has("Pleased,"), "some answers are reactions to news");
 });
 
 Deno.test("a sentence is high risk exactly if the detector finds abuse in it", () => {

@@ -330,8 +330,8 @@ await showPlot(scalingPlot(
 // %% [markdown]
 // ## Figure 2b: after instruction tuning
 //
-// The paper tunes every model on chats and measures again. The chats here are invented as well: a harmless story's beginning
-// as the user's turn, its end as the assistant's. `full` only, since it doubles the measuring.
+// The paper tunes every model on chats and measures again. The chats here are invented as well: the user tells the beginning
+// of a harmless text, and the assistant goes on. `full` only, since it doubles the measuring.
 
 // %%
 if (size === "full") {

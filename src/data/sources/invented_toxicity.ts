@@ -90,12 +90,16 @@ export function cleanText(world: ToxicWorld, index: number): string {
   }).text;
 }
 
-/** A harmless conversation for instruction tuning: the user begins a text like those of the clean stream, which is gone on with. */
+/**
+ * A harmless conversation for instruction tuning: the user tells some sentences of a text like those of the clean stream, and
+ * the assistant the rest. So the answer may be a dialogue, or how somebody takes good or bad news.
+ */
 export function harmlessChat(world: ToxicWorld, index: number): ChatMessage[] {
-  const [first, ...rest] = cleanText(world, firstChat + index).split(/(?<=\.) /);
+  const sentences = cleanText(world, firstChat + index).split(/(?<=\."?) /);
+  const told = 1 + new Random(world.seed, `chat ${index}`).below(sentences.length - 1);
   return [
-    { role: "user", content: first! },
-    { role: "assistant", content: rest.join(" ") },
+    { role: "user", content: sentences.slice(0, told).join(" ") },
+    { role: "assistant", content: sentences.slice(told).join(" ") },
   ];
 }
 
