@@ -32,7 +32,7 @@
  * - `@slung/slung/model`: configurations, weights in and out of folders, generation
  * - `@slung/slung/train`: the trainer, checkpoints, the optimiser's state, pre-training
  * - `@slung/slung/eval`: names, facts, truth ratio, probes, toxicity, gradient flow, intervals
- * - `@slung/slung/experiments`: the paper's two experiments, and the runner
+ * - `@slung/slung/experiments`: the paper's two experiments, one on personal data, and the runner
  * - `@slung/slung/report`, `/plot`, `/notebook`, `/frame`: command lines, tables, figures, notebooks
  * - `@slung/slung/gpu`: the device, programs, the tape and kernels, for those who write kernels
  *

@@ -18,7 +18,6 @@ import { Gpu } from "../src/gpu/gpu.ts";
 import { readPretrained } from "../src/model/pretrained.ts";
 import { defineCommand, runCommand } from "../src/report/command_line.ts";
 import { writeResults } from "../src/report/results.ts";
-import { olmoOptimiser } from "../src/train/optimiser.ts";
 import {
   asJson,
   chosenMethods,
@@ -27,6 +26,12 @@ import {
   seedsOption,
   withEarlierOptions,
 } from "./shared.ts";
+import {
+  chosenFitting,
+  huggingFaceDefaults,
+  speedOptions,
+  withDefaults,
+} from "./training_options.ts";
 
 const methods = [
   ...paperMethods.filter(({ name }) => name === "low_risk"),
@@ -57,24 +62,24 @@ const command = defineCommand({
     notes: { type: "integer", default: 60, min: 1, max: 100_000, help: "How many are read" },
     epochs: { type: "integer", default: 40, min: 1, max: 1e6, help: "Passes over them" },
     perStep: { type: "integer", default: 16, min: 1, help: "Notes per step" },
-    learningRate: { type: "number", default: 1e-3, min: 0, max: 1e6, help: "Peak; falls to 0" },
+    ...withDefaults(speedOptions, { ...huggingFaceDefaults, learningRate: 1e-3 }),
     ...experimentOptions,
   },
   async run(now, terminal, given) {
     const options = await withEarlierOptions(now, given);
-    const { out, seeds, workshop, notes, epochs, perStep, learningRate, measure } = options;
+    const { out, seeds, workshop, notes, epochs, perStep, measure } = options;
     const began = performance.now();
     using gpu = await Gpu.open();
     const base = `${import.meta.dirname}/../models/invented-base`;
     const { tokenizer, description, source } = await readPretrained(base);
     terminal.note(`${description}; ${gpu.adapter.name}`);
-    const { objective, denominator, keepModels } = options;
+    const { objective, denominator, keepModels, checkpointEvery } = options;
     const chosen = await chosenMethods(options.methods, methods, objective, denominator);
     const planned = await notesExperiment({
       ...{ base: source, tokenizer, workshop, notes, methods: chosen },
       training: {
-        ...{ epochs, perStep, optimiser: olmoOptimiser },
-        schedule: { peak: learningRate, warmup: 0, decay: "linear", final: 0 },
+        ...{ epochs, perStep },
+        ...chosenFitting({ ...options, microBatch: undefined, recompute: false }),
       },
       seeds: seeds as number[],
     });
@@ -85,7 +90,7 @@ const command = defineCommand({
     );
     const outcomes = await runWithProgress(gpu, planned, out, terminal, {
       describe: describeNotes,
-      keepModels,
+      ...{ keepModels, checkpointEvery },
       onlyMeasure: measure !== undefined,
     });
     const summary = summariseNotes(outcomes), comparisons = compareNotes(outcomes);

@@ -51,7 +51,7 @@ function words(line: string): string[] {
 }
 
 Deno.test("every task has a description of one line, and a command of its name", () => {
-  assertEquals(commands.size, 27);
+  assertEquals(commands.size, 28);
   for (const [name, { description }] of Object.entries(project.tasks)) {
     assert(description.length > 10 && description.length <= 80, `${name}: ${description}`);
     assert(!description.endsWith("."), `${name}: ${description}`);
@@ -77,6 +77,7 @@ Deno.test("an option of training is the same in every task that trains, but for 
   const tables: [tasks: string[], table: Options][] = [
     [["train", "pretrain", "demo", "tofu", "toxicity"], { ...memoryOptions, ...speedOptions }],
     [["train", "demo", "tofu", "toxicity"], learnedOptions],
+    [["train", "notes"], speedOptions],
   ];
   const alike = (option: Options[string] | undefined, name: string) => {
     const { default: _, ...rest } = { ...option } as Options[string] & { default?: unknown };

@@ -191,6 +191,7 @@ Deno.test("tasks without transformers.js load no libraries and see no more of th
   for (
     const task of [
       "demo",
+      "notes",
       "tofu",
       "toxicity",
       "train",
