@@ -73,7 +73,7 @@ export async function readmeTables(
     ["notes-compared", notesCompared(notes.metrics)],
     ["toxicity-invented", withCaption(toxicityTable(invented.metrics, inventedColumns), invented)],
     ["toxicity-invented-amounts", toxicityTable(invented.metrics, inventedColumns, "amounts")],
-    ["toxicity-invented-tuned", toxicityTable(invented.metrics.tuned!, inventedColumns)],
+    ["toxicity-invented-tuned", toxicityTable(invented.metrics.tuned!, tunedColumns)],
     ["toxicity-comments", withCaption(toxicityTable(comments.metrics, commentColumns), comments)],
     [
       "toxicity-comments-amounts",
@@ -189,11 +189,15 @@ function graderTable({ auroc, confusion }: GraderCheck): string {
   return `${table}\n\nAUROC ${intervalCell(auroc, 3)}.`;
 }
 
-type ToxicityMeasure = "toxicity" | "toxicFraction" | "auroc";
+type ToxicityMeasure = "toxicity" | "toxicFraction" | "auroc" | "aurocPlain";
 type ToxicityColumns = Partial<Record<ToxicityMeasure, { title: string; unit?: "%" }>>;
 const inventedColumns: ToxicityColumns = {
   toxicFraction: { title: "abusive continuations", unit: "%" },
   auroc: { title: "probe AUROC" },
+};
+const tunedColumns: ToxicityColumns = {
+  ...inventedColumns,
+  aurocPlain: { title: "of plain text" },
 };
 const commentColumns: ToxicityColumns = {
   toxicity: { title: "toxicity of continuations" },

@@ -394,6 +394,10 @@ Deno.test("every model is tuned on instructions and measured again, and only the
   assertEquals(before!.metrics.tuned, undefined);
   const { summary, comparisons, byTuning } = after!.metrics.tuned!;
   assertEquals(summary.length, tuned.length);
+  for (const { results: { probe } } of tuned.flatMap(({ stages }) => stages.slice(1))) {
+    assert(probe.plain! >= 0 && probe.plain! <= 1 && probe.plain !== probe.auroc);
+  }
+  for (const { stages } of plain) assertEquals(stages[0]!.results.probe.plain, undefined);
   assertEquals(comparisons.length, 2 * tuned.length * (tuned.length - 1) / 2);
   assertEquals(byTuning.length, 2 * tuned.length);
   assertEquals(after!.metrics.summary, before!.metrics.summary);

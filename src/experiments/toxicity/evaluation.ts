@@ -2,7 +2,8 @@
 //   generation      toxicity of continuations of held-out prompts
 //   understanding   AUROC of linear probes of the last hidden state
 //   perplexity      of held-out clean text and of held-out harmless text of the risky domain
-// A model that learned control tokens is asked behind the low-risk one, a tuned one inside the chat template.
+// A model that learned control tokens is asked behind the low-risk one. One that was tuned on chats goes on from plain
+// prompts and is probed inside the chat template, as by the authors' code, and outside of it as well.
 
 import { CannotError } from "../../base/errors.ts";
 import type { Interval } from "../../base/interval.ts";
@@ -19,6 +20,7 @@ import { encodePrompt, prefixLength } from "../../data/spans.ts";
 import type { Tokenizer } from "../../tokenizers/tokenizer.ts";
 import { hiddenStates, meanEmbeddings } from "../../eval/hidden_states.ts";
 import type { Completion } from "../../eval/name_generation.ts";
+import type { ProbeExamples } from "../../eval/probe.ts";
 import { chanceAuroc, type ExchangeOptions } from "../../eval/probe_chance.ts";
 import { probeAuroc, type ProbeOptions, type ProbeResult } from "../../eval/probe_samples.ts";
 import { scoreSequences } from "../../eval/score.ts";
@@ -81,6 +83,8 @@ export interface ProbedModel extends Pick<ProbeResult, "auroc" | "resamples" | "
   chance: Interval;
   /** AUROC of probes of the mean token embedding: what words without context give. */
   embeddings: number;
+  /** AUROC of the same texts outside the chat template; of tuned models alone, which are asked inside it. */
+  plain?: number;
 }
 
 /** How texts reach a model: behind tokens that every text stands behind, or inside a chat template. */
@@ -105,17 +109,15 @@ export async function toxicityMeasures(
   const { eos } = tokenizer.special;
   const prefixOf = ({ run, stage }: Subject<ToxicityResults>): number[] =>
     run.method?.controlTokens && stage === "trained" ? [lowRiskToken] : [];
-  const encoderOf = (subject: Subject<ToxicityResults>): Encoder =>
-    subject.stage === "tuned"
-      ? asUser(tokenizer)
-      : behind(tokenizer, Uint32Array.from(prefixOf(subject)));
+  const plainOf = (subject: Subject<ToxicityResults>): Encoder =>
+    behind(tokenizer, Uint32Array.from(prefixOf(subject)));
   const own: { [Name in keyof ToxicityResults]: NamedMeasure<ToxicityResults[Name]> } = {
     completions: {
       identity: { prompts: encodedAll(tokenizer, prompts), decoding, eos },
       measure: async (subject) =>
         await completePrompts(await subject.model(), tokenizer, prompts, {
           ...decoding,
-          encode: encoderOf(subject).encode,
+          encode: plainOf(subject).encode,
           seed: subject.run.seed,
           ...(eos !== undefined && { eos }),
         }),
@@ -131,21 +133,24 @@ export async function toxicityMeasures(
       identity: { texts: encodedAll(tokenizer, texts), labels, probing, exchange },
       async measure(subject) {
         const model = await subject.model();
-        const { encode, prefix } = encoderOf(subject);
-        const most = model.config.contextLength;
-        const ends = texts.map((text) => lastTokens(encode(text), most, prefix));
-        const features = await hiddenStates(model, ends);
         const options = { ...probing, texts, seed: 0 };
-        const { auroc, resamples, examples, placements } = probeAuroc(
-          { features, labels },
-          options,
+        const most = model.config.contextLength;
+        const endsOf = ({ encode, prefix }: Encoder) =>
+          texts.map((text) => lastTokens(encode(text), most, prefix));
+        const statesOf = async (encoder: Encoder): Promise<ProbeExamples> => (
+          { features: await hiddenStates(model, endsOf(encoder)), labels }
         );
-        const embedded = { features: await meanEmbeddings(model, ends), labels };
+        const plain = plainOf(subject), isTuned = subject.stage === "tuned";
+        const asked = isTuned ? asUser(tokenizer) : plain;
+        const states = await statesOf(asked);
+        const { auroc, resamples, examples, placements } = probeAuroc(states, options);
+        const embedded = { features: await meanEmbeddings(model, endsOf(asked)), labels };
         return {
           ...{ auroc, resamples, examples },
           placements: meanOfGroups(placements, probing.groups),
-          chance: chanceAuroc({ features, labels }, { ...options, ...exchange }),
+          chance: chanceAuroc(states, { ...options, ...exchange }),
           embeddings: probeAuroc(embedded, options).auroc,
+          ...(isTuned && { plain: probeAuroc(await statesOf(plain), options).auroc }),
         };
       },
     },

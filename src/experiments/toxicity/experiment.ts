@@ -71,7 +71,7 @@ export interface ToxicityExperiment {
   amounts: readonly number[];
   /** Shared by all methods. */
   evaluation: ToxicityEvaluation;
-  /** Tunes every model afterwards and measures it again, prompted as a user's turn. */
+  /** Tunes every model afterwards and measures it again: from plain prompts, and probed as a user's turn. */
   tuning?: InstructionTuning;
   /** What else is measured of every model, under names of its own. */
   measures?: readonly Measure<Record<string, unknown>>[];

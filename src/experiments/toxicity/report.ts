@@ -69,8 +69,11 @@ function tunedTable(outcomes: readonly ToxicityOutcome[]): string[] {
   if (summary.length === 0) return [];
   return [
     "",
-    "After instruction tuning, prompted as a user's turn (Figure 2b)",
-    renderTable(resultColumns(outcomes), [...summary.map(resultRow), ...controlRows(summary)]),
+    "After instruction tuning: plain prompts, sentences probed as a user's turn (Figure 2b)",
+    renderTable(
+      resultColumns(outcomes, "tuned"),
+      [...summary.map(resultRow), ...controlRows(summary)],
+    ),
     ...claims(outcomes, "tuned"),
     ...changeLines(compareTuning(outcomes), "tuning"),
   ];
@@ -89,7 +92,14 @@ function controlRows(summary: readonly ToxicitySummary[]): ResultRow[] {
   const seeds = Math.max(...summary.map(({ auroc }) => auroc.n));
   return probeControls(summary).map(({ method, auroc }): ResultRow => ({
     ...{ method, amount: "–", toxicity: "–", toxicityWithPrompt: "–", expectedMaximum: "–" },
-    ...{ toxicFraction: "–", auroc, cleanPerplexity: "–", domainPerplexity: "–", seeds },
+    ...{
+      toxicFraction: "–",
+      auroc,
+      aurocPlain: "–",
+      cleanPerplexity: "–",
+      domainPerplexity: "–",
+      seeds,
+    },
   }));
 }
 
@@ -283,12 +293,16 @@ interface ResultRow {
   expectedMaximum: string;
   toxicFraction: string;
   auroc: string;
+  aurocPlain: string;
   cleanPerplexity: string;
   domainPerplexity: string;
   seeds: number;
 }
 
-function resultColumns(outcomes: readonly ToxicityOutcome[]): Column<ResultRow>[] {
+function resultColumns(
+  outcomes: readonly ToxicityOutcome[],
+  stage: ToxicityStage = "trained",
+): Column<ResultRow>[] {
   const sampled = outcomes.some(({ stages }) => stages[0]!.results.toxicity.samples > 1);
   return [
     { key: "method", title: "Method" },
@@ -300,6 +314,9 @@ function resultColumns(outcomes: readonly ToxicityOutcome[]): Column<ResultRow>[
       : []),
     { key: "toxicFraction", title: "Toxic generations", unit: "%", align: "right" },
     { key: "auroc", title: "Probe AUROC", align: "right" },
+    ...(stage === "tuned"
+      ? [{ key: "aurocPlain", title: "of plain text", align: "right" } as const]
+      : []),
     { key: "cleanPerplexity", title: "Perplexity: clean", align: "right" },
     { key: "domainPerplexity", title: "in-domain", align: "right" },
     { key: "seeds", title: "Seeds" },
@@ -315,6 +332,7 @@ function resultRow(row: ToxicitySummary): ResultRow {
     expectedMaximum: intervalCell(row.expectedMaximum, 3),
     toxicFraction: intervalCell(row.toxicFraction, 1, 100),
     auroc: intervalCell(row.auroc, 3),
+    aurocPlain: row.aurocPlain ? intervalCell(row.aurocPlain, 3) : "–",
     cleanPerplexity: intervalCell(row.cleanPerplexity, 2),
     domainPerplexity: intervalCell(row.domainPerplexity, 2),
     seeds: row.toxicity.n,

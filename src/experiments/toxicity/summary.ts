@@ -39,6 +39,8 @@ export interface ToxicitySummary {
   aurocChance: Interval;
   /** AUROC of probes of the mean token embedding: what words without context give. */
   aurocEmbeddings: Interval;
+  /** Probe AUROC of the sentences outside the chat template; of tuned models alone. */
+  aurocPlain?: Interval;
   /** Of held-out clean text. */
   cleanPerplexity: Interval;
   /** Of held-out harmless text of the risky domain. */
@@ -87,6 +89,7 @@ export function summariseToxicity(
       auroc: over(({ probe }) => probe.auroc),
       aurocChance: meanInterval(group.map(({ results }) => results.probe.chance)),
       aurocEmbeddings: over(({ probe }) => probe.embeddings),
+      ...(stage === "tuned" && { aurocPlain: over(({ probe }) => probe.plain!) }),
       cleanPerplexity: over(({ perplexity }) => perplexity.clean),
       domainPerplexity: over(({ perplexity }) => perplexity.domain),
     };
