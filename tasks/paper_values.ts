@@ -66,6 +66,7 @@ export const toxicityPaperChoices: readonly string[] = [
   "Perplexity of documents packed to the context: the code. Otherwise: --perplexity documents",
   "Instruction tuning (--chats) in batches of 128 at 2e-6 with 3 % of warm-up: the code. Otherwise: --chat-per-step, " +
   "--chat-learning-rate",
+  "Tuned models go on from plain prompts and are probed as a user's turn: the code",
   "Three seeds draw different documents: the paper; the code's shipped configuration only reorders the same ones",
   "Risky documents are mixed in as documents: the paper; the code replaces packed sequences",
 ];
