@@ -348,7 +348,7 @@ if (size === "full") {
           .sequences,
         epochs: 1,
         perStep: 16,
-        learningRate: 5e-4,
+        learningRate: 1e-4,
       },
     }),
     { keep: "toxicity" },
