@@ -73,7 +73,7 @@ export async function readmeTables(
     ["notes-compared", notesCompared(notes.metrics)],
     ["toxicity-invented", withCaption(toxicityTable(invented.metrics, inventedColumns), invented)],
     ["toxicity-invented-amounts", toxicityTable(invented.metrics, inventedColumns, "amounts")],
-    ["toxicity-invented-tuned", toxicityTable(invented.metrics.tuned!, tunedColumns)],
+    ["toxicity-invented-tuned", tunedTable(invented.metrics)],
     ["toxicity-comments", withCaption(toxicityTable(comments.metrics, commentColumns), comments)],
     [
       "toxicity-comments-amounts",
@@ -204,6 +204,10 @@ const commentColumns: ToxicityColumns = {
   toxicFraction: { title: "toxic ones", unit: "%" },
   auroc: { title: "probe AUROC" },
 };
+
+function tunedTable({ tuned }: KeptToxicity): string {
+  return tuned ? toxicityTable(tuned, tunedColumns) : "No models of this run were tuned on chats.";
+}
 
 /** @param which All rows of methods at several amounts of risky data, or those of every method at the main one. */
 function toxicityTable(
