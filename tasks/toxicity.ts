@@ -106,7 +106,8 @@ const command = defineCommand({
     tokens: {
       type: "integer",
       min: 1000,
-      help: "Tokens that each method is trained on; 230k invented, 600k -scratch, 240k comments, " +
+      help:
+        "Tokens that each method is trained on; 230k invented, 1.05M -scratch, 240k comments, " +
         "10M dolma",
     },
     share: {

@@ -66,7 +66,7 @@ export function inventedProtocol(
     fromScratch: flag,
   });
   const { fromScratch = false, share = fromScratch ? 0.2 : 0.5 } = sizes;
-  const { tokens = fromScratch ? 600_000 : 230_000, acrossDocuments = false } = sizes;
+  const { tokens = fromScratch ? 1_050_000 : 230_000, acrossDocuments = false } = sizes;
   const world = toxicWorld({ seed: 1, animals: 96 });
   const { base, evaluation, ...data } = inventedToxicity(world, {
     baseDocuments: 14_000,
