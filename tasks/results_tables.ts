@@ -33,6 +33,7 @@ export const keptNames = [
   "toxicity-invented",
   "toxicity-comments",
   "toxicity-comments-amounts",
+  "toxicity-scratch",
 ] as const;
 type KeptName = (typeof keptNames)[number];
 
@@ -60,6 +61,7 @@ export async function readmeTables(
   const invented = await read<KeptToxicity>("toxicity-invented");
   const comments = await read<KeptToxicity>("toxicity-comments");
   const amounts = await read<KeptToxicity>("toxicity-comments-amounts");
+  const scratch = await read<KeptToxicity>("toxicity-scratch");
   const grader = await read<GraderCheck>("grader");
   return new Map([
     ["demo", withCaption(nameTable(demo.metrics, demoColumns), demo)],
@@ -74,6 +76,7 @@ export async function readmeTables(
     ["toxicity-invented", withCaption(toxicityTable(invented.metrics, inventedColumns), invented)],
     ["toxicity-invented-amounts", toxicityTable(invented.metrics, inventedColumns, "amounts")],
     ["toxicity-invented-tuned", tunedTable(invented.metrics)],
+    ["toxicity-scratch", withCaption(toxicityTable(scratch.metrics, inventedColumns), scratch)],
     ["toxicity-comments", withCaption(toxicityTable(comments.metrics, commentColumns), comments)],
     [
       "toxicity-comments-amounts",

@@ -159,7 +159,10 @@ export function toxicityClaimCells(
     "by" in asked
       ? findChange(asked.by === "amount" ? ofAmounts.byAmount : kept.tuned?.byTuning, asked)
       : findPair(stageAt(asked.at), asked);
-  return toxicityClaims.map((claim) => claimCell(judgeClaim(claim, find), 3));
+  const isPerplexity = ({ on }: Asked) => on.endsWith("Perplexity");
+  return toxicityClaims.map((claim) =>
+    claimCell(judgeClaim(claim, find), claim.differences.some(isPerplexity) ? 2 : 3)
+  );
 }
 
 function findPair(
