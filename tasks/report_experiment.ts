@@ -139,7 +139,8 @@ function titleOf(method: string, experiment: RunFolder["experiment"]): string {
 function measureTables(rows: readonly Row[], several: boolean): Html[] {
   const kinds = [...Map.groupBy(rows, ({ values }) => [...values.keys()].join()).values()];
   const tables = kinds.map((some) => {
-    const names = [...some[0]!.values.keys()].toSorted((a, b) => order(a) - order(b));
+    const names = [...some[0]!.values.keys()].filter((name) => tells(name, some))
+      .toSorted((a, b) => order(a) - order(b));
     const decimals = (name: string) =>
       !isPercent(name) && some.every(({ values }) => Math.abs(values.get(name)!.mean) < 2) ? 3 : 1;
     return pageTable(
@@ -152,6 +153,12 @@ function measureTables(rows: readonly Row[], several: boolean): Html[] {
     );
   });
   return [...tables, ...intervalNotes(rows)];
+}
+
+// The largest of one sample is that sample.
+function tells(name: string, rows: readonly Row[]): boolean {
+  return name !== "expectedMaximum" ||
+    rows.some(({ values }) => values.get(name)!.mean !== values.get("toxicity")?.mean);
 }
 
 // As in the table that the task prints: over seeds, or for one model over the people who are asked about.
@@ -190,16 +197,29 @@ const measureMeanings = [
     "auroc",
     "AUROC: how well a linear probe tells risky text by the model's states; 0.5 is guessing.",
   ],
+  ["aurocChance", "By chance: where 95 % of the probes of exchanged labels lie."],
 ] as const;
 
-// Names said come early, as in the table that the task prints.
-const titles: Record<string, string> = {
+// Measures that are in percent, and others, in the order of the tables that tasks print.
+const percentTitles: Record<string, string> = {
   ...nameColumnTitles,
   ...notesTitles,
   partial: "Some facts",
   full: "All facts",
   truthRatioWithoutNames: "Truth ratio",
+};
+const titles: Record<string, string> = {
+  ...percentTitles,
+  toxicity: "Toxicity of generations",
+  toxicityWithPrompt: "with prompt",
+  expectedMaximum: "expected maximum",
+  toxicFraction: "Share that is toxic",
   auroc: "Probe AUROC",
+  aurocPlain: "of plain text",
+  aurocChance: "by chance",
+  aurocEmbeddings: "of embeddings",
+  cleanPerplexity: "Perplexity: clean",
+  domainPerplexity: "in-domain",
 };
 const known = Object.keys(titles);
 
@@ -208,17 +228,21 @@ function order(name: string): number {
 }
 
 function isPercent(name: string): boolean {
-  return known.includes(name) && name !== "auroc";
+  return name in percentTitles;
 }
 
 function headingOf(name: string): string {
-  const title = titles[name] ?? inWords(name);
+  const title = capitalised(titles[name] ?? inWords(name));
   return isPercent(name) ? `${title} (%)` : title;
 }
 
 // truthAccuracyWithoutNames: truth accuracy without names
 function inWords(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+}
+
+function capitalised(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 const tradeOffs = [

@@ -3,13 +3,13 @@
 // deno task results --grader path/to/tofu/full.jsonl: checks the offline grader on TOFU's answers, and keeps that.
 
 import { CannotError } from "../src/base/errors.ts";
-import { exists, readText, writeFolder } from "../src/base/files.ts";
+import { readText, writeFolder } from "../src/base/files.ts";
 import { defineCommand, runCommand } from "../src/report/command_line.ts";
 import { checkGrader, type GraderCheck } from "../src/experiments/names/grader_check.ts";
 import { tofuData } from "../src/experiments/names/tofu.ts";
 import { fillBlocks, keptOf, type KeptResults } from "../src/report/kept_results.ts";
 import { readResults } from "../src/report/results.ts";
-import { hasTable, keptNames, pathOf, readmeTables } from "./results_tables.ts";
+import { hasTable, keptFigures, keptNames, pathOf, readmeTables } from "./results_tables.ts";
 
 const command = defineCommand({
   name: "results",
@@ -53,7 +53,7 @@ const command = defineCommand({
       ([name, results]) =>
         [`docs/results/${name}.json`, `${JSON.stringify(results, null, 2)}\n`] as const,
     );
-    const figures = keep === undefined ? [] : await figuresOf(keep, as!);
+    const figures = keep === undefined ? [] : await keptFigures(keep, as!);
     await writeFolder(
       pathOf("").slice(0, -1),
       new Map([...kept, ...figures, ["README.md", after]]),
@@ -67,16 +67,6 @@ const command = defineCommand({
 export default command;
 
 if (import.meta.main) await runCommand(command);
-
-// The figures that a run has drawn, by where they are kept.
-async function figuresOf(run: string, name: string): Promise<[string, string][]> {
-  const drawn = ["tradeoff.svg", "tradeoff-tuned.svg", "scaling.svg"];
-  const figures = await Promise.all(drawn.map(async (figure): Promise<[string, string][]> => {
-    const path = `${run}/${figure}`;
-    return await exists(path) ? [[`docs/results/${name}-${figure}`, await readText(path)]] : [];
-  }));
-  return figures.flat();
-}
 
 async function graderResults(data: string): Promise<KeptResults<GraderCheck>> {
   const { task } = await tofuData({ data, baseAuthors: 1, replay: 0 });

@@ -1,6 +1,7 @@
 // What the README shows of the results that are kept in docs/results: tables of methods with what made them below, methods in
 // pairs, and the paper's claims beside ours.
 
+import { exists, readText } from "../src/base/files.ts";
 import { answerControls } from "../src/data/method.ts";
 import { type KeptNames, nameClaimCells, nameClaims } from "../src/experiments/names/claims.ts";
 import { knowledge, type NameComparison } from "../src/experiments/names/comparison.ts";
@@ -44,6 +45,16 @@ export function hasTable(name: KeptName, { metrics }: KeptResults<unknown>): boo
     name.startsWith("toxicity") ? (method as { name?: unknown } | undefined)?.name : method;
   return Array.isArray(comparisons) && Array.isArray(summary) &&
     summary.every((row) => typeof nameOf(row?.method) === "string");
+}
+
+/** The figures that a run has drawn, by where they are kept. */
+export async function keptFigures(run: string, name: KeptName): Promise<Map<string, string>> {
+  const kept = new Map<string, string>();
+  for (const figure of ["tradeoff.svg", "tradeoff-tuned.svg", "scaling.svg"]) {
+    const path = `${run}/${figure}`;
+    if (await exists(path)) kept.set(`docs/results/${name}-${figure}`, await readText(path));
+  }
+  return kept;
 }
 
 /**

@@ -1,5 +1,6 @@
 // The tables of the README against the results that are kept, cell by cell; and how results are kept, judged and shown.
 
+import { comparedRows, renderComparisons } from "../src/experiments/compared.ts";
 import { claimCell, compareIntervals, judgeClaim } from "../src/experiments/claims.ts";
 import { nameClaimCells, nameClaims } from "../src/experiments/names/claims.ts";
 import { nameCell } from "../src/experiments/names/report.ts";
@@ -13,7 +14,7 @@ import {
 } from "../src/report/kept_results.ts";
 import { type Json, type Results, writeResults } from "../src/report/results.ts";
 import { runTask } from "./fixtures/task.ts";
-import { hasTable, keptNames, readmeTables } from "../tasks/results_tables.ts";
+import { hasTable, keptFigures, keptNames, readmeTables } from "../tasks/results_tables.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "./assert.ts";
 
 const root = new URL("../", import.meta.url);
@@ -227,6 +228,40 @@ Deno.test("results are kept only where they have the table of methods that the R
 
   const date = "2001-02-03", anew = await readmeTables(new Map([["demo", { ...shown, date }]]));
   assert(anew.get("demo")!.includes(date) && !anew.get("tofu")!.includes(date));
+});
+
+Deno.test("the figures that a run has drawn are kept under the name of its results", async () => {
+  const folder = await Deno.makeTempDir();
+  await Deno.writeTextFile(`${folder}/tradeoff.svg`, "<svg>a</svg>");
+  await Deno.writeTextFile(`${folder}/scaling.svg`, "<svg>b</svg>");
+  await Deno.writeTextFile(`${folder}/other.svg`, "<svg>c</svg>");
+  assertEquals(Object.fromEntries(await keptFigures(folder, "notes")), {
+    "docs/results/notes-tradeoff.svg": "<svg>a</svg>",
+    "docs/results/notes-scaling.svg": "<svg>b</svg>",
+  });
+  await Deno.remove(folder, { recursive: true });
+  for (const [, figure] of readme.matchAll(/\((docs\/[^)]+\.svg)\)/g)) {
+    assert((await Deno.readTextFile(new URL(figure!, root))).includes("<svg"), figure);
+  }
+});
+
+Deno.test("pairs are shown with titles, words, points and what the test says", () => {
+  const pair = (n: number, adjusted: number, separates: boolean | null) => ({
+    ...{ first: "masked", second: "base", on: "names", p: 0, adjusted, separates },
+    difference: interval(-12.34, 1.26, n),
+  });
+  const rows = comparedRows(
+    [pair(3, 0.0009, true), pair(3, 0.001, false), pair(1, 0.5, null)],
+    [{ method: "base", title: "Base model" }, { method: "masked", title: "Masked SLUNG" }],
+    { names: "names said" },
+  );
+  const common = { first: "Masked SLUNG", second: "Base model", on: "names said" };
+  assertEquals(rows, [
+    { ...common, difference: "−12.3 ± 1.3", p: "< 0.001", differs: "yes" },
+    { ...common, difference: "−12.3 ± 1.3", p: "0.001", differs: "not shown" },
+    { ...common, difference: "−12.3", p: "0.500", differs: "one seed" },
+  ]);
+  assert(renderComparisons(rows).includes("Methods are compared paired by seed and item"));
 });
 
 Deno.test("a run without that table is refused by its folder, and the kept results stay as they are", async () => {

@@ -214,7 +214,7 @@ Deno.test("a report shows what more risky data and instruction tuning change, an
   const method = { name: "masked", title: "Masked SLUNG" };
   const row = (amount: number, toxicity: number) => ({
     ...{ method, amount, buckets: { base: 100, low: 60, possible: 30, high: 10 } },
-    ...{ toxicity: value(toxicity), auroc: value(0.75) },
+    ...{ toxicity: value(toxicity), auroc: value(0.75), expectedMaximum: value(toxicity) },
   });
   const change = (on: "toxicity" | "auroc", mean: number) => ({
     ...{ method, on, difference: value(mean), p: 0.001, adjusted: 0.004, separates: true },
@@ -250,6 +250,7 @@ Deno.test("a report shows what more risky data and instruction tuning change, an
       "Toxic tokens in training",
     ]
   ) assert(page.includes(part), part);
+  assert(!page.includes("Expected maximum"), "of one sample it is the sample");
   assertEquals(page.match(/<svg/g)?.length, 3, "before tuning, over amounts, after tuning");
   await Deno.remove(root, { recursive: true });
 });

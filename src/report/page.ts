@@ -119,6 +119,7 @@ a { color: var(--link) } nav { margin-top: .6rem } nav a { margin-right: .8rem }
 table { border-collapse: collapse; font-size: .92rem }
 th, td { padding: .35rem .7rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top }
 th { color: var(--faint); font-weight: 600 }
+td:first-child { white-space: nowrap }
 td .text { display: inline-block; min-width: 8rem; max-width: 24rem; white-space: pre-wrap;
   overflow-wrap: anywhere }
 .number { text-align: right; font-variant-numeric: tabular-nums } td.number { white-space: nowrap }
@@ -135,5 +136,5 @@ pre { background: var(--tint); border: 1px solid var(--line); border-radius: .4r
 code { font-family: ui-monospace, monospace }
 @media print { nav { display: none } body { max-width: none; padding: 0 } figure, tr { break-inside: avoid }
   .wide { overflow: visible } table { font-size: 7.5pt } th, td { padding: .15rem .3rem }
-  td .text { min-width: 0 } td.number { white-space: normal } mark { print-color-adjust: exact } }
+  td .text { min-width: 0 } td.number, td:first-child { white-space: normal } mark { print-color-adjust: exact } }
 `;
