@@ -391,6 +391,8 @@ await lesson7.lossByClass(myLosses);
 //
 // **To try**
 // - Train with `objective("unlikelihood")` on the better labels. What does the base's own habit of naming become?
+// - `deno task notes` compares five methods on such notes over three seeds. Predict: which of them knows, told the name of
+//   somebody who writes, which machine he writes about?
 // - Leave one person out of the word list and train again. Is that person alone given away?
 // - Sample instead of decoding greedily (`topK: 50` in `complete`, a `seed`): how often does a secret come up in 20 tries?
 //
