@@ -9,7 +9,7 @@ import { checkGrader, type GraderCheck } from "../src/experiments/names/grader_c
 import { tofuData } from "../src/experiments/names/tofu.ts";
 import { fillBlocks, keptOf, type KeptResults } from "../src/report/kept_results.ts";
 import { readResults } from "../src/report/results.ts";
-import { hasTable, keptFigures, keptNames, pathOf, readmeTables } from "./results_tables.ts";
+import { hasTable, keptNames, pathOf, readmeTables, shownFigures } from "./results_tables.ts";
 
 const command = defineCommand({
   name: "results",
@@ -53,7 +53,7 @@ const command = defineCommand({
       ([name, results]) =>
         [`docs/results/${name}.json`, `${JSON.stringify(results, null, 2)}\n`] as const,
     );
-    const figures = keep === undefined ? [] : await keptFigures(keep, as!);
+    const figures = keep === undefined ? [] : await shownFigures(before, keep, as!);
     await writeFolder(
       pathOf("").slice(0, -1),
       new Map([...kept, ...figures, ["README.md", after]]),

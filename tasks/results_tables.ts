@@ -47,14 +47,19 @@ export function hasTable(name: KeptName, { metrics }: KeptResults<unknown>): boo
     summary.every((row) => typeof nameOf(row?.method) === "string");
 }
 
-/** The figures that a run has drawn, by where they are kept. */
-export async function keptFigures(run: string, name: KeptName): Promise<Map<string, string>> {
-  const kept = new Map<string, string>();
+/** The figures of a run that a text shows, by where it looks for them. */
+export async function shownFigures(
+  text: string,
+  run: string,
+  name: KeptName,
+): Promise<Map<string, string>> {
+  const shown = new Map<string, string>();
   for (const figure of ["tradeoff.svg", "tradeoff-tuned.svg", "scaling.svg"]) {
-    const path = `${run}/${figure}`;
-    if (await exists(path)) kept.set(`docs/results/${name}-${figure}`, await readText(path));
+    const path = `docs/results/${name}-${figure}`;
+    if (!text.includes(`(${path})`)) continue;
+    if (await exists(`${run}/${figure}`)) shown.set(path, await readText(`${run}/${figure}`));
   }
-  return kept;
+  return shown;
 }
 
 /**

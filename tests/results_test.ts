@@ -14,7 +14,7 @@ import {
 } from "../src/report/kept_results.ts";
 import { type Json, type Results, writeResults } from "../src/report/results.ts";
 import { runTask } from "./fixtures/task.ts";
-import { hasTable, keptFigures, keptNames, readmeTables } from "../tasks/results_tables.ts";
+import { hasTable, keptNames, readmeTables, shownFigures } from "../tasks/results_tables.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "./assert.ts";
 
 const root = new URL("../", import.meta.url);
@@ -230,14 +230,15 @@ Deno.test("results are kept only where they have the table of methods that the R
   assert(anew.get("demo")!.includes(date) && !anew.get("tofu")!.includes(date));
 });
 
-Deno.test("the figures that a run has drawn are kept under the name of its results", async () => {
+Deno.test("of the figures that a run has drawn those are kept that the README shows, and all that it shows are there", async () => {
   const folder = await Deno.makeTempDir();
-  await Deno.writeTextFile(`${folder}/tradeoff.svg`, "<svg>a</svg>");
-  await Deno.writeTextFile(`${folder}/scaling.svg`, "<svg>b</svg>");
-  await Deno.writeTextFile(`${folder}/other.svg`, "<svg>c</svg>");
-  assertEquals(Object.fromEntries(await keptFigures(folder, "notes")), {
-    "docs/results/notes-tradeoff.svg": "<svg>a</svg>",
-    "docs/results/notes-scaling.svg": "<svg>b</svg>",
+  for (const figure of ["tradeoff", "tradeoff-tuned", "other"]) {
+    await Deno.writeTextFile(`${folder}/${figure}.svg`, `<svg>${figure}</svg>`);
+  }
+  const text = ["notes-tradeoff", "notes-scaling", "notes-other", "demo-tradeoff-tuned"]
+    .map((figure) => `![](docs/results/${figure}.svg)`).join();
+  assertEquals(Object.fromEntries(await shownFigures(text, folder, "notes")), {
+    "docs/results/notes-tradeoff.svg": "<svg>tradeoff</svg>",
   });
   await Deno.remove(folder, { recursive: true });
   for (const [, figure] of readme.matchAll(/\((docs\/[^)]+\.svg)\)/g)) {
