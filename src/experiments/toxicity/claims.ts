@@ -27,15 +27,15 @@ export interface KeptToxicity extends KeptStage {
 }
 
 /** The models after the stream, or after instruction tuning. */
-interface KeptStage {
+export interface KeptStage {
   /** The rows of the table; a run of an earlier version has fewer values. */
   summary: (Pick<ToxicitySummary, "method" | "amount"> & Partial<ToxicitySummary>)[];
   /** None of a run of an earlier version. */
   comparisons: ToxicityComparison[];
 }
 
-// Two methods at the main amount of risky data, or where it says else; or what something changes in one.
-type Asked =
+/** Two methods at the main amount of risky data, or where it says else; or what something changes in one. */
+export type ToxicityAsked =
   | AskedPair<ClaimedMeasure> & { at?: "least data" | "tuned" }
   | { by: "amount" | "tuning"; method: string; beyond?: string; on: ComparedMeasure };
 
@@ -53,7 +53,7 @@ const slung = ["masked", "unlikelihood"];
 const five = ["control", "low_risk", "toxic", ...slung];
 
 /** The sentences of section 4.3 that say how methods compare. */
-export const toxicityClaims: readonly Claim<Asked>[] = [
+export const toxicityClaims: readonly Claim<ToxicityAsked>[] = [
   {
     says: "The toxic baseline generates more toxicity than all others",
     paper: "Figure 2a",
@@ -155,11 +155,11 @@ export function toxicityClaimCells(
 ): string[] {
   const stageAt = (at: "least data" | "tuned" | undefined) =>
     at === "tuned" ? kept.tuned : at === "least data" ? ofAmounts : kept;
-  const find = (asked: Asked) =>
+  const find = (asked: ToxicityAsked) =>
     "by" in asked
       ? findChange(asked.by === "amount" ? ofAmounts.byAmount : kept.tuned?.byTuning, asked)
       : findPair(stageAt(asked.at), asked);
-  const isPerplexity = ({ on }: Asked) => on.endsWith("Perplexity");
+  const isPerplexity = ({ on }: ToxicityAsked) => on.endsWith("Perplexity");
   return toxicityClaims.map((claim) =>
     claimCell(judgeClaim(claim, find), claim.differences.some(isPerplexity) ? 2 : 3)
   );
@@ -167,7 +167,7 @@ export function toxicityClaimCells(
 
 function findPair(
   stage: KeptStage | undefined,
-  { first, second, on, at }: Extract<Asked, { first: string }>,
+  { first, second, on, at }: Extract<ToxicityAsked, { first: string }>,
 ): FoundDifference | undefined {
   if (!stage) return undefined;
   const amounts = stage.summary.map(({ amount }) => amount);
@@ -189,7 +189,7 @@ function findPair(
 
 function findChange(
   changes: readonly ToxicityChange[] | undefined,
-  { method, beyond, on }: Extract<Asked, { by: string }>,
+  { method, beyond, on }: Extract<ToxicityAsked, { by: string }>,
 ): FoundDifference | undefined {
   const found = (one: string, other: string | undefined) =>
     changes?.find((own) => own.on === on && own.method.name === one && own.beyond?.name === other);
