@@ -126,13 +126,14 @@ function withCaption(table: string, kept: KeptResults<unknown>): string {
 
 // As wide as the README's text; code is not broken.
 function wrapped(text: string): string {
-  return text.match(/`[^`]*`\S*|\S+/g)!.reduce(
+  const [first, ...words] = text.match(/`[^`]*`\S*|\S+/g)!;
+  return words.reduce(
     ([line, ...before], word) =>
       line!.length + 1 + word.length > 100
         ? [word, line!, ...before]
         : [`${line} ${word}`, ...before],
-    [""],
-  ).reverse().join("\n").trim();
+    [first!],
+  ).reverse().join("\n");
 }
 
 type Cells = Record<string, string>;
