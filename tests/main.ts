@@ -49,11 +49,16 @@ function test(args: readonly string[], output: "inherit" | "piped"): Deno.ChildP
   return command.spawn();
 }
 
-async function run(group: string[]): Promise<void> {
+/** Runs a group; once more where the process fails although its tests have passed: it crashed while it ended. */
+async function run(group: string[], again = false): Promise<void> {
   const { success, stdout, stderr } = await test(["--no-check", ...group], "piped").output();
   const text = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes)).join("");
   console.log(text.trimEnd());
   const summary = stripVTControlCharacters(text).match(/^(?:ok|FAILED) \| .*$/gm)?.at(-1);
+  if (!success && summary?.startsWith("ok |") && !again) {
+    console.error(`\nThe process crashed behind its last test and runs again: ${group.join(" ")}`);
+    return await run(group, true);
+  }
   for (const kind of ["passed", "failed", "ignored"] as const) {
     counts[kind] += Number(summary?.match(new RegExp(`(\\d+) ${kind}`))?.[1] ?? 0);
   }
