@@ -3,7 +3,6 @@
 // models do not tell, since all of them are asked about this one world. Exchanged labels do: a permutation test.
 
 import type { Interval } from "../base/interval.ts";
-import { CannotError } from "../base/errors.ts";
 import { checkOptions, object, required, seedNumber, wholeNumber } from "../base/options.ts";
 import { Random } from "../base/random.ts";
 import type { ProbeExamples } from "./probe.ts";
@@ -46,9 +45,7 @@ export function chanceAuroc(
 
 /**
  * Exchanges labels at random: every group (every example, without groups) takes the labels of one of its block, in their
- * order, and with them its stratum.
- *
- * @throws {CannotError} for groups of different sizes in one block, whose labels do not fit each other.
+ * order and from the beginning again where that one is smaller, and with them its stratum.
  */
 export function exchangeLabels(
   labels: ArrayLike<number>,
@@ -62,16 +59,10 @@ export function exchangeLabels(
     const givers = random.shuffle(block);
     block.forEach((group, k) => {
       const giver = givers[k]!;
-      if (giver.length !== group.length) {
-        throw new CannotError(
-          "exchange the labels of groups",
-          `one has ${group.length} examples and another one in its block ${giver.length}`,
-          "Give blocks of groups of one size",
-        );
-      }
       group.forEach((i, place) => {
-        exchanged[i] = labels[giver[place]!]!;
-        if (moved) moved[i] = strata[giver[place]!]!;
+        const from = giver[place % giver.length]!;
+        exchanged[i] = labels[from]!;
+        if (moved) moved[i] = strata[from]!;
       });
     });
   }
