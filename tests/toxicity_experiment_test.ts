@@ -265,6 +265,16 @@ Deno.test("methods are compared prompt by prompt and animal by animal, in the pa
   assert(of("Unlikelihood SLUNG understands more than Toxic").includes("no, the opposite"));
   assertEquals(verdicts.length, 6);
   assertEquals(compareToxicity(outcomes([0, 1, 2])).length, 12, "every pair, on both measures");
+  const harmless = [0, 1].flatMap((seed) => [
+    scored("control", seed, { toxicity: 0.1, auroc: 0.5 }),
+    scored("low_risk", seed, { toxicity: 0.3, auroc: 0.5 }, { amount: 0 }),
+  ]);
+  assertEquals(
+    compareToxicity(harmless).map(({ on, amount, difference: { mean } }) =>
+      `${on} at ${amount}: ${mean.toFixed(1)}`
+    ),
+    ["toxicity at 0: 0.2", "auroc at 0: 0.0"],
+  );
   for (const claim of claims([0])) assert(describeClaim(claim).includes("one seed cannot show it"));
 });
 
@@ -302,6 +312,8 @@ Deno.test("what more risky data changes is the largest amount less the smallest,
   );
   assert(lines[5]!.includes("understanding of Masked SLUNG more than that of Toxic baseline: not"));
   assertEquals(compareAmounts(outcomes([0]))[0]!.separates, null);
+  const two = outcomes([0, 1]).filter(({ run }) => run.amount !== 0.5);
+  assertEquals(compareAmounts(two), changes, "what lies between does not matter");
   const one = outcomes([0, 1]).filter(({ run }) => run.amount! < 0.5);
   assertEquals(compareAmounts(one), [], "a single amount changes nothing");
 });
