@@ -8,7 +8,6 @@ import {
   type Method,
 } from "../src/data/method.ts";
 import { compareNames } from "../src/experiments/names/comparison.ts";
-import { describeProcess } from "../src/base/process.ts";
 import { questionPrompt } from "../src/data/sources/tofu.ts";
 import {
   type NameExperiment,
@@ -33,9 +32,8 @@ import { recordExperiment } from "../src/experiments/record.ts";
 import type { Gpu } from "../src/gpu/gpu.ts";
 import { nameForms } from "../src/label/names.ts";
 import type { Terminal } from "../src/report/command_line.ts";
-import { writeResults } from "../src/report/results.ts";
 import type { Options, Values } from "../src/report/options.ts";
-import { asJson, hasColours, runWithProgress, seedsOption } from "./shared.ts";
+import { hasColours, runWithProgress, seedsOption, writeExperiment } from "./shared.ts";
 import { adjustableSteps, chosenFitting, largestStep } from "./training_options.ts";
 
 /** The methods that both tasks know. */
@@ -146,15 +144,10 @@ export async function runNames(
   if (general.length > 0) terminal.print(`\n${renderGeneral(general)}\n`);
   const colour = !terminal.json && hasColours(Deno.stdout);
   terminal.print(`\n${renderNameAnswers(outcomes, experiment.task.names, { colour })}\n`);
-  if (gpu.adapter.software) terminal.print(`Computed on a software adapter (${gpu.adapter.name}).`);
-  const results = await writeResults(out, {
-    ...describeProcess(),
-    config: asJson({ ...options }),
-    seeds: Object.fromEntries(experiment.seeds.map((seed) => [`seed ${seed}`, seed])),
-    adapter: gpu.adapter,
-    metrics: asJson({ summary, comparisons, ...(general.length > 0 && { general }) }),
+  const results = await writeExperiment(out, terminal, {
+    ...{ gpu, options, seeds: experiment.seeds, began },
+    metrics: { summary, comparisons, ...(general.length > 0 && { general }) },
     generations: nameGenerations(outcomes),
-    timing: { seconds: Math.round((performance.now() - began) / 100) / 10 },
   });
   const plot = await drawNames(out, summary);
   terminal.print(`Every answer is in ${results}, the picture in ${plot}`);

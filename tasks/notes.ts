@@ -1,7 +1,6 @@
 // deno task notes: SLUNG on personal data. Notes of an invented workshop, what is personal in them marked by a list of names
 // and by patterns; who gives it away, who knows what else stands there, and who knows what only its readers can.
 
-import { describeProcess } from "../src/base/process.ts";
 import { answerMethods, filteringMethods, paperMethods } from "../src/data/method.ts";
 import { inventedMachines } from "../src/data/sources/invented_notes.ts";
 import { notesExperiment, personalPhrases } from "../src/experiments/notes/experiment.ts";
@@ -17,14 +16,13 @@ import { recordExperiment } from "../src/experiments/record.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
 import { readPretrained } from "../src/model/pretrained.ts";
 import { defineCommand, runCommand } from "../src/report/command_line.ts";
-import { writeResults } from "../src/report/results.ts";
 import {
-  asJson,
   chosenMethods,
   experimentOptions,
   runWithProgress,
   seedsOption,
   withEarlierOptions,
+  writeExperiment,
 } from "./shared.ts";
 import {
   chosenFitting,
@@ -95,17 +93,9 @@ const command = defineCommand({
     });
     const summary = summariseNotes(outcomes), comparisons = compareNotes(outcomes);
     terminal.print(renderNotes(summary, comparisons));
-    if (gpu.adapter.software) {
-      terminal.print(`Computed on a software adapter (${gpu.adapter.name}).`);
-    }
-    const results = await writeResults(out, {
-      ...describeProcess(),
-      config: asJson({ ...options }),
-      seeds: Object.fromEntries(seeds.map((seed) => [`seed ${seed}`, Number(seed)])),
-      adapter: gpu.adapter,
-      metrics: asJson({ summary, comparisons }),
-      generations: notesGenerations(outcomes),
-      timing: { seconds: Math.round((performance.now() - began) / 100) / 10 },
+    const generations = notesGenerations(outcomes), metrics = { summary, comparisons };
+    const results = await writeExperiment(out, terminal, {
+      ...{ gpu, options, seeds, metrics, generations, began },
     });
     const plot = await drawNotes(out, summary);
     terminal.print(`All that the models wrote is in ${results}, the picture in ${plot}`);

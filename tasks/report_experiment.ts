@@ -18,12 +18,11 @@ import {
   generalRows,
   type GeneralSummary,
 } from "../src/experiments/names/general_report.ts";
-import { notesAxes, notesTitles } from "../src/experiments/notes/report.ts";
+import { notesAxes, notesFigure, notesTitles } from "../src/experiments/notes/report.ts";
 import { baseTitle, methodOrder } from "../src/experiments/titles.ts";
 import {
+  claimLines,
   describeChange,
-  describeClaim,
-  isClaim,
   type ToxicityChange,
   type ToxicityComparison,
 } from "../src/experiments/toxicity/comparison.ts";
@@ -247,10 +246,7 @@ function capitalised(text: string): string {
 
 const tradeOffs = [
   { x: "names", y: knowledge, axes: nameAxes, title: "What is known against what is named" },
-  {
-    ...{ x: "givenAway", y: "people", axes: notesAxes },
-    title: "What only readers of personal data know, and what is given away",
-  },
+  { x: "givenAway", y: "people", axes: notesAxes, title: notesFigure },
   { x: "toxicity", y: "auroc", axes: toxicityAxes, title: "Generation against understanding" },
 ];
 
@@ -280,9 +276,8 @@ async function scaling({ name, results: { metrics } }: ExperimentRun, several: b
   return plot ? await drawn(rows, () => plot, "Less toxicity and more understanding is best.") : [];
 }
 
-function claimLines(comparisons: Json | undefined): string[] {
-  const claims = (objectsOf(comparisons) as unknown as ToxicityComparison[]).filter(isClaim);
-  return claims.length > 0 ? [...claims.map(describeClaim), `Compared ${differenceTest}.`] : [];
+function claimsIn(comparisons: Json | undefined): string[] {
+  return claimLines(objectsOf(comparisons) as unknown as ToxicityComparison[]);
 }
 
 function changeLines(changes: Json | undefined, by: "amount" | "tuning"): string[] {
@@ -303,7 +298,7 @@ async function afterTuning(runs: readonly ExperimentRun[]): Promise<Html[]> {
     ...measureTables(rows, runs.length > 1),
     ...await figures(rows, runs.length > 1),
     ...runs.map(tunedOf).flatMap(({ comparisons, byTuning }) =>
-      list([...claimLines(comparisons), ...changeLines(byTuning, "tuning")])
+      list([...claimsIn(comparisons), ...changeLines(byTuning, "tuning")])
     ),
   ];
 }
@@ -326,7 +321,7 @@ function remarks(run: ExperimentRun): Html[] {
   const { metrics } = run.results;
   const compared = objectsOf(metrics.comparisons);
   const lines = [
-    ...claimLines(metrics.comparisons),
+    ...claimsIn(metrics.comparisons),
     ...changeLines(metrics.byAmount, "amount"),
     ...(Array.isArray(metrics.remarks) ? metrics.remarks.map(String) : []),
   ];

@@ -21,7 +21,7 @@ import {
   toxicityClaims,
 } from "../src/experiments/toxicity/claims.ts";
 import { probeControls } from "../src/experiments/toxicity/report.ts";
-import { mainAmount } from "../src/experiments/toxicity/summary.ts";
+import { atMainAmount } from "../src/experiments/toxicity/summary.ts";
 import { keptCaption, type KeptResults, readKept } from "../src/report/kept_results.ts";
 import { nameMethods } from "./names.ts";
 import { type Column, intervalCell, renderMarkdownTable } from "../src/report/table.ts";
@@ -243,10 +243,10 @@ function toxicityTable(
       : []),
     ...measures.map(([key, column]) => ({ key, ...column, align: "right" } as const)),
   ];
-  const main = mainAmount(summary.map(({ amount }) => amount));
-  const isShown = ({ amount }: { amount: number }) =>
-    which === "amounts" ? amount > 0 : amount === main || amount === 0;
-  const rows = summary.filter(isShown).map((row): Cells => ({
+  const shownRows = which === "amounts"
+    ? summary.filter(({ amount }) => amount > 0)
+    : atMainAmount(summary);
+  const rows = shownRows.map((row): Cells => ({
     method: row.method.title,
     amount: `× ${row.amount}`,
     ...Object.fromEntries(

@@ -2,6 +2,7 @@
 
 import { CannotError } from "../src/base/errors.ts";
 import { readJson } from "../src/base/files.ts";
+import { describeProcess } from "../src/base/process.ts";
 import { freeSpace } from "../src/base/free_space.ts";
 import type { Method } from "../src/data/method.ts";
 import {
@@ -25,7 +26,7 @@ import { renderSample } from "../src/report/samples.ts";
 import { type Denominator, denominators } from "../src/slung/objective.ts";
 import { Risk } from "../src/slung/risk.ts";
 import type { RiskyText } from "../src/data/spans.ts";
-import { type Json, readResults } from "../src/report/results.ts";
+import { type Generation, type Json, readResults, writeResults } from "../src/report/results.ts";
 import { orModelName } from "./hub.ts";
 import { readObjective } from "./objective.ts";
 import { pretrain, type PretrainingOptions } from "../src/train/pretraining.ts";
@@ -167,8 +168,42 @@ export async function runWithProgress<Results extends object>(
   return outcomes;
 }
 
-/** Options as results.json keeps them. */
-export function asJson(options: Readonly<Record<string, unknown>>): Record<string, Json> {
+/** What the results of an experiment are made of, besides what the process tells. */
+export interface ExperimentResults {
+  /** What computed them. */
+  gpu: Gpu;
+  /** As they were chosen. */
+  options: object;
+  /** Of its models. */
+  seeds: readonly (string | number)[];
+  /** What came out. */
+  metrics: object;
+  /** What the models wrote. */
+  generations: Generation[];
+  /** When it began, by `performance.now()`. */
+  began: number;
+}
+
+/** Writes results.json, and says so where a software adapter computed them; returns its path. */
+export async function writeExperiment(
+  folder: string,
+  terminal: Terminal,
+  { gpu, options, seeds, metrics, generations, began }: ExperimentResults,
+): Promise<string> {
+  if (gpu.adapter.software) terminal.print(`Computed on a software adapter (${gpu.adapter.name}).`);
+  return await writeResults(folder, {
+    ...describeProcess(),
+    config: asJson({ ...options }),
+    seeds: Object.fromEntries(seeds.map((seed) => [`seed ${seed}`, Number(seed)])),
+    adapter: gpu.adapter,
+    metrics: asJson({ ...metrics }),
+    generations,
+    timing: { seconds: Math.round((performance.now() - began) / 100) / 10 },
+  });
+}
+
+// Values as results.json keeps them.
+function asJson(options: Readonly<Record<string, unknown>>): Record<string, Json> {
   return JSON.parse(JSON.stringify(options, (_, value) => value ?? null));
 }
 

@@ -5,7 +5,6 @@
 // values.
 
 import { CannotError } from "../src/base/errors.ts";
-import { describeProcess } from "../src/base/process.ts";
 import { recordExperiment } from "../src/experiments/record.ts";
 import { filteringMethods, paperMethods, streamMethods } from "../src/data/method.ts";
 import { chatSequences, readChats } from "../src/data/sources/chat.ts";
@@ -28,17 +27,16 @@ import { initialise } from "../src/model/initialise.ts";
 import { readPretrained } from "../src/model/pretrained.ts";
 import type { Model } from "../src/model/weights.ts";
 import { defineCommand, runCommand, type Terminal } from "../src/report/command_line.ts";
-import { writeResults } from "../src/report/results.ts";
 import { loadOptimiserState } from "../src/train/optimiser_state.ts";
 import { fetchNamed, orDatasetName, orModelName, withoutWeights } from "./hub.ts";
 import {
-  asJson,
   chosenMethods,
   experimentOptions,
   pretrainWithProgress,
   runWithProgress,
   seedsOption,
   withEarlierOptions,
+  writeExperiment,
 } from "./shared.ts";
 import { toxicityPaperValues, withProtocol } from "./paper_values.ts";
 import {
@@ -256,20 +254,12 @@ const command = defineCommand({
       ...{ keepModels, checkpointEvery: options.checkpointEvery },
       onlyMeasure: measure !== undefined,
     });
-    terminal.print(renderToxicityTables(outcomes));
-    for (const remark of remarks) terminal.print(remark);
-    if (gpu.adapter.software) {
-      terminal.print(`Computed on a software adapter (${gpu.adapter.name}).`);
-    }
     const metrics = toxicityMetrics(outcomes);
-    const results = await writeResults(out, {
-      ...describeProcess(),
-      config: asJson(options),
-      seeds: Object.fromEntries(options.seeds.map((seed) => [`seed ${seed}`, Number(seed)])),
-      adapter: gpu.adapter,
-      metrics: asJson({ ...metrics, remarks }),
+    terminal.print(renderToxicityTables(outcomes, metrics));
+    for (const remark of remarks) terminal.print(remark);
+    const results = await writeExperiment(out, terminal, {
+      ...{ gpu, options, seeds: options.seeds, metrics: { ...metrics, remarks }, began },
       generations: toxicityGenerations(outcomes),
-      timing: { seconds: Math.round((performance.now() - began) / 100) / 10 },
     });
     const figures = await writeToxicityFigures(out, outcomes, title);
     terminal.print(`Everything is in ${results}, every run in ${figures.join(", ")}`);
@@ -329,7 +319,7 @@ async function readTuning(
     );
   }
   const conversations = source === inventedChats
-    ? chats!
+    ? chats!()
     : await Array.fromAsync(readChats(source));
   const { bos, eos } = tokenizer.special;
   const first = bos ?? eos;

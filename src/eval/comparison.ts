@@ -92,6 +92,35 @@ export function testDifferences(differences: readonly Difference[]): TestedDiffe
   });
 }
 
+/** A difference that is asked for: what it is called, and what both sides scored. */
+export interface AskedDifference<Labels> {
+  /** Stand in the answer. */
+  labels: Labels;
+  /** One side. */
+  first: ItemValues;
+  /** The one that is subtracted. */
+  second: ItemValues;
+  /** As in {@linkcode pairedDifference}. */
+  groups?: readonly unknown[];
+}
+
+/** Answers all differences that are asked for together, in their order. @throws {CannotError} as `pairedDifference`. */
+export function testTogether<Labels extends object>(
+  asked: readonly AskedDifference<Labels>[],
+): (Labels & TestedDifference)[] {
+  const tested = testDifferences(
+    asked.map(({ first, second, groups }) =>
+      pairedDifference(first, second, groups ? { groups } : {})
+    ),
+  );
+  return asked.map(({ labels }, i) => ({ ...labels, ...tested[i]! }));
+}
+
+/** A corrected p value as text: `0.012`, or `< 0.001`. */
+export function showP(adjusted: number): string {
+  return adjusted < 0.001 ? "< 0.001" : adjusted.toFixed(3);
+}
+
 /** Differences up to this many get every combination of signs, others random ones. */
 const mostExact = 14;
 const draws = 10_000;

@@ -81,24 +81,20 @@ export function bootstrapInterval(
     }
     return sum / count;
   }).sort();
-  return {
-    mean: mean(values),
-    low: quantile(means, (1 - confidence) / 2),
-    high: quantile(means, (1 + confidence) / 2),
-    confidence,
-    n: values.length,
-  };
+  return { mean: mean(values), ...middleOf(means), n: values.length };
 }
 
 /** The mean of random draws and the bounds of 95 % of them. One draw has no interval. @throws {CannotError} without draws. */
 export function intervalOfDraws(draws: readonly number[]): Interval {
-  const sorted = [...draws].sort((a, b) => a - b);
+  return { mean: mean(draws), ...middleOf(Float64Array.from(draws).sort()), n: draws.length };
+}
+
+/** Between which bounds 95 % of sorted values lie. */
+function middleOf(sorted: ArrayLike<number>): Pick<Interval, "low" | "high" | "confidence"> {
   return {
-    mean: mean(draws),
     low: quantile(sorted, (1 - confidence) / 2),
     high: quantile(sorted, (1 + confidence) / 2),
     confidence,
-    n: draws.length,
   };
 }
 

@@ -1,6 +1,6 @@
 // Methods in pairs as rows of a table, whatever they are compared on in percent.
 
-import { differenceTest, type TestedDifference } from "../eval/comparison.ts";
+import { differenceTest, showP, type TestedDifference } from "../eval/comparison.ts";
 import { intervalCell, renderTable } from "../report/table.ts";
 
 /** Two methods on one measure. */
@@ -46,7 +46,7 @@ export function comparedRows(
     second: titles.get(second)!,
     on: measures[on]!,
     difference: intervalCell(difference, 1),
-    p: adjusted < 0.001 ? "< 0.001" : adjusted.toFixed(3),
+    p: showP(adjusted),
     differs: separates === null ? "one seed" : separates ? "yes" : "not shown",
   }));
 }

@@ -2,6 +2,7 @@
 
 export * from "./claims.ts";
 export * from "./compared.ts";
+export * from "./figures.ts";
 export * from "./record.ts";
 export * from "./runner.ts";
 export * from "./small_olmo.ts";

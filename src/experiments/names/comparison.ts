@@ -3,7 +3,7 @@
 //   what of it is more than a manner  against the control that learned wrong facts in the same way
 //   what the manner alone gives       the controls against the base model
 
-import { pairedDifference, testDifferences, type TestedDifference } from "../../eval/comparison.ts";
+import { type TestedDifference, testTogether } from "../../eval/comparison.ts";
 import { fullFactRecall } from "../../eval/fact_grader.ts";
 import { CannotError } from "../../base/errors.ts";
 import { type NameOutcome, nameResult } from "./experiment.ts";
@@ -63,11 +63,12 @@ export function compareNames(outcomes: readonly NameOutcome[]): NameComparison[]
     return group.map((outcome) => nameResult(outcome).answers.map(questionValues[on]));
   };
   const groups = peopleOf(outcomes);
-  const differences = planned.map(({ first, second, on }) =>
-    pairedDifference(values(first, on), values(second, on), { groups })
-  );
-  const tested = testDifferences(differences);
-  return planned.map((pair, i) => ({ ...pair, ...tested[i]! }));
+  return testTogether(planned.map((pair) => ({
+    labels: pair,
+    first: values(pair.first, pair.on),
+    second: values(pair.second, pair.on),
+    groups,
+  })));
 }
 
 /**

@@ -2,10 +2,8 @@
 // against knowledge as a picture, and results.json. Knowledge is led by a measure that controls hardly move: which answer a
 // model prefers where names don't count. "Some facts" comes last: half of what it gains is the manner of answering.
 
-import { writeFileAtomic } from "../../base/files.ts";
 import type { Interval } from "../../base/interval.ts";
 import { bootstrapInterval, studentInterval } from "../../eval/statistics.ts";
-import { renderPlot, tradeOffPlot } from "../../report/plot.ts";
 import type { Generation } from "../../report/results.ts";
 import { renderSample, renderTitledSample } from "../../report/samples.ts";
 import { type Column, displayWidth, intervalCell, renderTable } from "../../report/table.ts";
@@ -13,8 +11,9 @@ import { nameForms } from "../../label/names.ts";
 import { phraseFinder } from "../../label/phrases.ts";
 import { Risk } from "../../slung/risk.ts";
 import { type ComparedRow, comparedRows, renderComparisons } from "../compared.ts";
+import { drawTradeOff } from "../figures.ts";
 import { expectOutcomes } from "../outcomes.ts";
-import { baseTitle, methodOrder } from "../titles.ts";
+import { baseTitle } from "../titles.ts";
 import {
   knowledge,
   type NameComparison,
@@ -288,11 +287,10 @@ export async function drawNames(
   folder: string,
   summary: readonly NameSummary[],
 ): Promise<string> {
-  const plot = tradeOffPlot(namePoints(summary), nameAxesOf(summary), {
-    title: "What is known against what is named",
-    order: methodOrder,
-  });
-  const path = `${folder}/tradeoff.svg`;
-  await writeFileAtomic(path, await renderPlot(plot));
-  return path;
+  return await drawTradeOff(
+    `${folder}/tradeoff.svg`,
+    namePoints(summary),
+    nameAxesOf(summary),
+    "What is known against what is named",
+  );
 }

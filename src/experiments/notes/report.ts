@@ -1,15 +1,14 @@
 // What the experiment on notes prints and keeps: what is given away against what is known, over seeds, and methods in pairs.
 
-import { writeFileAtomic } from "../../base/files.ts";
 import type { Interval } from "../../base/interval.ts";
-import { pairedDifference, testDifferences } from "../../eval/comparison.ts";
+import { testTogether } from "../../eval/comparison.ts";
 import { mean, studentInterval } from "../../eval/statistics.ts";
-import { renderPlot, tradeOffPlot } from "../../report/plot.ts";
 import type { Generation } from "../../report/results.ts";
 import { type Column, intervalCell, renderTable } from "../../report/table.ts";
 import { type ComparedPair, comparedRows, renderComparisons } from "../compared.ts";
+import { drawTradeOff } from "../figures.ts";
 import { expectOutcomes } from "../outcomes.ts";
-import { baseTitle, methodOrder } from "../titles.ts";
+import { baseTitle } from "../titles.ts";
 import type { NotesOutcome, NotesResult } from "./experiment.ts";
 
 /** What is measured, in percent: continuations with personal data, right causes preferred, right machines of people. */
@@ -56,21 +55,21 @@ const references = ["direct", "low_risk"];
 export function compareNotes(outcomes: readonly NotesOutcome[]): NotesComparison[] {
   const groups = [...byMethod(outcomes)].filter(([name]) => name !== "base");
   const against = groups.filter(([name]) => references.includes(name));
-  const asked = groups.flatMap(([first, own]) =>
-    against.filter(([second]) => first !== second && !(first === "low_risk" && second === "direct"))
-      .flatMap(([second, others]) =>
-        notesMeasures.map((on) => ({
-          labels: { first, second, on },
-          difference: pairedDifference(
-            own.map((outcome) => percents(outcome, on)),
-            others.map((outcome) => percents(outcome, on)),
-            { groups: machinesOf(own[0]!, on) },
-          ),
-        }))
+  return testTogether(
+    groups.flatMap(([first, own]) =>
+      against.filter(([second]) =>
+        first !== second && !(first === "low_risk" && second === "direct")
       )
+        .flatMap(([second, others]) =>
+          notesMeasures.map((on) => ({
+            labels: { first, second, on },
+            first: own.map((outcome) => percents(outcome, on)),
+            second: others.map((outcome) => percents(outcome, on)),
+            groups: machinesOf(own[0]!, on),
+          }))
+        )
+    ),
   );
-  const tested = testDifferences(asked.map(({ difference }) => difference));
-  return asked.map(({ labels }, i) => ({ ...labels, ...tested[i]! }));
 }
 
 // Which machine each item of a measure is about.
@@ -86,6 +85,9 @@ export const notesTitles: Readonly<Record<NotesMeasure, string>> = {
   causes: "right cause preferred",
   people: "right machine of a person",
 };
+
+/** The title of the figure. */
+export const notesFigure = "What only readers of personal data know, and what is given away";
 
 /** The axes of what only readers of personal data know, against what is given away. */
 export const notesAxes = {
@@ -133,13 +135,7 @@ export async function drawNotes(
     x: values.givenAway,
     y: values.people,
   }));
-  const plot = tradeOffPlot(points, notesAxes, {
-    title: "What only readers of personal data know, and what is given away",
-    order: methodOrder,
-  });
-  const path = `${folder}/tradeoff.svg`;
-  await writeFileAtomic(path, await renderPlot(plot));
-  return path;
+  return await drawTradeOff(`${folder}/tradeoff.svg`, points, notesAxes, notesFigure);
 }
 
 /** One line about a finished model. */

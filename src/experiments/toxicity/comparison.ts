@@ -4,10 +4,11 @@
 
 import type { Method } from "../../data/method.ts";
 import {
+  differenceTest,
   type ItemValues,
-  pairedDifference,
-  testDifferences,
+  showP,
   type TestedDifference,
+  testTogether,
 } from "../../eval/comparison.ts";
 import { intervalCell } from "../../report/table.ts";
 import type { ToxicityResults } from "./evaluation.ts";
@@ -53,13 +54,13 @@ export function compareToxicity(
   const amounts = amountsOf(outcomes);
   return [...amounts.length > 0 ? amounts : [0]].flatMap((amount) => {
     const rows = methodsAt(outcomes, amount, stage);
-    return tested(
+    return testTogether(
       rows.flatMap((first, i) =>
         rows.slice(0, i).flatMap((second) =>
           measures.map((on) => ({
             labels: { first: first.method, second: second.method, on, amount },
-            after: first.items[on],
-            before: second.items[on],
+            first: first.items[on],
+            second: second.items[on],
           }))
         )
       ),
@@ -78,13 +79,13 @@ export function compareAmounts(outcomes: readonly ToxicityOutcome[]): ToxicityCh
   const most = methodsAt(taking, amounts.at(-1)!, "trained");
   const least = methodsAt(taking, amounts[0]!, "trained");
   const rows = most.map(({ method, items }, i) => ({ method, items, before: least[i]!.items }));
-  return tested(measures.flatMap((on) =>
+  return testTogether(measures.flatMap((on) =>
     rows.flatMap(({ method, items, before }, i) => [
-      { labels: { method, on }, after: items[on], before: before[on] },
+      { labels: { method, on }, first: items[on], second: before[on] },
       ...rows.slice(0, i).map((other) => ({
         labels: { method, beyond: other.method, on },
-        after: changes(items[on], before[on]),
-        before: changes(other.items[on], other.before[on]),
+        first: changes(items[on], before[on]),
+        second: changes(other.items[on], other.before[on]),
       })),
     ])
   ));
@@ -94,12 +95,12 @@ export function compareAmounts(outcomes: readonly ToxicityOutcome[]): ToxicityCh
 export function compareTuning(outcomes: readonly ToxicityOutcome[]): ToxicityChange[] {
   const amount = mainAmount(outcomes.map(({ run }) => run.amount!));
   const before = methodsAt(outcomes, amount, "trained");
-  return tested(
+  return testTogether(
     measures.flatMap((on) =>
       methodsAt(outcomes, amount, "tuned").map(({ method, items }) => ({
         labels: { method, on },
-        after: items[on],
-        before: before.find((own) => own.method.name === method.name)!.items[on],
+        first: items[on],
+        second: before.find((own) => own.method.name === method.name)!.items[on],
       }))
     ),
   );
@@ -144,15 +145,6 @@ function changes(after: ItemValues, before: ItemValues): ItemValues {
   );
 }
 
-function tested<Labels extends object>(
-  asked: readonly { labels: Labels; after: ItemValues; before: ItemValues }[],
-): (Labels & TestedDifference)[] {
-  const differences = testDifferences(
-    asked.map(({ after, before }) => pairedDifference(after, before)),
-  );
-  return asked.map(({ labels }, i) => ({ ...labels, ...differences[i]! }));
-}
-
 /** One of the paper's claims about SLUNG: less toxicity than the toxic baseline, more understanding than the others. */
 export function isClaim({ first, second, on }: ToxicityComparison): boolean {
   return ["masked", "unlikelihood"].includes(first.name) &&
@@ -177,6 +169,12 @@ export function describeChange(change: ToxicityChange, by: "amount" | "tuning"):
   return `${cause} raises the ${what} of ${method.title}${more}: ${verdict(change, 1)}`;
 }
 
+/** A line about each of the paper's claims among comparisons, and how they were compared. */
+export function claimLines(comparisons: readonly ToxicityComparison[]): string[] {
+  const lines = comparisons.filter(isClaim).map(describeClaim);
+  return lines.length > 0 ? [...lines, `Compared ${differenceTest}.`] : [];
+}
+
 // Whether a difference has the sign that it should have, and its numbers.
 function verdict({ difference, adjusted, separates }: TestedDifference, sign: -1 | 1): string {
   const found = separates === null
@@ -184,6 +182,5 @@ function verdict({ difference, adjusted, separates }: TestedDifference, sign: -1
     : separates
     ? Math.sign(difference.mean) === sign ? "yes" : "no, the opposite"
     : "not shown";
-  const p = adjusted < 0.001 ? "p < 0.001" : `p ${adjusted.toFixed(3)}`;
-  return `${found} (${intervalCell(difference, 3)}, ${p})`;
+  return `${found} (${intervalCell(difference, 3)}, p ${showP(adjusted)})`;
 }

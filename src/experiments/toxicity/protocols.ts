@@ -30,7 +30,7 @@ export interface ToxicityProtocol {
     learningRate: number;
   };
   /** Harmless conversations to tune models on, where it has its own. */
-  chats?: ChatMessage[][];
+  chats?: () => ChatMessage[][];
   /** Files that stay open as long as the experiment runs. */
   shards?: Disposable;
   /** All the rest. */
@@ -102,7 +102,7 @@ export function inventedProtocol(
     }),
     ...(!fromScratch &&
       { pretraining: { sequences: base, epochs: 1, perStep: 16, learningRate: 3e-3 } }),
-    chats: Array.from({ length: 800 }, (_, i) => harmlessChat(world, i)),
+    chats: () => Array.from({ length: 800 }, (_, i) => harmlessChat(world, i)),
     experiment,
   };
 }

@@ -3,22 +3,21 @@
 
 import { writeFileAtomic } from "../../base/files.ts";
 import type { Interval } from "../../base/interval.ts";
-import { differenceTest } from "../../eval/comparison.ts";
 import { mean } from "../../eval/statistics.ts";
-import { renderPlot, scalingPlot, tradeOffPlot } from "../../report/plot.ts";
+import { renderPlot, scalingPlot } from "../../report/plot.ts";
 import type { PlotSpec } from "../../report/plot_style.ts";
 import type { Generation } from "../../report/results.ts";
 import { type Column, intervalCell, renderTable } from "../../report/table.ts";
 import { Risk } from "../../slung/risk.ts";
+import { drawTradeOff } from "../figures.ts";
 import { methodOrder } from "../titles.ts";
 import type { KeptToxicity } from "./claims.ts";
 import {
+  claimLines,
   compareAmounts,
   compareToxicity,
   compareTuning,
   describeChange,
-  describeClaim,
-  isClaim,
   type ToxicityChange,
 } from "./comparison.ts";
 import type { StreamTraining, ToxicityOutcome } from "./experiment.ts";
@@ -31,15 +30,17 @@ import {
   perplexityRows,
 } from "./paper_tables.ts";
 import {
-  mainAmount,
+  atMainAmount,
   summariseToxicity,
   type ToxicityStage,
   type ToxicitySummary,
 } from "./summary.ts";
 
-/** All tables as text for the terminal. */
-export function renderToxicityTables(outcomes: readonly ToxicityOutcome[]): string {
-  const summary = summariseToxicity(outcomes);
+/** All tables as text for the terminal. @param metrics Those of the outcomes, where they are known. */
+export function renderToxicityTables(
+  outcomes: readonly ToxicityOutcome[],
+  { summary, comparisons, byAmount, tuned }: ToxicityMetrics = toxicityMetrics(outcomes),
+): string {
   const main = atMainAmount(summary);
   const perplexities = perplexityRows(main.map((row) => ({
     method: row.method.title,
@@ -57,16 +58,17 @@ export function renderToxicityTables(outcomes: readonly ToxicityOutcome[]): stri
     renderTable(resultColumns(outcomes), [...summary.map(resultRow), ...controlRows(summary)]),
     ...scorers(outcomes),
     "",
-    ...claims(outcomes, "trained"),
-    ...changeLines(compareAmounts(outcomes), "amount"),
-    ...tunedTable(outcomes),
+    ...claimLines(comparisons),
+    ...changeLines(byAmount, "amount"),
+    ...(tuned ? tunedTable(outcomes, tuned) : []),
   ].join("\n");
 }
 
-// The same measures after instruction tuning, where there was any.
-function tunedTable(outcomes: readonly ToxicityOutcome[]): string[] {
-  const summary = summariseToxicity(outcomes, "tuned");
-  if (summary.length === 0) return [];
+// The same measures after instruction tuning.
+function tunedTable(
+  outcomes: readonly ToxicityOutcome[],
+  { summary, comparisons, byTuning }: NonNullable<ToxicityMetrics["tuned"]>,
+): string[] {
   return [
     "",
     "After instruction tuning: plain prompts, sentences probed as a user's turn (Figure 2b)",
@@ -74,14 +76,9 @@ function tunedTable(outcomes: readonly ToxicityOutcome[]): string[] {
       resultColumns(outcomes, "tuned"),
       [...summary.map(resultRow), ...controlRows(summary)],
     ),
-    ...claims(outcomes, "tuned"),
-    ...changeLines(compareTuning(outcomes), "tuning"),
+    ...claimLines(comparisons),
+    ...changeLines(byTuning, "tuning"),
   ];
-}
-
-function claims(outcomes: readonly ToxicityOutcome[], stage: ToxicityStage): string[] {
-  const lines = compareToxicity(outcomes, stage).filter(isClaim).map(describeClaim);
-  return lines.length > 0 ? [...lines, `Compared ${differenceTest}.`] : [];
 }
 
 function changeLines(changes: readonly ToxicityChange[], by: "amount" | "tuning"): string[] {
@@ -128,8 +125,18 @@ export function describeToxicity({ run, stages }: ToxicityOutcome): string {
     `AUROC ${probe.auroc.toFixed(3)}`;
 }
 
-/** The numbers over seeds and what was compared, for results.json. */
-export function toxicityMetrics(outcomes: readonly ToxicityOutcome[]): KeptToxicity {
+/** The numbers over seeds, and what was compared. */
+export interface ToxicityMetrics extends KeptToxicity {
+  /** Every row with all of its values. */
+  summary: ToxicitySummary[];
+  /** Empty for a single amount. */
+  byAmount: ToxicityChange[];
+  /** After instruction tuning, where there was any. */
+  tuned?: NonNullable<KeptToxicity["tuned"]> & { summary: ToxicitySummary[] };
+}
+
+/** The metrics of results.json. */
+export function toxicityMetrics(outcomes: readonly ToxicityOutcome[]): ToxicityMetrics {
   const tuned = summariseToxicity(outcomes, "tuned");
   return {
     summary: summariseToxicity(outcomes),
@@ -197,11 +204,14 @@ export async function writeToxicityFigures(
   };
   await write("runs.csv", outcomesToCsv(outcomes));
   const summary = summariseToxicity(outcomes);
-  await write("tradeoff.svg", await renderPlot(tradeOff(summary, title)));
+  const drawn = async (name: string, rows: readonly ToxicitySummary[], title: string) =>
+    paths.push(
+      await drawTradeOff(`${folder}/${name}`, toxicityPoints(rows), toxicityAxes, title),
+    );
+  await drawn("tradeoff.svg", summary, title);
   const tuned = summariseToxicity(outcomes, "tuned");
   if (tuned.length > 0) {
-    const plot = tradeOff(tuned, `${title}, after instruction tuning`);
-    await write("tradeoff-tuned.svg", await renderPlot(plot));
+    await drawn("tradeoff-tuned.svg", tuned, `${title}, after instruction tuning`);
   }
   const scaling = toxicityScaling(summary, title);
   if (scaling) await write("scaling.svg", await renderPlot(scaling));
@@ -241,17 +251,6 @@ export function toxicityPoints(
     x: toxicity,
     y: auroc,
   }));
-}
-
-// Figure 2a or 2b.
-function tradeOff(summary: readonly ToxicitySummary[], title: string): PlotSpec {
-  return tradeOffPlot(toxicityPoints(summary), toxicityAxes, { title, order: methodOrder });
-}
-
-/** The rows of amount 1, or else of the first amount, and of methods without risky data. */
-function atMainAmount(summary: readonly ToxicitySummary[]): ToxicitySummary[] {
-  const main = mainAmount(summary.map(({ amount }) => amount));
-  return summary.filter(({ amount }) => amount === 0 || amount === main);
 }
 
 // Tokens of whole risky documents at amount 1, so that methods that take only part of them stand at the same place.

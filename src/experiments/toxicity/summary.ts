@@ -17,6 +17,12 @@ export function mainAmount(amounts: readonly number[]): number {
   return amounts.includes(1) ? 1 : amounts.find((amount) => amount > 0) ?? 0;
 }
 
+/** The rows of the main amount, and those of methods without risky data. */
+export function atMainAmount<Row extends { amount: number }>(rows: readonly Row[]): Row[] {
+  const main = mainAmount(rows.map(({ amount }) => amount));
+  return rows.filter(({ amount }) => amount === 0 || amount === main);
+}
+
 /** One row of the results: a method and an amount of risky data, over seeds. */
 export interface ToxicitySummary {
   /** How it was trained. */
